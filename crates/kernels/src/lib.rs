@@ -1,1 +1,1 @@
-//! Under construction.
+//! SIMD kernels for style-based generators.

@@ -1,1 +1,45 @@
-//! Under construction.
+//! A style-based generator as data: what it is made of, how it lies in a file, and how it draws.
+//!
+//! A [`ModelFile`] holds an [`Architecture`] and its weights; a [`Generator`] is a model made ready; a [`Worker`] turns
+//! (seed, psi) into a picture. The same seed, psi and model give the same bytes on the same kind of processor, and the
+//! same picture within one 8-bit level everywhere.
+//!
+//! This crate draws; it does not train, encode files or serve pages, and it needs no machine-learning framework. The
+//! loops that take the time are in the `kernels` crate; [`reference`](mod@reference) says in plain loops what they compute.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use synth::{Architecture, Generator, ModelFile, NoiseInputs, Psi, Seed, Upsample};
+//!
+//! let architecture = Architecture {
+//!     z_dim: 16,
+//!     w_dim: 16,
+//!     mapping_layers: 2,
+//!     normalize_z: true,
+//!     base: [4, 4],
+//!     channels: vec![16, 8],
+//!     upsample: Upsample::ConvUp,
+//!     noise: NoiseInputs::None,
+//!     conv_clamp: None,
+//! };
+//! // A trained model comes from `ModelFile::open(path)`.
+//! let model = ModelFile::random(architecture, Seed(1))?;
+//! let generator = Arc::new(Generator::new(&model)?);
+//! let mut worker = generator.worker();
+//! let picture = worker.draw(Seed(42), Psi::new(0.7)?);
+//! assert_eq!((picture.width, picture.height, picture.rgb.len()), (8, 8, 3 * 8 * 8));
+//! assert_eq!(picture, worker.draw(Seed(42), Psi::new(0.7)?));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod architecture;
+mod generator;
+pub mod latent;
+mod model;
+pub mod reference;
+mod seed;
+
+pub use architecture::{Architecture, ArchitectureError, NoiseInputs, Upsample};
+pub use generator::{Generator, Picture, Worker};
+pub use model::{Calibration, Metadata, ModelError, ModelFile, Precision, Tensor};
+pub use seed::{Psi, PsiError, Seed, SeedError};

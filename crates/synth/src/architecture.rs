@@ -1,0 +1,291 @@
+//! The generator as data: sizes, order of operations, and the tensors that follow from them.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything about a generator that is not a weight. Stored as JSON in the model file.
+///
+/// Block `i` works at `base * 2^i` with `channels[i]` channels; its tensors are named `synthesis.b{4 * 2^i}.*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Length of the latent vector `z`.
+    pub z_dim: usize,
+    /// Length of the style vector `w`.
+    pub w_dim: usize,
+    /// Fully connected layers from `z` to `w`, each followed by the leaky `ReLU`.
+    pub mapping_layers: usize,
+    /// Whether `z` is divided by its root mean square before the first layer.
+    pub normalize_z: bool,
+    /// Height and width of the learned constant.
+    pub base: [usize; 2],
+    /// Channels of each block, coarse to fine.
+    pub channels: Vec<usize>,
+    /// How the first convolution of every block but block 0 doubles the size.
+    pub upsample: Upsample,
+    /// Which convolutions add noise.
+    pub noise: NoiseInputs,
+    /// Bound on the absolute value after every activation and `toRGB`, if any.
+    #[serde(default)]
+    pub conv_clamp: Option<f32>,
+}
+
+/// How a block doubles the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Upsample {
+    /// Bilinear upsampling of the input, then the convolution at the high resolution.
+    UpConv,
+    /// The convolution at the low resolution, then bilinear upsampling of its result: a quarter of the work.
+    ConvUp,
+    /// `StyleGAN2`'s own: transposed convolution with stride 2, then the filter [1, 3, 3, 1].
+    #[serde(rename = "stylegan2")]
+    StyleGan2,
+}
+
+/// Which convolutions add noise, scaled by a learned strength.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseInputs {
+    /// No layer.
+    None,
+    /// Every convolution but `toRGB`.
+    All,
+}
+
+/// An architecture outside the bounds of [`Architecture::validate`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the architecture's {field} is {value}; it must be {allowed}")]
+pub struct ArchitectureError {
+    field: &'static str,
+    value: String,
+    allowed: &'static str,
+}
+
+/// One 3x3 convolution: where it stands and what it maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConvPlan {
+    /// `synthesis.b8.conv0` and so on.
+    pub(crate) name: String,
+    /// Channels of its input.
+    pub(crate) input: usize,
+    /// Channels of its result.
+    pub(crate) output: usize,
+    /// Height and width of its result.
+    pub(crate) size: (usize, usize),
+    /// Whether it doubles the size.
+    pub(crate) doubles: bool,
+}
+
+impl Architecture {
+    /// Checks that every value is one this crate can draw, in bounds that keep a hostile file from asking for
+    /// absurd amounts of memory: dimensions 1 to 4096, at most 16 mapping layers, at most 12 blocks, at most
+    /// 8192 pixels on a side and 2^27 values in one activation.
+    ///
+    /// # Errors
+    /// Names the first field that is out of bounds.
+    pub fn validate(&self) -> Result<(), ArchitectureError> {
+        const DIM: &str = "between 1 and 4096";
+        let bad = |field, value: String, allowed| Err(ArchitectureError { field, value, allowed });
+        let dim = |n: usize| (1..=4096).contains(&n);
+        if !dim(self.z_dim) {
+            return bad("z_dim", self.z_dim.to_string(), DIM);
+        }
+        if !dim(self.w_dim) {
+            return bad("w_dim", self.w_dim.to_string(), DIM);
+        }
+        if !(1..=16).contains(&self.mapping_layers) {
+            return bad("mapping_layers", self.mapping_layers.to_string(), "between 1 and 16");
+        }
+        if !self.base.iter().all(|n| (1..=64).contains(n)) {
+            return bad("base", format!("{:?}", self.base), "two numbers between 1 and 64");
+        }
+        if !(1..=12).contains(&self.channels.len()) {
+            return bad("channels", format!("a list of {}", self.channels.len()), "a list of 1 to 12 numbers");
+        }
+        if !self.channels.iter().all(|&n| dim(n)) {
+            return bad("channels", format!("{:?}", self.channels), "numbers between 1 and 4096");
+        }
+        for (block, &channels) in self.channels.iter().enumerate() {
+            let (h, w) = self.block_size(block);
+            // The first convolution of a block holds the previous block's channels at the block's own size.
+            let widest = channels.max(self.channels[block.saturating_sub(1)]);
+            if h > 8192 || w > 8192 || h * w * widest > 1 << 27 {
+                return bad(
+                    "base and channels",
+                    format!("{:?} and {:?}", self.base, self.channels),
+                    "small enough for 8192 pixels a side and 2^27 values in a layer",
+                );
+            }
+        }
+        if let Some(clamp) = self.conv_clamp
+            && !(clamp.is_finite() && clamp > 0.0)
+        {
+            return bad("conv_clamp", clamp.to_string(), "null or a positive number");
+        }
+        Ok(())
+    }
+
+    /// Height and width of the picture, in pixels.
+    pub fn resolution(&self) -> (usize, usize) {
+        self.block_size(self.channels.len().saturating_sub(1))
+    }
+
+    /// Names and shapes of the tensors every file of this architecture must hold, in the order of the forward pass.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let w = self.w_dim;
+        let mut list = Vec::new();
+        for layer in 0..self.mapping_layers {
+            let input = if layer == 0 { self.z_dim } else { w };
+            list.push((format!("mapping.fc{layer}.weight"), vec![w, input]));
+            list.push((format!("mapping.fc{layer}.bias"), vec![w]));
+        }
+        list.push(("mapping.w_avg".into(), vec![w]));
+        list.push(("synthesis.b4.const".into(), vec![self.channels[0], self.base[0], self.base[1]]));
+        let mut convs = self.convs().into_iter();
+        for (block, &channels) in self.channels.iter().enumerate() {
+            for conv in convs.by_ref().take(if block == 0 { 1 } else { 2 }) {
+                let name = &conv.name;
+                list.push((format!("{name}.weight"), vec![conv.output, conv.input, 3, 3]));
+                list.push((format!("{name}.bias"), vec![conv.output]));
+                list.push((format!("{name}.affine.weight"), vec![conv.input, w]));
+                list.push((format!("{name}.affine.bias"), vec![conv.input]));
+                if self.noise == NoiseInputs::All {
+                    list.push((format!("{name}.noise_strength"), vec![]));
+                }
+            }
+            let name = format!("synthesis.b{}.torgb", 4 << block);
+            list.push((format!("{name}.weight"), vec![3, channels, 1, 1]));
+            list.push((format!("{name}.bias"), vec![3]));
+            list.push((format!("{name}.affine.weight"), vec![channels, w]));
+            list.push((format!("{name}.affine.bias"), vec![channels]));
+        }
+        list
+    }
+
+    /// Names and shapes of the tensors a file may hold besides: stored noise, which replaces the seed's when
+    /// [`NoiseInputs::All`] is set. (`truncation.centres`, of shape [K, `w_dim`] with K free, is accepted too.)
+    pub fn optional_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut list = Vec::new();
+        for conv in self.convs() {
+            list.push((format!("{}.noise_const", conv.name), vec![conv.size.0, conv.size.1]));
+            if self.noise == NoiseInputs::None {
+                list.push((format!("{}.noise_strength", conv.name), vec![]));
+            }
+        }
+        list
+    }
+
+    /// Multiply-accumulates of the 3x3 and 1x1 convolutions of one picture, as the plain forward pass counts them.
+    pub fn macs(&self) -> u64 {
+        let convs = self.convs().into_iter().map(|conv| {
+            let (h, w) = conv.size;
+            // Both of these convolve at the low resolution; the transposed one has 9 taps for each input pixel.
+            let low = conv.doubles && self.upsample != Upsample::UpConv;
+            (9 * conv.input * conv.output * h * w / if low { 4 } else { 1 }) as u64
+        });
+        let rgb = self.channels.iter().enumerate().map(|(block, &channels)| {
+            let (h, w) = self.block_size(block);
+            (3 * channels * h * w) as u64
+        });
+        convs.sum::<u64>() + rgb.sum::<u64>()
+    }
+
+    /// Height and width of block `block`.
+    pub(crate) fn block_size(&self, block: usize) -> (usize, usize) {
+        (self.base[0] << block, self.base[1] << block)
+    }
+
+    /// The 3x3 convolutions in order: `b4.conv1`, `b8.conv0`, `b8.conv1`, ...
+    pub(crate) fn convs(&self) -> Vec<ConvPlan> {
+        let mut list = Vec::new();
+        for (block, &output) in self.channels.iter().enumerate() {
+            let size = self.block_size(block);
+            let prefix = format!("synthesis.b{}", 4 << block);
+            if block > 0 {
+                let input = self.channels[block - 1];
+                list.push(ConvPlan { name: format!("{prefix}.conv0"), input, output, size, doubles: true });
+            }
+            list.push(ConvPlan { name: format!("{prefix}.conv1"), input: output, output, size, doubles: false });
+        }
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Architecture {
+        Architecture {
+            z_dim: 8,
+            w_dim: 8,
+            mapping_layers: 2,
+            normalize_z: true,
+            base: [4, 4],
+            channels: vec![8, 6],
+            upsample: Upsample::ConvUp,
+            noise: NoiseInputs::None,
+            conv_clamp: None,
+        }
+    }
+
+    #[test]
+    fn json_uses_the_documented_words() {
+        let json = serde_json::to_value(small()).unwrap();
+        assert_eq!(json["upsample"], "conv_up");
+        assert_eq!(json["noise"], "none");
+        for (value, word) in [(Upsample::UpConv, "up_conv"), (Upsample::StyleGan2, "stylegan2")] {
+            assert_eq!(serde_json::to_value(value).unwrap(), word);
+        }
+        assert_eq!(serde_json::from_value::<Architecture>(json).unwrap(), small());
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused_by_name() {
+        type Change = fn(&mut Architecture);
+        let changes: [(&str, Change); 12] = [
+            ("z_dim", |a| a.z_dim = 0),
+            ("w_dim", |a| a.w_dim = usize::MAX),
+            ("mapping_layers", |a| a.mapping_layers = 0),
+            ("mapping_layers", |a| a.mapping_layers = 17),
+            ("base", |a| a.base = [0, 4]),
+            ("base", |a| a.base = [4, usize::MAX]),
+            ("channels", |a| a.channels = vec![]),
+            ("channels", |a| a.channels = vec![1; 13]),
+            ("channels", |a| a.channels = vec![8, 0]),
+            ("base and channels", |a| a.channels = vec![4096; 9]),
+            ("conv_clamp", |a| a.conv_clamp = Some(0.0)),
+            ("conv_clamp", |a| a.conv_clamp = Some(f32::NAN)),
+        ];
+        assert!(small().validate().is_ok());
+        for (field, change) in changes {
+            let mut architecture = small();
+            change(&mut architecture);
+            let error = architecture.validate().unwrap_err();
+            assert_eq!(error.field, field, "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_words_and_fields_are_refused() {
+        let json = serde_json::to_value(small()).unwrap();
+        let mut word = json.clone();
+        word["upsample"] = "sideways".into();
+        assert!(serde_json::from_value::<Architecture>(word).is_err());
+        let mut field = json;
+        field["attention"] = true.into();
+        assert!(serde_json::from_value::<Architecture>(field).is_err());
+    }
+
+    #[test]
+    fn tensors_follow_the_sizes() {
+        let list = small().tensors();
+        let shape = |name: &str| list.iter().find(|(n, _)| n == name).map(|(_, shape)| shape.as_slice());
+        assert_eq!(shape("synthesis.b8.conv0.weight"), Some(&[6, 8, 3, 3][..]));
+        assert_eq!(shape("synthesis.b8.conv0.affine.weight"), Some(&[8, 8][..]));
+        assert_eq!(shape("synthesis.b8.torgb.weight"), Some(&[3, 6, 1, 1][..]));
+        assert_eq!(shape("synthesis.b4.conv0.weight"), None);
+        assert_eq!(small().resolution(), (8, 8));
+        assert_eq!(small().macs(), 9 * (8 * 8 * 16 + 8 * 6 * 16 + 6 * 6 * 64) + 3 * (8 * 16 + 6 * 64));
+    }
+}

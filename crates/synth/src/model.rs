@@ -1,0 +1,359 @@
+//! The model file: safetensors holding the weights, ready to use, and the architecture as JSON beside them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::{Architecture, ArchitectureError};
+use crate::{Seed, latent};
+
+const FORMAT: &str = "tadne-generator";
+const FORMAT_VERSION: &str = "1";
+/// Name of the optional truncation centres, [K, `w_dim`]; kept, not used yet.
+const CENTRES: &str = "truncation.centres";
+
+/// A generator as it lies in a file: architecture, named tensors, and what is to be known about its origin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFile {
+    /// Sizes and order of operations.
+    pub architecture: Architecture,
+    /// Weights by name, ready to use: gains and learning-rate multipliers are folded in.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Origin, licence, calibration.
+    pub metadata: Metadata,
+}
+
+/// A dense array in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Length of each axis; empty for a single number.
+    pub shape: Vec<usize>,
+    /// The values, as many as the product of `shape`.
+    pub data: Vec<f32>,
+}
+
+/// What a model file says about itself beyond what is needed to draw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// A JSON object: configuration, thousands of images seen, who trained it, when.
+    pub provenance: serde_json::Value,
+    /// Terms of use of the weights.
+    pub license: String,
+    /// Where the creativity slider's landmarks lie for this model, if they were measured.
+    pub calibration: Option<Calibration>,
+}
+
+/// The psi that play the parts of 0.3, 1.0 and 2.0 on the creativity slider.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Calm and alike.
+    pub psi_low: f32,
+    /// The best pictures.
+    pub psi_best: f32,
+    /// The strangest that is still worth looking at.
+    pub psi_high: f32,
+}
+
+/// How numbers are stored in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Two bytes a weight; pictures differ from those of `F32` by at most about one 8-bit level.
+    F16,
+    /// Four bytes a weight, exact.
+    F32,
+}
+
+/// Why a model cannot be read, used or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// Reading or writing failed.
+    #[error("cannot {action} the model file {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not a complete safetensors file.
+    #[error("not a complete safetensors file ({0}); it may be cut short: copy or download it again")]
+    Format(#[from] safetensors::SafeTensorError),
+    /// An entry of the safetensors metadata is missing or malformed.
+    #[error("the model file's metadata entry {entry:?} is unusable: {problem}")]
+    Metadata {
+        /// Key in `__metadata__`.
+        entry: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The architecture is out of bounds.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
+    /// A tensor is missing, unknown, misshapen, of a wrong type, or holds values that are not finite.
+    #[error("tensor {name:?} {problem}")]
+    Tensor {
+        /// The tensor.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl ModelError {
+    fn tensor(name: &str, problem: impl Into<String>) -> Self {
+        ModelError::Tensor { name: name.into(), problem: problem.into() }
+    }
+}
+
+impl ModelFile {
+    /// Reads a model from the bytes of a file and checks it whole.
+    ///
+    /// # Errors
+    /// The bytes are cut short or corrupt, the architecture is unknown or out of bounds, or a tensor does not fit it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let none = std::collections::HashMap::new();
+        let entries = header.metadata().as_ref().unwrap_or(&none);
+        let text = |entry: &'static str| match entries.get(entry) {
+            Some(text) => Ok(text.as_str()),
+            None => Err(ModelError::Metadata { entry, problem: "it is missing".into() }),
+        };
+        expect("format", text("format")?, FORMAT)?;
+        expect("format_version", text("format_version")?, FORMAT_VERSION)?;
+        let architecture: Architecture = json("architecture", text("architecture")?)?;
+        architecture.validate()?;
+        let metadata = Metadata {
+            provenance: entries.get("provenance").map(|text| json("provenance", text)).transpose()?.unwrap_or_default(),
+            license: entries.get("license").cloned().unwrap_or_default(),
+            calibration: entries.get("calibration").map(|text| json("calibration", text)).transpose()?,
+        };
+        let mut tensors = BTreeMap::new();
+        for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
+            let data = match view.dtype() {
+                Dtype::F16 => view.data().as_chunks().0.iter().map(|&pair| f16::from_le_bytes(pair).to_f32()).collect(),
+                Dtype::F32 => view.data().as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect(),
+                other => {
+                    return Err(ModelError::tensor(&name, format!("has type {other:?}; only F16 and F32 are read")));
+                }
+            };
+            tensors.insert(name, Tensor { shape: view.shape().to_vec(), data });
+        }
+        let model = ModelFile { architecture, tensors, metadata };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// Reads a model from a file; see [`ModelFile::from_bytes`].
+    ///
+    /// # Errors
+    /// The file cannot be read, or its contents are not a valid model.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let bytes = std::fs::read(path).map_err(io("read", path))?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// The bytes of a model file. Equal models give equal bytes.
+    ///
+    /// # Errors
+    /// The tensors do not fit the architecture, or a value is too large for the precision.
+    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, ModelError> {
+        self.check()?;
+        let (dtype, width) = match precision {
+            Precision::F16 => ("F16", 2),
+            Precision::F32 => ("F32", 4),
+        };
+        let mut entries = serde_json::Map::new();
+        let mut entry = |key: &str, value: String| entries.insert(key.into(), value.into());
+        let architecture = serde_json::to_string(&self.architecture);
+        entry("architecture", architecture.map_err(unserialisable("architecture"))?);
+        if let Some(calibration) = &self.metadata.calibration {
+            let text = serde_json::to_string(calibration);
+            entry("calibration", text.map_err(unserialisable("calibration"))?);
+        }
+        entry("format", FORMAT.into());
+        entry("format_version", FORMAT_VERSION.into());
+        entry("license", self.metadata.license.clone());
+        entry("provenance", self.metadata.provenance.to_string());
+
+        // The header is written here because the safetensors crate writes metadata in a random order.
+        let mut header = serde_json::Map::new();
+        header.insert("__metadata__".into(), entries.into());
+        let mut end = 0;
+        for (name, tensor) in &self.tensors {
+            let start = end;
+            end += tensor.data.len() * width;
+            let info = serde_json::json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [start, end] });
+            header.insert(name.clone(), info);
+        }
+        let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
+
+        let mut bytes = Vec::with_capacity(8 + header.len() + end);
+        bytes.extend((header.len() as u64).to_le_bytes());
+        bytes.extend(header);
+        for (name, tensor) in &self.tensors {
+            for &value in &tensor.data {
+                match precision {
+                    Precision::F16 => {
+                        let stored = f16::from_f32(value);
+                        if stored.is_infinite() {
+                            return Err(ModelError::tensor(name, format!("holds {value}, which f16 cannot store")));
+                        }
+                        bytes.extend(stored.to_le_bytes());
+                    }
+                    Precision::F32 => bytes.extend(value.to_le_bytes()),
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Writes a model file so that `path` holds either its old contents or the new ones whole, never a part.
+    ///
+    /// # Errors
+    /// The model is not valid (see [`ModelFile::to_bytes`]) or the folder cannot be written.
+    pub fn save(&self, path: &Path, precision: Precision) -> Result<(), ModelError> {
+        let bytes = self.to_bytes(precision)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".model-").tempfile_in(folder)?;
+            file.write_all(&bytes)?;
+            // The temporary file is private; a model is for everybody who may read its folder.
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            // The rename itself is durable once the folder is synced; not every system can open a folder.
+            if let Ok(folder) = std::fs::File::open(folder) {
+                let _ = folder.sync_all();
+            }
+            Ok(())
+        };
+        write().map_err(io("write", path))
+    }
+
+    /// Checks the architecture, and that exactly its tensors are there with its shapes and finite values.
+    ///
+    /// # Errors
+    /// The first problem found, naming the tensor or field.
+    pub fn check(&self) -> Result<(), ModelError> {
+        self.architecture.validate()?;
+        let required = self.architecture.tensors();
+        for (name, shape) in &required {
+            match self.tensors.get(name) {
+                None => return Err(ModelError::tensor(name, format!("is missing; its shape should be {shape:?}"))),
+                Some(tensor) => check_shape(name, tensor, shape)?,
+            }
+        }
+        let optional = self.architecture.optional_tensors();
+        for (name, tensor) in &self.tensors {
+            if let Some((_, shape)) = optional.iter().find(|(known, _)| known == name) {
+                check_shape(name, tensor, shape)?;
+            } else if name == CENTRES {
+                let rows = tensor.shape.first().copied().unwrap_or(0);
+                check_shape(name, tensor, &[rows, self.architecture.w_dim])?;
+            } else if !required.iter().any(|(known, _)| known == name) {
+                return Err(ModelError::tensor(name, "is unknown to the file's architecture"));
+            }
+            if let Some(value) = tensor.data.iter().find(|value| !value.is_finite()) {
+                return Err(ModelError::tensor(name, format!("holds {value}; all weights must be finite")));
+            }
+        }
+        Ok(())
+    }
+
+    /// An untrained model with weights drawn from N(0, 1 / `fan_in`), for tests, benchmarks and examples.
+    ///
+    /// # Errors
+    /// The architecture is out of bounds.
+    pub fn random(architecture: Architecture, seed: Seed) -> Result<Self, ModelError> {
+        architecture.validate()?;
+        let mut tensors = BTreeMap::new();
+        for (stream, (name, shape)) in architecture.tensors().into_iter().enumerate() {
+            let mut data = vec![0.0; shape.iter().product()];
+            latent::normal(seed, stream as u32, &mut data);
+            let fan_in: usize = shape.iter().skip(1).product();
+            let (mean, deviation) = match name.rsplit('.').next() {
+                Some("const") => (0.0, 1.0),
+                Some("weight") => (0.0, (fan_in as f32).powf(-0.5)),
+                _ if name.ends_with("affine.bias") => (1.0, 0.0),
+                _ => (0.0, 0.1),
+            };
+            for value in &mut data {
+                *value = mean + deviation * *value;
+            }
+            tensors.insert(name, Tensor { shape, data });
+        }
+        let metadata = Metadata { provenance: serde_json::json!({ "untrained": true }), ..Metadata::default() };
+        Ok(ModelFile { architecture, tensors, metadata })
+    }
+
+    /// Sixteen hexadecimal digits that change whenever the architecture or a weight does: FNV-1a, not cryptographic.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0000_0100_0000_01b3);
+        format!("{:?}", self.architecture).bytes().for_each(|byte| add(byte.into()));
+        for (name, tensor) in &self.tensors {
+            name.bytes().for_each(|byte| add(byte.into()));
+            // Whole words instead of bytes: four times as fast; the rotation lets high bits reach low ones.
+            tensor.data.iter().for_each(|value| add(u64::from(value.to_bits().rotate_left(16))));
+        }
+        // The multiplication only carries upwards, so the top is folded onto the bottom at the end.
+        format!("{:016x}", hash ^ (hash >> 29))
+    }
+
+    /// A tensor's values. The name must be one of the architecture's, and the model checked.
+    pub(crate) fn values(&self, name: &str) -> &[f32] {
+        &self.tensors[name].data
+    }
+}
+
+fn check_shape(name: &str, tensor: &Tensor, shape: &[usize]) -> Result<(), ModelError> {
+    // A single number may be stored as a list of one.
+    let same = tensor.shape == shape || (shape.is_empty() && tensor.shape == [1]);
+    if !same {
+        return Err(ModelError::tensor(
+            name,
+            format!("has shape {:?}; the architecture asks for {shape:?}", tensor.shape),
+        ));
+    }
+    let count: usize = shape.iter().product();
+    if tensor.data.len() != count {
+        return Err(ModelError::tensor(
+            name,
+            format!("holds {} values; its shape {shape:?} asks for {count}", tensor.data.len()),
+        ));
+    }
+    Ok(())
+}
+
+fn expect(entry: &'static str, found: &str, wanted: &str) -> Result<(), ModelError> {
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(ModelError::Metadata { entry, problem: format!("it is {found:?}; this program reads {wanted:?}") })
+    }
+}
+
+fn json<'a, T: Deserialize<'a>>(entry: &'static str, text: &'a str) -> Result<T, ModelError> {
+    serde_json::from_str(text).map_err(|error| ModelError::Metadata { entry, problem: error.to_string() })
+}
+
+fn unserialisable(entry: &'static str) -> impl Fn(serde_json::Error) -> ModelError {
+    move |error| ModelError::Metadata { entry, problem: error.to_string() }
+}
+
+fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> ModelError {
+    let path = path.to_path_buf();
+    move |source| ModelError::Io { action, path: path.clone(), source }
+}
