@@ -1,0 +1,242 @@
+//! The data set as training sees it: batches by position, and a validation set beside them.
+
+use std::path::Path;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::listing::{self, Item};
+use crate::order::Order;
+use crate::prepare::{self, Pictures};
+use crate::report::CacheUse;
+use crate::store::Store;
+use crate::{Error, Options, Report, Source, cache};
+
+/// Square RGB pictures of one size, split into training and validation. See the [crate] for an example.
+///
+/// It can be shared between threads: nothing but the last two permutations is ever changed, behind a lock.
+pub struct Dataset {
+    store: Store,
+    /// Slots in the store, sorted by the hash of the picture's file.
+    training: Vec<u32>,
+    validation: Vec<u32>,
+    order: Order,
+    report: Report,
+    fingerprint: String,
+    size: usize,
+}
+
+impl Dataset {
+    /// Reads all pictures named by `arguments` (folders, tars, pictures, patterns; see [`Source::parse`]), or takes
+    /// them from the cache if none of these files has changed.
+    ///
+    /// Folders are searched to any depth, tars in them are opened up. A tar must be uncompressed. The peak memory is
+    /// the budget of [`Options::memory_budget`] and about 200 reduced and one full-size picture a thread.
+    ///
+    /// # Errors
+    /// If an option is out of range, a source is missing, malformed or unreadable, too many pictures are broken,
+    /// nothing is left to train on, or a file for pictures beyond the memory budget cannot be written.
+    pub fn open<P: AsRef<Path>>(arguments: &[P], options: &Options) -> Result<Self, Error> {
+        options.validate()?;
+        let pool = pool(options)?;
+        let (files, ignored) = listing::files(&Source::parse(arguments)?)?;
+        let mut key = listing::key(&files);
+        for number in [cache::VERSION as usize, options.size, options.shortest_side()] {
+            key.update(&(number as u64).to_le_bytes());
+        }
+        let key = key.finalize();
+        let cache_path = options.cache.as_ref().map(|folder| folder.join(cache::file_name(options.size, &key)));
+
+        let cached = match &cache_path {
+            Some(path) => from_cache(path, &key, options, &pool),
+            None => Ok(None),
+        };
+        let pictures = match cached {
+            Ok(Some(pictures)) => pictures,
+            other => {
+                let (items, skipped) = listing::items(files, options)?;
+                let target = cache_path.as_deref().map(|path| (path, key));
+                let mut pictures = prepare::pictures(&items, ignored + skipped, target, options, &pool)?;
+                if let (Err(reason), CacheUse::Written) = (other, &pictures.report.cache) {
+                    pictures.report.cache = CacheUse::Remade(reason);
+                }
+                pictures
+            }
+        };
+        prepare::check_broken(&pictures.report, options)?;
+        Self::new(pictures, options).map_err(|report_and_split| empty(arguments, options, &report_and_split))
+    }
+
+    fn new(pictures: Pictures, options: &Options) -> Result<Self, (Report, usize)> {
+        let Pictures { store, hashes, report } = pictures;
+        let mut slots: Vec<u32> = (0..hashes.len() as u32).collect();
+        slots.sort_unstable_by_key(|slot| *hashes[*slot as usize].as_bytes());
+        let (validation, training): (Vec<u32>, Vec<u32>) =
+            slots.into_iter().partition(|slot| is_validation(&hashes[*slot as usize], options.validation));
+        if training.is_empty() {
+            return Err((report, validation.len()));
+        }
+        let mut fingerprint = blake3::Hasher::new();
+        fingerprint.update(&(options.size as u64).to_le_bytes());
+        for side in [&training, &validation] {
+            fingerprint.update(&(side.len() as u64).to_le_bytes());
+            for slot in side {
+                fingerprint.update(hashes[*slot as usize].as_bytes());
+            }
+        }
+        Ok(Self {
+            store,
+            order: Order::new(training.len() as u32, options.seed, options.mirror),
+            training,
+            validation,
+            report,
+            fingerprint: fingerprint.finalize().to_hex().to_string(),
+            size: options.size,
+        })
+    }
+
+    /// Number of training pictures, at least 1; one epoch.
+    #[expect(clippy::len_without_is_empty, reason = "an empty data set cannot be opened")]
+    pub fn len(&self) -> usize {
+        self.training.len()
+    }
+
+    /// Number of validation pictures; may be 0 for a small data set.
+    pub fn validation_len(&self) -> usize {
+        self.validation.len()
+    }
+
+    /// Side of the pictures in pixels.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes of one picture, `3 * size * size`.
+    pub fn picture_bytes(&self) -> usize {
+        3 * self.size * self.size
+    }
+
+    /// What was found, kept and skipped.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Identifies the pictures on either side of the split and their size, as 64 hexadecimal digits; independent of
+    /// names, order, archives and of the seed. A training that resumes with another fingerprint sees other pictures.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Which training picture stands at `position` of the endless shuffled sequence, `0..len()`, and whether it is
+    /// mirrored. Each epoch, `len()` positions from a multiple of it, visits every picture once.
+    pub fn index_at(&self, position: u64) -> (usize, bool) {
+        self.order.at(position)
+    }
+
+    /// Replaces `out` by the `n` pictures from `position` on, mirrored where the coin says so: `[n, size, size, 3]`
+    /// bytes, red, green, blue.
+    ///
+    /// # Errors
+    /// If the pictures lie in a file and that has been damaged since the data set was opened.
+    pub fn batch(&self, position: u64, n: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.resize(n * self.picture_bytes(), 0);
+        for (picture, position) in out.chunks_exact_mut(self.picture_bytes()).zip(position..) {
+            let (index, mirrored) = self.index_at(position);
+            self.store.read(self.training[index] as usize, picture)?;
+            if mirrored {
+                mirror(picture, self.size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Training picture `index` as it is, `[size, size, 3]`. The pictures are numbered by the hashes of their files.
+    ///
+    /// # Errors
+    /// If there is no such picture, or as for [`batch`](Self::batch).
+    pub fn training(&self, index: usize) -> Result<Vec<u8>, Error> {
+        self.picture("training", &self.training, index)
+    }
+
+    /// Validation picture `index` as it is, `[size, size, 3]`. The pictures are numbered by the hashes of their files.
+    ///
+    /// # Errors
+    /// If there is no such picture, or as for [`batch`](Self::batch).
+    pub fn validation(&self, index: usize) -> Result<Vec<u8>, Error> {
+        self.picture("validation", &self.validation, index)
+    }
+
+    fn picture(&self, side: &'static str, slots: &[u32], index: usize) -> Result<Vec<u8>, Error> {
+        let slot = slots.get(index).ok_or(Error::OutOfRange { side, index, len: slots.len() })?;
+        let mut out = vec![0; self.picture_bytes()];
+        self.store.read(*slot as usize, &mut out)?;
+        Ok(out)
+    }
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataset")
+            .field("size", &self.size)
+            .field("training", &self.training.len())
+            .field("validation", &self.validation.len())
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
+    }
+}
+
+fn pool(options: &Options) -> Result<ThreadPool, Error> {
+    let named = |i| format!("dataset-{i}");
+    ThreadPoolBuilder::new().num_threads(options.threads).thread_name(named).build().map_err(|_| Error::Option {
+        option: "threads",
+        value: options.threads.to_string(),
+        allowed: "0 for one a core, or as many as the system can start",
+    })
+}
+
+fn from_cache(
+    path: &Path,
+    key: &blake3::Hash,
+    options: &Options,
+    pool: &ThreadPool,
+) -> Result<Option<Pictures>, String> {
+    let Some(cache::Contents { file, hashes, mut report }) = cache::open(path, key, options.size)? else {
+        return Ok(None);
+    };
+    report.cache = CacheUse::Reused;
+    let store = Store::load(file, options, pool).map_err(|error| error.to_string())?;
+    Ok(Some(Pictures { store, hashes, report }))
+}
+
+/// A hash, read as a fraction of all hashes, below `share`. So a larger share only adds pictures, and neither the seed
+/// nor the training size moves one across.
+fn is_validation(hash: &blake3::Hash, share: f32) -> bool {
+    let leading = u64::from_be_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"));
+    (leading as f64) < f64::from(share) * 2_f64.powi(64)
+}
+
+/// Swaps left and right.
+fn mirror(picture: &mut [u8], size: usize) {
+    for row in picture.chunks_exact_mut(size * 3) {
+        row.as_chunks_mut::<3>().0.reverse();
+    }
+}
+
+fn empty<P: AsRef<Path>>(arguments: &[P], options: &Options, (report, validation): &(Report, usize)) -> Error {
+    let sources: Vec<_> = arguments.iter().map(|argument| argument.as_ref().display().to_string()).collect();
+    Error::Empty {
+        sources: sources.join(", "),
+        read: report.read,
+        broken: report.broken.len(),
+        tiny: report.tiny.len(),
+        shortest_side: options.shortest_side(),
+        validation: *validation,
+        ignored: report.ignored,
+    }
+}
+
+// The items of a listing are shared by the decoding threads, and the data set by whoever prepares batches.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Dataset>();
+    shared::<Item>();
+};

@@ -1,0 +1,134 @@
+//! Decoding and reducing all pictures on several threads, and collecting them.
+
+use std::collections::HashSet;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::cache::Writer;
+use crate::listing::Item;
+use crate::options::{Options, Stage};
+use crate::report::{CacheUse, Report, Skipped};
+use crate::store::Store;
+use crate::{Error, decode, resize};
+
+/// How many broken pictures an error names.
+const EXAMPLES: usize = 5;
+/// Pictures decoded for each thread between two writes; bounds the memory and paces the progress.
+const PICTURES_PER_THREAD: usize = 64;
+
+/// The pictures of a data set in order of arrival.
+pub(crate) struct Pictures {
+    pub(crate) store: Store,
+    /// The hash of each picture's file.
+    pub(crate) hashes: Vec<blake3::Hash>,
+    pub(crate) report: Report,
+}
+
+enum Outcome {
+    Kept { hash: blake3::Hash, pixels: Box<[u8]> },
+    Tiny(String),
+    Broken(String),
+}
+
+fn prepare(item: &Item, options: &Options) -> Outcome {
+    let bytes = match item.read() {
+        Ok(bytes) => bytes,
+        Err(reason) => return Outcome::Broken(reason),
+    };
+    // A decoder that panics on a malicious picture must not end the training of all others.
+    let picture = match catch_unwind(|| decode::rgb(&bytes)) {
+        Ok(Ok(picture)) => picture,
+        Ok(Err(reason)) => return Outcome::Broken(reason),
+        Err(_) => return Outcome::Broken("it makes the decoder fail".into()),
+    };
+    let (width, height) = picture.dimensions();
+    if (width.min(height) as usize) < options.shortest_side() {
+        let limit = options.shortest_side();
+        return Outcome::Tiny(format!("{width} x {height} pixels, the shorter side must have {limit}"));
+    }
+    Outcome::Kept { hash: blake3::hash(&bytes), pixels: resize::square(&picture, options.size) }
+}
+
+/// Refuses a data set of which too much is broken.
+pub(crate) fn check_broken(report: &Report, options: &Options) -> Result<(), Error> {
+    if report.broken.len() as f64 <= f64::from(options.max_broken) * report.read as f64 {
+        return Ok(());
+    }
+    let first = report.broken.iter().take(EXAMPLES).cloned().collect();
+    Err(Error::TooManyBroken { broken: report.broken.len(), total: report.read, allowed: options.max_broken, first })
+}
+
+/// Reads all `items`. The result lies in memory if it fits the budget; it is written to `cache`, a path and the key to
+/// store with it, if that is given.
+pub(crate) fn pictures(
+    items: &[Item],
+    ignored: usize,
+    cache: Option<(&Path, blake3::Hash)>,
+    options: &Options,
+    pool: &ThreadPool,
+) -> Result<Pictures, Error> {
+    let fits = (items.len() * options.picture_bytes()) as u64 <= options.memory_budget;
+    let mut memory = fits.then(|| Vec::with_capacity(items.len()));
+    let mut report = Report { read: items.len(), ignored, ..Report::default() };
+    let mut writer = None;
+    if !fits || cache.is_some() {
+        let created = Writer::create(cache, options.size);
+        writer = keep_going(created, fits, &mut report)?;
+    }
+    let mut hashes = Vec::with_capacity(items.len());
+    let mut known = HashSet::with_capacity(items.len());
+
+    let mut done = 0;
+    for chunk in items.chunks(PICTURES_PER_THREAD * pool.current_num_threads()) {
+        let outcomes: Vec<_> = pool.install(|| chunk.par_iter().map(|item| prepare(item, options)).collect());
+        for (item, outcome) in chunk.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Tiny(reason) => report.tiny.push(Skipped { name: item.name(), reason }),
+                Outcome::Broken(reason) => report.broken.push(Skipped { name: item.name(), reason }),
+                Outcome::Kept { hash, .. } if !known.insert(hash) => report.duplicates += 1,
+                Outcome::Kept { hash, pixels } => {
+                    if let Some(open) = writer.take() {
+                        writer = keep_going(open.push(&hash, &pixels), fits, &mut report)?;
+                    }
+                    if let Some(memory) = &mut memory {
+                        memory.push(pixels);
+                    }
+                    hashes.push(hash);
+                }
+            }
+        }
+        check_broken(&report, options)?;
+        done += chunk.len();
+        options.tell(Stage::Decoding, done, Some(items.len()));
+    }
+    report.kept = hashes.len();
+
+    let mut file = None;
+    if let Some(open) = writer.take().filter(|_| report.kept > 0) {
+        file = keep_going(open.finish(&report), fits, &mut report)?;
+    }
+    if cache.is_some() && file.is_some() {
+        report.cache = CacheUse::Written;
+    }
+    let store = match (memory, file) {
+        (Some(memory), _) => Store::Memory(memory),
+        (None, Some(file)) => Store::File(file),
+        (None, None) => Store::Memory(Vec::new()),
+    };
+    Ok(Pictures { store, hashes, report })
+}
+
+/// A cache that cannot be written matters only if the pictures are not in memory as well.
+fn keep_going<T>(written: Result<T, Error>, in_memory: bool, report: &mut Report) -> Result<Option<T>, Error> {
+    match written {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if in_memory => {
+            report.cache = CacheUse::Failed(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

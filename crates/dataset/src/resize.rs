@@ -1,0 +1,168 @@
+//! Cropping to the central square and scaling it: exact area averaging when reducing, bilinear when enlarging.
+//!
+//! Everything is integer arithmetic and the result is the exact weighted mean rounded half up, so it is the same on
+//! every machine. Values are averaged as stored, without undoing the sRGB curve: the network sees stored values too.
+
+use image::RgbImage;
+
+/// The source pixels `first..first + weights.len()` that make one target pixel, and their weights.
+struct Taps {
+    first: usize,
+    weights: Vec<u32>,
+}
+
+/// How `from` pixels become `to` along one axis; the weights of every target pixel sum to `total`.
+struct Axis {
+    taps: Vec<Taps>,
+    total: u32,
+}
+
+impl Axis {
+    fn new(from: usize, to: usize) -> Self {
+        if from >= to { Self::area(from, to) } else { Self::bilinear(from, to) }
+    }
+
+    /// On a ruler of `from * to` marks, source pixel j covers `[j to, (j + 1) to)` and target pixel i covers
+    /// `[i from, (i + 1) from)`; the weight is the length they share, and these sum to `from`.
+    fn area(from: usize, to: usize) -> Self {
+        let taps = (0..to).map(|i| {
+            let (start, end) = (i * from, (i + 1) * from);
+            let (first, last) = (start / to, (end - 1) / to);
+            let weights = (first..=last).map(|j| (end.min((j + 1) * to) - start.max(j * to)) as u32).collect();
+            Taps { first, weights }
+        });
+        Self { taps: taps.collect(), total: from as u32 }
+    }
+
+    /// The centre of target pixel i lies at `(2 i + 1) from / (2 to) - 1/2` source pixels; between two source centres
+    /// the weights are linear, outside the outermost ones the edge pixel stands alone. In units of `1 / (2 to)`.
+    fn bilinear(from: usize, to: usize) -> Self {
+        let unit = 2 * to;
+        let taps = (0..to).map(|i| {
+            let position = ((2 * i + 1) * from).saturating_sub(to);
+            let (first, fraction) = (position / unit, position % unit);
+            if first + 1 >= from {
+                Taps { first: from - 1, weights: vec![unit as u32] }
+            } else {
+                Taps { first, weights: vec![(unit - fraction) as u32, fraction as u32] }
+            }
+        });
+        Self { taps: taps.collect(), total: unit as u32 }
+    }
+}
+
+/// The central square of `picture`, scaled to `size` by `size` pixels, as `[size, size, 3]` bytes.
+///
+/// With an odd surplus the extra row or column is cut at the bottom or the right. `picture` must not be empty.
+pub(crate) fn square(picture: &RgbImage, size: usize) -> Box<[u8]> {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let side = width.min(height);
+    let (left, top) = ((width - side) / 2, (height - side) / 2);
+    let axis = Axis::new(side, size);
+    let source = picture.as_raw();
+
+    // Across: every source row becomes `size` weighted sums a channel. They stay below 255 * 2^24 because a side has
+    // fewer than 2^24 pixels (see the limits in `decode`), so u32 holds them.
+    let mut rows = vec![0_u32; side * size * 3];
+    for (y, row) in rows.chunks_exact_mut(size * 3).enumerate() {
+        let start = ((top + y) * width + left) * 3;
+        let (pixels, _) = source[start..start + side * 3].as_chunks::<3>();
+        for (sum, taps) in row.as_chunks_mut::<3>().0.iter_mut().zip(&axis.taps) {
+            for (pixel, weight) in pixels[taps.first..].iter().zip(&taps.weights) {
+                for (channel, value) in sum.iter_mut().zip(pixel) {
+                    *channel += weight * u32::from(*value);
+                }
+            }
+        }
+    }
+
+    // Down: the same weights over rows, then the division by the weight of both axes.
+    let total = u64::from(axis.total).pow(2);
+    let mut sums = vec![0_u64; size * 3];
+    let mut out = Vec::with_capacity(size * size * 3);
+    for taps in &axis.taps {
+        sums.fill(total / 2);
+        for (row, weight) in rows[taps.first * size * 3..].chunks_exact(size * 3).zip(&taps.weights) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += u64::from(*weight) * u64::from(*value);
+            }
+        }
+        out.extend(sums.iter().map(|sum| (sum / total) as u8));
+    }
+    out.into_boxed_slice()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    /// A grey picture with the given rows.
+    fn grey<const W: usize>(rows: &[[u8; W]]) -> RgbImage {
+        RgbImage::from_fn(W as u32, rows.len() as u32, |x, y| Rgb([rows[y as usize][x as usize]; 3]))
+    }
+
+    /// The first channel of the scaled picture.
+    fn scaled(picture: &RgbImage, size: usize) -> Vec<u8> {
+        square(picture, size).chunks_exact(3).map(|pixel| pixel[0]).collect()
+    }
+
+    #[test]
+    fn halving_is_the_mean_of_four() {
+        let picture = grey(&[[0, 10, 100, 101], [20, 30, 102, 104], [255, 255, 1, 0], [255, 255, 0, 0]]);
+        // 60/4 = 15; 407/4 = 101.75 -> 102; 255; 1/4 -> 0
+        assert_eq!(scaled(&picture, 2), [15, 102, 255, 0]);
+    }
+
+    #[test]
+    fn three_to_two_shares_the_middle_pixel() {
+        // Along an axis the weights are (2/3, 1/3, 0) and (0, 1/3, 2/3), so in two dimensions 4/9, 2/9, 2/9, 1/9.
+        let picture = grey(&[[9, 18, 27], [36, 45, 54], [63, 72, 81]]);
+        // (4*9 + 2*18 + 2*36 + 45)/9 = 21; (2*18 + 4*27 + 45 + 2*54)/9 = 33; 57; 69
+        assert_eq!(scaled(&picture, 2), [21, 33, 57, 69]);
+    }
+
+    #[test]
+    fn five_to_three_equals_the_hand_computed_rows() {
+        // Weights over 5: (3, 2, 0, 0, 0), (0, 1, 3, 1, 0), (0, 0, 0, 2, 3).
+        let picture = grey(&[[10, 20, 30, 40, 50]; 5]);
+        assert_eq!(scaled(&picture, 3)[..3], [14, 30, 46]);
+    }
+
+    #[test]
+    fn halves_round_up() {
+        assert_eq!(scaled(&grey(&[[0, 1], [1, 0]]), 1), [1]);
+    }
+
+    #[test]
+    fn enlarging_is_bilinear_with_replicated_edges() {
+        // Centres at -1/4, 1/4, 3/4, 5/4 of the source: weights 1, (3/4, 1/4), (1/4, 3/4), 1.
+        assert_eq!(scaled(&grey(&[[0, 100]; 2]), 4)[..4], [0, 25, 75, 100]);
+    }
+
+    #[test]
+    fn the_same_size_changes_nothing() {
+        let picture = RgbImage::from_fn(7, 7, |x, y| Rgb([(x * 36) as u8, (y * 36) as u8, (x * y) as u8]));
+        assert_eq!(square(&picture, 7)[..], picture.as_raw()[..]);
+    }
+
+    #[test]
+    fn a_flat_colour_stays_at_every_ratio() {
+        for side in [1, 2, 3, 5, 16, 31, 97] {
+            for size in [1, 2, 3, 7, 16, 64] {
+                let picture = RgbImage::from_pixel(side, side, Rgb([255, 128, 1]));
+                assert!(square(&picture, size).chunks_exact(3).all(|pixel| pixel == [255, 128, 1]), "{side} -> {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_picture_gives_its_central_square() {
+        assert_eq!(scaled(&grey(&[[1, 50, 60, 2, 3], [1, 70, 80, 2, 3]]), 2), [50, 60, 70, 80]);
+    }
+
+    #[test]
+    fn a_tall_picture_gives_its_central_square() {
+        assert_eq!(scaled(&grey(&[[1, 1], [50, 60], [70, 80], [2, 2]]), 2), [50, 60, 70, 80]);
+    }
+}

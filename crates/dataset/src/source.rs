@@ -1,0 +1,102 @@
+//! From command-line arguments to places where pictures are.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// One place with pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder, with everything below it.
+    Folder(PathBuf),
+    /// An uncompressed tar.
+    Tar(PathBuf),
+    /// A single picture.
+    Picture(PathBuf),
+}
+
+impl Source {
+    /// Turns arguments into sources, in the order given; patterns expand alphabetically. An argument that exists
+    /// under its literal name is not taken for a pattern. A place named twice counts once.
+    ///
+    /// # Errors
+    /// Names the argument that is missing, malformed or matches nothing, and a file that can be no tar.
+    pub fn parse<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<Self>, Error> {
+        if arguments.is_empty() {
+            return Err(Error::NoSource);
+        }
+        let mut sources: Vec<Self> = Vec::new();
+        for argument in arguments {
+            for path in expand(argument.as_ref())? {
+                let path = path.canonicalize().map_err(Error::io("open", &path, "check its permissions"))?;
+                let source = Self::of(path)?;
+                if !sources.contains(&source) {
+                    sources.push(source);
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Folder(path) | Self::Tar(path) | Self::Picture(path) => path,
+        }
+    }
+
+    fn of(path: PathBuf) -> Result<Self, Error> {
+        if path.is_dir() {
+            return Ok(Self::Folder(path));
+        }
+        if is_picture(&path) {
+            return Ok(Self::Picture(path));
+        }
+        if is_tar(&path) {
+            return Ok(Self::Tar(path));
+        }
+        Err(Error::NotATar { path, reason: "by its name".into() })
+    }
+}
+
+fn expand(argument: &Path) -> Result<Vec<PathBuf>, Error> {
+    if argument.exists() {
+        return Ok(vec![argument.to_owned()]);
+    }
+    let pattern = argument.to_string_lossy();
+    if !pattern.contains(['*', '?', '[']) {
+        return Err(Error::Missing { path: argument.to_owned() });
+    }
+    let matches = glob::glob(&pattern)
+        .map_err(|error| Error::Pattern { pattern: pattern.to_string(), reason: error.to_string() })?;
+    let paths = matches
+        .map(|path| {
+            path.map_err(|error| {
+                let path = error.path().to_owned();
+                Error::io("look into", &path, "check its permissions")(error.into())
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if paths.is_empty() { Err(Error::NoMatch { pattern: pattern.into_owned() }) } else { Ok(paths) }
+}
+
+/// Whether a name promises a picture; which format it really is, the content tells.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    has_extension(path, &["webp", "jpg", "jpeg", "png"])
+}
+
+/// Whether a name promises a tar.
+pub(crate) fn is_tar(path: &Path) -> bool {
+    has_extension(path, &["tar"])
+}
+
+/// Hidden files are never training data: archives made on a Mac carry a `._name.jpg` beside every `name.jpg`.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn has_extension(path: &Path, allowed: &[&str]) -> bool {
+    path.extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| allowed.iter().any(|candidate| extension.eq_ignore_ascii_case(candidate)))
+}
