@@ -1,0 +1,159 @@
+//! Checkpoints: the whole state of a run in one safetensors file, written whole or not at all.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor, no_grad};
+
+use crate::trainer::Progress;
+use crate::{Config, Error, Trainer};
+
+const FORMAT: &str = "tadne-checkpoint";
+const VERSION: u32 = 1;
+
+/// What a checkpoint says besides its tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    config: Config,
+    progress: Progress,
+    adam_steps: [u64; 2],
+    dataset: String,
+    seconds: f64,
+}
+
+/// A checkpoint read back.
+pub struct Checkpoint {
+    /// The trainer as it was.
+    pub trainer: Trainer,
+    /// Fingerprint of the data set it was trained on.
+    pub dataset: String,
+    /// Training time so far, in seconds.
+    pub seconds: f64,
+}
+
+/// Path of the checkpoint after `images` pictures in `folder`.
+pub(crate) fn path(folder: &Path, images: u64) -> PathBuf {
+    folder.join(format!("{images:09}.safetensors"))
+}
+
+/// Checkpoints in `folder`, oldest first.
+///
+/// # Errors
+/// [`Error::Read`] if the folder cannot be listed.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::read(folder))? {
+        let path = entry.map_err(Error::read(folder))?.path();
+        if path.extension().is_some_and(|e| e == "safetensors") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+impl Checkpoint {
+    /// Writes the state of `trainer` to `path`: to a temporary file beside it first, flushed to the disk, then renamed.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; what was at `path` before is untouched then.
+    pub fn save(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path) -> Result<(), Error> {
+        let header = Header {
+            version: VERSION,
+            config: trainer.config().clone(),
+            progress: trainer.progress,
+            adam_steps: [trainer.g.adam.steps, trainer.d.adam.steps],
+            dataset: dataset.into(),
+            seconds,
+        };
+        let mut buffers = Vec::new();
+        for (name, tensor) in tensors(trainer) {
+            let tensor = tensor.detach().to_device(Device::Cpu);
+            let mut values = vec![0f32; tensor.numel()];
+            let count = values.len();
+            tensor.f_copy_data(&mut values, count)?;
+            buffers.push((name, values));
+        }
+        let views = buffers.iter().map(|(name, values)| {
+            let bytes = bytemuck::cast_slice(values);
+            (*name, TensorView::new(Dtype::F32, vec![values.len()], bytes).expect("length and shape agree"))
+        });
+        let header = serde_json::to_string(&header).expect("a header is plain data");
+        let metadata = HashMap::from([("format".into(), FORMAT.into()), ("header".into(), header)]);
+        let bytes = safetensors::serialize(views, Some(metadata))
+            .map_err(|e| Error::Checkpoint { path: path.into(), what: e.to_string() })?;
+        crate::files::write_atomically(path, &bytes)
+    }
+
+    /// Reads a checkpoint onto `device`.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if the file cannot be read, [`Error::Checkpoint`] if it is damaged or not a checkpoint.
+    pub fn load(path: &Path, device: Device) -> Result<Self, Error> {
+        let bytes = fs::read(path).map_err(Error::read(path))?;
+        let fail = |what: String| Error::Checkpoint { path: path.into(), what };
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
+        let metadata = metadata.metadata().clone().unwrap_or_default();
+        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
+            return Err(fail("it is a safetensors file of another kind".into()));
+        }
+        let header = metadata.get("header").ok_or_else(|| fail("its header is missing".into()))?;
+        let header: Header = serde_json::from_str(header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
+        if header.version != VERSION {
+            return Err(fail(format!("it has version {}, this program reads version {VERSION}", header.version)));
+        }
+        let mut trainer = Trainer::new(header.config, device)?;
+        trainer.progress = header.progress;
+        [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
+        for (name, mut tensor) in tensors(&trainer) {
+            let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;
+            if view.dtype() != Dtype::F32 || view.shape() != [tensor.numel()] {
+                return Err(fail(format!("tensor {name} must be f32 with {} values", tensor.numel())));
+            }
+            let values: Vec<f32> =
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            no_grad(|| tensor.f_copy_(&Tensor::from_slice(&values)))?;
+        }
+        Ok(Self { trainer, dataset: header.dataset, seconds: header.seconds })
+    }
+
+    /// The newest checkpoint of a run folder that can be read, or `path` itself where it is a file. A damaged newest one is passed
+    /// over with a warning: the one before it is kept for that.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] if there is none.
+    pub fn find(path: &Path, device: Device) -> Result<Self, Error> {
+        if path.is_file() {
+            return Self::load(path, device);
+        }
+        let folder = path.join("checkpoints");
+        let none = || Error::NoCheckpoint { path: path.into() };
+        for file in list(&folder).map_err(|_| none())?.iter().rev() {
+            match Self::load(file, device) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error @ (Error::Checkpoint { .. } | Error::Read { .. })) => tracing::warn!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(none())
+    }
+}
+
+/// The tensors of a checkpoint by name. They share storage with the trainer's.
+fn tensors(t: &Trainer) -> [(&'static str, Tensor); 8] {
+    [
+        ("g.weights", t.g.weights.detach()),
+        ("g.adam.first", t.g.adam.first.shallow_clone()),
+        ("g.adam.second", t.g.adam.second.shallow_clone()),
+        ("g.ema", t.ema.shallow_clone()),
+        ("g.w_avg", t.w_avg.shallow_clone()),
+        ("d.weights", t.d.weights.detach()),
+        ("d.adam.first", t.d.adam.first.shallow_clone()),
+        ("d.adam.second", t.d.adam.second.shallow_clone()),
+    ]
+}

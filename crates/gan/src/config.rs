@@ -1,0 +1,333 @@
+//! Everything a run depends on, as data: it is printed at the start and stored with the run.
+
+use serde::{Deserialize, Serialize};
+use synth::{Architecture, NoiseInputs, Upsample};
+
+use crate::Error;
+
+/// One training configuration. [`Config::preset`] names the ones that ship; every field can be changed before the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the preset that this configuration started from.
+    pub name: String,
+    /// The generator.
+    pub architecture: Architecture,
+    /// The discriminator.
+    pub discriminator: DiscriminatorConfig,
+    /// Adversarial loss and its gradient penalty.
+    pub loss: LossConfig,
+    /// Adam and its schedule.
+    pub optimizer: OptimizerConfig,
+    /// The average of the generator's weights that is shown and exported.
+    pub ema: EmaConfig,
+    /// What is done to real and drawn pictures alike before the discriminator sees them.
+    pub augment: AugmentConfig,
+    /// Arithmetic of the networks' bodies. Mapping, demodulation, both ends of D, losses and averages are f32 always.
+    pub precision: Precision,
+    /// Pictures a step.
+    pub batch: usize,
+    /// Length of the run in thousands of real pictures shown to D; the schedules are fractions of it.
+    pub kimg: f64,
+    /// Whether real pictures are mirrored at random.
+    pub mirror: bool,
+    /// Seed of initial weights, latents, augmentation and the order of the pictures.
+    pub seed: u64,
+    /// A line is reported every so many kimg.
+    pub kimg_per_tick: f64,
+    /// A sample grid and a checkpoint are written every so many kimg (and at the latest every ten minutes).
+    pub kimg_per_snapshot: f64,
+}
+
+/// Discriminator: residual stages from the picture's size down to the generator's constant, then a small head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscriminatorConfig {
+    /// Channels per stage in the generator's order: the first entry works at the constant's size.
+    pub channels: Vec<usize>,
+    /// How a stage halves the size.
+    pub downsample: Downsample,
+    /// Pictures that share one minibatch standard deviation.
+    pub group: usize,
+}
+
+/// How a stage of the discriminator halves its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Downsample {
+    /// 2x2 average, then 3x3 convolution on the small grid: a quarter of the work.
+    PoolConv,
+    /// 3x3 convolution on the large grid, then 2x2 average.
+    ConvPool,
+    /// `StyleGAN2`'s: [1,3,3,1] low-pass, then 3x3 convolution with stride 2.
+    #[serde(rename = "stylegan2")]
+    StyleGan2,
+}
+
+/// Relativistic pairing loss with a two-sided gradient penalty (`RpGAN` + R1 + R2; R3GAN, arXiv 2501.05441).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// How the squared gradient norm is computed.
+    pub penalty: Penalty,
+    /// Weight of the penalty at the start; `gamma / 2` multiplies R1 + R2.
+    pub gamma: f64,
+    /// Weight at the end; cosine in between.
+    pub gamma_final: f64,
+    /// Standard deviation of the noise of the approximate penalty, in units of pixel values in -1..1.
+    pub sigma: f64,
+    /// Share of the batch that the penalty is computed on, every step.
+    pub penalty_fraction: f64,
+    /// Weight of `(D(x) + D(G(z)))^2`, which only keeps the outputs near zero.
+    pub drift: f64,
+}
+
+/// The gradient penalty's estimator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Penalty {
+    /// `((D(x + sigma e) - D(x)) / sigma)^2`: no second derivatives.
+    Approximate,
+    /// `|grad_x D(x)|^2`, differentiated twice. Use it with f32.
+    Exact,
+}
+
+/// Adam with warm-up and cosine cool-down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Learning rate of G.
+    pub lr_g: f64,
+    /// Learning rate of D.
+    pub lr_d: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Linear warm-up over so many kimg.
+    pub warmup_kimg: f64,
+    /// Fraction of the run after which the cool-down begins.
+    pub cooldown_start: f64,
+    /// Fraction of the learning rate left at the end.
+    pub final_fraction: f64,
+}
+
+/// Exponential moving average of G's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmaConfig {
+    /// Half-life in kimg once the ramp is over.
+    pub half_life_kimg: f64,
+    /// Early on the half-life is this fraction of what has been seen.
+    pub ramp: f64,
+    /// Decay a step of the running mean of w.
+    pub w_avg_beta: f64,
+}
+
+/// Synchronised augmentation: the same random transform for the real and the drawn picture of a pair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Probability of each operation at the start.
+    pub p: f64,
+    /// Probability once the ramp is over.
+    pub p_final: f64,
+    /// Length of the linear ramp in kimg.
+    pub ramp_kimg: f64,
+    /// Largest translation as a fraction of the size.
+    pub translate: f64,
+    /// Side of the square that is cut out, as a fraction of the size; 0 turns it off.
+    pub cutout: f64,
+    /// Multiplies the strength of brightness, saturation and contrast; 0 turns them off.
+    pub colour: f64,
+}
+
+/// Arithmetic of the networks' bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    F32,
+    /// bfloat16 activations and convolutions, f32 masters.
+    Bf16,
+}
+
+impl Config {
+    /// The names [`Config::preset`] knows, with a line on each.
+    pub const PRESETS: [(&'static str, &'static str); 5] = [
+        ("tiny", "16 px, seconds on any CPU: for trying the chain out"),
+        ("c64", "64 px, about 2 M parameters each: hours on two CPU cores"),
+        ("c128", "128 px, about 2 M parameters each: a day on two CPU cores"),
+        ("h256", "256 px, about 10 M parameters each: for an accelerator"),
+        ("stylegan2-128", "128 px in StyleGAN2's own order of work, with noise inputs and [1,3,3,1] resampling"),
+    ];
+
+    /// A preset by name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPreset`] lists the names there are.
+    pub fn preset(name: &str) -> Result<Self, Error> {
+        Ok(match name {
+            "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| (c.batch, c.kimg) = (16, 20.0)),
+            "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
+            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 16]).with(|c| c.loss.gamma *= 4.0),
+            "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
+                (c.batch, c.kimg) = (128, 5000.0);
+                (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
+            }),
+            "stylegan2-128" => Self::plain(name, 256, 256, &[256, 256, 256, 128, 64, 32]).with(|c| {
+                c.architecture.upsample = Upsample::StyleGan2;
+                c.architecture.noise = NoiseInputs::All;
+                c.architecture.mapping_layers = 8;
+                c.discriminator.downsample = Downsample::StyleGan2;
+                c.loss.gamma *= 4.0;
+            }),
+            _ => return Err(Error::UnknownPreset { name: name.into() }),
+        })
+    }
+
+    fn plain(name: &str, z_dim: usize, w_dim: usize, channels: &[usize]) -> Self {
+        Self {
+            name: name.into(),
+            architecture: Architecture {
+                z_dim,
+                w_dim,
+                mapping_layers: 2,
+                normalize_z: true,
+                base: [4, 4],
+                channels: channels.to_vec(),
+                upsample: Upsample::ConvUp,
+                noise: NoiseInputs::None,
+                conv_clamp: None,
+            },
+            discriminator: DiscriminatorConfig {
+                channels: channels.to_vec(),
+                downsample: Downsample::PoolConv,
+                group: 4,
+            },
+            loss: LossConfig {
+                penalty: Penalty::Approximate,
+                gamma: 0.5,
+                gamma_final: 0.15,
+                sigma: 0.02,
+                penalty_fraction: 0.25,
+                drift: 0.01,
+            },
+            optimizer: OptimizerConfig {
+                lr_g: 2.5e-3,
+                lr_d: 2.5e-3,
+                beta1: 0.0,
+                beta2: 0.99,
+                eps: 1e-8,
+                warmup_kimg: 1.0,
+                cooldown_start: 0.6,
+                final_fraction: 0.05,
+            },
+            ema: EmaConfig { half_life_kimg: 10.0, ramp: 0.05, w_avg_beta: 0.995 },
+            augment: AugmentConfig {
+                p: 0.1,
+                p_final: 0.3,
+                ramp_kimg: 200.0,
+                translate: 0.125,
+                cutout: 0.4,
+                colour: 1.0,
+            },
+            precision: Precision::Bf16,
+            batch: 32,
+            kimg: 600.0,
+            mirror: true,
+            seed: 0,
+            kimg_per_tick: 1.0,
+            kimg_per_snapshot: 10.0,
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Picture size in pixels; the nets that train here are square.
+    pub fn resolution(&self) -> usize {
+        self.architecture.resolution().0
+    }
+
+    /// Checks that the parts fit together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field and what it must be.
+    pub fn validate(&self) -> Result<(), Error> {
+        let fail = |what: String| Err(Error::Config { what });
+        self.architecture.validate().map_err(|e| Error::Config { what: e.to_string() })?;
+        let (h, w) = self.architecture.resolution();
+        if h != w {
+            return fail(format!("architecture.base must be square, the pictures would be {w}x{h}"));
+        }
+        if self.discriminator.channels.len() != self.architecture.channels.len()
+            || self.discriminator.channels.contains(&0)
+        {
+            return fail(format!(
+                "discriminator.channels must be {} numbers above 0, one per stage of the generator",
+                self.architecture.channels.len()
+            ));
+        }
+        let group = self.discriminator.group;
+        if group == 0 || self.batch == 0 || !self.batch.is_multiple_of(group) {
+            return fail(format!("batch ({}) must be a multiple of discriminator.group ({group})", self.batch));
+        }
+        let share = self.penalty_batch();
+        if share == 0 || share > self.batch || !share.is_multiple_of(group) {
+            return fail(format!(
+                "batch x loss.penalty_fraction ({} x {}) must give a multiple of discriminator.group ({group}), at most the batch",
+                self.batch, self.loss.penalty_fraction
+            ));
+        }
+        let positive = [
+            ("kimg", self.kimg),
+            ("kimg_per_tick", self.kimg_per_tick),
+            ("kimg_per_snapshot", self.kimg_per_snapshot),
+            ("loss.sigma", self.loss.sigma),
+            ("optimizer.lr_g", self.optimizer.lr_g),
+            ("optimizer.lr_d", self.optimizer.lr_d),
+            ("optimizer.eps", self.optimizer.eps),
+            ("ema.half_life_kimg", self.ema.half_life_kimg),
+            ("ema.ramp", self.ema.ramp),
+        ];
+        if let Some((name, v)) = positive.iter().find(|(_, v)| !(v.is_finite() && *v > 0.0)) {
+            return fail(format!("{name} must be above 0, not {v}"));
+        }
+        let fractions = [
+            ("augment.p", self.augment.p),
+            ("augment.p_final", self.augment.p_final),
+            ("augment.translate", self.augment.translate),
+            ("augment.cutout", self.augment.cutout),
+            ("optimizer.beta1", self.optimizer.beta1),
+            ("optimizer.beta2", self.optimizer.beta2),
+            ("optimizer.cooldown_start", self.optimizer.cooldown_start),
+            ("optimizer.final_fraction", self.optimizer.final_fraction),
+            ("ema.w_avg_beta", self.ema.w_avg_beta),
+        ];
+        if let Some((name, v)) = fractions.iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
+            return fail(format!("{name} must lie in 0..1, not {v}"));
+        }
+        let weights = [
+            ("loss.gamma", self.loss.gamma),
+            ("loss.gamma_final", self.loss.gamma_final),
+            ("loss.drift", self.loss.drift),
+            ("augment.colour", self.augment.colour),
+            ("augment.ramp_kimg", self.augment.ramp_kimg),
+            ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
+        ];
+        if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+            return fail(format!("{name} must be 0 or more, not {v}"));
+        }
+        Ok(())
+    }
+
+    /// Pictures of a batch that the gradient penalty looks at.
+    pub fn penalty_batch(&self) -> usize {
+        (self.batch as f64 * self.loss.penalty_fraction).round() as usize
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong in a training run, said so that the reader knows what to do next.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error as ThisError;
+
+use crate::Config;
+
+/// Errors of this crate.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// No preset of that name.
+    #[error("there is no configuration called {name:?}; choose one of {}, or give a path to a .json file", presets())]
+    UnknownPreset {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// A configuration that cannot be trained.
+    #[error("the configuration cannot be trained: {what}")]
+    Config {
+        /// Field and reason.
+        what: String,
+    },
+    /// A file or folder could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be written; whatever was there before is still whole.
+    #[error("cannot write {path}: {source}; earlier checkpoints are intact, make room or choose another --out and resume")]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A checkpoint that is damaged or belongs to something else.
+    #[error("{path} is not a usable checkpoint: {what}")]
+    Checkpoint {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A run folder without any usable checkpoint.
+    #[error("{path} holds no usable checkpoint; a run folder has a checkpoints folder with .safetensors files in it")]
+    NoCheckpoint {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The losses stopped being numbers.
+    #[error(
+        "training diverged at {kimg:.1} kimg: a loss is no longer a finite number; the last checkpoint is intact, \
+         resume from it with a lower learning rate, a higher gamma or precision f32"
+    )]
+    Diverged {
+        /// When.
+        kimg: f64,
+    },
+    /// The data set failed.
+    #[error(transparent)]
+    Dataset(#[from] dataset::Error),
+    /// The model file could not be made.
+    #[error(transparent)]
+    Model(#[from] synth::ModelError),
+    /// libtorch reported an error.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// CUDA was asked for and cannot be used.
+    #[error("CUDA is not available: {why}")]
+    NoCuda {
+        /// What is missing.
+        why: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Read { path: path.into(), source }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Write { path: path.into(), source }
+    }
+}
+
+fn presets() -> String {
+    Config::PRESETS.map(|(name, _)| name).join(", ")
+}

@@ -1,0 +1,46 @@
+//! From a checkpoint to the model file: the averaged generator with its gains folded in.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use synth::{Metadata, ModelFile, Tensor as ModelTensor};
+use tch::Device;
+
+use crate::{Checkpoint, Error};
+
+impl Checkpoint {
+    /// The averaged generator as a model file, ready to draw.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the tensors do not fit the architecture.
+    pub fn export(&self, license: &str) -> Result<ModelFile, Error> {
+        let t = &self.trainer;
+        let mut tensors = BTreeMap::new();
+        let mut offset = 0;
+        let ema = Vec::<f32>::try_from(t.ema.to_device(Device::Cpu))?;
+        for e in t.g.layout.entries() {
+            let len = e.shape.iter().product::<i64>() as usize;
+            let data = ema[offset..offset + len].iter().map(|v| v * e.gain as f32).collect();
+            offset += len;
+            let shape = e.shape.iter().map(|&d| d as usize).collect();
+            tensors.insert(e.name.clone(), ModelTensor { shape, data });
+        }
+        let w_avg = Vec::<f32>::try_from(t.w_avg.to_device(Device::Cpu))?;
+        tensors.insert("mapping.w_avg".into(), ModelTensor { shape: vec![w_avg.len()], data: w_avg });
+        let config = t.config();
+        let metadata = Metadata {
+            provenance: json!({
+                "trained_by": concat!("tadne ", env!("CARGO_PKG_VERSION")),
+                "config": config.name,
+                "kimg": t.progress().kimg(),
+                "hours": (self.seconds / 36.0).round() / 100.0,
+                "batch": config.batch,
+                "seed": config.seed,
+                "dataset_fingerprint": self.dataset,
+            }),
+            license: license.into(),
+            ..Metadata::default()
+        };
+        Ok(ModelFile { architecture: config.architecture.clone(), tensors, metadata })
+    }
+}

@@ -1,0 +1,257 @@
+//! A training run on disk: numbered folder, configuration, statistics, sample grids, checkpoints; and the loop that makes them.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dataset::Dataset;
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::files::write_atomically;
+use crate::{Averages, Config, Error, Progress, Trainer, grid};
+
+/// A checkpoint is never older than this.
+const LONGEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_mins(10);
+/// Checkpoints kept: the newest, and the one before it in case the newest turns out damaged.
+const CHECKPOINTS_KEPT: usize = 2;
+/// The grids: eight by eight of the seeds 0 to 63, calm and bold.
+const GRID: usize = 8;
+/// Truncations the grids are drawn at.
+const GRID_PSI: [f64; 2] = [0.7, 1.0];
+/// Batches that wait ready while the device works.
+const BATCHES_AHEAD: usize = 3;
+
+/// One line of the statistics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Counters.
+    pub progress: Progress,
+    /// Thousands of real pictures seen.
+    pub kimg: f64,
+    /// Losses and D's outputs, means since the tick before.
+    pub averages: Averages,
+    /// Weight of the gradient penalty.
+    pub gamma: f64,
+    /// Probability of augmentation.
+    pub p: f64,
+    /// Learning rate of G.
+    pub lr: f64,
+    /// Real pictures a second.
+    pub images_per_second: f64,
+    /// Seconds a thousand pictures.
+    pub seconds_per_kimg: f64,
+    /// Resident memory of the process in MiB, where the system tells.
+    pub memory_mib: Option<u64>,
+    /// Training time so far, in seconds.
+    pub seconds: f64,
+    /// Seconds left at this speed.
+    pub eta_seconds: f64,
+}
+
+/// Who watches a run: a terminal, a page, a test.
+pub trait Observer {
+    /// The run folder stands and the first step follows.
+    fn started(&mut self, folder: &Path, trainer: &Trainer);
+    /// A step is done.
+    fn stepped(&mut self, progress: Progress);
+    /// A line of statistics.
+    fn tick(&mut self, tick: &Tick);
+    /// A grid and a checkpoint have been written.
+    fn snapshot(&mut self, checkpoint: &Path);
+}
+
+/// A run about to start or to go on.
+pub struct Run {
+    trainer: Trainer,
+    data: Arc<Dataset>,
+    folder: PathBuf,
+    seconds_before: f64,
+}
+
+impl Run {
+    /// A new run in the next free numbered folder below `out`, e.g. `runs/00003-c128`.
+    ///
+    /// # Errors
+    /// The configuration cannot be trained, or the folder cannot be made.
+    pub fn create(config: Config, data: Arc<Dataset>, out: &Path, device: Device) -> Result<Self, Error> {
+        let trainer = Trainer::new(config, device)?;
+        let folder = next_folder(out, &trainer.config().name)?;
+        for sub in ["checkpoints", "grids"] {
+            let sub = folder.join(sub);
+            fs::create_dir_all(&sub).map_err(Error::write(&sub))?;
+        }
+        Ok(Self { trainer, data, folder, seconds_before: 0.0 })
+    }
+
+    /// Goes on with the run in `folder` from `checkpoint`, as if it had never stopped. Statistics after the checkpoint are dropped:
+    /// they will be made again.
+    ///
+    /// # Errors
+    /// The folder's statistics cannot be rewritten.
+    pub fn resume(folder: &Path, checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
+        if checkpoint.dataset != data.fingerprint() {
+            tracing::warn!("the pictures differ from those of the run so far; it goes on, but is no longer the same run");
+        }
+        let stats = folder.join("stats.jsonl");
+        if stats.exists() {
+            let text = fs::read_to_string(&stats).map_err(Error::read(&stats))?;
+            let seen = checkpoint.trainer.progress().images;
+            let earlier = |line: &&str| serde_json::from_str::<Tick>(line).is_ok_and(|t| t.progress.images <= seen);
+            let kept: String = text.lines().filter(earlier).flat_map(|line| [line, "\n"]).collect();
+            write_atomically(&stats, kept.as_bytes())?;
+        }
+        Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
+    }
+
+    /// Changes the run's length; the schedules, being fractions of it, move along.
+    pub fn set_kimg(&mut self, kimg: f64) {
+        self.trainer.config.kimg = kimg;
+    }
+
+    /// Folder of the run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The trainer, for a look at its state.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// Trains until the run's length is reached or `stop` is set; then finishes the step, saves and returns.
+    ///
+    /// # Errors
+    /// Losses that are no numbers, data that cannot be read, a disk that is full: the last checkpoint is intact.
+    pub fn train(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<(), Error> {
+        let config = serde_json::to_vec_pretty(self.trainer.config()).expect("a configuration is plain data");
+        write_atomically(&self.folder.join("config.json"), &config)?;
+        observer.started(&self.folder, &self.trainer);
+        let (data, batch) = (Arc::clone(&self.data), self.trainer.config().batch);
+        let first = self.trainer.progress().images;
+        let (sender, batches) = sync_channel(BATCHES_AHEAD);
+        // Ends by itself: the channel closes when the loop below is left.
+        let loader = thread::spawn(move || {
+            for position in (first..).step_by(batch) {
+                let mut pixels = Vec::new();
+                let loaded = data.batch(position, batch, &mut pixels).map(|()| pixels);
+                let failed = loaded.is_err();
+                if sender.send(loaded).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        let result = self.steps(stop, observer, || batches.recv().expect("the loader sends until it fails"));
+        drop(batches);
+        loader.join().expect("the loader does not panic");
+        result
+    }
+
+    fn steps(
+        &mut self,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+        mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
+    ) -> Result<(), Error> {
+        let start = Instant::now();
+        let config = self.trainer.config().clone();
+        let (mut ticked, mut snapped) = (start, start);
+        let (mut tick_images, mut snap_images) = (self.trainer.progress().images, self.trainer.progress().images);
+        if snap_images == 0 {
+            self.snapshot(0.0, observer)?;
+        }
+        loop {
+            let done = self.trainer.progress().kimg() >= config.kimg || stop.load(Ordering::Relaxed);
+            let images = self.trainer.progress().images;
+            let since = |then: u64| (images - then) as f64 / 1000.0;
+            let seconds = self.seconds_before + start.elapsed().as_secs_f64();
+            if images > tick_images && (done || since(tick_images) >= config.kimg_per_tick) {
+                let speed = (images - tick_images) as f64 / ticked.elapsed().as_secs_f64();
+                self.tick(speed, seconds, observer)?;
+                (ticked, tick_images) = (Instant::now(), images);
+            }
+            let due = since(snap_images) >= config.kimg_per_snapshot || snapped.elapsed() > LONGEST_BETWEEN_SNAPSHOTS;
+            // Only after a tick: its losses were found finite just now.
+            if images > snap_images && (done || due && tick_images == images) {
+                self.snapshot(seconds, observer)?;
+                (snapped, snap_images) = (Instant::now(), images);
+            }
+            if done {
+                return Ok(());
+            }
+            self.trainer.step(&next()?);
+            observer.stepped(self.trainer.progress());
+        }
+    }
+
+    fn tick(&mut self, images_per_second: f64, seconds: f64, observer: &mut dyn Observer) -> Result<(), Error> {
+        let averages = self.trainer.take_averages()?;
+        let (progress, schedule) = (self.trainer.progress(), self.trainer.schedule());
+        let config = self.trainer.config();
+        let tick = Tick {
+            progress,
+            kimg: progress.kimg(),
+            averages,
+            gamma: schedule.gamma,
+            p: schedule.p,
+            lr: schedule.lr * config.optimizer.lr_g,
+            images_per_second,
+            seconds_per_kimg: 1000.0 / images_per_second,
+            memory_mib: resident_mib(),
+            seconds,
+            eta_seconds: (config.kimg - progress.kimg()).max(0.0) * 1000.0 / images_per_second,
+        };
+        let path = self.folder.join("stats.jsonl");
+        let line = serde_json::to_string(&tick).expect("a tick is plain data") + "\n";
+        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes());
+        append().map_err(Error::write(&path))?;
+        observer.tick(&tick);
+        Ok(())
+    }
+
+    fn snapshot(&self, seconds: f64, observer: &mut dyn Observer) -> Result<(), Error> {
+        let progress = self.trainer.progress();
+        let seeds: Vec<u64> = (0..(GRID * GRID) as u64).collect();
+        for psi in GRID_PSI {
+            let pictures = self.trainer.draw(&seeds, psi)?;
+            let png = grid::png(&pictures, self.trainer.config().resolution(), GRID);
+            write_atomically(&self.folder.join(format!("grids/{:09}-psi-{psi:.1}.png", progress.images)), &png)?;
+        }
+        let folder = self.folder.join("checkpoints");
+        let path = checkpoint::path(&folder, progress.images);
+        Checkpoint::save(&self.trainer, self.data.fingerprint(), seconds, &path)?;
+        let all = checkpoint::list(&folder)?;
+        for old in &all[..all.len().saturating_sub(CHECKPOINTS_KEPT)] {
+            fs::remove_file(old).map_err(Error::write(old))?;
+        }
+        observer.snapshot(&path);
+        Ok(())
+    }
+}
+
+/// `out/NNNNN-name` with the next free number.
+fn next_folder(out: &Path, name: &str) -> Result<PathBuf, Error> {
+    fs::create_dir_all(out).map_err(Error::write(out))?;
+    let mut next = 0;
+    for entry in fs::read_dir(out).map_err(Error::read(out))? {
+        let taken = entry.map_err(Error::read(out))?.file_name();
+        let number = taken.to_str().and_then(|n| n.split('-').next()?.parse::<u32>().ok());
+        next = next.max(number.map_or(0, |n| n + 1));
+    }
+    let folder = out.join(format!("{next:05}-{name}"));
+    fs::create_dir(&folder).map_err(Error::write(&folder))?;
+    Ok(folder)
+}
+
+/// Resident memory in MiB on Linux.
+fn resident_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}

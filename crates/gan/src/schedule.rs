@@ -1,0 +1,84 @@
+//! What changes while a run goes on: each value as a function of the pictures seen so far.
+
+use std::f64::consts::PI;
+
+use crate::Config;
+
+/// The scheduled values at one moment of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// Multiplies both learning rates.
+    pub lr: f64,
+    /// Weight of the gradient penalty.
+    pub gamma: f64,
+    /// Probability of each augmentation.
+    pub p: f64,
+    /// Factor that the average keeps of itself in this step.
+    pub ema_beta: f64,
+}
+
+impl Schedule {
+    /// Values for the step that begins after `images` real pictures.
+    pub fn at(config: &Config, images: u64) -> Self {
+        let kimg = images as f64 / 1000.0;
+        let batch = config.batch as f64 / 1000.0;
+        let done = (kimg / config.kimg).min(1.0);
+        let o = &config.optimizer;
+        let warm = if o.warmup_kimg > 0.0 { ((kimg + batch) / o.warmup_kimg).min(1.0) } else { 1.0 };
+        let cool = if done > o.cooldown_start {
+            cosine(1.0, o.final_fraction, (done - o.cooldown_start) / (1.0 - o.cooldown_start))
+        } else {
+            1.0
+        };
+        let a = &config.augment;
+        let ramp = if a.ramp_kimg > 0.0 { (kimg / a.ramp_kimg).min(1.0) } else { 1.0 };
+        let half_life = (config.ema.half_life_kimg * config.batch as f64 / 32.0).min(config.ema.ramp * kimg);
+        Self {
+            lr: warm * cool,
+            gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
+            p: a.p + (a.p_final - a.p) * ramp,
+            ema_beta: if half_life > 0.0 { 0.5f64.powf(batch / half_life) } else { 0.0 },
+        }
+    }
+}
+
+/// Half a cosine from `from` (t = 0) to `to` (t = 1).
+fn cosine(from: f64, to: f64, t: f64) -> f64 {
+    to + (from - to) * 0.5 * (1.0 + (PI * t.clamp(0.0, 1.0)).cos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config { kimg: 100.0, ..Config::preset("c64").unwrap() }
+    }
+
+    #[test]
+    fn learning_rate_warms_up_stays_and_cools_down() {
+        let c = config();
+        assert!((Schedule::at(&c, 0).lr - 0.032).abs() < 1e-12);
+        assert!((Schedule::at(&c, 30_000).lr - 1.0).abs() < 1e-12);
+        assert!((Schedule::at(&c, 60_000).lr - 1.0).abs() < 1e-12);
+        assert!((Schedule::at(&c, 80_000).lr - 0.525).abs() < 1e-12);
+        assert!((Schedule::at(&c, 100_000).lr - 0.05).abs() < 1e-12);
+        assert!((Schedule::at(&c, 200_000).lr - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn average_begins_as_a_copy_and_slows_down() {
+        let c = config();
+        assert_eq!(Schedule::at(&c, 0).ema_beta.to_bits(), 0f64.to_bits());
+        // Half-life 5 % of 40 kimg = 2 kimg = 62.5 steps.
+        assert!((Schedule::at(&c, 40_000).ema_beta.powf(62.5) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn augmentation_ramps_and_gamma_decays() {
+        let c = config();
+        assert!((Schedule::at(&c, 0).p - c.augment.p).abs() < 1e-12);
+        assert!((Schedule::at(&c, 900_000).p - c.augment.p_final).abs() < 1e-12);
+        assert!((Schedule::at(&c, 100_000).gamma - c.loss.gamma_final).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,287 @@
+//! One training step after another: G, D, their optimisers and averages, and nothing that touches files or clocks.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::adam::Adam;
+use crate::augment::Augmentation;
+use crate::discriminator::Discriminator;
+use crate::generator::Generator;
+use crate::params::Layout;
+use crate::schedule::Schedule;
+use crate::{Config, Error, loss};
+
+/// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
+/// number of pictures seen, and the generator of random numbers is seeded anew for each step from the seed and the step's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps taken.
+    pub steps: u64,
+    /// Real pictures seen.
+    pub images: u64,
+    /// Gradient entries that were not finite and were dropped, in all.
+    pub dropped: u64,
+}
+
+impl Progress {
+    /// Thousands of real pictures seen.
+    pub fn kimg(self) -> f64 {
+        self.images as f64 / 1000.0
+    }
+}
+
+/// A network's weights and the state of its optimiser.
+pub(crate) struct Side {
+    pub(crate) layout: Layout,
+    gains: Tensor,
+    pub(crate) weights: Tensor,
+    pub(crate) adam: Adam,
+}
+
+impl Side {
+    fn new(layout: Layout, device: Device) -> Self {
+        let weights = layout.initial(device);
+        let adam = Adam::new(&weights);
+        let gains = layout.gains(device);
+        Self { weights: weights.set_requires_grad(true), gains, adam, layout }
+    }
+
+    fn views(&self) -> crate::params::Views {
+        self.layout.views(&self.weights, &self.gains)
+    }
+
+    fn gradient(&self, loss: &Tensor) -> Tensor {
+        Tensor::run_backward(&[loss], &[&self.weights], false, false).swap_remove(0)
+    }
+}
+
+/// Means over the steps since the last call of [`Trainer::take_averages`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Averages {
+    /// D's loss with penalty and drift.
+    pub loss_d: f64,
+    /// G's loss.
+    pub loss_g: f64,
+    /// D's output on real pictures.
+    pub real: f64,
+    /// D's output on drawn pictures.
+    pub fake: f64,
+    /// Squared gradient norm of D at real plus at drawn pictures.
+    pub penalty: f64,
+}
+
+/// The state of a run in memory.
+pub struct Trainer {
+    pub(crate) config: Config,
+    device: Device,
+    generator: Generator,
+    discriminator: Discriminator,
+    pub(crate) g: Side,
+    pub(crate) d: Side,
+    /// Average of G's weights.
+    pub(crate) ema: Tensor,
+    /// Running mean of w.
+    pub(crate) w_avg: Tensor,
+    pub(crate) progress: Progress,
+    /// Sums since the last tick: the averages' five numbers, then dropped gradient entries. On the device, so that no step waits.
+    sums: Tensor,
+    summed_steps: u64,
+}
+
+impl Trainer {
+    /// Fresh networks, drawn from the configuration's seed.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where [`Config::validate`] fails, [`Error::NoCuda`] where `device` is a missing accelerator.
+    pub fn new(config: Config, device: Device) -> Result<Self, Error> {
+        config.validate()?;
+        if device.is_cuda() && !tch::Cuda::is_available() {
+            return Err(Error::NoCuda {
+                why: if tch::utils::has_cuda() {
+                    "no driver or no device was found".into()
+                } else {
+                    "this program is linked against a libtorch without CUDA, or CUDA was dropped from the link; \
+                     build with a CUDA libtorch and --features cuda"
+                        .into()
+                },
+            });
+        }
+        tch::manual_seed(step_seed(config.seed, u64::MAX));
+        let generator = Generator::new(&config.architecture, config.precision);
+        let discriminator =
+            Discriminator::new(&config.discriminator, config.architecture.base, config.precision);
+        let g = Side::new(generator.layout(), device);
+        let d = Side::new(discriminator.layout(), device);
+        let options = (Kind::Float, device);
+        Ok(Self {
+            ema: g.weights.detach().copy(),
+            w_avg: Tensor::zeros([config.architecture.w_dim as i64], options),
+            sums: Tensor::zeros([6], options),
+            summed_steps: 0,
+            progress: Progress::default(),
+            generator,
+            discriminator,
+            g,
+            d,
+            device,
+            config,
+        })
+    }
+
+    /// The configuration of the run.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Scheduled values of the step that comes next.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::at(&self.config, self.progress.images)
+    }
+
+    /// Number of values in G and in D.
+    pub fn parameters(&self) -> (i64, i64) {
+        (self.g.layout.len(), self.d.layout.len())
+    }
+
+    /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes.
+    ///
+    /// # Panics
+    /// If `pixels` has another length.
+    pub fn step(&mut self, pixels: &[u8]) {
+        let (n, size) = (self.config.batch as i64, self.config.resolution() as i64);
+        assert_eq!(pixels.len() as i64, n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
+        tch::manual_seed(step_seed(self.config.seed, self.progress.steps));
+        let schedule = self.schedule();
+        let real = Tensor::from_data_size(pixels, &[n, size, size, 3], Kind::Uint8)
+            .to_device(self.device)
+            .permute([0, 3, 1, 2])
+            .to_kind(Kind::Float)
+            / 127.5
+            - 1.0;
+
+        let dropped_d = self.step_d(&real, &schedule);
+        let dropped_g = self.step_g(&real, &schedule);
+        no_grad(|| {
+            let _ = self.sums.narrow(0, 5, 1).g_add_(&(dropped_d + dropped_g));
+            let _ = self.ema.lerp_(&self.g.weights, 1.0 - schedule.ema_beta);
+        });
+        self.summed_steps += 1;
+        self.progress.steps += 1;
+        self.progress.images += self.config.batch as u64;
+    }
+
+    fn augmentation(&self, schedule: &Schedule) -> Augmentation {
+        let size = self.config.resolution() as i64;
+        Augmentation::sample(&self.config.augment, schedule.p, self.config.batch as i64, size, self.device)
+    }
+
+    /// Draws a batch with G's present weights; also gives w.
+    fn fakes(&self) -> (Tensor, Tensor) {
+        let v = self.g.views();
+        let z = Tensor::randn([self.config.batch as i64, self.generator.z_dim()], (Kind::Float, self.device));
+        let w = self.generator.map(&v, &z);
+        let image = self.generator.synthesize(&v, &w, &mut Generator::fresh_noise(self.device));
+        (image, w)
+    }
+
+    fn step_d(&mut self, real: &Tensor, schedule: &Schedule) -> Tensor {
+        let augmentation = self.augmentation(schedule);
+        let (real, fake) = no_grad(|| (augmentation.apply(real), augmentation.apply(&self.fakes().0)));
+        let v = self.d.views();
+        let q = self.config.penalty_batch() as i64;
+        let d = |x: &Tensor| self.discriminator.forward(&v, x);
+        let l = loss::discriminator(&d, &real, &fake, q, schedule.gamma, &self.config.loss);
+        let gradient = self.d.gradient(&l.total);
+        no_grad(|| {
+            let sums = Tensor::stack(&[&l.total.detach(), &l.real, &l.fake, &l.penalty], 0);
+            let _ = self.sums.narrow(0, 0, 4).g_add_(&sums);
+        });
+        let o = &self.config.optimizer;
+        self.d.adam.step(&mut self.d.weights, gradient, o.lr_d * schedule.lr, o)
+    }
+
+    fn step_g(&mut self, real: &Tensor, schedule: &Schedule) -> Tensor {
+        let augmentation = self.augmentation(schedule);
+        let v = self.d.views();
+        let logits_real = no_grad(|| self.discriminator.forward(&v, &augmentation.apply(real)));
+        let (fake, w) = self.fakes();
+        let logits_fake = self.discriminator.forward(&v, &augmentation.apply(&fake));
+        let total = loss::softplus(&(logits_real - logits_fake));
+        let gradient = self.g.gradient(&total);
+        no_grad(|| {
+            let _ = self.sums.narrow(0, 4, 1).g_add_(&total.detach());
+            let mean = w.mean_dim(0, false, Kind::Float);
+            let _ = self.w_avg.lerp_(&mean, 1.0 - self.config.ema.w_avg_beta);
+        });
+        let o = &self.config.optimizer;
+        self.g.adam.step(&mut self.g.weights, gradient, o.lr_g * schedule.lr, o)
+    }
+
+    /// Means since the last call; waits for the device once.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if one of them is not finite. The trainer should not be saved then.
+    pub fn take_averages(&mut self) -> Result<Averages, Error> {
+        let sums = Vec::<f32>::try_from(self.sums.to_device(Device::Cpu))?;
+        let _ = self.sums.zero_();
+        let n = self.summed_steps.max(1) as f64;
+        self.summed_steps = 0;
+        let mean = |i: usize| f64::from(sums[i]) / n;
+        self.progress.dropped += sums[5] as u64;
+        let a = Averages { loss_d: mean(0), real: mean(1), fake: mean(2), penalty: mean(3), loss_g: mean(4) };
+        if sums.iter().all(|v| v.is_finite()) { Ok(a) } else { Err(Error::Diverged { kimg: self.progress.kimg() }) }
+    }
+
+    /// Pictures of the averaged generator for `seeds` at `psi`: h x w x 3 bytes each, the ones the exported model draws.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn draw(&self, seeds: &[u64], psi: f64) -> Result<Vec<Vec<u8>>, Error> {
+        let size = self.config.resolution() as i64;
+        let mut pictures = Vec::with_capacity(seeds.len());
+        for chunk in seeds.chunks(self.config.batch) {
+            let y = no_grad(|| self.synthesize_seeds(chunk, psi));
+            let y = (y * 127.5 + 128.0).clamp(0.0, 255.0).floor().to_kind(Kind::Uint8);
+            let y = y.permute([0, 2, 3, 1]).contiguous().to_device(Device::Cpu);
+            let each = (size * size * 3) as usize;
+            let mut bytes = vec![0u8; each * chunk.len()];
+            let count = bytes.len();
+            y.f_copy_data_u8(&mut bytes, count)?;
+            pictures.extend(bytes.chunks_exact(each).map(<[u8]>::to_vec));
+        }
+        Ok(pictures)
+    }
+
+    /// Raw output [n, 3, h, w] of the averaged generator, with latents and noise of the `synth` crate's seeds.
+    fn synthesize_seeds(&self, seeds: &[u64], psi: f64) -> Tensor {
+        let n = seeds.len() as i64;
+        let z: Vec<f32> =
+            seeds.iter().flat_map(|&s| synth::latent::z(synth::Seed(s), self.config.architecture.z_dim)).collect();
+        let z = Tensor::from_slice(&z).view([n, -1]).to_device(self.device);
+        let v = self.g.layout.views(&self.ema, &self.g.gains);
+        let w = self.generator.map(&v, &z);
+        let w = &self.w_avg + (w - &self.w_avg) * psi;
+        let mut noise = |layer: usize, size: [i64; 4]| {
+            let each = (size[2] * size[3]) as usize;
+            let mut values = vec![0f32; each * seeds.len()];
+            for (&seed, out) in seeds.iter().zip(values.chunks_exact_mut(each)) {
+                synth::latent::normal(synth::Seed(seed), 1 + layer as u32, out);
+            }
+            Tensor::from_slice(&values).view(size).to_device(self.device)
+        };
+        self.generator.synthesize(&v, &w, &mut noise)
+    }
+}
+
+/// Seed of libtorch's generator in one step (`SplitMix64`'s mixing of seed and step).
+fn step_seed(seed: u64, step: u64) -> i64 {
+    let mut x = seed.wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(step).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (x ^ (x >> 31)).cast_signed()
+}

@@ -1,0 +1,231 @@
+//! `tadne train`: from pictures to a run folder, with a line a tick and a bar.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use dataset::{Dataset, Options};
+use gan::{Checkpoint, Config, Device, Observer, Precision, Progress, Run, Tick, Trainer};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Arguments of `tadne train`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne train --data pictures/ --config c64 --out runs/
+  tadne train --data 'shards/*.tar' --config c128 --kimg 1000 --out runs/
+  tadne train --resume runs/00000-c64 --data pictures/
+  tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
+
+A run folder holds config.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two).
+Ctrl-C finishes the step, saves and exits; --resume goes on as if nothing had happened.")]
+pub(crate) struct Train {
+    /// Folders, tars or globs of WebP, JPEG and PNG pictures
+    #[arg(long, num_args = 1.., value_name = "PATH", required_unless_present = "print_config")]
+    data: Vec<PathBuf>,
+    /// Preset (tiny, c64, c128, h256, stylegan2-128) or a .json file
+    #[arg(long, default_value = "c64", value_name = "NAME|FILE")]
+    config: String,
+    /// Where run folders are made
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    out: PathBuf,
+    /// Go on with a run: its folder, or one of its checkpoints
+    #[arg(long, value_name = "RUN", conflicts_with = "config")]
+    resume: Option<PathBuf>,
+    /// Length of the run in thousands of pictures; may be changed when resuming
+    #[arg(long, value_name = "N")]
+    kimg: Option<f64>,
+    /// Pictures a step
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    batch: Option<usize>,
+    /// Gradient penalty at the start of the run
+    #[arg(long, value_name = "X", conflicts_with = "resume")]
+    gamma: Option<f64>,
+    /// Arithmetic: f32 or bf16
+    #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
+    precision: Option<Precision>,
+    /// Seed of weights, latents and order
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    seed: Option<u64>,
+    /// Where to train: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu", value_parser = device, value_name = "DEVICE")]
+    device: Device,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Pictures are kept in memory up to this many MiB, beyond that in a file
+    #[arg(long, default_value_t = 4096, value_name = "MIB")]
+    memory: u64,
+    /// Folder that keeps the resized pictures for the next start
+    #[arg(long, default_value = "runs/cache", value_name = "DIR")]
+    cache: PathBuf,
+    /// Print the configuration as JSON and exit
+    #[arg(long)]
+    print_config: bool,
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("use f32 or bf16".into()),
+    }
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(Device::Cpu),
+        None if text == "cuda" => Ok(Device::Cuda(0)),
+        Some(("cuda", n)) => n.parse().map(Device::Cuda).map_err(|_| format!("{n:?} is no device number")),
+        _ => Err("use cpu, cuda or cuda:N".into()),
+    }
+}
+
+impl Train {
+    /// The configuration that the arguments ask for.
+    fn configuration(&self) -> anyhow::Result<Config> {
+        let is_file = Path::new(&self.config).extension().is_some_and(|e| e == "json");
+        let mut config = if is_file {
+            let text = std::fs::read_to_string(&self.config).with_context(|| format!("cannot read {}", self.config))?;
+            serde_json::from_str(&text).with_context(|| format!("{} is not a configuration", self.config))?
+        } else {
+            Config::preset(&self.config)?
+        };
+        config.kimg = self.kimg.unwrap_or(config.kimg);
+        config.batch = self.batch.unwrap_or(config.batch);
+        config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
+        config.precision = self.precision.unwrap_or(config.precision);
+        config.seed = self.seed.unwrap_or(config.seed);
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn open(&self, config: &Config) -> anyhow::Result<Arc<Dataset>> {
+        let options = Options {
+            cache: Some(self.cache.clone()),
+            memory_budget: self.memory << 20,
+            mirror: config.mirror,
+            seed: config.seed,
+            ..Options::new(config.resolution())
+        };
+        let data = Dataset::open(&self.data, &options)?;
+        println!("data      {}", data.report());
+        Ok(Arc::new(data))
+    }
+
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        if self.print_config {
+            println!("{}", serde_json::to_string_pretty(&self.configuration()?)?);
+            return Ok(());
+        }
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
+        let mut run = if let Some(path) = &self.resume {
+            let checkpoint = Checkpoint::find(path, self.device)?;
+            let data = self.open(checkpoint.trainer.config())?;
+            let folder = run_folder(path)?;
+            let mut run = Run::resume(&folder, checkpoint, data)?;
+            if let Some(kimg) = self.kimg {
+                run.set_kimg(kimg);
+            }
+            run
+        } else {
+            let config = self.configuration()?;
+            let data = self.open(&config)?;
+            Run::create(config, data, &self.out, self.device)?
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("\nfinishing this step, then saving; once more to leave at once");
+        })?;
+        let mut terminal = Terminal::new(run.trainer(), threads);
+        run.train(&stop, &mut terminal)?;
+        terminal.bar.finish_and_clear();
+        println!(
+            "done      {:.1} kimg; tadne export {} --out model.safetensors makes the model file",
+            run.trainer().progress().kimg(),
+            run.folder().display()
+        );
+        Ok(())
+    }
+}
+
+/// The run folder that `path` is, or lies in.
+fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
+    let folder = if path.is_file() { path.parent().and_then(Path::parent) } else { Some(path) };
+    match folder {
+        Some(folder) if folder.join("checkpoints").is_dir() => Ok(folder.into()),
+        _ => bail!("{} lies in no run folder; expected RUN/checkpoints/NAME.safetensors", path.display()),
+    }
+}
+
+/// Prints a run as it goes: configuration first, then a line a tick above a progress bar.
+struct Terminal {
+    bar: ProgressBar,
+    threads: usize,
+}
+
+impl Terminal {
+    fn new(trainer: &Trainer, threads: usize) -> Self {
+        let bar = ProgressBar::new((trainer.config().kimg * 1000.0) as u64);
+        let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+        Self { bar, threads }
+    }
+
+    fn say(&self, line: &str) {
+        // A hidden bar (no terminal) swallows its lines; a log wants them.
+        if self.bar.is_hidden() { println!("{line}") } else { self.bar.println(line) }
+    }
+}
+
+impl Observer for Terminal {
+    fn started(&mut self, folder: &Path, trainer: &Trainer) {
+        let (g, d) = trainer.parameters();
+        let config = serde_json::to_string_pretty(trainer.config()).expect("a configuration is plain data");
+        self.say(&format!("config    {config}"));
+        self.say(&format!("networks  G {:.2} M, D {:.2} M parameters", g as f64 / 1e6, d as f64 / 1e6));
+        self.say(&format!("machine   {} threads", self.threads));
+        self.say(&format!("folder    {}", folder.display()));
+        self.bar.set_position(trainer.progress().images);
+        self.bar.enable_steady_tick(Duration::from_millis(500));
+    }
+
+    fn stepped(&mut self, progress: Progress) {
+        self.bar.set_position(progress.images);
+    }
+
+    fn tick(&mut self, t: &Tick) {
+        let a = &t.averages;
+        let eta = HumanDuration(Duration::from_secs(t.eta_seconds as u64));
+        self.bar.set_message(format!("{:.0} images/s, {eta} left", t.images_per_second));
+        self.say(&format!(
+            "kimg {:<7.1} D {:<6.3} G {:<6.3} real {:<+6.2} fake {:<+6.2} penalty {:<7.2} gamma {:<5.3} p {:<4.2} lr {:<8.2e} \
+             {:>6.1} img/s {:>6.2} s/kimg {:>6} MiB  left {eta}{}",
+            t.kimg,
+            a.loss_d,
+            a.loss_g,
+            a.real,
+            a.fake,
+            a.penalty,
+            t.gamma,
+            t.p,
+            t.lr,
+            t.images_per_second,
+            t.seconds_per_kimg,
+            t.memory_mib.map_or("?".into(), |m| m.to_string()),
+            if t.progress.dropped > 0 { format!("  dropped {}", t.progress.dropped) } else { String::new() },
+        ));
+    }
+
+    fn snapshot(&mut self, checkpoint: &Path) {
+        self.say(&format!("saved     {}", checkpoint.display()));
+    }
+}
