@@ -11,6 +11,8 @@ use crate::{Error, decode, positioned};
 
 const CHECK_PERMISSIONS: &str = "check its permissions";
 const CHECK_DISK: &str = "check the disk it lies on";
+/// Pictures found between two reports of progress.
+const TELL_EVERY: usize = 1000;
 
 /// A file that holds one picture or, as a tar, many; with what tells whether it has changed.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,8 +115,11 @@ impl Item {
         };
         match self {
             Self::File(path) => {
-                let bytes = path.metadata().map_err(|error| error.to_string())?.len();
-                too_large(bytes)?;
+                let metadata = path.metadata().map_err(|error| error.to_string())?;
+                if !metadata.is_file() {
+                    return Err("it is no regular file".into()); // reading a named pipe would wait for ever
+                }
+                too_large(metadata.len())?;
                 std::fs::read(path).map_err(|error| error.to_string())
             }
             Self::Entry { tar, offset, bytes, .. } => {
@@ -129,15 +134,17 @@ impl Item {
 
 /// Every picture of `files` in their order, tars opened up; and how many entries of tars were passed over.
 pub(crate) fn items(files: Vec<Found>, options: &Options) -> Result<(Vec<Item>, usize), Error> {
-    let mut items = Vec::new();
-    let mut ignored = 0;
+    let (mut items, mut ignored, mut told) = (Vec::new(), 0, 0);
     for file in files {
         if file.is_tar {
             entries(&file.path, file.bytes, &mut items, &mut ignored)?;
         } else {
             items.push(Item::File(file.path));
         }
-        options.tell(Stage::Listing, items.len(), None);
+        if items.len() >= told + TELL_EVERY {
+            told = items.len();
+            options.tell(Stage::Listing, told, None);
+        }
     }
     Ok((items, ignored))
 }

@@ -70,7 +70,7 @@ pub(crate) fn pictures(
     options: &Options,
     pool: &ThreadPool,
 ) -> Result<Pictures, Error> {
-    let fits = (items.len() * options.picture_bytes()) as u64 <= options.memory_budget;
+    let fits = items.len() as u64 * options.picture_bytes() as u64 <= options.memory_budget;
     let mut memory = fits.then(|| Vec::with_capacity(items.len()));
     let mut report = Report { read: items.len(), ignored, ..Report::default() };
     let mut writer = None;

@@ -20,7 +20,7 @@ impl Source {
     /// under its literal name is not taken for a pattern. A place named twice counts once.
     ///
     /// # Errors
-    /// Names the argument that is missing, malformed or matches nothing, and a file that can be no tar.
+    /// Names the argument that is missing, malformed, unreadable or matches nothing.
     pub fn parse<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<Self>, Error> {
         if arguments.is_empty() {
             return Err(Error::NoSource);
@@ -29,7 +29,7 @@ impl Source {
         for argument in arguments {
             for path in expand(argument.as_ref())? {
                 let path = path.canonicalize().map_err(Error::io("open", &path, "check its permissions"))?;
-                let source = Self::of(path)?;
+                let source = Self::of(path);
                 if !sources.contains(&source) {
                     sources.push(source);
                 }
@@ -45,17 +45,15 @@ impl Source {
         }
     }
 
-    fn of(path: PathBuf) -> Result<Self, Error> {
+    fn of(path: PathBuf) -> Self {
         if path.is_dir() {
-            return Ok(Self::Folder(path));
+            Self::Folder(path)
+        } else if is_picture(&path) {
+            Self::Picture(path)
+        } else {
+            // Whatever its name: the content tells when it is opened.
+            Self::Tar(path)
         }
-        if is_picture(&path) {
-            return Ok(Self::Picture(path));
-        }
-        if is_tar(&path) {
-            return Ok(Self::Tar(path));
-        }
-        Err(Error::NotATar { path, reason: "by its name".into() })
     }
 }
 

@@ -23,7 +23,7 @@ impl Store {
     /// Checks every picture of a cache, and keeps them in memory if they fit the budget.
     pub(crate) fn load(file: CacheFile, options: &Options, pool: &ThreadPool) -> Result<Self, Error> {
         let total = file.len();
-        let fits = (total * options.picture_bytes()) as u64 <= options.memory_budget;
+        let fits = total as u64 * options.picture_bytes() as u64 <= options.memory_budget;
         let mut memory = Vec::with_capacity(if fits { total } else { 0 });
         for start in (0..total).step_by(CHUNK) {
             let slots = start..total.min(start + CHUNK);
