@@ -71,6 +71,9 @@ pub struct Averages {
 }
 
 /// The state of a run in memory.
+///
+/// libtorch has one generator of random numbers a process, and every step seeds it: two trainers stepping at the same time in one
+/// process would disturb each other.
 pub struct Trainer {
     pub(crate) config: Config,
     device: Device,
@@ -255,6 +258,15 @@ impl Trainer {
             pictures.extend(bytes.chunks_exact(each).map(<[u8]>::to_vec));
         }
         Ok(pictures)
+    }
+
+    /// Raw output of the averaged generator for one seed, [3, h, w], nominally in -1..1: what an export is compared with.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn raw(&self, seed: u64, psi: f64) -> Result<Vec<f32>, Error> {
+        let y = no_grad(|| self.synthesize_seeds(&[seed], psi));
+        Ok(Vec::try_from(y.to_device(Device::Cpu).contiguous().view([-1]))?)
     }
 
     /// Raw output [n, 3, h, w] of the averaged generator, with latents and noise of the `synth` crate's seeds.

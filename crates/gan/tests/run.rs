@@ -1,0 +1,185 @@
+//! Runs on disk: they stop, go on bit for bit, survive damage, and leave the files they promise.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use common::{Watcher, config, data, one_at_a_time, pictures};
+use gan::{Checkpoint, Config, Device, Error, Run, Tick};
+use synth::NoiseInputs;
+
+/// The tensors and counters of a checkpoint; the training time that also stands in it is left aside.
+fn state(run: &Path) -> (Vec<u8>, u64) {
+    let newest = fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap();
+    let bytes = fs::read(newest).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let progress = Checkpoint::find(run, Device::Cpu).unwrap().trainer.progress();
+    (bytes[header..].to_vec(), progress.images)
+}
+
+fn resume(folder: &Path, photos: &Path) -> Run {
+    let checkpoint = Checkpoint::find(folder, Device::Cpu).unwrap();
+    let data = data(photos, checkpoint.trainer.config());
+    Run::resume(folder, checkpoint, data).unwrap()
+}
+
+/// Trains in one go, and again with a stop (and a later death after the last checkpoint) in between.
+fn stopped_and_unstopped(config: &Config) {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    pictures(&photos, 60);
+    let create = |out: &str| {
+        Run::create(config.clone(), data(&photos, config), &dir.path().join(out), Device::Cpu).unwrap()
+    };
+
+    let mut whole = create("whole");
+    whole.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+
+    // The first part ends by request after 40 pictures.
+    let mut first = create("parts");
+    let mut watcher = Watcher { stop_at: Some(40), ..Watcher::default() };
+    first.train(&watcher.stop.clone(), &mut watcher).unwrap();
+    let folder = first.folder().to_path_buf();
+    assert_eq!(first.trainer().progress().images, 40);
+    drop(first);
+    // The second part is killed: what it did after its last checkpoint is lost and made again.
+    let kept = tempfile::tempdir().unwrap();
+    for e in fs::read_dir(folder.join("checkpoints")).unwrap() {
+        let e = e.unwrap();
+        fs::copy(e.path(), kept.path().join(e.file_name())).unwrap();
+    }
+    let mut watcher = Watcher { stop_at: Some(56), ..Watcher::default() };
+    resume(&folder, &photos).train(&watcher.stop.clone(), &mut watcher).unwrap();
+    fs::remove_dir_all(folder.join("checkpoints")).unwrap();
+    fs::rename(kept.path(), folder.join("checkpoints")).unwrap();
+    let mut last = resume(&folder, &photos);
+    assert_eq!(last.trainer().progress().images, 40);
+    last.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+
+    let (a, b) = (state(whole.folder()), state(&folder));
+    assert_eq!(a.1, 96);
+    assert_eq!(a.1, b.1);
+    assert!(a.0 == b.0, "the resumed run's weights, averages or moments differ");
+    let ticks = |run: &Path| -> Vec<_> {
+        let text = fs::read_to_string(run.join("stats.jsonl")).unwrap();
+        text.lines().map(|l| serde_json::from_str::<Tick>(l).unwrap().progress.images).collect()
+    };
+    let ticks = ticks(&folder);
+    assert!(ticks.is_sorted_by(|a, b| a < b), "statistics repeat: {ticks:?}");
+}
+
+#[test]
+fn resume_is_bit_exact() {
+    stopped_and_unstopped(&config());
+}
+
+#[test]
+fn resume_is_bit_exact_in_bf16_with_noise_and_exact_penalty() {
+    let mut c = config();
+    c.precision = gan::Precision::Bf16;
+    c.architecture.noise = NoiseInputs::All;
+    c.loss.penalty = gan::Penalty::Exact;
+    stopped_and_unstopped(&c);
+}
+
+#[test]
+fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), 60);
+    let c = config();
+    let out = dir.path().join("runs");
+    let mut run = Run::create(c.clone(), data(dir.path(), &c), &out, Device::Cpu).unwrap();
+    let mut watcher = Watcher::default();
+    run.train(&AtomicBool::new(false), &mut watcher).unwrap();
+    let folder = run.folder();
+    assert!(folder.ends_with("00000-tiny"));
+    let stored: Config = serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
+    assert_eq!(stored, c);
+    assert_eq!(watcher.ticks.len(), 6);
+    assert_eq!(watcher.snapshots.len(), 4, "one at the start, then every 32 pictures");
+    assert_eq!(fs::read_dir(folder.join("checkpoints")).unwrap().count(), 2);
+    let grid = image::open(folder.join("grids/000000096-psi-0.7.png")).unwrap();
+    assert_eq!((grid.width(), grid.height()), (128, 128));
+    let second = Run::create(c.clone(), data(dir.path(), &c), &out, Device::Cpu).unwrap();
+    assert!(second.folder().ends_with("00001-tiny"));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), 60);
+    let c = config();
+    let mut run = Run::create(c.clone(), data(dir.path(), &c), &dir.path().join("runs"), Device::Cpu).unwrap();
+    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    let newest = run.folder().join("checkpoints/000000096.safetensors");
+    let bytes = fs::read(&newest).unwrap();
+    fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(Checkpoint::load(&newest, Device::Cpu), Err(Error::Checkpoint { .. })));
+    assert_eq!(Checkpoint::find(run.folder(), Device::Cpu).unwrap().trainer.progress().images, 64);
+    for cut in [0, 7, 8, 100, bytes.len() - 1] {
+        fs::write(&newest, &bytes[..cut]).unwrap();
+        assert!(Checkpoint::load(&newest, Device::Cpu).is_err(), "cut to {cut} bytes");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_whole() {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), 60);
+    let c = config();
+    let mut run = Run::create(c.clone(), data(dir.path(), &c), &dir.path().join("runs"), Device::Cpu).unwrap();
+    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    let good = state(run.folder());
+    // A folder stands where the next file should go: the rename fails after everything was written.
+    let blocked = run.folder().join("checkpoints/blocked.safetensors");
+    fs::create_dir_all(blocked.join("x")).unwrap();
+    let failed = Checkpoint::save(run.trainer(), "", 0.0, &blocked);
+    assert!(matches!(failed, Err(Error::Write { .. })));
+    fs::remove_dir_all(&blocked).unwrap();
+    assert!(state(run.folder()) == good);
+    let left: Vec<_> = fs::read_dir(run.folder().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "an unfinished file was left behind: {left:?}");
+}
+
+#[test]
+fn losses_that_are_no_numbers_stop_the_run_before_it_saves() {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path(), 60);
+    let mut c = config();
+    c.optimizer.lr_d = 1e30;
+    c.optimizer.warmup_kimg = 0.0;
+    let mut run = Run::create(c.clone(), data(dir.path(), &c), &dir.path().join("runs"), Device::Cpu).unwrap();
+    let mut watcher = Watcher::default();
+    let ended = run.train(&AtomicBool::new(false), &mut watcher);
+    assert!(matches!(ended, Err(Error::Diverged { .. })), "{ended:?}");
+    assert_eq!(watcher.snapshots.len(), 1, "only the fresh networks were saved");
+    assert_eq!(Checkpoint::find(run.folder(), Device::Cpu).unwrap().trainer.progress().images, 0);
+}
+
+#[test]
+fn configurations_that_cannot_be_trained_say_which_field_is_wrong() {
+    let broken = |change: fn(&mut Config)| {
+        let mut c = Config::preset("c64").unwrap();
+        change(&mut c);
+        c.validate().unwrap_err().to_string()
+    };
+    assert!(broken(|c| c.batch = 30).contains("discriminator.group"));
+    assert!(broken(|c| c.discriminator.channels.clear()).contains("discriminator.channels"));
+    assert!(broken(|c| c.architecture.base = [4, 8]).contains("architecture.base"));
+    assert!(broken(|c| c.kimg = f64::NAN).contains("kimg"));
+    assert!(broken(|c| c.optimizer.beta2 = 1.5).contains("optimizer.beta2"));
+    assert!(broken(|c| c.loss.gamma = -1.0).contains("loss.gamma"));
+    assert!(broken(|c| c.loss.penalty_fraction = 0.01).contains("loss.penalty_fraction"));
+    for (name, _) in Config::PRESETS {
+        Config::preset(name).unwrap().validate().unwrap();
+    }
+    assert!(Config::preset("c65").unwrap_err().to_string().contains("c64"));
+}

@@ -1,0 +1,65 @@
+//! The exported model draws what the trained network draws: two implementations of one function, held together.
+
+mod common;
+
+use std::sync::Arc;
+
+use gan::{Checkpoint, Config, Device, Precision, Trainer};
+use synth::{Generator, NoiseInputs, Seed, Upsample};
+
+/// A trainer whose weights have left their initial values, so that biases, averages and noise strengths take part.
+fn trained(change: impl FnOnce(&mut Config)) -> Trainer {
+    let _turn = common::one_at_a_time();
+    let mut c = common::config();
+    c.precision = Precision::F32;
+    change(&mut c);
+    let size = c.resolution();
+    let mut trainer = Trainer::new(c.clone(), Device::Cpu).unwrap();
+    for step in 0..6usize {
+        let pixels: Vec<u8> = (0..c.batch * size * size * 3).map(|i| (i * 31 + step * 97 + i / 48 * 7) as u8).collect();
+        trainer.step(&pixels);
+    }
+    trainer
+}
+
+/// Largest difference between raw outputs, nominally in -1..1, over three seeds and three psi.
+fn largest_difference(trainer: Trainer) -> f32 {
+    let cases = [0, 7, u64::MAX].into_iter().flat_map(|seed| [0.3, 1.0, 2.0].map(|psi| (seed, psi)));
+    let expected: Vec<_> = cases.map(|(seed, psi)| (seed, psi, trainer.raw(seed, psi).unwrap())).collect();
+    let checkpoint = Checkpoint { trainer, dataset: String::new(), seconds: 0.0 };
+    let model = checkpoint.export("test").unwrap();
+    let generator = Arc::new(Generator::new(&model).unwrap());
+    let w_avg = &model.tensors["mapping.w_avg"].data;
+    let mut worker = generator.worker();
+    let mut largest = 0f32;
+    for (seed, psi, expected) in expected {
+        let w = generator.w(Seed(seed));
+        let w: Vec<f32> = w.iter().zip(w_avg).map(|(w, mean)| mean + psi as f32 * (w - mean)).collect();
+        let drawn = worker.synthesize(&w, Seed(seed));
+        assert_eq!(drawn.len(), expected.len());
+        assert!(expected.iter().any(|v| v.abs() > 0.01), "the picture is empty");
+        largest = drawn.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(largest, f32::max);
+    }
+    largest
+}
+
+#[test]
+fn the_exported_model_draws_the_trained_network_s_pictures() {
+    for upsample in [Upsample::ConvUp, Upsample::UpConv, Upsample::StyleGan2] {
+        for noise in [NoiseInputs::None, NoiseInputs::All] {
+            let d = largest_difference(trained(|c| {
+                c.architecture.upsample = upsample;
+                c.architecture.noise = noise;
+                c.architecture.channels = vec![24, 20, 12];
+                c.discriminator.channels = vec![16, 16, 8];
+            }));
+            assert!(d < 1e-3, "{upsample:?}, noise {noise:?}: {d}");
+        }
+    }
+}
+
+#[test]
+fn a_clamped_network_stays_within_its_clamp_in_both() {
+    let d = largest_difference(trained(|c| c.architecture.conv_clamp = Some(0.5)));
+    assert!(d < 1e-3, "{d}");
+}
