@@ -1,1 +1,58 @@
-//! Under construction.
+//! The web service: pictures drawn on the fly at the addresses of the original, and the wall that shows them.
+//!
+//! It turns an [`PictureAddress`] into bytes through a bounded cache and a fixed set of drawing threads (newest request
+//! first, equal requests drawn once, abandoned ones cancelled), and serves the page in `web/`, which is embedded in the
+//! binary. It is not a model runtime (`synth` draws) and knows nothing about training.
+//!
+//! | address | answer |
+//! |---|---|
+//! | `/` | the wall |
+//! | `/results/psi-1.0/seed00042.png` | a picture; any `u64` seed, psi 0.0 to 2.0, `.png` `.webp` `.jpg` |
+//! | `/slider.html?seed=00077` | the same seed at the 18 levels of creativity |
+//! | `/api/model` | what draws here, as JSON |
+//! | `/healthz` | that it lives, and how busy it is |
+//!
+//! ```
+//! use std::sync::Arc;
+//! use synth::{Architecture, Generator, ModelFile, NoiseInputs, Seed, Upsample};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! // An untrained model of 8 x 8 pixels; `ModelFile::open` reads a trained one.
+//! let architecture = Architecture {
+//!     z_dim: 8, w_dim: 8, mapping_layers: 2, normalize_z: true, base: [4, 4], channels: vec![8, 8],
+//!     upsample: Upsample::UpConv, noise: NoiseInputs::None, conv_clamp: None,
+//! };
+//! let model = ModelFile::random(architecture, Seed(1))?;
+//! let generator = Arc::new(Generator::new(&model)?);
+//!
+//! let config = server::Config { addr: "127.0.0.1:0".parse()?, metadata: model.metadata, ..Default::default() };
+//! let server = server::Server::bind(&config, generator).await?;
+//! println!("http://{}", server.local_addr());
+//! server.run(async { /* until Ctrl-C, say */ }).await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+
+mod address;
+mod app;
+mod assets;
+mod conditional;
+mod config;
+mod encode;
+mod error;
+mod handlers;
+mod page;
+mod pool;
+mod serve;
+mod studio;
+mod template;
+
+pub use address::{AddressError, PictureAddress};
+pub use app::router;
+pub use config::Config;
+pub use encode::{EncodeError, Format};
+pub use error::Error;
+pub use serve::{Server, run};
+pub use template::TemplateError;

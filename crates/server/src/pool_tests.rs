@@ -1,0 +1,145 @@
+//! Tests of the pool with makers that are stepped by hand.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A pool of one thread whose maker tells when it starts a key and waits to be let go on (or to be unwanted).
+struct Bench {
+    pool: Pool<u32, String>,
+    started: mpsc::Receiver<u32>,
+    go: mpsc::Sender<()>,
+}
+
+fn bench(limit: usize) -> Bench {
+    let (tell, started) = mpsc::channel();
+    let (go, gone_on) = mpsc::channel::<()>();
+    let maker = move |key: &u32, unwanted: &dyn Fn() -> bool| {
+        tell.send(*key).unwrap();
+        loop {
+            if unwanted() {
+                return Err(Stop::Cancelled);
+            }
+            match gone_on.recv_timeout(Duration::from_millis(2)) {
+                Ok(()) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Stop::Cancelled),
+            }
+        }
+        match *key {
+            13 => panic!("thirteen"),
+            14 => Err(Stop::Failed("fourteen".to_owned())),
+            _ => Ok(format!("made {key}")),
+        }
+    };
+    Bench { pool: Pool::start(vec![maker], limit).unwrap(), started, go }
+}
+
+impl Bench {
+    fn ask(&self, key: u32) -> Ticket<u32, String> {
+        self.pool.request(&key).unwrap()
+    }
+
+    fn next_started(&self) -> u32 {
+        self.started.recv_timeout(SOON).unwrap()
+    }
+
+    fn let_go(&self, times: usize) {
+        for _ in 0..times {
+            self.go.send(()).unwrap();
+        }
+    }
+}
+
+async fn value(ticket: Ticket<u32, String>) -> Result<String, Stop> {
+    tokio::time::timeout(SOON, ticket.value()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_newest_request_comes_first() {
+    let bench = bench(10);
+    let mut tickets = vec![bench.ask(0)];
+    assert_eq!(bench.next_started(), 0);
+    tickets.extend([1, 2, 3].map(|key| bench.ask(key)));
+    // Asked for again: 1 is wanted most recently now.
+    tickets.push(bench.ask(1));
+    bench.let_go(4);
+    assert_eq!([bench.next_started(), bench.next_started(), bench.next_started()], [1, 3, 2]);
+    for ticket in tickets {
+        assert!(value(ticket).await.unwrap().starts_with("made"));
+    }
+}
+
+#[tokio::test]
+async fn equal_requests_share_one_piece_of_work() {
+    let bench = bench(10);
+    let tickets = [bench.ask(5), bench.ask(5), bench.ask(5)];
+    bench.let_go(1);
+    for ticket in tickets {
+        assert_eq!(value(ticket).await, Ok("made 5".to_owned()));
+    }
+    assert_eq!(bench.pool.counts(), Counts { done: 1, cancelled: 0, queued: 0 });
+}
+
+#[tokio::test]
+async fn a_request_that_is_withdrawn_leaves_the_queue() {
+    let bench = bench(10);
+    let first = bench.ask(0);
+    assert_eq!(bench.next_started(), 0);
+    let (kept, withdrawn) = (bench.ask(1), bench.ask(2));
+    drop(withdrawn);
+    assert_eq!(bench.pool.counts(), Counts { done: 0, cancelled: 1, queued: 1 });
+    bench.let_go(2);
+    assert_eq!(bench.next_started(), 1);
+    assert!(value(first).await.is_ok() && value(kept).await.is_ok());
+    assert!(bench.started.try_recv().is_err(), "the withdrawn request was worked on");
+}
+
+#[tokio::test]
+async fn work_under_way_stops_when_the_last_of_its_visitors_leaves() {
+    let bench = bench(10);
+    let (one, other) = (bench.ask(0), bench.ask(0));
+    assert_eq!(bench.next_started(), 0);
+    drop(one);
+    assert_eq!(bench.pool.counts().cancelled, 0, "somebody still waits");
+    drop(other);
+    // The thread is free again although nobody let it go on.
+    let next = bench.ask(1);
+    assert_eq!(bench.next_started(), 1);
+    bench.let_go(1);
+    assert_eq!(value(next).await, Ok("made 1".to_owned()));
+    assert_eq!(bench.pool.counts(), Counts { done: 1, cancelled: 1, queued: 0 });
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_new_work_but_not_old() {
+    let bench = bench(2);
+    let _working = bench.ask(0);
+    assert_eq!(bench.next_started(), 0);
+    let _waiting = [bench.ask(1), bench.ask(2)];
+    assert!(bench.pool.request(&3).is_err());
+    assert!(bench.pool.request(&1).is_ok());
+}
+
+#[tokio::test]
+async fn a_failure_or_a_panic_is_told_and_the_thread_lives_on() {
+    let bench = bench(10);
+    bench.let_go(3);
+    assert!(matches!(value(bench.ask(13)).await, Err(Stop::Failed(_))));
+    assert_eq!(value(bench.ask(14)).await, Err(Stop::Failed("fourteen".to_owned())));
+    assert_eq!(value(bench.ask(15)).await, Ok("made 15".to_owned()));
+}
+
+#[tokio::test]
+async fn closing_the_pool_tells_everybody_who_waits() {
+    let bench = bench(10);
+    let tickets = [bench.ask(0), bench.ask(1)];
+    assert_eq!(bench.next_started(), 0);
+    drop(bench);
+    for ticket in tickets {
+        assert_eq!(value(ticket).await, Err(Stop::Cancelled));
+    }
+}

@@ -1,0 +1,68 @@
+// The lattice the wall hangs on: where a cell lies, and which picture hangs there. Pure functions.
+
+/** One round of the murmur3 finaliser: every bit of the result depends on every bit of `h`. */
+function mix(h) {
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+/**
+ * The seed at a cell: the same place on the same wall has the same picture, for ever.
+ * @param {number} wall 32 bits that name the wall
+ * @param {number} x column, any whole number
+ * @param {number} y row, any whole number
+ * @returns {number} 0 to 2^32 - 1
+ */
+export function cellSeed(wall, x, y) {
+  // Constants from the fractional parts of the golden ratio and sqrt 2 keep x and y from cancelling each other.
+  let h = mix(wall | 0);
+  h = mix(h ^ Math.imul(x | 0, 0x9e3779b1));
+  h = mix((h + Math.imul(y | 0, 0x6a09e667)) | 0);
+  return h >>> 0;
+}
+
+/** The remainder that is never negative. */
+export const modulo = (value, by) => ((value % by) + by) % by;
+
+/** The lattice: equal cells, every other column half a cell lower, as pictures are hung on a crowded wall. */
+export class Lattice {
+  /**
+   * @param {number} viewWidth of the window, in CSS pixels
+   * @param {number} viewHeight of the window
+   * @param {number} aspect height of a picture over its width
+   */
+  constructor(viewWidth, viewHeight, aspect) {
+    const shorter = Math.min(viewWidth, viewHeight);
+    this.tileWidth = Math.round(Math.min(168, Math.max(112, 96 + shorter * 0.05)));
+    this.tileHeight = Math.round(this.tileWidth * aspect);
+    this.gap = Math.round(this.tileWidth * 0.085);
+    this.pitchX = this.tileWidth + this.gap;
+    this.pitchY = this.tileHeight + this.gap;
+    // One spare cell on each side, and one more row because of the lowered columns: loaded before they are seen.
+    this.columns = Math.ceil(viewWidth / this.pitchX) + 3;
+    this.rows = Math.ceil(viewHeight / this.pitchY) + 4;
+  }
+
+  /** Left edge of a column. */
+  left(x) {
+    return x * this.pitchX;
+  }
+
+  /** Top edge of a cell. */
+  top(x, y) {
+    return y * this.pitchY + (modulo(x, 2) === 1 ? this.pitchY / 2 : 0);
+  }
+
+  /** First column and row of the block of cells that covers a window at (cameraX, cameraY). */
+  first(cameraX, cameraY) {
+    return { x: Math.floor(cameraX / this.pitchX) - 1, y: Math.floor(cameraY / this.pitchY) - 2 };
+  }
+
+  /** The cell whose middle is nearest to a point. */
+  nearest(pointX, pointY) {
+    const x = Math.round((pointX - this.tileWidth / 2) / this.pitchX);
+    const y = Math.round((pointY - this.tileHeight / 2 - this.top(x, 0)) / this.pitchY);
+    return { x, y };
+  }
+}

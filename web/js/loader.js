@@ -1,0 +1,125 @@
+// Fetches pictures: those nearest to the centre of view first, few at a time, none that has been scrolled past.
+
+/** Waits longer after each failure, up to this. */
+const LONGEST_WAIT_MS = 30_000;
+/** This many failures in a row mean that the server is gone, not that one picture is. */
+const OFFLINE_AFTER = 3;
+
+/**
+ * A thing that wants a picture.
+ * @typedef {object} Client
+ * @property {() => number} urgency smaller comes first
+ * @property {(picture: HTMLImageElement, address: string) => void} show
+ */
+
+export class Loader {
+  /**
+   * @param {number} lanes requests at the same time
+   * @param {(offline: boolean) => void} onOffline told when the server stops answering, and when it does again
+   */
+  constructor(lanes, onOffline) {
+    this.lanes = lanes;
+    this.onOffline = onOffline;
+    /** @type {Map<Client, {address: string, failures: number, notBefore: number}>} */
+    this.waiting = new Map();
+    /** @type {Map<Client, AbortController>} */
+    this.underWay = new Map();
+    this.closedUntil = 0;
+    this.failuresInARow = 0;
+    this.timer = 0;
+  }
+
+  /** Wants `address` for `client`, instead of whatever it wanted before. */
+  want(client, address) {
+    this.forget(client);
+    this.waiting.set(client, { address, failures: 0, notBefore: 0 });
+    this.#wakeAfter(0);
+  }
+
+  /** The client wants nothing any more; a request under way is aborted, and the server stops drawing. */
+  forget(client) {
+    this.waiting.delete(client);
+    this.underWay.get(client)?.abort();
+    this.underWay.delete(client);
+  }
+
+  /** Fills the free lanes, once the current round of wishes is complete. */
+  #wakeAfter(milliseconds) {
+    const due = performance.now() + milliseconds;
+    if (this.timer && this.due <= due) return;
+    clearTimeout(this.timer);
+    this.due = due;
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.#fill();
+    }, milliseconds);
+  }
+
+  #fill() {
+    const now = performance.now();
+    let soonest = Infinity;
+    while (this.underWay.size < this.lanes && this.waiting.size > 0) {
+      if (this.closedUntil > now) return this.#wakeAfter(this.closedUntil - now);
+      let best = null;
+      let bestUrgency = Infinity;
+      for (const [client, wish] of this.waiting) {
+        if (wish.notBefore > now) {
+          soonest = Math.min(soonest, wish.notBefore);
+          continue;
+        }
+        const urgency = client.urgency();
+        if (urgency < bestUrgency) [best, bestUrgency] = [client, urgency];
+      }
+      if (!best) break;
+      const wish = this.waiting.get(best);
+      this.waiting.delete(best);
+      this.#fetch(best, wish);
+    }
+    if (soonest < Infinity && this.underWay.size < this.lanes) this.#wakeAfter(soonest - now);
+  }
+
+  async #fetch(client, wish) {
+    const control = new AbortController();
+    this.underWay.set(client, control);
+    try {
+      const response = await fetch(wish.address, { signal: control.signal });
+      if (response.status === 503) {
+        this.closedUntil = performance.now() + 1000 * (Number(response.headers.get('Retry-After')) || 1);
+      }
+      if (!response.ok) throw new Error(`${response.status}`);
+      const picture = await decoded(await response.blob());
+      if (control.signal.aborted) return;
+      this.#answered();
+      client.show(picture, wish.address);
+    } catch {
+      // An abort was asked for; everything else is tried again, later each time.
+      if (control.signal.aborted) return;
+      wish.failures += 1;
+      wish.notBefore = performance.now() + Math.min(LONGEST_WAIT_MS, 500 * 2 ** wish.failures);
+      this.waiting.set(client, wish);
+      this.failuresInARow += 1;
+      if (this.failuresInARow === OFFLINE_AFTER) this.onOffline(true);
+    } finally {
+      if (this.underWay.get(client) === control) this.underWay.delete(client);
+      this.#fill();
+    }
+  }
+
+  #answered() {
+    if (this.failuresInARow >= OFFLINE_AFTER) this.onOffline(false);
+    this.failuresInARow = 0;
+  }
+}
+
+/** An image element that is ready to be painted, so that showing it does not stall a frame. */
+async function decoded(blob) {
+  const picture = new Image();
+  const url = URL.createObjectURL(blob);
+  try {
+    picture.src = url;
+    await picture.decode();
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+  return picture;
+}

@@ -1,0 +1,24 @@
+// All words of the page come from strings/<language>.json; numbers are written the language's way.
+
+const language = document.documentElement.lang;
+const response = await fetch(`/strings/${language}.json`);
+const strings = await response.json();
+
+/** The string `key`, with {name} replaced by values.name. A missing key shows itself, so that it is noticed. */
+export function say(key, values = {}) {
+  const text = strings[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (blank, name) => String(values[name] ?? blank));
+}
+
+const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const signed = new Intl.NumberFormat(language, { signDisplay: 'exceptZero', maximumFractionDigits: 0 });
+const plain = new Intl.NumberFormat(language);
+
+export const numbers = {
+  /** 1.1 */
+  tenths: (value) => tenths.format(value),
+  /** +2 */
+  signed: (value) => signed.format(value),
+  /** 12,345 */
+  plain: (value) => plain.format(value),
+};
