@@ -86,7 +86,7 @@ impl Checkpoint {
         let metadata = HashMap::from([("format".into(), FORMAT.into()), ("header".into(), header)]);
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::Checkpoint { path: path.into(), what: e.to_string() })?;
-        crate::files::write_atomically(path, &bytes)
+        synth::write_atomically(path, &bytes).map_err(Error::write(path))
     }
 
     /// Reads a checkpoint onto `device`.

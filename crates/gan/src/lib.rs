@@ -27,7 +27,6 @@ mod config;
 mod discriminator;
 mod error;
 mod export;
-mod files;
 mod generator;
 mod grid;
 mod loss;

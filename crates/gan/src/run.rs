@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::files::write_atomically;
 use crate::{Averages, Config, Error, Progress, Trainer, grid};
 
 /// A checkpoint is never older than this.
@@ -105,7 +104,7 @@ impl Run {
             let seen = checkpoint.trainer.progress().images;
             let earlier = |line: &&str| serde_json::from_str::<Tick>(line).is_ok_and(|t| t.progress.images <= seen);
             let kept: String = text.lines().filter(earlier).flat_map(|line| [line, "\n"]).collect();
-            write_atomically(&stats, kept.as_bytes())?;
+            write(&stats, kept.as_bytes())?;
         }
         Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
     }
@@ -131,7 +130,7 @@ impl Run {
     /// Losses that are no numbers, data that cannot be read, a disk that is full: the last checkpoint is intact.
     pub fn train(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<(), Error> {
         let config = serde_json::to_vec_pretty(self.trainer.config()).expect("a configuration is plain data");
-        write_atomically(&self.folder.join("config.json"), &config)?;
+        write(&self.folder.join("config.json"), &config)?;
         observer.started(&self.folder, &self.trainer);
         let (data, batch) = (Arc::clone(&self.data), self.trainer.config().batch);
         let first = self.trainer.progress().images;
@@ -220,8 +219,8 @@ impl Run {
         let seeds: Vec<u64> = (0..(GRID * GRID) as u64).collect();
         for psi in GRID_PSI {
             let pictures = self.trainer.draw(&seeds, psi)?;
-            let png = grid::png(&pictures, self.trainer.config().resolution(), GRID);
-            write_atomically(&self.folder.join(format!("grids/{:09}-psi-{psi:.1}.png", progress.images)), &png)?;
+            let png = grid::png(&pictures, GRID);
+            write(&self.folder.join(format!("grids/{:09}-psi-{psi:.1}.png", progress.images)), &png)?;
         }
         let folder = self.folder.join("checkpoints");
         let path = checkpoint::path(&folder, progress.images);
@@ -233,6 +232,10 @@ impl Run {
         observer.snapshot(&path);
         Ok(())
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    synth::write_atomically(path, bytes).map_err(Error::write(path))
 }
 
 /// `out/NNNNN-name` with the next free number.

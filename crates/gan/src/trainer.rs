@@ -1,6 +1,7 @@
 //! One training step after another: G, D, their optimisers and averages, and nothing that touches files or clocks.
 
 use serde::{Deserialize, Serialize};
+use synth::Picture;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::adam::Adam;
@@ -240,22 +241,22 @@ impl Trainer {
         if sums.iter().all(|v| v.is_finite()) { Ok(a) } else { Err(Error::Diverged { kimg: self.progress.kimg() }) }
     }
 
-    /// Pictures of the averaged generator for `seeds` at `psi`: h x w x 3 bytes each, the ones the exported model draws.
+    /// Pictures of the averaged generator for `seeds` at `psi`, the ones the exported model draws.
     ///
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
-    pub fn draw(&self, seeds: &[u64], psi: f64) -> Result<Vec<Vec<u8>>, Error> {
-        let size = self.config.resolution() as i64;
+    pub fn draw(&self, seeds: &[u64], psi: f64) -> Result<Vec<Picture>, Error> {
+        let size = self.config.resolution();
         let mut pictures = Vec::with_capacity(seeds.len());
         for chunk in seeds.chunks(self.config.batch) {
             let y = no_grad(|| self.synthesize_seeds(chunk, psi));
             let y = (y * 127.5 + 128.0).clamp(0.0, 255.0).floor().to_kind(Kind::Uint8);
             let y = y.permute([0, 2, 3, 1]).contiguous().to_device(Device::Cpu);
-            let each = (size * size * 3) as usize;
-            let mut bytes = vec![0u8; each * chunk.len()];
+            let mut bytes = vec![0u8; chunk.len() * size * size * 3];
             let count = bytes.len();
             y.f_copy_data_u8(&mut bytes, count)?;
-            pictures.extend(bytes.chunks_exact(each).map(<[u8]>::to_vec));
+            let each = bytes.chunks_exact(size * size * 3);
+            pictures.extend(each.map(|rgb| Picture { width: size, height: size, rgb: rgb.to_vec() }));
         }
         Ok(pictures)
     }

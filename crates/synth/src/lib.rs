@@ -33,13 +33,21 @@
 //! ```
 
 mod architecture;
+mod files;
 mod generator;
 pub mod latent;
+mod mapper;
 mod model;
 pub mod reference;
 mod seed;
+mod sheet;
+mod worker;
 
 pub use architecture::{Architecture, ArchitectureError, NoiseInputs, Upsample};
-pub use generator::{Generator, Picture, Worker};
+pub use files::write_atomically;
+pub use generator::Generator;
+pub use kernels::{Isa, IsaError};
 pub use model::{Calibration, Metadata, ModelError, ModelFile, Precision, Tensor};
 pub use seed::{Psi, PsiError, Seed, SeedError};
+pub use sheet::sheet;
+pub use worker::{Picture, Worker};

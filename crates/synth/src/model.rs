@@ -1,7 +1,6 @@
 //! The model file: safetensors holding the weights, ready to use, and the architecture as JSON beside them.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use half::f16;
@@ -104,6 +103,9 @@ pub enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// `TADNE_SIMD` asks for what this machine does not have.
+    #[error(transparent)]
+    Simd(#[from] kernels::IsaError),
 }
 
 impl ModelError {
@@ -221,25 +223,7 @@ impl ModelFile {
     /// The model is not valid (see [`ModelFile::to_bytes`]) or the folder cannot be written.
     pub fn save(&self, path: &Path, precision: Precision) -> Result<(), ModelError> {
         let bytes = self.to_bytes(precision)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new().prefix(".model-").tempfile_in(folder)?;
-            file.write_all(&bytes)?;
-            // The temporary file is private; a model is for everybody who may read its folder.
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            // The rename itself is durable once the folder is synced; not every system can open a folder.
-            if let Ok(folder) = std::fs::File::open(folder) {
-                let _ = folder.sync_all();
-            }
-            Ok(())
-        };
-        write().map_err(io("write", path))
+        crate::write_atomically(path, &bytes).map_err(io("write", path))
     }
 
     /// Checks the architecture, and that exactly its tensors are there with its shapes and finite values.

@@ -1,20 +1,84 @@
-//! Under construction.
+//! `tadne`: one binary that shows, draws, trains and explains. Each command lives in a file of its own; this one only chooses.
+
+mod generate;
+mod info;
+mod model;
+mod seeds;
+mod serve;
+
+#[cfg(feature = "train")]
+mod export;
 #[cfg(feature = "train")]
 mod train;
+#[cfg(not(feature = "train"))]
+mod untrained;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
 #[cfg(feature = "train")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use clap::Parser;
-#[derive(Parser)]
-enum Cli {
-    #[cfg(feature = "train")]
-    Train(train::Train),
+/// This Anime Does Not Exist: an endless wall of pictures that no one drew.
+///
+/// Without a command it serves the wall on this computer. Every picture is made on the fly by the model inside this program.
+#[derive(Parser, Debug)]
+#[command(version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  tadne --open                                     the wall, in your browser
+  tadne generate --seeds 0-15 --out pictures       sixteen files
+  tadne generate --grid 8x8 --psi 0.7 --out a.png  one sheet of sixty-four
+  tadne train --help                               your own model from a folder of pictures")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Serve,
 }
-fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    match Cli::parse() {
-        #[cfg(feature = "train")]
-        Cli::Train(t) => t.run(),
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the wall (what `tadne` does without a command)
+    Serve(serve::Serve),
+    /// Draw pictures into files
+    Generate(generate::Generate),
+    /// Say what a model is: size, origin, licence
+    Info(info::Info),
+    /// Train a model from pictures
+    #[cfg(feature = "train")]
+    Train(Box<train::Train>),
+    /// Turn a training run into a model file
+    #[cfg(feature = "train")]
+    Export(export::Export),
+    /// Train a model from pictures (needs a build with the trainer)
+    #[cfg(not(feature = "train"))]
+    Train(untrained::Untrained),
+    /// Turn a training run into a model file (needs a build with the trainer)
+    #[cfg(not(feature = "train"))]
+    Export(untrained::Untrained),
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => cli.serve.run(),
+        Some(Command::Serve(serve)) => serve.run(),
+        Some(Command::Generate(generate)) => generate.run(),
+        Some(Command::Info(info)) => info.run(),
+        Some(Command::Train(train)) => train.run(),
+        Some(Command::Export(export)) => export.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,0 +1,38 @@
+//! `tadne export`: the averaged generator of a run as a model file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gan::{Checkpoint, Device};
+use synth::Precision;
+
+/// Arguments of `tadne export`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne export runs/00000-c64 --out model.safetensors
+  tadne serve --model model.safetensors --open")]
+pub(crate) struct Export {
+    /// Run folder (its newest checkpoint is taken) or a checkpoint file
+    run: PathBuf,
+    /// Model file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Store 4 bytes a weight instead of 2
+    #[arg(long)]
+    f32: bool,
+    /// Terms of use of the weights, stored in the file
+    #[arg(long, default_value = "unspecified", value_name = "TEXT")]
+    license: String,
+}
+
+impl Export {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let checkpoint = Checkpoint::find(&self.run, Device::Cpu)?;
+        let model = checkpoint.export(&self.license)?;
+        let precision = if self.f32 { Precision::F32 } else { Precision::F16 };
+        model.save(&self.out, precision)?;
+        println!("{} after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! `tadne generate`: pictures into files, one each or together on a sheet.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use server::Format;
+use synth::{Generator, Picture, Psi, Seed};
+
+use crate::model::Model;
+use crate::seeds::Seeds;
+
+/// A sheet larger than this on a side helps nobody and fills the memory.
+const LONGEST_SHEET: usize = 32_768;
+
+/// Arguments of `tadne generate`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne generate --seeds 0-15,77 --psi 0.7 --out pictures
+  tadne generate --seeds 42 --psi 1.4 --format webp --out pictures
+  tadne generate --grid 8x8 --psi 0.7 --out sheet.png
+
+The same seed, psi and model always give the same picture.")]
+pub(crate) struct Generate {
+    /// Seeds, e.g. 0-15,77 [default: 0, or as many as the grid holds]
+    #[arg(long, value_name = "LIST")]
+    seeds: Option<Seeds>,
+    /// Creativity: 0 is the mean picture, 0.7 calm, 1 as trained, up to 2 for the strange
+    #[arg(long, default_value = "1.0", value_name = "0..2")]
+    psi: Psi,
+    /// Folder for the pictures, or the file of the sheet
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+    /// Put them on one sheet of COLUMNSxROWS
+    #[arg(long, value_name = "CxR")]
+    grid: Option<Grid>,
+    /// png, webp or jpg [default: png, or what the sheet's name says]
+    #[arg(long, value_parser = format, value_name = "KIND")]
+    format: Option<Format>,
+    /// Threads that draw [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    model: Model,
+}
+
+/// Columns and rows of a sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Grid {
+    columns: usize,
+    rows: usize,
+}
+
+impl FromStr for Grid {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |s: &str| s.parse().ok().filter(|&n| (1..=1024).contains(&n));
+        let sides = text.split_once('x').and_then(|(c, r)| Some((side(c)?, side(r)?)));
+        let (columns, rows) = sides.ok_or("write columns x rows from 1 to 1024, e.g. 8x8")?;
+        Ok(Self { columns, rows })
+    }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    Format::from_extension(text).ok_or_else(|| "use png, webp or jpg".into())
+}
+
+impl Generate {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let (generator, _) = self.model.generator()?;
+        match self.grid {
+            Some(grid) => self.sheet(&generator, grid),
+            None => self.files(&generator),
+        }
+    }
+
+    fn files(&self, generator: &Arc<Generator>) -> anyhow::Result<()> {
+        let seeds = self.seeds.clone().unwrap_or(Seeds::first(1));
+        let format = self.format.unwrap_or(Format::Png);
+        fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
+        self.draw(generator, &seeds, |seed, picture| {
+            write(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)
+        })
+    }
+
+    fn sheet(&self, generator: &Arc<Generator>, grid: Grid) -> anyhow::Result<()> {
+        let cells = (grid.columns * grid.rows) as u64;
+        let seeds = self.seeds.clone().unwrap_or(Seeds::first(cells));
+        ensure!(
+            seeds.count() == cells,
+            "a grid of {}x{} holds {cells} pictures, but {} seeds were given",
+            grid.columns,
+            grid.rows,
+            seeds.count()
+        );
+        let (height, width) = generator.resolution();
+        ensure!(
+            grid.columns * width <= LONGEST_SHEET && grid.rows * height <= LONGEST_SHEET,
+            "the sheet would be {} x {} pixels; {LONGEST_SHEET} a side is the limit, draw fewer pictures",
+            grid.columns * width,
+            grid.rows * height
+        );
+        let named = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
+        let Some(format) = self.format.or(named) else {
+            bail!("{} does not end in .png, .webp or .jpg; name it so or add --format", self.out.display())
+        };
+        let places: Vec<Seed> = seeds.iter().collect();
+        let pictures = Mutex::new(vec![None; places.len()]);
+        // Equal seeds give equal pictures, so each place takes the picture of its seed.
+        self.draw(generator, &seeds, |seed, picture| {
+            let mut pictures = pictures.lock().expect("no thread panics holding the sheet");
+            for (place, _) in places.iter().enumerate().filter(|(_, s)| **s == seed) {
+                pictures[place] = Some(picture.clone());
+            }
+            Ok(())
+        })?;
+        let pictures = pictures.into_inner().expect("no thread panics holding the sheet");
+        let pictures: Vec<Picture> = pictures.into_iter().flatten().collect();
+        write(&self.out, format, &synth::sheet(&pictures, grid.columns))
+    }
+
+    /// Draws every seed on all threads and hands each picture to `done`; the first error ends it.
+    fn draw(
+        &self,
+        generator: &Arc<Generator>,
+        seeds: &Seeds,
+        done: impl Fn(Seed, &Picture) -> anyhow::Result<()> + Sync,
+    ) -> anyhow::Result<()> {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        let bar = ProgressBar::new(seeds.count());
+        let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {per_sec}  {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+        let queue = Mutex::new(seeds.iter());
+        let failed = Mutex::new(None);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut worker = generator.worker();
+                    while failed.lock().expect("no thread panics holding an error").is_none() {
+                        let Some(seed) = queue.lock().expect("no thread panics holding the queue").next() else { break };
+                        if let Err(error) = done(seed, &worker.draw(seed, self.psi)) {
+                            *failed.lock().expect("no thread panics holding an error") = Some(error);
+                        }
+                        bar.inc(1);
+                    }
+                });
+            }
+        });
+        bar.finish_and_clear();
+        match failed.into_inner().expect("no thread panics holding an error") {
+            Some(error) => Err(error),
+            None => {
+                println!("{} pictures at psi {} in {}", seeds.count(), self.psi, self.out.display());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<()> {
+    synth::write_atomically(path, &format.encode(picture)?).with_context(|| format!("cannot write {}", path.display()))
+}
