@@ -57,6 +57,9 @@ fn changed_data_size_or_limits_are_noticed() {
     assert_eq!(outcome(&usual), CacheUse::Written);
     put(folder.path(), "new.png", &encoded(78, 24));
     assert_eq!(outcome(&usual), CacheUse::Written);
+    let touched = fs::File::options().write(true).open(folder.path().join("new.png")).unwrap();
+    touched.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(outcome(&usual), CacheUse::Written);
     assert_eq!(outcome(&usual), CacheUse::Reused);
 }
 

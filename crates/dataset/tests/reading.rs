@@ -29,8 +29,8 @@ fn several_tars_a_pattern_and_a_folder_of_tars_are_one_data_set() {
     }
     let whole = open(folder(60).path());
     let [a, b, c] = &paths;
-    let pattern = shards.path().join("faces-?.tar");
-    for arguments in [&[a, b, c][..], &[c, a, b], &[&pattern], &[&shards.path().to_owned()], &[&pattern, a]] {
+    let (pattern, all) = (shards.path().join("faces-?.tar"), shards.path().to_owned());
+    for arguments in [&[a, b, c][..], &[c, a, b], &[&pattern], &[&all], &[&pattern, a], &[&all, b]] {
         let pictures = Dataset::open(arguments, &options(8)).unwrap();
         assert_eq!(pictures.fingerprint(), whole.fingerprint(), "{arguments:?}");
         assert_eq!(stream(&pictures), stream(&whole), "{arguments:?}");

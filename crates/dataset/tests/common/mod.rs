@@ -10,7 +10,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 
 /// A picture unlike that of any other number.
-pub fn picture(number: u32, side: u32) -> RgbImage {
+pub(crate) fn picture(number: u32, side: u32) -> RgbImage {
     RgbImage::from_fn(side, side, |x, y| {
         let word = (number + 1).wrapping_mul(0x9E37_79B9)
             ^ (x / 2 + 1).wrapping_mul(0x85EB_CA6B)
@@ -20,15 +20,15 @@ pub fn picture(number: u32, side: u32) -> RgbImage {
     })
 }
 
-pub fn encoded(number: u32, side: u32) -> Vec<u8> {
+pub(crate) fn encoded(number: u32, side: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    let format = if number % 2 == 0 { ImageFormat::Png } else { ImageFormat::WebP };
+    let format = if number.is_multiple_of(2) { ImageFormat::Png } else { ImageFormat::WebP };
     picture(number, side).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
 /// A folder with `count` pictures of 24 px, PNG and WebP in turn.
-pub fn folder(count: u32) -> TempDir {
+pub(crate) fn folder(count: u32) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..count {
         put(folder.path(), &name(number), &encoded(number, 24));
@@ -36,11 +36,11 @@ pub fn folder(count: u32) -> TempDir {
     folder
 }
 
-pub fn name(number: u32) -> String {
-    format!("{number:04}.{}", if number % 2 == 0 { "png" } else { "webp" })
+pub(crate) fn name(number: u32) -> String {
+    format!("{number:04}.{}", if number.is_multiple_of(2) { "png" } else { "webp" })
 }
 
-pub fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, bytes).unwrap();
@@ -48,7 +48,7 @@ pub fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 /// Writes a tar of the given entries.
-pub fn tar(path: &Path, entries: &[(String, Vec<u8>)]) {
+pub(crate) fn tar(path: &Path, entries: &[(String, Vec<u8>)]) {
     let mut builder = tar::Builder::new(fs::File::create(path).unwrap());
     for (name, bytes) in entries {
         let mut header = tar::Header::new_gnu();
@@ -60,27 +60,27 @@ pub fn tar(path: &Path, entries: &[(String, Vec<u8>)]) {
 }
 
 /// Names and contents of the pictures that [`folder`] makes.
-pub fn entries(numbers: impl Iterator<Item = u32>) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn entries(numbers: impl Iterator<Item = u32>) -> Vec<(String, Vec<u8>)> {
     numbers.map(|number| (name(number), encoded(number, 24))).collect()
 }
 
 /// Two threads, for the test machine has other things to do.
-pub fn options(size: usize) -> Options {
+pub(crate) fn options(size: usize) -> Options {
     Options { threads: 2, ..Options::new(size) }
 }
 
-pub fn open(path: &Path) -> Dataset {
+pub(crate) fn open(path: &Path) -> Dataset {
     Dataset::open(&[path], &options(8)).unwrap()
 }
 
 /// The first two epochs and a bit.
-pub fn stream(pictures: &Dataset) -> Vec<u8> {
+pub(crate) fn stream(pictures: &Dataset) -> Vec<u8> {
     let mut out = Vec::new();
     pictures.batch(0, 2 * pictures.len() + 3, &mut out).unwrap();
     out
 }
 
 /// What the user would read.
-pub fn refusal(arguments: &[&Path], options: &Options) -> String {
+pub(crate) fn refusal(arguments: &[&Path], options: &Options) -> String {
     Dataset::open(arguments, options).unwrap_err().to_string()
 }
