@@ -1,0 +1,164 @@
+//! One test a journey, on the real binary with the model inside it: draw files, draw a sheet, ask about the model, serve the wall.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn tadne(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tadne")).args(arguments).output().expect("the binary starts")
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let output = tadne(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tadne {arguments:?} failed: {errors}");
+    String::from_utf8(output.stdout).expect("output is text")
+}
+
+fn fail(arguments: &[&str]) -> String {
+    let output = tadne(arguments);
+    assert!(!output.status.success(), "tadne {arguments:?} should fail");
+    String::from_utf8(output.stderr).expect("errors are text")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("test paths are text")
+}
+
+/// A server of the wall that ends with the test.
+struct Wall {
+    child: Child,
+    addr: String,
+}
+
+impl Wall {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tadne"))
+            .args(["--addr", "127.0.0.1:0", "--threads", "2"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let addr = lines
+            .map_while(Result::ok)
+            .find_map(|l| Some(l.split_once("http://")?.1.split_whitespace().next()?.to_owned()))
+            .expect("the server prints its address");
+        Self { child, addr }
+    }
+
+    /// Status and body of a GET.
+    fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.addr).expect("the server listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("the request goes out");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the answer comes back");
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("the answer has a head");
+        let head = String::from_utf8_lossy(&answer[..end]);
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("the head has a status");
+        (status, answer[end + 4..].to_vec())
+    }
+}
+
+impl Drop for Wall {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn five_addresses_give_five_valid_pictures_and_the_same_bytes_after_a_restart() {
+    let addresses = [
+        "/results/psi-1.0/seed00000.png",
+        "/results/psi-1.0/seed00001.png",
+        "/results/psi-0.3/seed00001.png",
+        "/results/psi-2.0/seed18446744073709551615.webp",
+        "/results/psi-0.7/seed00042.jpg",
+    ];
+    let draw = || {
+        let wall = Wall::start();
+        addresses.map(|address| {
+            let (status, body) = wall.get(address);
+            assert_eq!(status, 200, "{address}");
+            let picture = image::load_from_memory(&body).unwrap_or_else(|e| panic!("{address} is no picture: {e}"));
+            assert!(picture.width() >= 64);
+            body
+        })
+    };
+    let first = draw();
+    assert_eq!(first.iter().collect::<HashSet<_>>().len(), addresses.len(), "two addresses gave the same picture");
+    assert!(first == draw(), "a second start drew other bytes");
+}
+
+#[test]
+fn the_wall_answers_and_bad_addresses_get_a_sentence() {
+    let wall = Wall::start();
+    let (status, page) = wall.get("/");
+    assert_eq!(status, 200);
+    assert!(String::from_utf8_lossy(&page).contains("This Anime Does Not Exist"));
+    for bad in ["/results/psi-9.0/seed00001.png", "/results/psi-1.0/seedabc.png", "/results/psi-1.0/seed00001.gif"] {
+        let (status, body) = wall.get(bad);
+        assert_eq!(status, 400, "{bad}");
+        assert!(body.len() > 20, "{bad} is not explained");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let wall = Wall::start();
+    let error = fail(&["serve", "--addr", &wall.addr]);
+    assert!(error.contains(&wall.addr), "{error}");
+}
+
+#[test]
+fn generate_writes_a_file_a_seed_and_draws_the_same_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let draw = |name: &str, threads: &str| {
+        let out = dir.path().join(name);
+        succeed(&["generate", "--seeds", "0-3,77", "--psi", "0.7", "--threads", threads, "--out", text(&out)]);
+        ["00000", "00001", "00002", "00003", "00077"].map(|s| fs::read(out.join(format!("seed{s}.png"))).unwrap())
+    };
+    let pictures = draw("a", "1");
+    assert_eq!(pictures.iter().collect::<HashSet<_>>().len(), 5);
+    assert!(pictures == draw("b", "3"), "the number of threads changed a picture");
+    assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 5);
+}
+
+#[test]
+fn a_grid_is_the_pictures_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let sheet = dir.path().join("sheet.png");
+    succeed(&["generate", "--grid", "3x2", "--out", text(&sheet)]);
+    succeed(&["generate", "--seeds", "4", "--out", text(dir.path())]);
+    let (sheet, single) = (image::open(sheet).unwrap(), image::open(dir.path().join("seed00004.png")).unwrap());
+    let (w, h) = (single.width(), single.height());
+    assert_eq!((sheet.width(), sheet.height()), (3 * w, 2 * h));
+    assert_eq!(sheet.crop_imm(w, h, w, h).to_rgb8(), single.to_rgb8(), "seed 4 stands in the second row, second column");
+}
+
+#[test]
+fn wrong_arguments_say_what_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(dir.path());
+    assert!(fail(&["generate", "--seeds", "5-1", "--out", out]).contains("1-5"));
+    assert!(fail(&["generate", "--psi", "NaN", "--out", out]).contains("psi"));
+    assert!(fail(&["generate", "--grid", "2x2", "--seeds", "0-8", "--out", "sheet.png"]).contains("holds 4 pictures"));
+    assert!(fail(&["generate", "--grid", "2x2", "--out", out]).contains("--format"));
+    assert!(fail(&["info", "--model", "missing.safetensors"]).contains("missing.safetensors"));
+    let broken = dir.path().join("broken.safetensors");
+    fs::write(&broken, b"no model").unwrap();
+    assert!(fail(&["serve", "--model", text(&broken)]).contains("broken.safetensors"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a failed command left something behind");
+}
+
+#[test]
+fn info_says_what_the_model_is_and_under_which_terms() {
+    let info: serde_json::Value = serde_json::from_str(&succeed(&["info", "--json"])).unwrap();
+    assert!(info["width"].as_u64().unwrap() >= 64);
+    assert!(info["parameters"].as_u64().unwrap() > 1_000_000);
+    assert!(info["license"].as_str().unwrap().contains("non-commercial"));
+    assert!(info["provenance"]["kimg"].as_f64().unwrap() > 0.0);
+}

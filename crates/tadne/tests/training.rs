@@ -1,0 +1,81 @@
+//! The journey of someone who trains: pictures, an interrupted run, its resumption, a model file, a picture.
+
+#![cfg(all(feature = "train", unix))]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn tadne(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tadne"));
+    command.args(arguments);
+    command
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let output = tadne(arguments).output().expect("the binary starts");
+    assert!(output.status.success(), "tadne {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("output is text")
+}
+
+fn pictures(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    for i in 0..64u32 {
+        let picture = image::RgbImage::from_fn(32, 32, |x, y| {
+            let disc = x.abs_diff(i % 8 * 4).pow(2) + y.abs_diff(i / 8 * 4).pow(2) < 60;
+            image::Rgb(if disc { [250, (i * 4) as u8, 40] } else { [20, 40, (i * 3) as u8] })
+        });
+        picture.save(folder.join(format!("{i}.png"))).unwrap();
+    }
+}
+
+#[test]
+fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, runs, cache, model) = (path("photos"), path("runs"), path("cache"), path("model.safetensors"));
+    pictures(Path::new(&photos));
+
+    // A run far too long to end, interrupted once its first line of statistics is out.
+    let mut child = tadne(&["train", "--data", &photos, "--config", "tiny", "--kimg", "100000", "--out", &runs])
+        .args(["--cache", &cache, "--threads", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|l| l.contains("\"channels\"")), "the configuration is printed first");
+    assert!(lines.any(|l| l.starts_with("kimg")), "a line a tick");
+    let id = i32::try_from(child.id()).unwrap();
+    assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert!(child.wait().unwrap().success(), "an interrupted run ends well");
+    assert!(rest.iter().any(|l| l.starts_with("saved")), "it saves before it goes: {rest:?}");
+
+    let run = format!("{runs}/00000-tiny");
+    let ticks = || fs::read_to_string(format!("{run}/stats.jsonl")).unwrap().lines().count();
+    let before = ticks();
+    let stopped_at: serde_json::Value =
+        serde_json::from_str(fs::read_to_string(format!("{run}/stats.jsonl")).unwrap().lines().last().unwrap()).unwrap();
+    let kimg = stopped_at["kimg"].as_f64().unwrap() + 1.0;
+    let said = succeed(&["train", "--resume", &run, "--data", &photos, "--cache", &cache, "--kimg", &kimg.to_string()]);
+    assert!(said.contains("cache reused"), "{said}");
+    assert!(ticks() > before);
+
+    succeed(&["export", &run, "--out", &model, "--license", "mine"]);
+    let info: serde_json::Value = serde_json::from_str(&succeed(&["info", "--json", "--model", &model])).unwrap();
+    assert_eq!(info["license"], "mine");
+    assert!(info["provenance"]["kimg"].as_f64().unwrap() >= kimg);
+    let sheet = path("sheet.png");
+    succeed(&["generate", "--model", &model, "--grid", "2x2", "--psi", "0.7", "--out", &sheet]);
+    assert_eq!(image::open(&sheet).unwrap().width(), 32);
+}
+
+#[test]
+fn data_that_cannot_be_read_is_named() {
+    let output = tadne(&["train", "--data", "no/such/folder", "--config", "tiny"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/folder"));
+    let output = tadne(&["train", "--data", ".", "--config", "c65"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("c64"));
+}
