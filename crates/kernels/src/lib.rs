@@ -1,1 +1,52 @@
-//! SIMD kernels for style-based generators.
+//! SIMD kernels for style-based generators: modulated 3x3 convolution, resampling, `toRGB`, small matrix products.
+//!
+//! Kernels know arrays, not models. Each is written once against a small vector trait and compiled for AVX-512, for
+//! AVX2 with FMA, and for plain Rust; [`Isa`] chooses at run time (`TADNE_SIMD=scalar|avx2|avx512` forces one). The
+//! same operations in plain loops are in [`scalar`], for tests.
+//!
+//! An [`Activation`] keeps 16 channels of a pixel together, one cache line, and a border around the picture. The
+//! convolution ([`Conv3x3`]) scales its input by a style, so that one set of packed weights serves all pictures, uses
+//! Winograd's F(4x4, 3x3) for all but small pictures, and ends in an [`Epilogue`] that applies demodulation, noise,
+//! bias, activation and clamp before anything is written.
+//!
+//! This is the only crate of the workspace with `unsafe` code. It is single-threaded: draw one picture a thread.
+//!
+//! ```
+//! use kernels::{Activation, Conv3x3, Epilogue, Isa, Method, Scratch};
+//!
+//! // One channel, all weights one: every result is the sum of its neighbourhood.
+//! let conv = Conv3x3::new(&[1.0; 9], 1, 1, Method::F4);
+//! let mut x = Activation::new(1, 4, 4);
+//! x.fill(&[1.0; 16]);
+//! let (ones, zeros) = ([1.0; 16], [0.0; 16]);
+//! let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
+//! let mut y = Activation::default();
+//! conv.run(Isa::best(), &mut x, &ones, &plain, &mut Scratch::default(), &mut y);
+//! let rounded: Vec<f32> = y.to_planar().iter().map(|v| v.round()).collect();
+//! assert_eq!(rounded[..8], [4.0, 6.0, 6.0, 4.0, 6.0, 9.0, 9.0, 6.0]);
+//! ```
+
+// A kernel becomes one function only if all its parts are inlined into the one compiled with the right features.
+#![allow(clippy::inline_always)]
+
+mod activation;
+mod conv;
+mod direct;
+mod epilogue;
+mod gemm;
+mod linear;
+mod rgb;
+pub mod scalar;
+mod simd;
+#[cfg(test)]
+mod testing;
+mod upsample;
+mod winograd;
+
+pub use activation::{Activation, padded};
+pub use conv::{Conv3x3, Method, Scratch};
+pub use epilogue::Epilogue;
+pub use linear::Linear;
+pub use rgb::{Edge, Rgb, ToRgb};
+pub use simd::{Isa, IsaError};
+pub use upsample::upsample2x;

@@ -1,42 +1,143 @@
-//! From a model to pictures: [`Generator`] holds the prepared weights, a [`Worker`] the memory to draw with.
+//! A model made ready to draw: weights packed for the kernels, everything folded that does not depend on the seed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::architecture::Architecture;
-use crate::model::{ModelError, ModelFile};
-use crate::{Psi, Seed, reference};
+use kernels::{Activation, Conv3x3, Edge, Isa, Linear, Method, padded};
 
-/// A picture of 8-bit RGB.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Picture {
-    /// Pixels across.
-    pub width: usize,
-    /// Pixels down.
-    pub height: usize,
-    /// Rows from the top, pixels from the left, red, green, blue: `3 * width * height` bytes.
-    pub rgb: Vec<u8>,
-}
+use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
+use crate::model::{ModelError, ModelFile};
+use crate::{Seed, Worker};
+
+/// The gain of the leaky `ReLU`, `lrelu(v) = GAIN * max(v, SLOPE * v)`.
+pub(crate) const GAIN: f32 = std::f32::consts::SQRT_2;
+/// Its slope below zero.
+pub(crate) const SLOPE: f32 = 0.2;
 
 /// A model made ready to draw. Share it behind an [`Arc`]; give every thread a [`Worker`] of its own.
 #[derive(Debug)]
 pub struct Generator {
-    model: ModelFile,
+    pub(crate) isa: Isa,
+    architecture: Architecture,
     fingerprint: String,
+    pub(crate) mapping: Vec<Linear>,
+    pub(crate) w_avg: Vec<f32>,
+    /// The affine layers of all convolutions and `toRGB`s in one: from `w` to the styles, each padded to whole blocks.
+    pub(crate) styles: Linear,
+    pub(crate) constant: Activation,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// The layers of one resolution.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) convs: Vec<Conv>,
+    pub(crate) rgb: RgbLayer,
+}
+
+/// A 3x3 convolution and what surrounds it.
+#[derive(Debug)]
+pub(crate) struct Conv {
+    pub(crate) kernel: Conv3x3,
+    /// None if the size stays.
+    pub(crate) doubles: Option<Upsample>,
+    /// Where its style lies among all styles.
+    pub(crate) style: Range<usize>,
+    /// `sum_k W_oik^2`: times the squared style it gives the energy of each output channel.
+    pub(crate) energy: Linear,
+    /// Padded, times [`GAIN`].
+    pub(crate) bias: Vec<f32>,
+    pub(crate) noise: Option<Noise>,
+}
+
+/// Noise of a layer.
+#[derive(Debug)]
+pub(crate) struct Noise {
+    /// Times [`GAIN`].
+    pub(crate) strength: f32,
+    /// The stream of random numbers that it is drawn from.
+    pub(crate) stream: u32,
+    /// Stored noise, which takes the place of the seed's.
+    pub(crate) stored: Option<Vec<f32>>,
+    /// Pixels.
+    pub(crate) area: usize,
+}
+
+/// The 1x1 convolution to colours.
+#[derive(Debug)]
+pub(crate) struct RgbLayer {
+    /// [3, padded channels]
+    pub(crate) weight: Vec<f32>,
+    pub(crate) bias: [f32; 3],
+    pub(crate) style: Range<usize>,
+}
+
+/// Collects affine layers into one.
+#[derive(Default)]
+struct Styles {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Styles {
+    /// Appends the tensors `{layer}.affine.*`; gives the place of their style.
+    fn add(&mut self, model: &ModelFile, layer: &str) -> Range<usize> {
+        let start = self.bias.len();
+        self.weight.extend(model.values(&format!("{layer}.affine.weight")));
+        self.bias.extend(model.values(&format!("{layer}.affine.bias")));
+        let end = start + padded(self.bias.len() - start);
+        self.weight.resize(end * model.architecture.w_dim, 0.0);
+        self.bias.resize(end, 0.0);
+        start..end
+    }
 }
 
 impl Generator {
-    /// Prepares a model.
+    /// Prepares a model for the fastest instruction set, or the one that `TADNE_SIMD` names.
+    ///
+    /// # Errors
+    /// The model is not valid (see [`ModelFile::check`]), or `TADNE_SIMD` names a set this machine lacks.
+    pub fn new(model: &ModelFile) -> Result<Self, ModelError> {
+        Self::with_isa(model, Isa::from_environment()?)
+    }
+
+    /// Prepares a model for a given instruction set.
     ///
     /// # Errors
     /// The model is not valid; see [`ModelFile::check`].
-    pub fn new(model: &ModelFile) -> Result<Self, ModelError> {
+    pub fn with_isa(model: &ModelFile, isa: Isa) -> Result<Self, ModelError> {
         model.check()?;
-        Ok(Generator { fingerprint: model.fingerprint(), model: model.clone() })
+        let architecture = model.architecture.clone();
+        let mapping = (0..architecture.mapping_layers).map(|layer| {
+            let values = |what| model.values(&format!("mapping.fc{layer}.{what}"));
+            Linear::new(values("weight"), values("bias"))
+        });
+        let [height, width] = architecture.base;
+        let mut constant = Activation::new(architecture.channels[0], height, width);
+        constant.fill(model.values("synthesis.b4.const"));
+        let mut styles = Styles::default();
+        let mut plans = architecture.convs().into_iter().enumerate();
+        let mut blocks = Vec::with_capacity(architecture.channels.len());
+        for (block, &channels) in architecture.channels.iter().enumerate() {
+            let count = if block == 0 { 1 } else { 2 };
+            let convs = plans.by_ref().take(count).map(|(k, plan)| conv(model, &plan, k as u32, &mut styles)).collect();
+            blocks.push(Block { convs, rgb: rgb(model, block, channels, &mut styles) });
+        }
+        Ok(Generator {
+            isa,
+            fingerprint: model.fingerprint(),
+            mapping: mapping.collect(),
+            w_avg: model.values("mapping.w_avg").to_vec(),
+            styles: Linear::new(&styles.weight, &styles.bias),
+            constant,
+            blocks,
+            architecture,
+        })
     }
 
     /// The architecture of the model.
     pub fn architecture(&self) -> &Architecture {
-        &self.model.architecture
+        &self.architecture
     }
 
     /// Sixteen hexadecimal digits that change whenever the model does; see [`ModelFile::fingerprint`].
@@ -46,76 +147,78 @@ impl Generator {
 
     /// Height and width of the pictures, in pixels.
     pub fn resolution(&self) -> (usize, usize) {
-        self.model.architecture.resolution()
+        self.architecture.resolution()
     }
 
     /// The instruction set in use: `avx512`, `avx2` or `scalar`.
     pub fn simd(&self) -> &'static str {
-        "scalar"
+        self.isa.name()
     }
 
     /// `w` of a seed, before truncation: `w_dim` values.
     pub fn w(&self, seed: Seed) -> Vec<f32> {
-        reference::w(&self.model, seed).unwrap_or_default()
+        let mut mapper = crate::mapper::Mapper::new(self);
+        mapper.map(self, seed).to_vec()
     }
 
-    /// Memory to draw with; nothing is allocated for a picture afterwards.
+    /// Memory to draw with. It grows while the first picture is drawn; nothing is allocated afterwards.
     pub fn worker(self: &Arc<Self>) -> Worker {
-        Worker { generator: Arc::clone(self), raw: Vec::new() }
-    }
-}
-
-/// Draws pictures on one thread.
-#[derive(Debug)]
-pub struct Worker {
-    generator: Arc<Generator>,
-    raw: Vec<f32>,
-}
-
-impl Worker {
-    /// The picture of a seed at a creativity.
-    pub fn draw(&mut self, seed: Seed, psi: Psi) -> Picture {
-        let mut picture = Picture::default();
-        self.draw_into(seed, psi, &mut picture);
-        picture
+        Worker::new(Arc::clone(self))
     }
 
-    /// As [`Worker::draw`], into a picture whose memory is used again.
-    pub fn draw_into(&mut self, seed: Seed, psi: Psi, picture: &mut Picture) {
-        self.paint(seed, psi, &|| false, picture);
-    }
-
-    /// As [`Worker::draw`], but gives up with `None` soon after `cancelled` says so; it is asked between layers.
-    pub fn draw_cancellable(&mut self, seed: Seed, psi: Psi, cancelled: &dyn Fn() -> bool) -> Option<Picture> {
-        let mut picture = Picture::default();
-        self.paint(seed, psi, cancelled, &mut picture).then_some(picture)
-    }
-
-    /// The raw picture of a given `w` (already truncated): planar [3, H, W], about -1 to 1. `seed` matters to noise only.
-    ///
-    /// # Panics
-    /// If `w` is not `w_dim` long.
-    pub fn synthesize(&mut self, w: &[f32], seed: Seed) -> &[f32] {
-        self.raw = reference::synthesize(&self.generator.model, w, seed).unwrap_or_default();
-        &self.raw
-    }
-
-    fn paint(&mut self, seed: Seed, psi: Psi, cancelled: &dyn Fn() -> bool, picture: &mut Picture) -> bool {
-        if cancelled() {
-            return false;
+    /// What lies outside the coarser picture when it is doubled.
+    pub(crate) fn edge(&self) -> Edge {
+        match self.architecture.upsample {
+            Upsample::StyleGan2 => Edge::Zero,
+            Upsample::UpConv | Upsample::ConvUp => Edge::Replicate,
         }
-        let mut w = self.generator.w(seed);
-        reference::truncate(&mut w, self.generator.model.values("mapping.w_avg"), psi);
-        self.synthesize(&w, seed);
-        (picture.height, picture.width) = self.generator.resolution();
-        let area = picture.width * picture.height;
-        picture.rgb.clear();
-        picture.rgb.extend((0..3 * area).map(|i| to_byte(self.raw[i % 3 * area + i / 3])));
-        !cancelled()
+    }
+
+    /// The bound after activations, infinite if there is none.
+    pub(crate) fn clamp(&self) -> f32 {
+        self.architecture.conv_clamp.unwrap_or(f32::INFINITY)
     }
 }
 
-/// `floor(clamp(v * 127.5 + 128, 0, 255))`.
-fn to_byte(v: f32) -> u8 {
-    (v * 127.5 + 128.0).clamp(0.0, 255.0) as u8
+fn conv(model: &ModelFile, plan: &ConvPlan, index: u32, styles: &mut Styles) -> Conv {
+    let ConvPlan { name, input, output, size: (height, width), doubles } = plan;
+    let weight = model.values(&format!("{name}.weight"));
+    let upsample = model.architecture.upsample;
+    let method = match (doubles, upsample) {
+        (true, Upsample::ConvUp | Upsample::StyleGan2) => Method::for_size(height / 2, width / 2),
+        _ => Method::for_size(*height, *width),
+    };
+    let kernel = if *doubles && upsample == Upsample::StyleGan2 {
+        Conv3x3::doubling(weight, *output, *input, method)
+    } else {
+        Conv3x3::new(weight, *output, *input, method)
+    };
+    let energy: Vec<f32> = weight.as_chunks::<9>().0.iter().map(|taps| taps.iter().map(|v| v * v).sum()).collect();
+    let mut bias: Vec<f32> = model.values(&format!("{name}.bias")).iter().map(|v| v * GAIN).collect();
+    bias.resize(padded(*output), 0.0);
+    let noise = (model.architecture.noise == NoiseInputs::All).then(|| Noise {
+        strength: GAIN * model.values(&format!("{name}.noise_strength"))[0],
+        stream: 1 + index,
+        stored: model.tensors.get(&format!("{name}.noise_const")).map(|tensor| tensor.data.clone()),
+        area: height * width,
+    });
+    Conv {
+        kernel,
+        doubles: doubles.then_some(upsample),
+        style: styles.add(model, name),
+        energy: Linear::new(&energy, &vec![0.0; *output]),
+        bias,
+        noise,
+    }
+}
+
+fn rgb(model: &ModelFile, block: usize, channels: usize, styles: &mut Styles) -> RgbLayer {
+    let name = format!("synthesis.b{}.torgb", 4 << block);
+    let mut weight = vec![0.0; 3 * padded(channels)];
+    let rows = model.values(&format!("{name}.weight")).chunks_exact(channels);
+    for (packed, row) in weight.chunks_exact_mut(padded(channels)).zip(rows) {
+        packed[..channels].copy_from_slice(row);
+    }
+    let bias = model.values(&format!("{name}.bias"));
+    RgbLayer { weight, bias: [bias[0], bias[1], bias[2]], style: styles.add(model, &name) }
 }

@@ -1,0 +1,175 @@
+//! The picture itself: three colours, the 1x1 convolution that makes them, and the doubling of the coarser picture.
+
+use crate::activation::{Activation, flat};
+use crate::simd::{Isa, Kernel, Simd};
+
+/// A picture of red, green, blue and a number of no meaning for each pixel, with a border of one pixel.
+#[derive(Clone, Debug, Default)]
+pub struct Rgb {
+    height: usize,
+    width: usize,
+    data: Vec<[f32; 4]>,
+}
+
+/// What lies outside a picture that is doubled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// Its outermost pixels, repeated.
+    Replicate,
+    /// Zeros.
+    Zero,
+}
+
+impl Rgb {
+    /// Gives the memory another shape; allocates only if it is larger than any before.
+    pub fn reshape(&mut self, height: usize, width: usize) {
+        (self.height, self.width) = (height, width);
+        self.data.resize((height + 2) * (width + 2), [0.0; 4]);
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Writes planar [3, H, W] numbers.
+    ///
+    /// # Panics
+    /// If `planar` is not that long.
+    pub fn write_planar(&self, planar: &mut [f32]) {
+        assert_eq!(planar.len(), 3 * self.height * self.width, "planar numbers for another size");
+        let (reds, rest) = planar.split_at_mut(self.height * self.width);
+        let (greens, blues) = rest.split_at_mut(self.height * self.width);
+        for (((pixel, r), g), b) in self.pixels().zip(reds).zip(greens).zip(blues) {
+            [*r, *g, *b, _] = *pixel;
+        }
+    }
+
+    /// Writes 8-bit pixels, `floor(clamp(127.5 v + 128, 0, 255))`, rows of red, green, blue.
+    ///
+    /// # Panics
+    /// If `bytes` is not `3 * height * width` long.
+    pub fn write_bytes(&self, bytes: &mut [u8]) {
+        assert_eq!(bytes.len(), 3 * self.height * self.width, "bytes for another size");
+        for (pixel, out) in self.pixels().zip(bytes.as_chunks_mut::<3>().0) {
+            // The conversion to u8 saturates, so that it is the clamp.
+            *out = [0, 1, 2].map(|colour| (pixel[colour] * 127.5 + 128.0) as u8);
+        }
+    }
+
+    fn pixels(&self) -> impl Iterator<Item = &[f32; 4]> {
+        let rows = self.data.chunks_exact(self.width + 2).skip(1).take(self.height);
+        rows.flat_map(|row| &row[1..=self.width])
+    }
+
+    fn set_border(&mut self, edge: Edge) {
+        let (height, width, pitch) = (self.height, self.width, self.width + 2);
+        let edge_of = |pixel: [f32; 4]| if edge == Edge::Replicate { pixel } else { [0.0; 4] };
+        for row in self.data[pitch..(height + 1) * pitch].chunks_exact_mut(pitch) {
+            (row[0], row[width + 1]) = (edge_of(row[1]), edge_of(row[width]));
+        }
+        for x in 0..pitch {
+            self.data[x] = edge_of(self.data[pitch + x]);
+            self.data[(height + 1) * pitch + x] = edge_of(self.data[height * pitch + x]);
+        }
+    }
+}
+
+/// The 1x1 convolution to three colours.
+#[derive(Clone, Copy, Debug)]
+pub struct ToRgb<'a> {
+    /// [3, channels rounded up to whole blocks of 16], already multiplied by the style; zero beyond the real channels.
+    pub weight: &'a [f32],
+    /// A summand for each colour.
+    pub bias: [f32; 3],
+    /// Bound on the absolute value before the coarser picture is added; infinity means none.
+    pub clamp: f32,
+}
+
+impl ToRgb<'_> {
+    /// `y = clamp(weight x + bias) + doubled coarse`, where doubling is the filter of [`upsample2x`](crate::upsample2x).
+    ///
+    /// # Panics
+    /// If the weights are too short, or `coarse` is not half the size of `x`.
+    pub fn run(&self, isa: Isa, x: &Activation, coarse: Option<(&mut Rgb, Edge)>, y: &mut Rgb) {
+        assert!(self.weight.len() >= 48 * x.blocks(), "weights for {} channels", x.channels());
+        y.reshape(x.height(), x.width());
+        let coarse = coarse.map(|(coarse, edge)| {
+            assert_eq!((2 * coarse.height, 2 * coarse.width), (y.height, y.width), "the coarser picture's size");
+            coarse.set_border(edge);
+            &*coarse
+        });
+        isa.run(Colour { layer: self, x, coarse, y });
+    }
+}
+
+struct Colour<'a> {
+    layer: &'a ToRgb<'a>,
+    x: &'a Activation,
+    coarse: Option<&'a Rgb>,
+    y: &'a mut Rgb,
+}
+
+impl Kernel for Colour<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Colour { layer, x, coarse, y } = self;
+        let (blocks, pitch, width) = (x.blocks(), x.pitch(), x.width());
+        let plane = x.rows() * pitch;
+        assert!(layer.weight.len() >= 48 * blocks && x.data().len() >= blocks * plane);
+        let (weight, from) = (layer.weight.as_ptr(), flat(x.data()).as_ptr());
+        let [red, green, blue] = layer.bias;
+        for row in 0..x.height() {
+            let out = &mut y.data[(row + 1) * (width + 2) + 1..][..width];
+            for (column, out) in out.iter_mut().enumerate() {
+                let place = x.place(0, row, column);
+                let mut sums = [s.splat(0.0); 4];
+                for block in 0..blocks {
+                    for lane in (0..16).step_by(S::LANES) {
+                        // SAFETY: the pixel has a place in every block of `x`, and each block and colour its weights.
+                        unsafe {
+                            let v = s.load(from.add((block * plane + place) * 16 + lane));
+                            for (colour, sum) in sums.iter_mut().take(3).enumerate() {
+                                let weight = s.load(weight.add((colour * blocks + block) * 16 + lane));
+                                *sum = s.mul_add(v, weight, *sum);
+                            }
+                        }
+                    }
+                }
+                let sums = s.sum4(sums);
+                for (out, (sum, bias)) in out.iter_mut().zip(sums.into_iter().zip([red, green, blue, 0.0])) {
+                    *out = (sum + bias).max(-layer.clamp).min(layer.clamp);
+                }
+            }
+            if let Some(coarse) = coarse {
+                add_doubled(coarse, row, out);
+            }
+        }
+    }
+}
+
+/// Adds row `row` of the doubled coarse picture.
+#[inline(always)]
+fn add_doubled(coarse: &Rgb, row: usize, out: &mut [[f32; 4]]) {
+    let pitch = coarse.width + 2;
+    let near = &coarse.data[(row / 2 + 1) * pitch..][..pitch];
+    let far = &coarse.data[(row / 2 + row % 2 * 2) * pitch..][..pitch];
+    let column = |x: usize| {
+        let (near, far) = (near[x], far[x]);
+        [0, 1, 2, 3].map(|c| 0.75 * near[c] + 0.25 * far[c])
+    };
+    let (mut before, mut here) = (column(0), column(1));
+    for (x, pair) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let after = column(x + 2);
+        for c in 0..4 {
+            pair[0][c] += 0.75 * here[c] + 0.25 * before[c];
+            pair[1][c] += 0.75 * here[c] + 0.25 * after[c];
+        }
+        (before, here) = (here, after);
+    }
+}

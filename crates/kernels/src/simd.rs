@@ -1,0 +1,216 @@
+//! The vector abstraction: kernels are written once against [`Simd`] and compiled for every instruction set.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+/// An instruction set that the kernels can run on. A value exists only for sets that this machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// A name that is not an instruction set of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsaError(String);
+
+impl fmt::Display for IsaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not an instruction set this machine can use; TADNE_SIMD may be unset or one of", self.0)?;
+        Isa::available().iter().try_for_each(|isa| write!(f, " {isa}"))
+    }
+}
+
+impl std::error::Error for IsaError {}
+
+impl Isa {
+    /// Plain Rust, everywhere.
+    pub const SCALAR: Isa = Isa(Set::Scalar);
+
+    /// The sets this machine has, slowest first.
+    pub fn available() -> &'static [Isa] {
+        static FOUND: OnceLock<Vec<Isa>> = OnceLock::new();
+        FOUND.get_or_init(|| {
+            #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there is but one set to list"))]
+            let mut found = vec![Isa::SCALAR];
+            #[cfg(target_arch = "x86_64")]
+            {
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    found.push(Isa(Set::Avx2));
+                }
+                if is_x86_feature_detected!("avx512f") {
+                    found.push(Isa(Set::Avx512));
+                }
+            }
+            found
+        })
+    }
+
+    /// The fastest set of this machine.
+    pub fn best() -> Isa {
+        Isa::available().last().copied().unwrap_or(Isa::SCALAR)
+    }
+
+    /// The set named by the environment variable `TADNE_SIMD` (`scalar`, `avx2`, `avx512`), or the fastest if unset.
+    ///
+    /// # Errors
+    /// The variable names something else, or a set that this machine lacks.
+    pub fn from_environment() -> Result<Isa, IsaError> {
+        match std::env::var_os("TADNE_SIMD") {
+            None => Ok(Isa::best()),
+            Some(name) => name.to_string_lossy().parse(),
+        }
+    }
+
+    /// `scalar`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512",
+        }
+    }
+
+    /// Runs a kernel compiled for this set.
+    pub(crate) fn run<K: Kernel>(self, kernel: K) {
+        match self.0 {
+            Set::Scalar => kernel.run(portable::Portable),
+            // SAFETY: an `Isa` of this kind is made by `available` only, after the processor said it has AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { avx2::run(kernel) },
+            // SAFETY: an `Isa` of this kind is made by `available` only, after the processor said it has AVX-512F.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { avx512::run(kernel) },
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Isa {
+    type Err = IsaError;
+
+    fn from_str(name: &str) -> Result<Self, IsaError> {
+        let found = Isa::available().iter().find(|isa| isa.name() == name);
+        found.copied().ok_or_else(|| IsaError(name.chars().take(40).collect()))
+    }
+}
+
+/// A computation written for any instruction set. Implementations mark `run` and all it calls `#[inline(always)]`, so
+/// that the whole becomes part of one function compiled with the set's features.
+pub(crate) trait Kernel {
+    fn run<S: Simd>(self, simd: S);
+}
+
+/// The operations of one instruction set on vectors of `f32`. A value is a token: it proves that the set may be used.
+pub(crate) trait Simd: Copy {
+    /// A vector.
+    type V: Copy;
+    /// Numbers in a vector; divides 16.
+    const LANES: usize;
+    /// Rows of the largest register tile that is two vectors wide.
+    const ROWS: usize;
+
+    /// All lanes equal to `v`.
+    fn splat(self, v: f32) -> Self::V;
+    /// Reads a vector.
+    ///
+    /// # Safety
+    /// `LANES` numbers from `p` on must be readable.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Writes a vector.
+    ///
+    /// # Safety
+    /// `LANES` numbers from `p` on must be writable.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a b + c`
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a b`
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The greater of each lane.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller of each lane.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The sum over the lanes of each of four vectors.
+    fn sum4(self, v: [Self::V; 4]) -> [f32; 4];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_refused() {
+        for isa in Isa::available() {
+            assert_eq!(isa.name().parse(), Ok(*isa));
+        }
+        let error = "sse9".parse::<Isa>().unwrap_err().to_string();
+        assert!(error.contains("sse9") && error.contains("scalar"), "{error}");
+    }
+
+    struct EveryOperation;
+    impl Kernel for EveryOperation {
+        fn run<S: Simd>(self, s: S) {
+            let numbers: Vec<f32> = (0..64).map(|i| (i * i % 29) as f32 - 9.5).collect();
+            // SAFETY: the vectors start at most at 48 and hold at most 16 of the 64 numbers.
+            let [a, b, c, d] = [0, 16, 32, 48].map(|i| unsafe { s.load(numbers[i..].as_ptr()) });
+            let lanes = |v: S::V| {
+                let mut out = vec![0.0; S::LANES];
+                // SAFETY: `out` holds exactly LANES numbers.
+                unsafe { s.store(out.as_mut_ptr(), v) };
+                out
+            };
+            let check = |v: S::V, f: fn(f32, f32, f32) -> f32| {
+                for (i, value) in lanes(v).into_iter().enumerate() {
+                    let expected = f(numbers[i], numbers[i + 16], numbers[i + 32]);
+                    assert!((value - expected).abs() < 1e-4, "{value} {expected}");
+                }
+            };
+            check(s.add(a, b), |a, b, _| a + b);
+            check(s.sub(a, b), |a, b, _| a - b);
+            check(s.mul(a, b), |a, b, _| a * b);
+            check(s.mul_add(a, b, c), |a, b, c| a * b + c);
+            check(s.neg_mul_add(a, b, c), |a, b, c| c - a * b);
+            check(s.max(a, b), |a, b, _| a.max(b));
+            check(s.min(a, b), |a, b, _| a.min(b));
+            check(s.splat(2.5), |_, _, _| 2.5);
+            let sums = s.sum4([a, b, c, d]);
+            for (i, sum) in sums.into_iter().enumerate() {
+                let expected: f32 = numbers[16 * i..16 * i + S::LANES].iter().sum();
+                assert!((sum - expected).abs() < 1e-3, "{sum} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_set_computes_what_the_operations_say() {
+        for isa in Isa::available() {
+            isa.run(EveryOperation);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Properties: on every instruction set of this machine, every kernel gives what the plain loops give, whatever the
+//! sizes. Inputs are in -1 to 1; tolerances are for sums of up to a few hundred products of such numbers.
+
+use kernels::{
+    Activation, Conv3x3, Edge, Epilogue, Isa, Linear, Method, Rgb, Scratch, ToRgb, padded, scalar, upsample2x,
+};
+use proptest::prelude::*;
+
+/// Relative to the largest value expected: Winograd's F(4x4) loses two to three digits of f32's seven.
+const TOLERANCE: f32 = 3e-5;
+
+/// `n` numbers in -1 to 1 that depend on `seed` only.
+fn numbers(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn close(found: &[f32], expected: &[f32], what: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        prop_assert!((f - e).abs() <= TOLERANCE * scale, "{what}: number {i} is {f}, not {e}");
+    }
+    Ok(())
+}
+
+/// Everything an epilogue can do, in plain words.
+struct End {
+    scale: Vec<f32>,
+    bias: Vec<f32>,
+    noise: Option<Vec<f32>>,
+    slope: f32,
+    clamp: f32,
+}
+
+impl End {
+    fn new(channels: usize, area: usize, noise: bool, clamp: bool) -> Self {
+        End {
+            scale: numbers(padded(channels), 11),
+            bias: numbers(padded(channels), 12),
+            noise: noise.then(|| numbers(area, 13)),
+            slope: 0.2,
+            clamp: if clamp { 0.7 } else { f32::INFINITY },
+        }
+    }
+
+    fn epilogue(&self) -> Epilogue<'_> {
+        Epilogue {
+            scale: &self.scale,
+            bias: &self.bias,
+            noise: self.noise.as_deref(),
+            slope: self.slope,
+            clamp: self.clamp,
+        }
+    }
+
+    fn apply(&self, y: &mut [f32], area: usize) {
+        for (index, v) in y.iter_mut().enumerate() {
+            let noise = self.noise.as_ref().map_or(0.0, |noise| noise[index % area]);
+            let linear = *v * self.scale[index / area] + noise + self.bias[index / area];
+            *v = linear.max(self.slope * linear).clamp(-self.clamp, self.clamp);
+        }
+    }
+}
+
+fn styled(x: &[f32], area: usize, style: &[f32]) -> Vec<f32> {
+    x.iter().enumerate().map(|(i, v)| v * style[i / area]).collect()
+}
+
+/// An activation whose memory is full of another picture's numbers, as it is when buffers are used again.
+fn used(isa_seed: u64) -> Activation {
+    let mut y = Activation::new(33, 19, 19);
+    y.fill(&numbers(33 * 19 * 19, isa_seed));
+    y
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn convolution(
+        (input, output) in (1_usize..40, 1_usize..70), (height, width) in (1_usize..14, 1_usize..14),
+        noise: bool, clamp: bool, doubling: bool,
+    ) {
+        let weight = numbers(9 * input * output, 1);
+        let x = numbers(input * height * width, 2);
+        let style = numbers(padded(input), 3);
+        let by_style = styled(&x, height * width, &style);
+        let (mut expected, area) = if doubling {
+            (scalar::doubling_conv3x3(&by_style, [height, width], &weight, output), 4 * height * width)
+        } else {
+            (scalar::conv3x3(&by_style, [height, width], &weight, output), height * width)
+        };
+        let end = End::new(output, area, noise, clamp);
+        end.apply(&mut expected, area);
+        for method in [Method::Direct, Method::F2, Method::F4] {
+            let conv = if doubling {
+                Conv3x3::doubling(&weight, output, input, method)
+            } else {
+                Conv3x3::new(&weight, output, input, method)
+            };
+            for isa in Isa::available() {
+                let (mut source, mut y) = (used(4), used(5));
+                source.reshape(input, height, width);
+                source.fill(&x);
+                conv.run(*isa, &mut source, &style, &end.epilogue(), &mut Scratch::default(), &mut y);
+                close(&y.to_planar(), &expected, &format!("{isa} {method:?}"))?;
+            }
+        }
+    }
+
+    #[test]
+    fn upsampling(
+        channels in 1_usize..40, (height, width) in (1_usize..10, 1_usize..10), noise: bool, clamp: bool,
+    ) {
+        let x = numbers(channels * height * width, 6);
+        let mut expected = scalar::upsample2x(&x, [height, width], Edge::Replicate);
+        let end = End::new(channels, 4 * height * width, noise, clamp);
+        end.apply(&mut expected, 4 * height * width);
+        for isa in Isa::available() {
+            let (mut source, mut y) = (used(7), used(8));
+            source.reshape(channels, height, width);
+            source.fill(&x);
+            upsample2x(*isa, &mut source, &end.epilogue(), &mut y);
+            close(&y.to_planar(), &expected, isa.name())?;
+        }
+    }
+
+    #[test]
+    fn colours(
+        channels in 1_usize..70, (height, width) in (1_usize..6, 1_usize..6), zero_edge: bool, clamp: bool,
+    ) {
+        let (fine_height, fine_width) = (2 * height, 2 * width);
+        let edge = if zero_edge { Edge::Zero } else { Edge::Replicate };
+        let clamp = if clamp { 0.5 } else { f32::INFINITY };
+        let bias = [0.1, -0.2, 0.3];
+        let layer = |channels: usize, height: usize, width: usize, seed: u64| {
+            let (x, weight) = (numbers(channels * height * width, seed), numbers(3 * channels, seed + 1));
+            let mut packed = vec![0.0; 3 * padded(channels)];
+            for (row, packed) in weight.chunks(channels).zip(packed.chunks_mut(padded(channels))) {
+                packed[..channels].copy_from_slice(row);
+            }
+            let mut y = scalar::conv1x1(&x, height * width, &weight, &bias);
+            for v in &mut y {
+                *v = v.clamp(-clamp, clamp);
+            }
+            let mut activation = Activation::new(channels, height, width);
+            activation.fill(&x);
+            (activation, packed, y)
+        };
+        let (coarse_x, coarse_weight, coarse) = layer(channels, height, width, 20);
+        let (fine_x, fine_weight, mut expected) = layer(channels, fine_height, fine_width, 30);
+        let doubled = scalar::upsample2x(&coarse, [height, width], edge);
+        expected.iter_mut().zip(doubled).for_each(|(a, b)| *a += b);
+        for isa in Isa::available() {
+            let (mut first, mut second) = (Rgb::default(), Rgb::default());
+            ToRgb { weight: &coarse_weight, bias, clamp }.run(*isa, &coarse_x, None, &mut first);
+            ToRgb { weight: &fine_weight, bias, clamp }.run(*isa, &fine_x, Some((&mut first, edge)), &mut second);
+            let mut found = vec![0.0; expected.len()];
+            second.write_planar(&mut found);
+            close(&found, &expected, isa.name())?;
+            let mut bytes = vec![0; expected.len()];
+            second.write_bytes(&mut bytes);
+            let area = fine_height * fine_width;
+            for (i, &byte) in bytes.iter().enumerate() {
+                let value = found[i % 3 * area + i / 3];
+                prop_assert_eq!(i32::from(byte), ((value * 127.5 + 128.0).floor() as i32).clamp(0, 255));
+            }
+        }
+    }
+
+    #[test]
+    fn matrix_times_vector((input, output) in (1_usize..90, 1_usize..90)) {
+        let (weight, bias, x) = (numbers(input * output, 40), numbers(output, 41), numbers(input, 42));
+        let expected = scalar::linear(&weight, &bias, &x);
+        let layer = Linear::new(&weight, &bias);
+        for isa in Isa::available() {
+            let mut y = vec![9.0; layer.padded_output()];
+            layer.run(*isa, &x, &mut y);
+            close(&y[..output], &expected, isa.name())?;
+            prop_assert!(y[output..].iter().all(|v| v.abs() < f32::MIN_POSITIVE));
+        }
+    }
+}
+
+#[test]
+fn large_pictures_are_worked_on_in_parts() {
+    // 36 x 18 blocks for each of 100 tiles is more than the working set, so tiles are done in several runs.
+    let (channels, side) = (256, 40);
+    let (weight, x) = (numbers(9 * channels * 3, 50), numbers(channels * side * side, 51));
+    let (style, ones, zeros) = (vec![1.0; channels], [1.0; 16], [0.0; 16]);
+    let expected = scalar::conv3x3(&x, [side, side], &weight, 3);
+    let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
+    for method in [Method::Direct, Method::F2, Method::F4] {
+        let conv = Conv3x3::new(&weight, 3, channels, method);
+        for isa in Isa::available() {
+            let (mut source, mut y) = (Activation::new(channels, side, side), Activation::default());
+            source.fill(&x);
+            conv.run(*isa, &mut source, &style, &plain, &mut Scratch::default(), &mut y);
+            close(&y.to_planar(), &expected, &format!("{isa} {method:?}")).unwrap();
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "input channels")]
+fn a_picture_with_other_channels_is_refused() {
+    let (ones, zeros) = ([1.0; 16], [0.0; 16]);
+    let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
+    let mut x = Activation::new(2, 4, 4);
+    let conv = Conv3x3::new(&[1.0; 9], 1, 1, Method::Direct);
+    conv.run(Isa::best(), &mut x, &ones, &plain, &mut Scratch::default(), &mut Activation::default());
+}

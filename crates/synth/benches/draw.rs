@@ -1,0 +1,79 @@
+//! Milliseconds a picture on one thread: `cargo bench -p tadne-synth --bench draw [-- NAME_OR_FILE ...]`.
+//!
+//! Without arguments, untrained networks of the sizes this project trains are drawn on every instruction set of this
+//! machine. A name picks one of them; anything else is the path of a model file. The rounds of the sets are interleaved,
+//! so that a change in the machine's speed meets all alike; the median and the fastest of the rounds are printed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use synth::{Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Seed, Upsample};
+
+fn architecture(channels: &[usize], upsample: Upsample) -> Architecture {
+    Architecture {
+        z_dim: 128,
+        w_dim: 256,
+        mapping_layers: 2,
+        normalize_z: true,
+        base: [4, 4],
+        channels: channels.to_vec(),
+        upsample,
+        noise: NoiseInputs::None,
+        conv_clamp: None,
+    }
+}
+
+fn main() {
+    let networks = [
+        ("c64", architecture(&[192, 192, 128, 64, 32], Upsample::ConvUp)),
+        ("c128", architecture(&[192, 192, 128, 64, 32, 16], Upsample::ConvUp)),
+        ("wide128", architecture(&[256, 256, 256, 128, 64, 32], Upsample::UpConv)),
+        ("stylegan2-128", architecture(&[256, 256, 256, 128, 64, 32], Upsample::StyleGan2)),
+    ];
+    // Cargo adds `--bench`.
+    let mut wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if wanted.is_empty() {
+        wanted = networks.iter().map(|(name, _)| (*name).into()).collect();
+    }
+    for name in wanted {
+        let known = networks.iter().find(|(known, _)| *known == name);
+        let model = match known {
+            Some((_, architecture)) => ModelFile::random(architecture.clone(), Seed(1)),
+            None => ModelFile::open(Path::new(&name)),
+        };
+        match model {
+            Ok(model) => measure(&name, &model),
+            Err(error) => eprintln!("{name}: {error}"),
+        }
+    }
+}
+
+fn measure(name: &str, model: &ModelFile) {
+    const ROUNDS: usize = 61;
+    let mut workers: Vec<_> = Isa::available()
+        .iter()
+        .map(|isa| Arc::new(Generator::with_isa(model, *isa).expect("a checked model")).worker())
+        .collect();
+    let mut times = vec![Vec::with_capacity(ROUNDS); workers.len()];
+    let mut picture = Picture::default();
+    for round in 0..=ROUNDS {
+        for (worker, times) in workers.iter_mut().zip(&mut times) {
+            // Two pictures: the second finds the caches as a thread that draws all day does.
+            worker.draw_into(Seed(1_000_000 + round as u64), Psi::default(), &mut picture);
+            let start = Instant::now();
+            worker.draw_into(Seed(round as u64), Psi::default(), &mut picture);
+            // The first round allocates.
+            if round > 0 {
+                times.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+    }
+    let gmac = model.architecture.macs() as f64 / 1e9;
+    println!("{name}: {}x{} pixels, {gmac:.3} GMAC", picture.width, picture.height);
+    for (worker, times) in workers.iter().zip(&mut times) {
+        times.sort_by(f64::total_cmp);
+        let (median, fastest) = (times[ROUNDS / 2], times[0]);
+        println!("  {:7} {median:8.3} ms median, {fastest:8.3} ms fastest", worker.generator().simd());
+    }
+}

@@ -1,0 +1,142 @@
+//! What a picture depends on, and that the fast path draws what the plain one says.
+
+mod common;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use common::{architectures, model};
+use proptest::prelude::*;
+use synth::{Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Seed, Tensor, Upsample, reference};
+
+fn generator(model: &ModelFile) -> Arc<Generator> {
+    Arc::new(Generator::new(model).unwrap())
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
+}
+
+#[test]
+fn same_seed_same_picture() {
+    for architecture in architectures() {
+        let generator = generator(&model(&architecture));
+        let (mut one, mut other) = (generator.worker(), generator.worker());
+        let picture = one.draw(Seed(7), Psi::default());
+        // Pictures drawn in between leave nothing behind.
+        one.draw(Seed(8), Psi::MAX);
+        assert_eq!(picture, one.draw(Seed(7), Psi::default()));
+        assert_eq!(picture, other.draw(Seed(7), Psi::default()));
+        assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
+    }
+}
+
+#[test]
+fn another_seed_another_picture() {
+    let generator = generator(&model(&architectures()[0]));
+    let mut worker = generator.worker();
+    let pictures = [0, 1, 1 << 32, u64::MAX].map(|seed| worker.draw(Seed(seed), Psi::default()).rgb);
+    for (i, a) in pictures.iter().enumerate() {
+        assert!(pictures[..i].iter().all(|b| a != b));
+    }
+}
+
+#[test]
+fn psi_zero_is_the_centre() {
+    let model = model(&architectures()[0]);
+    let mut worker = generator(&model).worker();
+    let centre = worker.draw(Seed(1), Psi::MIN);
+    assert_eq!(centre, worker.draw(Seed(2), Psi::MIN));
+    let raw = worker.synthesize(&model.tensors["mapping.w_avg"].data, Seed(3)).to_vec();
+    let area = centre.width * centre.height;
+    for (i, &byte) in centre.rgb.iter().enumerate() {
+        assert_eq!(byte, (raw[i % 3 * area + i / 3] * 127.5 + 128.0).floor().clamp(0.0, 255.0) as u8);
+    }
+}
+
+#[test]
+fn psi_one_is_the_seed_itself() {
+    let model = model(&architectures()[0]);
+    let generator = generator(&model);
+    let w = generator.w(Seed(5));
+    let mut truncated = w.clone();
+    reference::truncate(&mut truncated, &model.tensors["mapping.w_avg"].data, Psi::default());
+    assert!(largest_difference(&w, &truncated) < 1e-6);
+    assert!(largest_difference(&w, &reference::w(&model, Seed(5)).unwrap()) < 1e-5);
+}
+
+#[test]
+fn every_instruction_set_draws_the_plain_picture() {
+    for architecture in architectures() {
+        let model = model(&architecture);
+        let w = reference::w(&model, Seed(3)).unwrap();
+        let expected = reference::synthesize(&model, &w, Seed(3)).unwrap();
+        for isa in Isa::available() {
+            let mut worker = Arc::new(Generator::with_isa(&model, *isa).unwrap()).worker();
+            let difference = largest_difference(worker.synthesize(&w, Seed(3)), &expected);
+            assert!(difference < 1e-4, "{isa} {:?}: {difference}", architecture.upsample);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn odd_sizes_are_drawn_like_any_other(
+        base in [1_usize..7, 1_usize..7], channels in prop::collection::vec(1_usize..50, 1..4), way in 0..3, noise: bool,
+    ) {
+        let architecture = Architecture {
+            base,
+            channels,
+            upsample: [Upsample::UpConv, Upsample::ConvUp, Upsample::StyleGan2][way as usize],
+            noise: if noise { NoiseInputs::All } else { NoiseInputs::None },
+            ..architectures()[0].clone()
+        };
+        let model = model(&architecture);
+        let w = reference::w(&model, Seed(3)).unwrap();
+        let expected = reference::synthesize(&model, &w, Seed(3)).unwrap();
+        let mut worker = generator(&model).worker();
+        let found = worker.synthesize(&w, Seed(3));
+        let scale = expected.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+        prop_assert!(largest_difference(found, &expected) < 1e-4 * scale);
+    }
+}
+
+#[test]
+fn stored_noise_takes_the_place_of_the_seeds() {
+    let mut model = model(&architectures()[1]);
+    let drawn = |model: &ModelFile, seed| {
+        let mut worker = generator(model).worker();
+        worker.synthesize(&model.tensors["mapping.w_avg"].data, seed).to_vec()
+    };
+    assert!(largest_difference(&drawn(&model, Seed(1)), &drawn(&model, Seed(2))) > 1e-3);
+    for (name, shape) in model.architecture.optional_tensors() {
+        let count: usize = shape.iter().product();
+        model.tensors.insert(name, Tensor { data: (0..count).map(|i| (i % 7) as f32 - 3.0).collect(), shape });
+    }
+    model.check().unwrap();
+    let stored = drawn(&model, Seed(1));
+    assert!(largest_difference(&stored, &drawn(&model, Seed(2))) < f32::MIN_POSITIVE);
+    let expected = reference::synthesize(&model, &model.tensors["mapping.w_avg"].data, Seed(9)).unwrap();
+    assert!(largest_difference(&stored, &expected) < 1e-4);
+}
+
+#[test]
+fn a_cancelled_picture_stops_between_layers_and_harms_no_other() {
+    let generator = generator(&model(&architectures()[0]));
+    let mut worker = generator.worker();
+    let whole = worker.draw(Seed(1), Psi::default());
+    let asked = Cell::new(0);
+    let cancelled = worker.draw_cancellable(Seed(1), Psi::default(), &|| {
+        asked.set(asked.get() + 1);
+        asked.get() == 3
+    });
+    assert_eq!((cancelled, asked.get()), (None, 3));
+    assert_eq!(worker.draw_cancellable(Seed(1), Psi::default(), &|| false), Some(whole.clone()));
+    let mut reused = Picture::default();
+    worker.draw_into(Seed(2), Psi::default(), &mut reused);
+    worker.draw_into(Seed(1), Psi::default(), &mut reused);
+    assert_eq!(reused, whole);
+}
