@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use dataset::{Dataset, Options};
+use dataset::{Dataset, Options, Stage};
 use gan::{Checkpoint, Config, Device, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
@@ -104,14 +104,29 @@ impl Train {
     }
 
     fn open(&self, config: &Config) -> anyhow::Result<Arc<Dataset>> {
+        let bar = ProgressBar::no_length();
+        let style = "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+        let shown = bar.clone();
         let options = Options {
             cache: Some(self.cache.clone()),
             memory_budget: self.memory << 20,
             mirror: config.mirror,
             seed: config.seed,
+            threads: self.threads.unwrap_or(0),
+            progress: Some(Arc::new(move |p: dataset::Progress| {
+                shown.set_message(match p.stage {
+                    Stage::Listing => "listing",
+                    Stage::Decoding => "decoding",
+                    Stage::Loading => "loading",
+                });
+                shown.set_length(p.total.unwrap_or(p.done) as u64);
+                shown.set_position(p.done as u64);
+            })),
             ..Options::new(config.resolution())
         };
         let data = Dataset::open(&self.data, &options)?;
+        bar.finish_and_clear();
         println!("data      {}", data.report());
         Ok(Arc::new(data))
     }
