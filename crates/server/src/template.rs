@@ -44,9 +44,9 @@ pub(crate) fn render(
             value(name).ok_or_else(|| TemplateError::Unknown { page: page.to_owned(), name: name.to_owned() })?;
         filled.push_str(before);
         if raw {
-            filled.push_str(&text)
+            filled.push_str(&text);
         } else {
-            escape(&text, &mut filled)
+            escape(&text, &mut filled);
         }
         rest = after;
     }

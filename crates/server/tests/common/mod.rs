@@ -1,0 +1,82 @@
+//! What the tests share: a tiny untrained model behind the real router.
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use synth::{Architecture, Generator, ModelFile, NoiseInputs, Seed, Upsample};
+use tower::ServiceExt;
+
+/// Draws 16 x 16 pixels in well under a millisecond.
+pub(crate) const TINY: &[usize] = &[8, 8, 8];
+/// Draws 32 x 32 pixels, slowly enough to be caught at it.
+pub(crate) const SLOW: &[usize] = &[96, 96, 96, 64];
+
+/// A generator with random weights; `seed` tells models apart.
+pub(crate) fn generator(channels: &[usize], seed: u64) -> Arc<Generator> {
+    let architecture = Architecture {
+        z_dim: 16,
+        w_dim: 16,
+        mapping_layers: 2,
+        normalize_z: true,
+        base: [4, 4],
+        channels: channels.to_vec(),
+        upsample: Upsample::UpConv,
+        noise: NoiseInputs::None,
+        conv_clamp: None,
+    };
+    let model = ModelFile::random(architecture, Seed(seed)).unwrap();
+    Arc::new(Generator::new(&model).unwrap())
+}
+
+/// A configuration for tests: any free port, two threads.
+pub(crate) fn config() -> server::Config {
+    server::Config { addr: "127.0.0.1:0".parse().unwrap(), threads: 2, ..Default::default() }
+}
+
+/// The whole service but its socket, with the tiny model.
+pub(crate) fn tiny() -> Router {
+    server::router(&config(), generator(TINY, 1)).unwrap()
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// Asks with a method and headers.
+pub(crate) async fn ask(router: &Router, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+/// Asks plainly.
+pub(crate) async fn get(router: &Router, uri: &str) -> Answer {
+    ask(router, "GET", uri, &[]).await
+}
