@@ -1,5 +1,5 @@
 //! Synchronised augmentation: one random transform a pair, applied to the real and the drawn picture alike, so that under a
-//! relativistic loss it tells D nothing (after `DiffAugment`, arXiv 2006.10738).
+//! relativistic loss it tells D nothing (after DiffAugment, arXiv 2006.10738).
 
 use tch::{Device, Kind, Tensor};
 
@@ -51,9 +51,9 @@ impl Augmentation {
     pub(crate) fn apply(&self, x: &Tensor) -> Tensor {
         let mut x = x.shallow_clone();
         if self.colour {
-            x = x + &self.brightness;
-            let grey = x.mean_dim(1, true, Kind::Float);
-            x = (&x - &grey) * &self.saturation + grey;
+            let lit = &x + &self.brightness;
+            let grey = lit.mean_dim(1, true, Kind::Float);
+            x = (lit - &grey) * &self.saturation + grey;
             let mean = x.mean_dim([1i64, 2, 3].as_slice(), true, Kind::Float);
             x = (&x - &mean) * &self.contrast + mean;
         }

@@ -61,6 +61,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Write`]; what was at `path` before is untouched then.
+    #[allow(clippy::missing_panics_doc, reason = "plain data always serialises")]
     pub fn save(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path) -> Result<(), Error> {
         let header = Header {
             version: VERSION,

@@ -59,12 +59,12 @@ pub enum Downsample {
     PoolConv,
     /// 3x3 convolution on the large grid, then 2x2 average.
     ConvPool,
-    /// `StyleGAN2`'s: [1,3,3,1] low-pass, then 3x3 convolution with stride 2.
+    /// StyleGAN2's: [1,3,3,1] low-pass, then 3x3 convolution with stride 2.
     #[serde(rename = "stylegan2")]
     StyleGan2,
 }
 
-/// Relativistic pairing loss with a two-sided gradient penalty (`RpGAN` + R1 + R2; R3GAN, arXiv 2501.05441).
+/// Relativistic pairing loss with a two-sided gradient penalty (RpGAN + R1 + R2; R3GAN, arXiv 2501.05441).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossConfig {

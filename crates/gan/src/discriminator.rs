@@ -1,4 +1,4 @@
-//! D: residual stages that halve the size, minibatch standard deviation, a small head (`StyleGAN2`, arXiv 1912.04958, figure 7).
+//! D: residual stages that halve the size, minibatch standard deviation, a small head (StyleGAN2, arXiv 1912.04958, figure 7).
 
 use tch::{Kind, Tensor};
 

@@ -31,7 +31,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file could not be written; whatever was there before is still whole.
-    #[error("cannot write {path}: {source}; earlier checkpoints are intact, make room or choose another --out and resume")]
+    #[error(
+        "cannot write {path}: {source}; earlier checkpoints are intact, make room or choose another --out and resume"
+    )]
     Write {
         /// Which one.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! G: mapping network and synthesis network (`StyleGAN2`, arXiv 1912.04958, section 2.2) as `synth::Architecture` describes them.
+//! G: mapping network and synthesis network (StyleGAN2, arXiv 1912.04958, section 2.2) as `synth::Architecture` describes them.
 //!
 //! The forward pass here and the one in the `synth` crate are the same function; a golden test holds them together.
 
@@ -144,7 +144,7 @@ impl Generator {
         if self.architecture.noise == NoiseInputs::All {
             let s = y.size();
             let strength = v.get(&format!("{name}.noise_strength")) * ACTIVATION_GAIN;
-            y = y + (noise([s[0], 1, s[2], s[3]]) * strength).to_kind(self.kind);
+            y = (noise([s[0], 1, s[2], s[3]]) * strength).to_kind(self.kind) + y;
         }
         self.clamp(ops::leaky_relu(&y))
     }

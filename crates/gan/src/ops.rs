@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 /// Slope of the leaky ReLU below zero.
 const SLOPE: f64 = 0.2;
 
-/// Gain that keeps the variance through a leaky ReLU, as `StyleGAN2` counts it.
+/// Gain that keeps the variance through a leaky ReLU, as StyleGAN2 counts it.
 pub(crate) const ACTIVATION_GAIN: f64 = SQRT_2;
 
 /// Leaky ReLU with slope 0.2, without a gain: it is positively homogeneous, so callers scale its (smaller) inputs instead.
@@ -53,7 +53,7 @@ pub(crate) fn filter(x: &Tensor, gain: f64, pad: i64, stride: i64) -> Tensor {
     x.conv2d(&fir(c, gain, x), None::<Tensor>, stride, pad, 1, c)
 }
 
-/// `StyleGAN2`'s picture upsampling: zeros in between, then [1,3,3,1]; zero outside.
+/// StyleGAN2's picture upsampling: zeros in between, then [1,3,3,1]; zero outside.
 pub(crate) fn upsample_fir(x: &Tensor) -> Tensor {
     let c = x.size()[1];
     x.conv_transpose2d(&fir(c, 4.0, x), None::<Tensor>, 2, 1, 0, c, 1)

@@ -86,7 +86,8 @@ impl Layout {
     pub(crate) fn views(&self, flat: &Tensor, gains: &Tensor) -> Views {
         let sizes: Vec<i64> = self.entries.iter().map(Entry::len).collect();
         let parts = (flat * gains).split_with_sizes(&sizes, 0);
-        let tensors = self.entries.iter().zip(parts).map(|(e, t)| (e.name.clone(), t.view(e.shape.as_slice()))).collect();
+        let tensors =
+            self.entries.iter().zip(parts).map(|(e, t)| (e.name.clone(), t.view(e.shape.as_slice()))).collect();
         Views { tensors }
     }
 }

@@ -96,7 +96,9 @@ impl Run {
     /// The folder's statistics cannot be rewritten.
     pub fn resume(folder: &Path, checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
         if checkpoint.dataset != data.fingerprint() {
-            tracing::warn!("the pictures differ from those of the run so far; it goes on, but is no longer the same run");
+            tracing::warn!(
+                "the pictures differ from those of the run so far; it goes on, but is no longer the same run"
+            );
         }
         let stats = folder.join("stats.jsonl");
         if stats.exists() {
@@ -128,6 +130,7 @@ impl Run {
     ///
     /// # Errors
     /// Losses that are no numbers, data that cannot be read, a disk that is full: the last checkpoint is intact.
+    #[allow(clippy::missing_panics_doc, reason = "plain data always serialises, and the loader hands over its errors")]
     pub fn train(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<(), Error> {
         let config = serde_json::to_vec_pretty(self.trainer.config()).expect("a configuration is plain data");
         write(&self.folder.join("config.json"), &config)?;

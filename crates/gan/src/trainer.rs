@@ -112,8 +112,7 @@ impl Trainer {
         }
         tch::manual_seed(step_seed(config.seed, u64::MAX));
         let generator = Generator::new(&config.architecture, config.precision);
-        let discriminator =
-            Discriminator::new(&config.discriminator, config.architecture.base, config.precision);
+        let discriminator = Discriminator::new(&config.discriminator, config.architecture.base, config.precision);
         let g = Side::new(generator.layout(), device);
         let d = Side::new(discriminator.layout(), device);
         let options = (Kind::Float, device);
@@ -291,7 +290,7 @@ impl Trainer {
     }
 }
 
-/// Seed of libtorch's generator in one step (`SplitMix64`'s mixing of seed and step).
+/// Seed of libtorch's generator in one step (SplitMix64's mixing of seed and step).
 fn step_seed(seed: u64, step: u64) -> i64 {
     let mut x = seed.wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(step).wrapping_add(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -32,9 +32,8 @@ fn stopped_and_unstopped(config: &Config) {
     let photos = dir.path().join("photos");
     fs::create_dir(&photos).unwrap();
     pictures(&photos, 60);
-    let create = |out: &str| {
-        Run::create(config.clone(), data(&photos, config), &dir.path().join(out), Device::Cpu).unwrap()
-    };
+    let create =
+        |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), Device::Cpu).unwrap();
 
     let mut whole = create("whole");
     whole.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
@@ -144,7 +143,8 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_whole() {
     assert!(matches!(failed, Err(Error::Write { .. })));
     fs::remove_dir_all(&blocked).unwrap();
     assert!(state(run.folder()) == good);
-    let left: Vec<_> = fs::read_dir(run.folder().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(run.folder().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "an unfinished file was left behind: {left:?}");
 }
 

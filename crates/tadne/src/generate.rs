@@ -38,7 +38,7 @@ pub(crate) struct Generate {
     /// Folder for the pictures, or the file of the sheet
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// Put them on one sheet of COLUMNSxROWS
+    /// Put them on one sheet, columns x rows
     #[arg(long, value_name = "CxR")]
     grid: Option<Grid>,
     /// png, webp or jpg [default: png, or what the sheet's name says]
@@ -76,22 +76,27 @@ fn format(text: &str) -> Result<Format, String> {
 impl Generate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (generator, _) = self.model.generator()?;
-        match self.grid {
+        let drawn = match self.grid {
             Some(grid) => self.sheet(&generator, grid),
             None => self.files(&generator),
-        }
+        }?;
+        println!("{drawn} pictures at psi {} in {}", self.psi, self.out.display());
+        Ok(())
     }
 
-    fn files(&self, generator: &Arc<Generator>) -> anyhow::Result<()> {
+    /// Draws a file a seed; gives their number.
+    fn files(&self, generator: &Arc<Generator>) -> anyhow::Result<u64> {
         let seeds = self.seeds.clone().unwrap_or(Seeds::first(1));
         let format = self.format.unwrap_or(Format::Png);
         fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
         self.draw(generator, &seeds, |seed, picture| {
             write(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)
-        })
+        })?;
+        Ok(seeds.count())
     }
 
-    fn sheet(&self, generator: &Arc<Generator>, grid: Grid) -> anyhow::Result<()> {
+    /// Draws one sheet; gives the number of pictures on it.
+    fn sheet(&self, generator: &Arc<Generator>, grid: Grid) -> anyhow::Result<u64> {
         let cells = (grid.columns * grid.rows) as u64;
         let seeds = self.seeds.clone().unwrap_or(Seeds::first(cells));
         ensure!(
@@ -124,7 +129,8 @@ impl Generate {
         })?;
         let pictures = pictures.into_inner().expect("no thread panics holding the sheet");
         let pictures: Vec<Picture> = pictures.into_iter().flatten().collect();
-        write(&self.out, format, &synth::sheet(&pictures, grid.columns))
+        write(&self.out, format, &synth::sheet(&pictures, grid.columns))?;
+        Ok(cells)
     }
 
     /// Draws every seed on all threads and hands each picture to `done`; the first error ends it.
@@ -146,7 +152,9 @@ impl Generate {
                 scope.spawn(|| {
                     let mut worker = generator.worker();
                     while failed.lock().expect("no thread panics holding an error").is_none() {
-                        let Some(seed) = queue.lock().expect("no thread panics holding the queue").next() else { break };
+                        let Some(seed) = queue.lock().expect("no thread panics holding the queue").next() else {
+                            break;
+                        };
                         if let Err(error) = done(seed, &worker.draw(seed, self.psi)) {
                             *failed.lock().expect("no thread panics holding an error") = Some(error);
                         }
@@ -158,10 +166,7 @@ impl Generate {
         bar.finish_and_clear();
         match failed.into_inner().expect("no thread panics holding an error") {
             Some(error) => Err(error),
-            None => {
-                println!("{} pictures at psi {} in {}", seeds.count(), self.psi, self.out.display());
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 }

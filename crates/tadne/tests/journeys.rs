@@ -136,7 +136,11 @@ fn a_grid_is_the_pictures_side_by_side() {
     let (sheet, single) = (image::open(sheet).unwrap(), image::open(dir.path().join("seed00004.png")).unwrap());
     let (w, h) = (single.width(), single.height());
     assert_eq!((sheet.width(), sheet.height()), (3 * w, 2 * h));
-    assert_eq!(sheet.crop_imm(w, h, w, h).to_rgb8(), single.to_rgb8(), "seed 4 stands in the second row, second column");
+    assert_eq!(
+        sheet.crop_imm(w, h, w, h).to_rgb8(),
+        single.to_rgb8(),
+        "seed 4 stands in the second row, second column"
+    );
 }
 
 #[test]

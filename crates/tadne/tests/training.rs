@@ -56,7 +56,8 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     let ticks = || fs::read_to_string(format!("{run}/stats.jsonl")).unwrap().lines().count();
     let before = ticks();
     let stopped_at: serde_json::Value =
-        serde_json::from_str(fs::read_to_string(format!("{run}/stats.jsonl")).unwrap().lines().last().unwrap()).unwrap();
+        serde_json::from_str(fs::read_to_string(format!("{run}/stats.jsonl")).unwrap().lines().last().unwrap())
+            .unwrap();
     let kimg = stopped_at["kimg"].as_f64().unwrap() + 1.0;
     let said = succeed(&["train", "--resume", &run, "--data", &photos, "--cache", &cache, "--kimg", &kimg.to_string()]);
     assert!(said.contains("cache reused"), "{said}");
