@@ -12,6 +12,7 @@ pub(crate) struct Untrained {
 }
 
 impl Untrained {
+    #[allow(clippy::unused_self, reason = "called like the commands that exist")]
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         bail!(
             "this build has no trainer. Build it with libtorch 2.11:\n\
