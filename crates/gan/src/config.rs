@@ -170,9 +170,13 @@ impl Config {
     /// [`Error::UnknownPreset`] lists the names there are.
     pub fn preset(name: &str) -> Result<Self, Error> {
         Ok(match name {
-            "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| (c.batch, c.kimg) = (16, 20.0)),
+            "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| {
+                (c.batch, c.kimg) = (16, 20.0);
+                // gamma goes with the number of pixels (the rule of thumb of arXiv 2006.06676, appendix C).
+                (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
+            }),
             "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
-            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 16]).with(|c| c.loss.gamma *= 4.0),
+            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 16]).with(|c| (c.loss.gamma, c.loss.gamma_final) = (2.0, 0.6)),
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
@@ -182,7 +186,7 @@ impl Config {
                 c.architecture.noise = NoiseInputs::All;
                 c.architecture.mapping_layers = 8;
                 c.discriminator.downsample = Downsample::StyleGan2;
-                c.loss.gamma *= 4.0;
+                (c.loss.gamma, c.loss.gamma_final) = (2.0, 0.6);
             }),
             _ => return Err(Error::UnknownPreset { name: name.into() }),
         })

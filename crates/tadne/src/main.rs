@@ -77,8 +77,36 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", sentence(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error and its causes as one line; a cause whose words are there already is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said {
+        _ if said.is_empty() => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_once() {
+        let io = || std::io::Error::other("disk full");
+        let plain = anyhow::Error::new(io()).context("cannot write a.png");
+        assert_eq!(sentence(&plain), "cannot write a.png: disk full");
+        let told = anyhow::Error::new(io()).context("cannot write a.png: disk full; make room");
+        assert_eq!(sentence(&told), "cannot write a.png: disk full; make room");
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
     }
 }
