@@ -47,13 +47,21 @@ impl Activation {
     /// Gives the memory another shape; allocates only if it is larger than any before. The contents become unspecified.
     pub fn reshape(&mut self, channels: usize, height: usize, width: usize) {
         (self.channels, self.height, self.width) = (channels, height, width);
-        self.data.resize(self.blocks() * self.rows() * self.pitch(), Block::default());
+        // The memory keeps its greatest length, so that nothing is cleared only to be overwritten.
+        if self.data.len() < self.size() {
+            self.data.resize(self.size(), Block::default());
+        }
+    }
+
+    /// Blocks of the present shape.
+    fn size(&self) -> usize {
+        self.blocks() * self.rows() * self.pitch()
     }
 
     /// Becomes equal to `other`; allocates as [`reshape`](Self::reshape) does.
     pub fn copy_from(&mut self, other: &Activation) {
         self.reshape(other.channels, other.height, other.width);
-        self.data.copy_from_slice(&other.data);
+        self.data_mut().copy_from_slice(other.data());
     }
 
     /// Fills from planar [C, H, W] numbers.
@@ -62,7 +70,7 @@ impl Activation {
     /// If `planar` is not as long as the shape says.
     pub fn fill(&mut self, planar: &[f32]) {
         assert_eq!(planar.len(), self.channels * self.height * self.width, "planar numbers for another shape");
-        self.data.fill(Block::default());
+        self.data_mut().fill(Block::default());
         for (index, &value) in planar.iter().enumerate() {
             let (channel, y, x) =
                 (index / self.width / self.height, index / self.width % self.height, index % self.width);
@@ -100,7 +108,7 @@ impl Activation {
     /// Sets the border to zero: what a convolution reads outside the picture.
     pub(crate) fn zero_border(&mut self) {
         let (height, width, pitch, rows) = (self.height, self.width, self.pitch(), self.rows());
-        for plane in self.data.chunks_exact_mut(rows * pitch) {
+        for plane in self.data_mut().chunks_exact_mut(rows * pitch) {
             plane[..pitch].fill(Block::default());
             plane[(height + 1) * pitch..].fill(Block::default());
             for row in plane[pitch..(height + 1) * pitch].chunks_exact_mut(pitch) {
@@ -113,7 +121,7 @@ impl Activation {
     /// Repeats the picture's outermost pixels in the border: what bilinear upsampling reads outside.
     pub(crate) fn replicate_border(&mut self) {
         let (height, width, pitch, rows) = (self.height, self.width, self.pitch(), self.rows());
-        for plane in self.data.chunks_exact_mut(rows * pitch) {
+        for plane in self.data_mut().chunks_exact_mut(rows * pitch) {
             for row in plane[pitch..(height + 1) * pitch].chunks_exact_mut(pitch) {
                 row[0] = row[1];
                 row[width + 1] = row[width];
@@ -149,12 +157,13 @@ impl Activation {
 
     #[inline(always)]
     pub(crate) fn data(&self) -> &[Block] {
-        &self.data
+        &self.data[..self.size()]
     }
 
     #[inline(always)]
     pub(crate) fn data_mut(&mut self) -> &mut [Block] {
-        &mut self.data
+        let size = self.size();
+        &mut self.data[..size]
     }
 }
 

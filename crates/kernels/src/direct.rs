@@ -1,6 +1,6 @@
 //! Convolution by the plain sum, as one matrix product: windows of the input gathered into rows (im2col).
 //!
-//! For the smallest pictures, where transformed weights would cost more to read than they save.
+//! For the smallest pictures, where transformed weights would cost more to read than they save, and to check the others.
 
 use crate::activation::{Activation, Block, flat, flat_mut};
 use crate::epilogue::{Epilogue, Finish, Target};
