@@ -285,7 +285,7 @@ fn journey(browser: &Browser, origin: &str) {
     visit.until("!document.getElementById('viewer').open && location.hash === ''");
 
     // Space pauses, the panel unfolds and knows the model.
-    visit.tab.press_key("Space").unwrap();
+    visit.tab.press_key(" ").unwrap();
     visit.until("document.getElementById('pause').classList.contains('paused')");
     visit.value("document.getElementById('about-button').click()");
     visit.until("document.getElementById('facts').textContent.includes('16')");
