@@ -13,7 +13,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Packs `weight` [output, input] and `bias` [output]; an empty bias is zero.
+    /// Packs `weight` [output, input] and `bias`, one number for each output.
     ///
     /// # Panics
     /// If the lengths do not fit, or are zero.

@@ -63,19 +63,47 @@ proptest! {
     }
 }
 
+/// A safetensors file without tensors whose metadata are those given.
+fn empty_file(entries: &[(&str, &str)]) -> Vec<u8> {
+    let entries = entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    safetensors::serialize(Vec::<(String, safetensors::tensor::TensorView<'_>)>::new(), Some(entries)).unwrap()
+}
+
 #[test]
 fn absurd_architectures_are_refused_before_any_memory_is_asked_for() {
-    let good = String::from_utf8_lossy(&small().to_bytes(Precision::F32).unwrap()).into_owned();
-    let length = u64::from_le_bytes(good.as_bytes()[..8].try_into().unwrap_or_default());
-    assert!(length < 10_000);
-    for (field, value) in [("w_dim", "18446744073709551615"), ("base", "[1000000,1000000]"), ("channels", "[]")] {
-        let mut model = small();
-        let architecture = serde_json::to_value(&model.architecture).unwrap();
-        let mut changed = architecture.clone();
-        changed[field] = serde_json::from_str(value).unwrap();
-        model.architecture = serde_json::from_value(changed).unwrap();
-        assert!(matches!(model.check(), Err(ModelError::Architecture(_))), "{field}");
-        assert!(matches!(model.to_bytes(Precision::F32), Err(ModelError::Architecture(_))), "{field}");
+    for (field, value) in [
+        ("w_dim", "18446744073709551615"),
+        ("base", "[1000000,1000000]"),
+        ("channels", "[]"),
+        ("channels", "[4096,4096,4096,4096,4096,4096,4096,4096,4096]"),
+        ("conv_clamp", "-1.0"),
+    ] {
+        let mut json = serde_json::to_value(small().architecture).unwrap();
+        json[field] = serde_json::from_str(value).unwrap();
+        let file =
+            empty_file(&[("format", "tadne-generator"), ("format_version", "1"), ("architecture", &json.to_string())]);
+        let error = ModelFile::from_bytes(&file).unwrap_err();
+        assert!(matches!(error, ModelError::Architecture(_)), "{error}");
+        assert!(error.to_string().contains(field), "{error}");
+    }
+}
+
+#[test]
+fn unknown_words_in_the_metadata_are_refused_by_entry() {
+    let mut json = serde_json::to_value(small().architecture).unwrap();
+    json["upsample"] = "sideways".into();
+    let good = serde_json::to_string(&small().architecture).unwrap();
+    for (entry, format, version, architecture) in [
+        ("format", "something-else", "1", good.as_str()),
+        ("format_version", "tadne-generator", "2", good.as_str()),
+        ("architecture", "tadne-generator", "1", &json.to_string()),
+        ("architecture", "tadne-generator", "1", "{"),
+    ] {
+        let entries = [("format", format), ("format_version", version), ("architecture", architecture)];
+        match ModelFile::from_bytes(&empty_file(&entries)) {
+            Err(ModelError::Metadata { entry: found, .. }) => assert_eq!(found, entry),
+            other => panic!("{entry}: {other:?}"),
+        }
     }
 }
 
@@ -132,8 +160,7 @@ fn saving_replaces_the_file_whole_and_leaves_nothing_else() {
 
 #[test]
 fn other_safetensors_files_are_refused_with_a_reason() {
-    let foreign = safetensors::serialize(Vec::<(String, safetensors::tensor::TensorView<'_>)>::new(), None).unwrap();
-    let error = ModelFile::from_bytes(&foreign).unwrap_err().to_string();
+    let error = ModelFile::from_bytes(&empty_file(&[])).unwrap_err().to_string();
     assert!(error.contains("\"format\"") && error.contains("missing"), "{error}");
 }
 
