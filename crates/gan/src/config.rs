@@ -49,6 +49,10 @@ pub struct DiscriminatorConfig {
     pub downsample: Downsample,
     /// Pictures that share one minibatch standard deviation.
     pub group: usize,
+    /// How many of the stages after the first also see the picture, reduced to their size: what growing keeps of the smaller
+    /// network's entrance.
+    #[serde(default)]
+    pub entrances: usize,
 }
 
 /// How a stage of the discriminator halves its input.
@@ -176,7 +180,8 @@ impl Config {
                 (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
             }),
             "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
-            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 16]).with(|c| (c.loss.gamma, c.loss.gamma_final) = (2.0, 0.6)),
+            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 16])
+                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (2.0, 0.6)),
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
@@ -210,6 +215,7 @@ impl Config {
                 channels: channels.to_vec(),
                 downsample: Downsample::PoolConv,
                 group: 4,
+                entrances: 0,
             },
             loss: LossConfig {
                 penalty: Penalty::Approximate,
@@ -276,6 +282,9 @@ impl Config {
                 "discriminator.channels must be {} numbers above 0, one per stage of the generator",
                 self.architecture.channels.len()
             ));
+        }
+        if self.discriminator.entrances >= self.discriminator.channels.len() {
+            return fail("discriminator.entrances must be smaller than the number of stages".into());
         }
         let group = self.discriminator.group;
         if group == 0 || self.batch == 0 || !self.batch.is_multiple_of(group) {

@@ -6,6 +6,11 @@ use crate::config::{DiscriminatorConfig, Downsample, Precision};
 use crate::ops::{self, ACTIVATION_GAIN};
 use crate::params::{Layout, Views};
 
+/// Nominal name of stage `i`.
+pub(crate) fn block(i: usize) -> String {
+    format!("b{}", 4usize << i)
+}
+
 /// Shape of the discriminator; weights come in as [`Views`].
 #[derive(Clone, Debug)]
 pub(crate) struct Discriminator {
@@ -28,17 +33,27 @@ impl Discriminator {
     pub(crate) fn layout(&self) -> Layout {
         let c: Vec<i64> = self.config.channels.iter().map(|&c| c as i64).collect();
         let mut l = Layout::default();
-        l.conv("from_rgb", c[c.len() - 1], 3, 3);
         for i in (1..c.len()).rev() {
-            let b = format!("b{}", 4usize << i);
+            let b = block(i);
+            if self.has_entrance(i) {
+                l.conv(&format!("{b}.from_rgb"), c[i], 3, 3);
+            }
             l.conv(&format!("{b}.conv0"), c[i], c[i], 3);
             l.conv(&format!("{b}.conv1"), c[i - 1], c[i], 3);
             l.push(format!("{b}.skip.weight"), &[c[i - 1], c[i], 1, 1], 1.0, 1.0 / (c[i] as f64).sqrt());
+        }
+        if self.has_entrance(0) {
+            l.conv("b4.from_rgb", c[0], 3, 3);
         }
         l.conv("b4.conv", c[0], c[0] + 1, 3);
         l.linear("b4.fc", c[0], c[0] * (self.base[0] * self.base[1]) as i64, 1.0, 0.0);
         l.linear("b4.out", 1, c[0], 1.0, 0.0);
         l
+    }
+
+    /// Whether stage `i` sees the picture itself: the largest does, and as many below it as there are entrances.
+    fn has_entrance(&self, i: usize) -> bool {
+        i + 1 + self.config.entrances >= self.config.channels.len()
     }
 
     /// Pictures [n, 3, h, w] in f32 to logits [n] in f32; n is a multiple of the configuration's group.
@@ -48,9 +63,14 @@ impl Discriminator {
             let bias = v.get(&format!("{name}.bias")) * gain;
             ops::leaky_relu(&ops::conv(x, &weight, Some(&bias)))
         };
-        let mut x = ops::channels_last(&act("from_rgb", x, ACTIVATION_GAIN).to_kind(self.kind));
-        for i in (1..self.config.channels.len()).rev() {
-            let b = format!("b{}", 4usize << i);
+        let entrance = |i: usize, picture: &Tensor| {
+            ops::channels_last(&act(&format!("{}.from_rgb", block(i)), picture, ACTIVATION_GAIN).to_kind(self.kind))
+        };
+        let last = self.config.channels.len() - 1;
+        let mut picture = x.shallow_clone();
+        let mut x = entrance(last, &picture);
+        for i in (1..=last).rev() {
+            let b = block(i);
             let half = std::f64::consts::FRAC_1_SQRT_2;
             let skip_weight = v.get(&format!("{b}.skip.weight")) * half;
             let y = act(&format!("{b}.conv0"), &x, ACTIVATION_GAIN);
@@ -69,6 +89,10 @@ impl Discriminator {
                 }
             };
             x = y + ops::conv(&small, &skip_weight, None);
+            if self.has_entrance(i - 1) {
+                picture = ops::downsample(&picture);
+                x = x + entrance(i - 1, &picture);
+            }
         }
         let x = x.to_kind(Kind::Float);
         let x = Tensor::cat(&[&x, &self.minibatch_stddev(&x)], 1);

@@ -16,12 +16,8 @@ impl Checkpoint {
     pub fn export(&self, license: &str) -> Result<ModelFile, Error> {
         let t = &self.trainer;
         let mut tensors = BTreeMap::new();
-        let mut offset = 0;
-        let ema = Vec::<f32>::try_from(t.ema.to_device(Device::Cpu))?;
-        for e in t.g.layout.entries() {
-            let len = e.shape.iter().product::<i64>() as usize;
-            let data = ema[offset..offset + len].iter().map(|v| v * e.gain as f32).collect();
-            offset += len;
+        for (e, part) in t.g.layout.parts(&t.ema.to_device(Device::Cpu)) {
+            let data = Vec::<f32>::try_from(part)?.iter().map(|v| v * e.gain as f32).collect();
             let shape = e.shape.iter().map(|&d| d as usize).collect();
             tensors.insert(e.name.clone(), ModelTensor { shape, data });
         }
@@ -32,7 +28,8 @@ impl Checkpoint {
             provenance: json!({
                 "trained_by": concat!("tadne ", env!("CARGO_PKG_VERSION")),
                 "config": config.name,
-                "kimg": t.progress().kimg(),
+                "kimg": t.progress().total_kimg(),
+                "kimg_before_growth": t.progress().images_before as f64 / 1000.0,
                 "hours": (self.seconds / 36.0).round() / 100.0,
                 "batch": config.batch,
                 "seed": config.seed,

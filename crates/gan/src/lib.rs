@@ -29,6 +29,7 @@ mod error;
 mod export;
 mod generator;
 mod grid;
+mod grow;
 mod loss;
 mod ops;
 mod params;

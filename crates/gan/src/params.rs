@@ -61,8 +61,14 @@ impl Layout {
         self.entries.iter().map(Entry::len).sum()
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// Each entry with its part of `flat`; the parts share its storage.
+    pub(crate) fn parts<'a>(&'a self, flat: &Tensor) -> impl Iterator<Item = (&'a Entry, Tensor)> {
+        let mut end = 0;
+        let flat = flat.shallow_clone();
+        self.entries.iter().map(move |e| {
+            end += e.len();
+            (e, flat.narrow(0, end - e.len(), e.len()))
+        })
     }
 
     /// Fresh weights, drawn from libtorch's generator.

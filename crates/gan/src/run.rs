@@ -80,13 +80,30 @@ impl Run {
     /// # Errors
     /// The configuration cannot be trained, or the folder cannot be made.
     pub fn create(config: Config, data: Arc<Dataset>, out: &Path, device: Device) -> Result<Self, Error> {
-        let trainer = Trainer::new(config, device)?;
+        Self::begin(Trainer::new(config, device)?, data, out, 0.0)
+    }
+
+    /// A new run that starts from the networks of a smaller one; see [`Trainer::grow`].
+    ///
+    /// # Errors
+    /// `config` does not extend the checkpoint's, or the folder cannot be made.
+    pub fn grow(
+        from: &Checkpoint,
+        config: Config,
+        data: Arc<Dataset>,
+        out: &Path,
+        device: Device,
+    ) -> Result<Self, Error> {
+        Self::begin(Trainer::grow(&from.trainer, config, device)?, data, out, from.seconds)
+    }
+
+    fn begin(trainer: Trainer, data: Arc<Dataset>, out: &Path, seconds_before: f64) -> Result<Self, Error> {
         let folder = next_folder(out, &trainer.config().name)?;
         for sub in ["checkpoints", "grids"] {
             let sub = folder.join(sub);
             fs::create_dir_all(&sub).map_err(Error::write(&sub))?;
         }
-        Ok(Self { trainer, data, folder, seconds_before: 0.0 })
+        Ok(Self { trainer, data, folder, seconds_before })
     }
 
     /// Goes on with the run in `folder` from `checkpoint`, as if it had never stopped. Statistics after the checkpoint are dropped:
@@ -166,7 +183,7 @@ impl Run {
         let (mut ticked, mut snapped) = (start, start);
         let (mut tick_images, mut snap_images) = (self.trainer.progress().images, self.trainer.progress().images);
         if snap_images == 0 {
-            self.snapshot(0.0, observer)?;
+            self.snapshot(self.seconds_before, observer)?;
         }
         loop {
             let done = self.trainer.progress().kimg() >= config.kimg || stop.load(Ordering::Relaxed);

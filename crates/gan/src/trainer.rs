@@ -22,12 +22,20 @@ pub struct Progress {
     pub images: u64,
     /// Gradient entries that were not finite and were dropped, in all.
     pub dropped: u64,
+    /// Real pictures seen by the smaller networks that these were grown from.
+    #[serde(default)]
+    pub images_before: u64,
 }
 
 impl Progress {
-    /// Thousands of real pictures seen.
+    /// Thousands of real pictures seen in this run.
     pub fn kimg(self) -> f64 {
         self.images as f64 / 1000.0
+    }
+
+    /// Thousands of real pictures seen in all, growth included.
+    pub fn total_kimg(self) -> f64 {
+        (self.images_before + self.images) as f64 / 1000.0
     }
 }
 

@@ -63,3 +63,36 @@ fn a_clamped_network_stays_within_its_clamp_in_both() {
     let d = largest_difference(trained(|c| c.architecture.conv_clamp = Some(0.5)));
     assert!(d < 1e-3, "{d}");
 }
+
+#[test]
+fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
+    let small = trained(|_| ());
+    let mut config = small.config().clone();
+    config.architecture.channels.push(12);
+    config.discriminator.channels.push(12);
+    let mut grown = Trainer::grow(&small, config.clone(), Device::Cpu).unwrap();
+    assert_eq!((grown.progress().images, grown.progress().images_before), (0, small.progress().images));
+    let (a, b) = (small.raw(5, 1.0).unwrap(), grown.raw(5, 1.0).unwrap());
+    assert_eq!(b.len(), 4 * a.len());
+    for channel in 0..3 {
+        // Inside, four pixels of a bilinear enlargement have the mean of a pixel and a blur of its neighbours.
+        let at = |p: &[f32], size: usize, x: usize, y: usize| p[(channel * size + y) * size + x];
+        for (x, y) in [(3, 3), (8, 5), (12, 11)] {
+            let mean = |f: &dyn Fn(usize, usize) -> f32| (f(0, 0) + f(0, 1) + f(1, 0) + f(1, 1)) / 4.0;
+            let enlarged = mean(&|i, j| at(&b, 32, 2 * x + i, 2 * y + j));
+            let blur = |d: usize| [1.0, 6.0, 1.0][d] / 8.0;
+            let expected: f32 = (0..3)
+                .flat_map(|i| (0..3).map(move |j| (i, j)))
+                .map(|(i, j)| blur(i) * blur(j) * at(&a, 16, x + i - 1, y + j - 1))
+                .sum();
+            assert!((enlarged - expected).abs() < 1e-5, "{enlarged} is not {expected}");
+        }
+    }
+    {
+        let _turn = common::one_at_a_time();
+        grown.step(&vec![100; config.batch * 32 * 32 * 3]);
+        assert!(grown.take_averages().unwrap().loss_d.is_finite());
+    }
+    config.architecture.channels[0] += 1;
+    assert!(Trainer::grow(&small, config, Device::Cpu).is_err(), "other channels are no growth");
+}

@@ -18,6 +18,7 @@ Examples:
   tadne train --data pictures/ --config c64 --out runs/
   tadne train --data 'shards/*.tar' --config c128 --kimg 1000 --out runs/
   tadne train --resume runs/00000-c64 --data pictures/
+  tadne train --config c128 --grow runs/00000-c64 --data pictures/
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
 A run folder holds config.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two).
@@ -35,6 +36,9 @@ pub(crate) struct Train {
     /// Go on with a run: its folder, or one of its checkpoints
     #[arg(long, value_name = "RUN", conflicts_with = "config")]
     resume: Option<PathBuf>,
+    /// Start from the networks of a run with fewer stages, e.g. --config c128 --grow runs/00000-c64
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    grow: Option<PathBuf>,
     /// Length of the run in thousands of pictures; may be changed when resuming
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
@@ -150,7 +154,10 @@ impl Train {
         } else {
             let config = self.configuration()?;
             let data = self.open(&config)?;
-            Run::create(config, data, &self.out, self.device)?
+            match &self.grow {
+                None => Run::create(config, data, &self.out, self.device)?,
+                Some(small) => Run::grow(&Checkpoint::find(small, self.device)?, config, data, &self.out, self.device)?,
+            }
         };
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);

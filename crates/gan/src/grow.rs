@@ -1,0 +1,71 @@
+//! Growing: a trained pair of networks becomes the start of a larger one (after progressive growing, arXiv 1710.10196, without the
+//! fade).
+//!
+//! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
+//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there.
+
+use std::collections::HashMap;
+
+use tch::{Tensor, no_grad};
+
+use crate::discriminator::block;
+use crate::params::Layout;
+use crate::{Config, Device, Error, Trainer};
+
+impl Trainer {
+    /// A trainer for `config` that starts from the networks of `small`: the same channels, with one or more stages added. Moments
+    /// and schedules start afresh.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `config` is not the smaller configuration with stages added.
+    pub fn grow(small: &Self, mut config: Config, device: Device) -> Result<Self, Error> {
+        let (old, new) = (&small.config, &config);
+        let added = new.architecture.channels.len().saturating_sub(old.architecture.channels.len());
+        let mut shrunk = new.architecture.clone();
+        shrunk.channels.truncate(old.architecture.channels.len());
+        if added == 0
+            || shrunk != old.architecture
+            || !new.discriminator.channels.starts_with(&old.discriminator.channels)
+        {
+            return Err(Error::Config {
+                what: format!(
+                    "growing adds stages to the networks of {:?}: channels must begin with {:?} and the rest of the architecture be \
+                     the same",
+                    old.name, old.architecture.channels
+                ),
+            });
+        }
+        config.discriminator.entrances = old.discriminator.entrances + added;
+        let first_new = old.architecture.channels.len();
+        let mut grown = Self::new(config, device)?;
+        let silent = |name: &str| {
+            (first_new..first_new + added).map(block).any(|b| {
+                let new =
+                    [format!("synthesis.{b}.torgb.weight"), format!("{b}.conv1.weight"), format!("{b}.skip.weight")];
+                new.iter().any(|n| n == name)
+            })
+        };
+        no_grad(|| {
+            inherit(&grown.g.layout, &grown.g.weights.detach(), &small.g.layout, &small.g.weights, silent);
+            inherit(&grown.d.layout, &grown.d.weights.detach(), &small.d.layout, &small.d.weights, silent);
+            inherit(&grown.g.layout, &grown.ema, &small.g.layout, &small.ema, silent);
+            grown.w_avg.copy_(&small.w_avg);
+        });
+        grown.progress.images_before = small.progress.images_before + small.progress.images;
+        Ok(grown)
+    }
+}
+
+/// Copies every tensor that both networks have; of the others, sets those that `silent` names to zero.
+fn inherit(new: &Layout, weights: &Tensor, old: &Layout, from: &Tensor, silent: impl Fn(&str) -> bool) {
+    let known: HashMap<_, _> = old.parts(from).map(|(e, t)| (e.name.as_str(), (&e.shape, t))).collect();
+    for (entry, mut part) in new.parts(weights) {
+        match known.get(entry.name.as_str()) {
+            Some((shape, values)) if **shape == entry.shape => part.copy_(values),
+            _ if silent(&entry.name) => {
+                let _ = part.zero_();
+            }
+            _ => {}
+        }
+    }
+}
