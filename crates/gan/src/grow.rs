@@ -69,3 +69,23 @@ fn inherit(new: &Layout, weights: &Tensor, old: &Layout, from: &Tensor, silent: 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Precision, ops};
+    use tch::Kind;
+
+    #[test]
+    fn a_grown_discriminator_judges_as_before() {
+        let mut config = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
+        let small = Trainer::new(config.clone(), Device::Cpu).unwrap();
+        config.architecture.channels.push(12);
+        config.discriminator.channels.push(12);
+        let grown = Trainer::grow(&small, config, Device::Cpu).unwrap();
+        let pictures = Tensor::randn([8, 3, 32, 32], (Kind::Float, Device::Cpu));
+        let (before, after) = (small.judge(&ops::downsample(&pictures)), grown.judge(&pictures));
+        assert!(f64::try_from((&before - &after).abs().max()).unwrap() < 1e-5);
+        assert!(f64::try_from(before.std(true)).unwrap() > 1e-3, "all logits are alike, nothing was compared");
+    }
+}

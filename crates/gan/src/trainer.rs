@@ -186,6 +186,12 @@ impl Trainer {
         self.progress.images += self.config.batch as u64;
     }
 
+    /// D's logits for pictures [n, 3, h, w] in -1..1.
+    #[cfg(test)]
+    pub(crate) fn judge(&self, pictures: &Tensor) -> Tensor {
+        no_grad(|| self.discriminator.forward(&self.d.views(), pictures))
+    }
+
     fn augmentation(&self, schedule: &Schedule) -> Augmentation {
         let size = self.config.resolution() as i64;
         Augmentation::sample(&self.config.augment, schedule.p, self.config.batch as i64, size, self.device)

@@ -25,6 +25,19 @@ fn resume(folder: &Path, photos: &Path) -> Run {
     Run::resume(folder, checkpoint, data).unwrap()
 }
 
+/// A run of `config` on pictures below `dir`, not yet started.
+fn fresh(dir: &Path, config: &Config) -> Run {
+    pictures(dir, 60);
+    Run::create(config.clone(), data(dir, config), &dir.join("runs"), Device::Cpu).unwrap()
+}
+
+/// A run of the small configuration that went its whole length.
+fn finished(dir: &Path) -> Run {
+    let mut run = fresh(dir, &config());
+    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    run
+}
+
 /// Trains in one go, and again with a stop (and a later death after the last checkpoint) in between.
 fn stopped_and_unstopped(config: &Config) {
     let _turn = one_at_a_time();
@@ -89,10 +102,8 @@ fn resume_is_bit_exact_in_bf16_with_noise_and_exact_penalty() {
 fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
     let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
-    pictures(dir.path(), 60);
     let c = config();
-    let out = dir.path().join("runs");
-    let mut run = Run::create(c.clone(), data(dir.path(), &c), &out, Device::Cpu).unwrap();
+    let mut run = fresh(dir.path(), &c);
     let mut watcher = Watcher::default();
     run.train(&AtomicBool::new(false), &mut watcher).unwrap();
     let folder = run.folder();
@@ -104,7 +115,7 @@ fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
     assert_eq!(fs::read_dir(folder.join("checkpoints")).unwrap().count(), 2);
     let grid = image::open(folder.join("grids/000000096-psi-0.7.png")).unwrap();
     assert_eq!((grid.width(), grid.height()), (128, 128));
-    let second = Run::create(c.clone(), data(dir.path(), &c), &out, Device::Cpu).unwrap();
+    let second = fresh(dir.path(), &c);
     assert!(second.folder().ends_with("00001-tiny"));
 }
 
@@ -112,10 +123,7 @@ fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
 fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
-    pictures(dir.path(), 60);
-    let c = config();
-    let mut run = Run::create(c.clone(), data(dir.path(), &c), &dir.path().join("runs"), Device::Cpu).unwrap();
-    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    let run = finished(dir.path());
     let newest = run.folder().join("checkpoints/000000096.safetensors");
     let bytes = fs::read(&newest).unwrap();
     fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
@@ -131,10 +139,7 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
 fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_whole() {
     let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
-    pictures(dir.path(), 60);
-    let c = config();
-    let mut run = Run::create(c.clone(), data(dir.path(), &c), &dir.path().join("runs"), Device::Cpu).unwrap();
-    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    let run = finished(dir.path());
     let good = state(run.folder());
     // A folder stands where the next file should go: the rename fails after everything was written.
     let blocked = run.folder().join("checkpoints/blocked.safetensors");
@@ -152,11 +157,10 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_whole() {
 fn losses_that_are_no_numbers_stop_the_run_before_it_saves() {
     let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
-    pictures(dir.path(), 60);
     let mut c = config();
     c.optimizer.lr_d = 1e30;
     c.optimizer.warmup_kimg = 0.0;
-    let mut run = Run::create(c.clone(), data(dir.path(), &c), &dir.path().join("runs"), Device::Cpu).unwrap();
+    let mut run = fresh(dir.path(), &c);
     let mut watcher = Watcher::default();
     let ended = run.train(&AtomicBool::new(false), &mut watcher);
     assert!(matches!(ended, Err(Error::Diverged { .. })), "{ended:?}");
