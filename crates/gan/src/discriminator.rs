@@ -91,7 +91,7 @@ impl Discriminator {
             x = y + ops::conv(&small, &skip_weight, None);
             if self.has_entrance(i - 1) {
                 picture = ops::downsample(&picture);
-                x = x + entrance(i - 1, &picture);
+                x = entrance(i - 1, &picture) + x;
             }
         }
         let x = x.to_kind(Kind::Float);
