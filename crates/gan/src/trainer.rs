@@ -109,7 +109,7 @@ impl Trainer {
         config.validate()?;
         if device.is_cuda() && !tch::Cuda::is_available() {
             return Err(Error::NoCuda {
-                why: if tch::utils::has_cuda() {
+                why: if tch::utils::has_cudart() {
                     "no driver or no device was found".into()
                 } else {
                     "this program is linked against a libtorch without CUDA, or CUDA was dropped from the link; \
