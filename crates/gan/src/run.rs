@@ -129,8 +129,14 @@ impl Run {
     }
 
     /// Changes the run's length; the schedules, being fractions of it, move along.
-    pub fn set_kimg(&mut self, kimg: f64) {
-        self.trainer.config.kimg = kimg;
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `kimg` is no length; the run keeps its own then.
+    pub fn set_kimg(&mut self, kimg: f64) -> Result<(), Error> {
+        let config = Config { kimg, ..self.trainer.config.clone() };
+        config.validate()?;
+        self.trainer.config = config;
+        Ok(())
     }
 
     /// Folder of the run.

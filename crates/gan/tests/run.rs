@@ -120,6 +120,19 @@ fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
 }
 
 #[test]
+fn a_length_that_is_none_is_refused_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let _turn = one_at_a_time();
+    let mut run = fresh(dir.path(), &config());
+    for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+        assert!(matches!(run.set_kimg(bad), Err(Error::Config { .. })), "{bad}");
+    }
+    assert_eq!(run.trainer().config(), &config());
+    run.set_kimg(0.2).unwrap();
+    assert!((run.trainer().config().kimg - 0.2).abs() < 1e-12);
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();

@@ -143,12 +143,12 @@ impl Train {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
         let mut run = if let Some(path) = &self.resume {
+            let folder = run_folder(path)?;
             let checkpoint = Checkpoint::find(path, self.device)?;
             let data = self.open(checkpoint.trainer.config())?;
-            let folder = run_folder(path)?;
             let mut run = Run::resume(&folder, checkpoint, data)?;
             if let Some(kimg) = self.kimg {
-                run.set_kimg(kimg);
+                run.set_kimg(kimg)?;
             }
             run
         } else {
