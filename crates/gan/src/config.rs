@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use synth::{Architecture, NoiseInputs, Upsample};
+use tch::Kind;
 
 use crate::Error;
 
@@ -156,6 +157,16 @@ pub enum Precision {
     F32,
     /// bfloat16 activations and convolutions, f32 masters.
     Bf16,
+}
+
+impl Precision {
+    /// libtorch's name for it.
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
 }
 
 impl Config {

@@ -4,12 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::config::{DiscriminatorConfig, Downsample, Precision};
 use crate::ops::{self, ACTIVATION_GAIN};
-use crate::params::{Layout, Views};
-
-/// Nominal name of stage `i`.
-pub(crate) fn block(i: usize) -> String {
-    format!("b{}", 4usize << i)
-}
+use crate::params::{Layout, Views, block};
 
 /// Shape of the discriminator; weights come in as [`Views`].
 #[derive(Clone, Debug)]
@@ -22,11 +17,7 @@ pub(crate) struct Discriminator {
 impl Discriminator {
     /// `base` is the grid of the last stage: the generator's constant.
     pub(crate) fn new(config: &DiscriminatorConfig, base: [usize; 2], precision: Precision) -> Self {
-        let kind = match precision {
-            Precision::F32 => Kind::Float,
-            Precision::Bf16 => Kind::BFloat16,
-        };
-        Self { config: config.clone(), base, kind }
+        Self { config: config.clone(), base, kind: precision.kind() }
     }
 
     /// Names and shapes, from the picture inwards.

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::Precision;
 use crate::ops::{self, ACTIVATION_GAIN};
-use crate::params::{Layout, Views};
+use crate::params::{Layout, Views, block};
 
 /// Learning-rate multiplier of the mapping network.
 const MAPPING_LR: f64 = 0.01;
@@ -21,20 +21,16 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(crate) fn new(architecture: &Architecture, precision: Precision) -> Self {
-        let kind = match precision {
-            Precision::F32 => Kind::Float,
-            Precision::Bf16 => Kind::BFloat16,
-        };
-        Self { architecture: architecture.clone(), kind }
+        Self { architecture: architecture.clone(), kind: precision.kind() }
     }
 
     pub(crate) fn z_dim(&self) -> i64 {
         self.architecture.z_dim as i64
     }
 
-    /// Nominal name of block `i`.
+    /// Name of block `i` in the model file.
     fn block(i: usize) -> String {
-        format!("synthesis.b{}", 4usize << i)
+        format!("synthesis.{}", block(i))
     }
 
     /// Names and shapes in the model file's scheme; see the `synth` crate.

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 
 use tch::{Tensor, no_grad};
 
-use crate::discriminator::block;
-use crate::params::Layout;
+use crate::params::{Layout, block};
 use crate::{Config, Device, Error, Trainer};
 
 impl Trainer {

@@ -7,6 +7,11 @@ use std::collections::HashMap;
 
 use tch::{Device, Kind, Tensor};
 
+/// Name of the `i`-th size, counted from the constant: `b4`, `b8` and so on, whatever the constant's own size.
+pub(crate) fn block(i: usize) -> String {
+    format!("b{}", 4usize << i)
+}
+
 /// One named tensor of a network and how it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

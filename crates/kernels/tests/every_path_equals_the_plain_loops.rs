@@ -1,25 +1,17 @@
 //! Properties: on every instruction set of this machine, every kernel gives what the plain loops give, whatever the
 //! sizes. Inputs are in -1 to 1; tolerances are for sums of up to a few hundred products of such numbers.
 
+#[path = "../src/testing.rs"]
+mod testing;
+
 use kernels::{
     Activation, Conv3x3, Edge, Epilogue, Isa, Linear, Method, Rgb, Scratch, ToRgb, padded, scalar, upsample2x,
 };
 use proptest::prelude::*;
+use testing::numbers;
 
 /// Relative to the largest value before clamping: Winograd's F(4x4) loses two to three digits of f32's seven.
 const TOLERANCE: f32 = 3e-5;
-
-/// `n` numbers in -1 to 1 that depend on `seed` only.
-fn numbers(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
 
 /// The largest absolute value, or 1.
 fn largest(values: &[f32]) -> f32 {

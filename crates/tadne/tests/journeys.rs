@@ -1,25 +1,18 @@
 //! One test a journey, on the real binary with the model inside it: draw files, draw a sheet, ask about the model, serve the wall.
 
+mod common;
+
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
 
-fn tadne(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tadne")).args(arguments).output().expect("the binary starts")
-}
-
-fn succeed(arguments: &[&str]) -> String {
-    let output = tadne(arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tadne {arguments:?} failed: {errors}");
-    String::from_utf8(output.stdout).expect("output is text")
-}
+use common::{succeed, tadne};
 
 fn fail(arguments: &[&str]) -> String {
-    let output = tadne(arguments);
+    let output = tadne(arguments).output().expect("the binary starts");
     assert!(!output.status.success(), "tadne {arguments:?} should fail");
     String::from_utf8(output.stderr).expect("errors are text")
 }
@@ -36,8 +29,7 @@ struct Wall {
 
 impl Wall {
     fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tadne"))
-            .args(["--addr", "127.0.0.1:0", "--threads", "2"])
+        let mut child = tadne(&["--addr", "127.0.0.1:0", "--threads", "2"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary starts");

@@ -2,22 +2,14 @@
 
 #![cfg(all(feature = "train", unix))]
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-fn tadne(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tadne"));
-    command.args(arguments);
-    command
-}
-
-fn succeed(arguments: &[&str]) -> String {
-    let output = tadne(arguments).output().expect("the binary starts");
-    assert!(output.status.success(), "tadne {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("output is text")
-}
+use common::{succeed, tadne};
 
 fn pictures(folder: &Path) {
     fs::create_dir(folder).unwrap();
