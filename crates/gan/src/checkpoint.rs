@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::trainer::Progress;
 use crate::{Config, Error, Trainer};
@@ -21,6 +21,8 @@ struct Header {
     config: Config,
     progress: Progress,
     adam_steps: [u64; 2],
+    #[serde(default)]
+    critic_steps: u64,
     dataset: String,
     seconds: f64,
 }
@@ -68,6 +70,7 @@ impl Checkpoint {
             config: trainer.config().clone(),
             progress: trainer.progress,
             adam_steps: [trainer.g.adam.steps, trainer.d.adam.steps],
+            critic_steps: trainer.critic.as_ref().map_or(0, |c| c.heads.adam.steps),
             dataset: dataset.into(),
             seconds,
         };
@@ -107,10 +110,16 @@ impl Checkpoint {
         if header.version != VERSION {
             return Err(fail(format!("it has version {}, this program reads version {VERSION}", header.version)));
         }
-        let mut trainer = Trainer::new(header.config, device)?;
+        let mut trainer = Trainer::bare(header.config, device)?;
         trainer.progress = header.progress;
         [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
+        if let Some(side) = &mut trainer.critic {
+            side.heads.adam.steps = header.critic_steps;
+            // Its length depends on the frozen network, which may be elsewhere today; the file knows.
+            let length = file.tensor("critic.mixing").map_or(0, |view| view.shape().iter().product());
+            side.critic.mixing = Tensor::zeros([length as i64], (Kind::Float, device));
+        }
         for (name, mut tensor) in tensors(&trainer) {
             let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;
             if view.dtype() != Dtype::F32 || view.shape() != [tensor.numel()] {
@@ -146,8 +155,8 @@ impl Checkpoint {
 }
 
 /// The tensors of a checkpoint by name. They share storage with the trainer's.
-fn tensors(t: &Trainer) -> [(&'static str, Tensor); 8] {
-    [
+fn tensors(t: &Trainer) -> Vec<(&'static str, Tensor)> {
+    let mut all = vec![
         ("g.weights", t.g.weights.detach()),
         ("g.adam.first", t.g.adam.first.shallow_clone()),
         ("g.adam.second", t.g.adam.second.shallow_clone()),
@@ -156,5 +165,14 @@ fn tensors(t: &Trainer) -> [(&'static str, Tensor); 8] {
         ("d.weights", t.d.weights.detach()),
         ("d.adam.first", t.d.adam.first.shallow_clone()),
         ("d.adam.second", t.d.adam.second.shallow_clone()),
-    ]
+    ];
+    if let Some(side) = &t.critic {
+        all.extend([
+            ("critic.mixing", side.critic.mixing.shallow_clone()),
+            ("critic.weights", side.heads.weights.detach()),
+            ("critic.adam.first", side.heads.adam.first.shallow_clone()),
+            ("critic.adam.second", side.heads.adam.second.shallow_clone()),
+        ]);
+    }
+    all
 }

@@ -5,6 +5,7 @@ use synth::{Architecture, NoiseInputs, Upsample};
 use tch::Kind;
 
 use crate::Error;
+use crate::critic::GROUPS as CRITIC_GROUPS;
 
 /// One training configuration. [`Config::preset`] names the ones that ship; every field can be changed before the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,12 +19,21 @@ pub struct Config {
     pub discriminator: DiscriminatorConfig,
     /// Adversarial loss and its gradient penalty.
     pub loss: LossConfig,
+    /// A second critic on the features of a frozen network; none by default.
+    #[serde(default)]
+    pub critic: Option<CriticConfig>,
+    /// Whether G learns from the pictures that D has just seen. Saves a pass through each network; otherwise G draws again.
+    #[serde(default)]
+    pub one_stage: bool,
     /// Adam and its schedule.
     pub optimizer: OptimizerConfig,
     /// The average of the generator's weights that is shown and exported.
     pub ema: EmaConfig,
     /// What is done to real and drawn pictures alike before the discriminator sees them.
     pub augment: AugmentConfig,
+    /// What is measured while the run goes on.
+    #[serde(default)]
+    pub metric: MetricConfig,
     /// Arithmetic of the networks' bodies. Mapping, demodulation, both ends of D, losses and averages are f32 always.
     pub precision: Precision,
     /// Pictures a step.
@@ -97,6 +107,44 @@ pub enum Penalty {
     Exact,
 }
 
+/// A critic that sees pictures through a frozen network (projected GAN, arXiv 2111.01007), beside the discriminator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CriticConfig {
+    /// The frozen network: a path, or a name in [`crate::Features::folder`].
+    pub network: String,
+    /// Pictures are enlarged or reduced to so many pixels before the network sees them; 0 leaves them as they are. Networks trained
+    /// on photographs see little in small pictures.
+    pub size: usize,
+    /// Channels per tap after the fixed random mixing, from the finest grid to the coarsest.
+    pub channels: Vec<usize>,
+    /// Length of its gradient at the drawn pictures as a multiple of the discriminator's.
+    pub weight: f64,
+    /// The same at the end of the run.
+    pub weight_final: f64,
+    /// Fraction of the run after which the weight goes to its final value along half a cosine.
+    pub fade_start: f64,
+    /// The weight rises linearly over so many kimg from when the critic joins.
+    pub warmup_kimg: f64,
+    /// Learning rate of its heads.
+    pub lr: f64,
+}
+
+impl Default for CriticConfig {
+    fn default() -> Self {
+        Self {
+            network: "efficientnet-lite0".into(),
+            size: 0,
+            channels: vec![32, 64, 96, 128],
+            weight: 1.0,
+            weight_final: 0.2,
+            fade_start: 0.7,
+            warmup_kimg: 2.0,
+            lr: 2e-3,
+        }
+    }
+}
+
 /// Adam with warm-up and cosine cool-down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +195,24 @@ pub struct AugmentConfig {
     pub cutout: f64,
     /// Multiplies the strength of brightness, saturation and contrast; 0 turns them off.
     pub colour: f64,
+}
+
+/// Kernel distance of drawn pictures from training pictures, measured from time to time where its network is at hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricConfig {
+    /// The feature network: a path, or a name in [`crate::Features::folder`]. Not the one that a feature critic trains with.
+    pub network: String,
+    /// Measured every so many kimg; 0 turns it off.
+    pub kimg: f64,
+    /// Pictures of each kind.
+    pub samples: usize,
+}
+
+impl Default for MetricConfig {
+    fn default() -> Self {
+        Self { network: "nsfwjs-mobilenet-v2".into(), kimg: 20.0, samples: 2000 }
+    }
 }
 
 /// Arithmetic of the networks' bodies.
@@ -236,6 +302,8 @@ impl Config {
                 penalty_fraction: 0.25,
                 drift: 0.01,
             },
+            critic: None,
+            one_stage: false,
             optimizer: OptimizerConfig {
                 lr_g: 2.5e-3,
                 lr_d: 2.5e-3,
@@ -255,6 +323,7 @@ impl Config {
                 cutout: 0.4,
                 colour: 1.0,
             },
+            metric: MetricConfig::default(),
             precision: Precision::Bf16,
             batch: 32,
             kimg: 600.0,
@@ -346,6 +415,18 @@ impl Config {
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));
+        }
+        if !(self.metric.kimg.is_finite() && self.metric.kimg >= 0.0) || self.metric.samples < 10 {
+            return fail("metric.kimg must be 0 or more, and metric.samples at least 10".into());
+        }
+        if let Some(c) = &self.critic {
+            if c.channels.is_empty() || c.channels.iter().any(|&n| n == 0 || !n.is_multiple_of(CRITIC_GROUPS)) {
+                return fail(format!("critic.channels must be multiples of {CRITIC_GROUPS}, one a tap"));
+            }
+            let numbers = [c.weight, c.weight_final, c.fade_start, c.warmup_kimg, c.lr];
+            if numbers.iter().any(|v| !(v.is_finite() && *v >= 0.0)) || c.fade_start > 1.0 {
+                return fail("critic's numbers must be 0 or more, and critic.fade_start at most 1".into());
+            }
         }
         Ok(())
     }

@@ -54,6 +54,14 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A feature network that is missing or damaged.
+    #[error("{path} is not a usable feature network: {what}")]
+    Features {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The losses stopped being numbers.
     #[error(
         "training diverged at {kimg:.1} kimg: a loss is no longer a finite number; the last checkpoint is intact, \

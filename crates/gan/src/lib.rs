@@ -24,13 +24,18 @@ mod adam;
 mod augment;
 mod checkpoint;
 mod config;
+mod critic;
 mod discriminator;
 mod error;
+mod evaluate;
 mod export;
+mod features;
 mod generator;
 mod grid;
 mod grow;
 mod loss;
+mod meter;
+pub mod metrics;
 mod ops;
 mod params;
 mod run;
@@ -39,10 +44,14 @@ mod trainer;
 
 pub use checkpoint::Checkpoint;
 pub use config::{
-    AugmentConfig, Config, DiscriminatorConfig, Downsample, EmaConfig, LossConfig, OptimizerConfig, Penalty, Precision,
+    AugmentConfig, Config, CriticConfig, DiscriminatorConfig, Downsample, EmaConfig, LossConfig, MetricConfig,
+    OptimizerConfig, Penalty, Precision,
 };
 pub use error::Error;
+pub use evaluate::{Distances, Evaluator, Floors, Memorisation, Spoil};
+pub use features::{Features, Resizing};
+pub use meter::Measurement;
 pub use run::{Observer, Run, Tick};
 pub use schedule::Schedule;
-pub use tch::{Device, set_num_threads};
+pub use tch::{Device, Tensor, set_num_threads};
 pub use trainer::{Averages, Progress, Trainer};

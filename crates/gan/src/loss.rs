@@ -12,6 +12,8 @@ pub(crate) fn softplus(u: &Tensor) -> Tensor {
 /// D's loss and what it was made of; scalars on the device.
 pub(crate) struct DLoss {
     pub(crate) total: Tensor,
+    /// Logits of the real pictures, [n].
+    pub(crate) logits_real: Tensor,
     pub(crate) real: Tensor,
     pub(crate) fake: Tensor,
     pub(crate) penalty: Tensor,
@@ -57,6 +59,7 @@ pub(crate) fn discriminator(
     let total = softplus(&-u) + &penalty * (gamma / 2.0) + drift * config.drift;
     DLoss {
         total,
+        logits_real: logits_real.detach(),
         real: logits_real.mean(Kind::Float).detach(),
         fake: logits_fake.mean(Kind::Float).detach(),
         penalty: penalty.detach(),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::meter::{Measurement, Meter};
 use crate::{Averages, Config, Error, Progress, Trainer, grid};
 
 /// A checkpoint is never older than this.
@@ -24,6 +25,11 @@ const CHECKPOINTS_KEPT: usize = 2;
 const GRID: usize = 8;
 /// Truncations the grids are drawn at.
 const GRID_PSI: [f64; 2] = [0.7, 1.0];
+/// A line a tick, and a line a measurement.
+const STATS: &str = "stats.jsonl";
+const MEASUREMENTS: &str = "metrics.jsonl";
+/// The averaged generator that measured best, as a model file.
+const BEST: &str = "best.safetensors";
 /// Batches that wait ready while the device works.
 const BATCHES_AHEAD: usize = 3;
 
@@ -40,6 +46,9 @@ pub struct Tick {
     pub gamma: f64,
     /// Probability of augmentation.
     pub p: f64,
+    /// Weight of the feature critic, once warm; 0 without one.
+    #[serde(default)]
+    pub critic: f64,
     /// Learning rate of G.
     pub lr: f64,
     /// Real pictures a second.
@@ -62,6 +71,8 @@ pub trait Observer {
     fn stepped(&mut self, progress: Progress);
     /// A line of statistics.
     fn tick(&mut self, tick: &Tick);
+    /// Drawn pictures were measured.
+    fn measured(&mut self, measurement: &Measurement);
     /// A grid and a checkpoint have been written.
     fn snapshot(&mut self, checkpoint: &Path);
 }
@@ -111,32 +122,36 @@ impl Run {
     ///
     /// # Errors
     /// The folder's statistics cannot be rewritten.
-    pub fn resume(folder: &Path, checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
+    pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
+        checkpoint.trainer.prepare()?;
         if checkpoint.dataset != data.fingerprint() {
             tracing::warn!(
                 "the pictures differ from those of the run so far; it goes on, but is no longer the same run"
             );
         }
-        let stats = folder.join("stats.jsonl");
-        if stats.exists() {
-            let text = fs::read_to_string(&stats).map_err(Error::read(&stats))?;
-            let seen = checkpoint.trainer.progress().images;
-            let earlier = |line: &&str| serde_json::from_str::<Tick>(line).is_ok_and(|t| t.progress.images <= seen);
-            let kept: String = text.lines().filter(earlier).flat_map(|line| [line, "\n"]).collect();
-            write(&stats, kept.as_bytes())?;
+        let seen = checkpoint.trainer.progress().kimg();
+        for name in [STATS, MEASUREMENTS] {
+            let path = folder.join(name);
+            if path.exists() {
+                let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
+                let earlier = |line: &&str| {
+                    let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
+                    line.and_then(|line| line["kimg"].as_f64()).is_some_and(|kimg| kimg <= seen)
+                };
+                let kept: String = text.lines().filter(earlier).flat_map(|line| [line, "\n"]).collect();
+                write(&path, kept.as_bytes())?;
+            }
         }
         Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
     }
 
-    /// Changes the run's length; the schedules, being fractions of it, move along.
+    /// Goes on with another recipe; the schedules, being fractions of the run's length, move along with it. See
+    /// [`Trainer::reconfigure`].
     ///
     /// # Errors
-    /// [`Error::Config`] if `kimg` is no length; the run keeps its own then.
-    pub fn set_kimg(&mut self, kimg: f64) -> Result<(), Error> {
-        let config = Config { kimg, ..self.trainer.config.clone() };
-        config.validate()?;
-        self.trainer.config = config;
-        Ok(())
+    /// As there; the run keeps its own recipe then.
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
+        self.trainer.reconfigure(config)
     }
 
     /// Folder of the run.
@@ -184,15 +199,18 @@ impl Run {
         observer: &mut dyn Observer,
         mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
     ) -> Result<(), Error> {
-        let start = Instant::now();
         let config = self.trainer.config().clone();
+        let mut meter = Meter::open(&config, &self.data, self.trainer.device())?;
+        let mut best = self.best_so_far()?;
+        let start = Instant::now();
         let (mut ticked, mut snapped) = (start, start);
         let (mut tick_images, mut snap_images) = (self.trainer.progress().images, self.trainer.progress().images);
         if snap_images == 0 {
             self.snapshot(self.seconds_before, observer)?;
         }
         loop {
-            let done = self.trainer.progress().kimg() >= config.kimg || stop.load(Ordering::Relaxed);
+            let finished = self.trainer.progress().kimg() >= config.kimg;
+            let done = finished || stop.load(Ordering::Relaxed);
             let images = self.trainer.progress().images;
             let since = |then: u64| (images - then) as f64 / 1000.0;
             let seconds = self.seconds_before + start.elapsed().as_secs_f64();
@@ -206,6 +224,12 @@ impl Run {
             if images > snap_images && (done || due && tick_images == images) {
                 self.snapshot(seconds, observer)?;
                 (snapped, snap_images) = (Instant::now(), images);
+            }
+            if let Some(meter) = &mut meter
+                && meter.due(self.trainer.progress(), config.batch, finished)
+            {
+                best = self.measure(meter, best, observer)?;
+                ticked += meter.took();
             }
             if done {
                 return Ok(());
@@ -225,6 +249,7 @@ impl Run {
             averages,
             gamma: schedule.gamma,
             p: schedule.p,
+            critic: schedule.critic,
             lr: schedule.lr * config.optimizer.lr_g,
             images_per_second,
             seconds_per_kimg: 1000.0 / images_per_second,
@@ -232,12 +257,34 @@ impl Run {
             seconds,
             eta_seconds: (config.kimg - progress.kimg()).max(0.0) * 1000.0 / images_per_second,
         };
-        let path = self.folder.join("stats.jsonl");
-        let line = serde_json::to_string(&tick).expect("a tick is plain data") + "\n";
-        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes());
-        append().map_err(Error::write(&path))?;
+        append(&self.folder.join(STATS), &tick)?;
         observer.tick(&tick);
         Ok(())
+    }
+
+    /// Measures, and keeps the averaged generator if it is the best so far; returns the best kernel distance.
+    fn measure(&self, meter: &mut Meter, best: f64, observer: &mut dyn Observer) -> Result<f64, Error> {
+        let measurement = meter.measure(&self.trainer)?;
+        append(&self.folder.join(MEASUREMENTS), &measurement)?;
+        observer.measured(&measurement);
+        if measurement.kd < best {
+            let mut model = crate::export::model(&self.trainer, "unspecified")?;
+            model.metadata.provenance["kd"] = serde_json::json!(measurement);
+            let path = self.folder.join(BEST);
+            model.save(&path, synth::Precision::F16)?;
+        }
+        Ok(best.min(measurement.kd))
+    }
+
+    /// Smallest kernel distance measured in this run before.
+    fn best_so_far(&self) -> Result<f64, Error> {
+        let path = self.folder.join(MEASUREMENTS);
+        if !path.exists() {
+            return Ok(f64::INFINITY);
+        }
+        let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
+        let all = text.lines().filter_map(|line| serde_json::from_str::<Measurement>(line).ok());
+        Ok(all.map(|m| m.kd).fold(f64::INFINITY, f64::min))
     }
 
     fn snapshot(&self, seconds: f64, observer: &mut dyn Observer) -> Result<(), Error> {
@@ -258,6 +305,13 @@ impl Run {
         observer.snapshot(&path);
         Ok(())
     }
+}
+
+/// Adds `value` as a line.
+fn append(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let line = serde_json::to_string(value).expect("statistics are plain data") + "\n";
+    let add = || OpenOptions::new().create(true).append(true).open(path)?.write_all(line.as_bytes());
+    add().map_err(Error::write(path))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

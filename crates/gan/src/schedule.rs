@@ -13,6 +13,8 @@ pub struct Schedule {
     pub gamma: f64,
     /// Probability of each augmentation.
     pub p: f64,
+    /// Weight of the feature critic once it has warmed up.
+    pub critic: f64,
     /// Factor that the average keeps of itself in this step.
     pub ema_beta: f64,
 }
@@ -33,7 +35,12 @@ impl Schedule {
         let a = &config.augment;
         let ramp = if a.ramp_kimg > 0.0 { (kimg / a.ramp_kimg).min(1.0) } else { 1.0 };
         let half_life = (config.ema.half_life_kimg * config.batch as f64 / 32.0).min(config.ema.ramp * kimg);
+        let critic = config.critic.as_ref().map_or(0.0, |c| {
+            let faded = if c.fade_start < 1.0 { (done - c.fade_start) / (1.0 - c.fade_start) } else { 0.0 };
+            cosine(c.weight, c.weight_final, faded)
+        });
         Self {
+            critic,
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
             p: a.p + (a.p_final - a.p) * ramp,

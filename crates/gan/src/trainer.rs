@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::adam::Adam;
 use crate::augment::Augmentation;
+use crate::critic::Critic;
 use crate::discriminator::Discriminator;
 use crate::generator::Generator;
 use crate::params::Layout;
@@ -77,6 +78,40 @@ pub struct Averages {
     pub fake: f64,
     /// Squared gradient norm of D at real plus at drawn pictures.
     pub penalty: f64,
+    /// The feature critic's loss; 0 without one, as the next two.
+    #[serde(default)]
+    pub critic: f64,
+    /// The feature critic's output on real pictures.
+    #[serde(default)]
+    pub critic_real: f64,
+    /// The feature critic's output on drawn pictures.
+    #[serde(default)]
+    pub critic_fake: f64,
+}
+
+/// Places of the averages among the trainer's sums.
+mod sum {
+    pub(super) const D: i64 = 0;
+    pub(super) const G: i64 = 4;
+    pub(super) const CRITIC: i64 = 5;
+    pub(super) const DROPPED: i64 = 8;
+    pub(super) const COUNT: i64 = 9;
+}
+
+/// The feature critic with the state of its heads.
+pub(crate) struct CriticSide {
+    pub(crate) critic: Critic,
+    pub(crate) heads: Side,
+}
+
+/// Real and drawn pictures after the same augmentation, and what G needs to learn from the drawn ones.
+struct Pair {
+    real: Tensor,
+    /// Connected to G's weights where G is to learn from it.
+    fake: Tensor,
+    w: Tensor,
+    /// D's logits on the real pictures, where D has just seen them.
+    logits_real: Option<Tensor>,
 }
 
 /// The state of a run in memory.
@@ -90,12 +125,13 @@ pub struct Trainer {
     discriminator: Discriminator,
     pub(crate) g: Side,
     pub(crate) d: Side,
+    pub(crate) critic: Option<CriticSide>,
     /// Average of G's weights.
     pub(crate) ema: Tensor,
     /// Running mean of w.
     pub(crate) w_avg: Tensor,
     pub(crate) progress: Progress,
-    /// Sums since the last tick: the averages' five numbers, then dropped gradient entries. On the device, so that no step waits.
+    /// Sums since the last tick, at the places of [`sum`]. On the device, so that no step waits.
     sums: Tensor,
     summed_steps: u64,
 }
@@ -104,8 +140,16 @@ impl Trainer {
     /// Fresh networks, drawn from the configuration's seed.
     ///
     /// # Errors
-    /// [`Error::Config`] where [`Config::validate`] fails, [`Error::NoCuda`] where `device` is a missing accelerator.
+    /// [`Error::Config`] where [`Config::validate`] fails, [`Error::NoCuda`] where `device` is a missing accelerator,
+    /// [`Error::Features`] where the feature critic's network is missing.
     pub fn new(config: Config, device: Device) -> Result<Self, Error> {
+        let mut trainer = Self::bare(config, device)?;
+        trainer.prepare()?;
+        Ok(trainer)
+    }
+
+    /// Fresh networks that cannot take a step yet: the feature critic's frozen network is not opened. An export needs no more.
+    pub(crate) fn bare(config: Config, device: Device) -> Result<Self, Error> {
         config.validate()?;
         if device.is_cuda() && !tch::Cuda::is_available() {
             return Err(Error::NoCuda {
@@ -124,10 +168,15 @@ impl Trainer {
         let g = Side::new(generator.layout(), device);
         let d = Side::new(discriminator.layout(), device);
         let options = (Kind::Float, device);
+        let critic = config.critic.as_ref().map(|c| {
+            let critic = Critic::new(c, device);
+            CriticSide { heads: Side::new(critic.layout(), device), critic }
+        });
         Ok(Self {
+            critic,
             ema: g.weights.detach().copy(),
             w_avg: Tensor::zeros([config.architecture.w_dim as i64], options),
-            sums: Tensor::zeros([6], options),
+            sums: Tensor::zeros([sum::COUNT], options),
             summed_steps: 0,
             progress: Progress::default(),
             generator,
@@ -139,9 +188,48 @@ impl Trainer {
         })
     }
 
+    /// Opens the feature critic's frozen network, if there is a critic.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        if let (Some(side), Some(c)) = (&mut self.critic, &self.config.critic) {
+            tch::manual_seed(step_seed(self.config.seed, u64::MAX - 1));
+            side.critic.prepare(&c.network, self.config.resolution() as i64, self.device)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with another recipe: anything may change but the networks themselves. A feature critic may join, leave or change;
+    /// it starts afresh then.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `config` cannot be trained or asks for other networks; the trainer keeps its own then.
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
+        config.validate()?;
+        let old = &self.config;
+        if config.architecture != old.architecture || config.discriminator != old.discriminator {
+            return Err(Error::Config {
+                what: "a run keeps its architecture and its discriminator; start a new one".into(),
+            });
+        }
+        let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
+        let mut fresh = Self::bare(config, self.device)?;
+        if shape(&fresh.config) == shape(old) {
+            std::mem::swap(&mut fresh.critic, &mut self.critic);
+        }
+        self.generator = fresh.generator;
+        self.discriminator = fresh.discriminator;
+        self.critic = fresh.critic;
+        self.config = fresh.config;
+        self.prepare()
+    }
+
     /// The configuration of the run.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Where it trains.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// How far the run has come.
@@ -175,10 +263,18 @@ impl Trainer {
             / 127.5
             - 1.0;
 
-        let dropped_d = self.step_d(&real, &schedule);
-        let dropped_g = self.step_g(&real, &schedule);
+        let one_stage = self.config.one_stage;
+        let mut pair = self.pair(&real, &schedule, one_stage);
+        let mut dropped = self.step_d(&mut pair, &schedule);
+        if let Some(d) = self.step_critic(&mut pair) {
+            dropped += d;
+        }
+        if !one_stage {
+            pair = self.pair(&real, &schedule, true);
+        }
+        dropped += self.step_g(&pair, &schedule);
         no_grad(|| {
-            let _ = self.sums.narrow(0, 5, 1).g_add_(&(dropped_d + dropped_g));
+            let _ = self.sums.narrow(0, sum::DROPPED, 1).g_add_(&dropped);
             let _ = self.ema.lerp_(&self.g.weights, 1.0 - schedule.ema_beta);
         });
         self.summed_steps += 1;
@@ -192,47 +288,74 @@ impl Trainer {
         no_grad(|| self.discriminator.forward(&self.d.views(), pictures))
     }
 
-    fn augmentation(&self, schedule: &Schedule) -> Augmentation {
-        let size = self.config.resolution() as i64;
-        Augmentation::sample(&self.config.augment, schedule.p, self.config.batch as i64, size, self.device)
+    /// Draws a batch with G's present weights and augments it together with the real pictures. Gradients reach G if it `learns`.
+    fn pair(&self, real: &Tensor, schedule: &Schedule, learns: bool) -> Pair {
+        let (n, size) = (self.config.batch as i64, self.config.resolution() as i64);
+        let augmentation = Augmentation::sample(&self.config.augment, schedule.p, n, size, self.device);
+        let draw = || {
+            let v = self.g.views();
+            let z = Tensor::randn([n, self.generator.z_dim()], (Kind::Float, self.device));
+            let w = self.generator.map(&v, &z);
+            let fake = self.generator.synthesize(&v, &w, &mut Generator::fresh_noise(self.device));
+            (augmentation.apply(&fake), w)
+        };
+        let (fake, w) = if learns { draw() } else { no_grad(draw) };
+        let real = no_grad(|| augmentation.apply(real));
+        Pair { real, fake, w, logits_real: None }
     }
 
-    /// Draws a batch with G's present weights; also gives w.
-    fn fakes(&self) -> (Tensor, Tensor) {
-        let v = self.g.views();
-        let z = Tensor::randn([self.config.batch as i64, self.generator.z_dim()], (Kind::Float, self.device));
-        let w = self.generator.map(&v, &z);
-        let image = self.generator.synthesize(&v, &w, &mut Generator::fresh_noise(self.device));
-        (image, w)
-    }
-
-    fn step_d(&mut self, real: &Tensor, schedule: &Schedule) -> Tensor {
-        let augmentation = self.augmentation(schedule);
-        let (real, fake) = no_grad(|| (augmentation.apply(real), augmentation.apply(&self.fakes().0)));
+    fn step_d(&mut self, pair: &mut Pair, schedule: &Schedule) -> Tensor {
         let v = self.d.views();
         let q = self.config.penalty_batch() as i64;
         let d = |x: &Tensor| self.discriminator.forward(&v, x);
-        let l = loss::discriminator(&d, &real, &fake, q, schedule.gamma, &self.config.loss);
+        let l = loss::discriminator(&d, &pair.real, &pair.fake.detach(), q, schedule.gamma, &self.config.loss);
         let gradient = self.d.gradient(&l.total);
         no_grad(|| {
             let sums = Tensor::stack(&[&l.total.detach(), &l.real, &l.fake, &l.penalty], 0);
-            let _ = self.sums.narrow(0, 0, 4).g_add_(&sums);
+            let _ = self.sums.narrow(0, sum::D, 4).g_add_(&sums);
         });
+        pair.logits_real = Some(l.logits_real);
         let o = &self.config.optimizer;
         self.d.adam.step(&mut self.d.weights, gradient, o.lr_d * schedule.lr, o)
     }
 
-    fn step_g(&mut self, real: &Tensor, schedule: &Schedule) -> Tensor {
-        let augmentation = self.augmentation(schedule);
-        let v = self.d.views();
-        let logits_real = no_grad(|| self.discriminator.forward(&v, &augmentation.apply(real)));
-        let (fake, w) = self.fakes();
-        let logits_fake = self.discriminator.forward(&v, &augmentation.apply(&fake));
-        let total = loss::softplus(&(logits_real - logits_fake));
-        let gradient = self.g.gradient(&total);
+    /// One step of the feature critic's heads, if there is a critic.
+    fn step_critic(&mut self, pair: &mut Pair) -> Option<Tensor> {
+        let (CriticSide { critic, heads }, config) = (self.critic.as_mut()?, self.config.critic.as_ref()?);
+        let (real, fake) = no_grad(|| (critic.grids(&pair.real), critic.grids(&pair.fake)));
+        let l = critic.loss(&heads.views(), &real, &fake);
+        let gradient = heads.gradient(&l.total);
         no_grad(|| {
-            let _ = self.sums.narrow(0, 4, 1).g_add_(&total.detach());
-            let mean = w.mean_dim(0, false, Kind::Float);
+            let sums = Tensor::stack(&[&l.total.detach(), &l.real, &l.fake], 0);
+            let _ = self.sums.narrow(0, sum::CRITIC, 3).g_add_(&sums);
+        });
+        Some(heads.adam.step(&mut heads.weights, gradient, config.lr, &self.config.optimizer))
+    }
+
+    fn step_g(&mut self, pair: &Pair, schedule: &Schedule) -> Tensor {
+        // Both critics' gradients are taken at the pictures, weighed against each other there, and go through G once.
+        let picture = pair.fake.detach().set_requires_grad(true);
+        let at_picture = |loss: &Tensor| Tensor::run_backward(&[loss], &[&picture], false, false).swap_remove(0);
+        let v = self.d.views();
+        let logits_real = match &pair.logits_real {
+            Some(logits) => logits.shallow_clone(),
+            None => no_grad(|| self.discriminator.forward(&v, &pair.real)),
+        };
+        let total = loss::softplus(&(logits_real - self.discriminator.forward(&v, &picture)));
+        let mut slope = at_picture(&total);
+        if let (Some(side), Some(c)) = (&self.critic, &self.config.critic) {
+            let other = at_picture(&-side.critic.score(&side.heads.views(), &side.critic.grids(&picture)));
+            let seen = side.heads.adam.steps as f64 * self.config.batch as f64 / 1000.0;
+            let warm = if c.warmup_kimg > 0.0 { (seen / c.warmup_kimg).min(1.0) } else { 1.0 };
+            slope = no_grad(|| {
+                let relative = slope.norm() / (other.norm() + 1e-12);
+                &slope + other * (relative * (schedule.critic * warm))
+            });
+        }
+        let gradient = self.g.gradient(&(&pair.fake * slope).sum(Kind::Float));
+        no_grad(|| {
+            let _ = self.sums.narrow(0, sum::G, 1).g_add_(&total.detach());
+            let mean = pair.w.detach().mean_dim(0, false, Kind::Float);
             let _ = self.w_avg.lerp_(&mean, 1.0 - self.config.ema.w_avg_beta);
         });
         let o = &self.config.optimizer;
@@ -249,8 +372,17 @@ impl Trainer {
         let n = self.summed_steps.max(1) as f64;
         self.summed_steps = 0;
         let mean = |i: usize| f64::from(sums[i]) / n;
-        self.progress.dropped += sums[5] as u64;
-        let a = Averages { loss_d: mean(0), real: mean(1), fake: mean(2), penalty: mean(3), loss_g: mean(4) };
+        self.progress.dropped += sums[sum::DROPPED as usize] as u64;
+        let a = Averages {
+            loss_d: mean(0),
+            real: mean(1),
+            fake: mean(2),
+            penalty: mean(3),
+            loss_g: mean(4),
+            critic: mean(5),
+            critic_real: mean(6),
+            critic_fake: mean(7),
+        };
         if sums.iter().all(|v| v.is_finite()) { Ok(a) } else { Err(Error::Diverged { kimg: self.progress.kimg() }) }
     }
 

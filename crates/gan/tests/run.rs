@@ -6,24 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use common::{Watcher, config, data, one_at_a_time, pictures};
-use gan::{Checkpoint, Config, Device, Error, Run, Tick};
+use common::{Watcher, config, data, one_at_a_time, pictures, state, stopped_and_unstopped};
+use gan::{Checkpoint, Config, Device, Error, Run};
 use synth::NoiseInputs;
-
-/// The tensors and counters of a checkpoint; the training time that also stands in it is left aside.
-fn state(run: &Path) -> (Vec<u8>, u64) {
-    let newest = fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap();
-    let bytes = fs::read(newest).unwrap();
-    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let progress = Checkpoint::find(run, Device::Cpu).unwrap().trainer.progress();
-    (bytes[header..].to_vec(), progress.images)
-}
-
-fn resume(folder: &Path, photos: &Path) -> Run {
-    let checkpoint = Checkpoint::find(folder, Device::Cpu).unwrap();
-    let data = data(photos, checkpoint.trainer.config());
-    Run::resume(folder, checkpoint, data).unwrap()
-}
 
 /// A run of `config` on pictures below `dir`, not yet started.
 fn fresh(dir: &Path, config: &Config) -> Run {
@@ -36,52 +21,6 @@ fn finished(dir: &Path) -> Run {
     let mut run = fresh(dir, &config());
     run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
     run
-}
-
-/// Trains in one go, and again with a stop (and a later death after the last checkpoint) in between.
-fn stopped_and_unstopped(config: &Config) {
-    let _turn = one_at_a_time();
-    let dir = tempfile::tempdir().unwrap();
-    let photos = dir.path().join("photos");
-    fs::create_dir(&photos).unwrap();
-    pictures(&photos, 60);
-    let create =
-        |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), Device::Cpu).unwrap();
-
-    let mut whole = create("whole");
-    whole.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
-
-    // The first part ends by request after 40 pictures.
-    let mut first = create("parts");
-    let mut watcher = Watcher { stop_at: Some(40), ..Watcher::default() };
-    first.train(&watcher.stop.clone(), &mut watcher).unwrap();
-    let folder = first.folder().to_path_buf();
-    assert_eq!(first.trainer().progress().images, 40);
-    drop(first);
-    // The second part is killed: what it did after its last checkpoint is lost and made again.
-    let kept = tempfile::tempdir().unwrap();
-    for e in fs::read_dir(folder.join("checkpoints")).unwrap() {
-        let e = e.unwrap();
-        fs::copy(e.path(), kept.path().join(e.file_name())).unwrap();
-    }
-    let mut watcher = Watcher { stop_at: Some(56), ..Watcher::default() };
-    resume(&folder, &photos).train(&watcher.stop.clone(), &mut watcher).unwrap();
-    fs::remove_dir_all(folder.join("checkpoints")).unwrap();
-    fs::rename(kept.path(), folder.join("checkpoints")).unwrap();
-    let mut last = resume(&folder, &photos);
-    assert_eq!(last.trainer().progress().images, 40);
-    last.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
-
-    let (a, b) = (state(whole.folder()), state(&folder));
-    assert_eq!(a.1, 96);
-    assert_eq!(a.1, b.1);
-    assert!(a.0 == b.0, "the resumed run's weights, averages or moments differ");
-    let ticks = |run: &Path| -> Vec<_> {
-        let text = fs::read_to_string(run.join("stats.jsonl")).unwrap();
-        text.lines().map(|l| serde_json::from_str::<Tick>(l).unwrap().progress.images).collect()
-    };
-    let ticks = ticks(&folder);
-    assert!(ticks.is_sorted_by(|a, b| a < b), "statistics repeat: {ticks:?}");
 }
 
 #[test]
@@ -125,10 +64,11 @@ fn a_length_that_is_none_is_refused_and_changes_nothing() {
     let _turn = one_at_a_time();
     let mut run = fresh(dir.path(), &config());
     for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
-        assert!(matches!(run.set_kimg(bad), Err(Error::Config { .. })), "{bad}");
+        let changed = Config { kimg: bad, ..config() };
+        assert!(matches!(run.reconfigure(changed), Err(Error::Config { .. })), "{bad}");
     }
     assert_eq!(run.trainer().config(), &config());
-    run.set_kimg(0.2).unwrap();
+    run.reconfigure(Config { kimg: 0.2, ..config() }).unwrap();
     assert!((run.trainer().config().kimg - 0.2).abs() < 1e-12);
 }
 

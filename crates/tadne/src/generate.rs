@@ -171,6 +171,6 @@ impl Generate {
     }
 }
 
-fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<()> {
     synth::write_atomically(path, &format.encode(picture)?).with_context(|| format!("cannot write {}", path.display()))
 }

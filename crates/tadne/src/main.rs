@@ -9,6 +9,8 @@ mod serve;
 #[cfg(feature = "train")]
 mod export;
 #[cfg(feature = "train")]
+mod metrics;
+#[cfg(feature = "train")]
 mod train;
 #[cfg(not(feature = "train"))]
 mod untrained;
@@ -54,12 +56,18 @@ enum Command {
     /// Turn a training run into a model file
     #[cfg(feature = "train")]
     Export(export::Export),
+    /// Measure how far a model's pictures are from real ones
+    #[cfg(feature = "train")]
+    Metrics(Box<metrics::Metrics>),
     /// Train a model from pictures (needs a build with the trainer)
     #[cfg(not(feature = "train"))]
     Train(untrained::Untrained),
     /// Turn a training run into a model file (needs a build with the trainer)
     #[cfg(not(feature = "train"))]
     Export(untrained::Untrained),
+    /// Measure how far a model's pictures are from real ones (needs a build with the trainer)
+    #[cfg(not(feature = "train"))]
+    Metrics(untrained::Untrained),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +81,7 @@ fn main() -> ExitCode {
         Some(Command::Info(info)) => info.run(),
         Some(Command::Train(train)) => train.run(),
         Some(Command::Export(export)) => export.run(),
+        Some(Command::Metrics(metrics)) => metrics.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use dataset::{Dataset, Options, Stage};
-use gan::{Checkpoint, Config, Device, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{Checkpoint, Config, CriticConfig, Device, Measurement, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 /// Arguments of `tadne train`.
@@ -39,14 +39,14 @@ pub(crate) struct Train {
     /// Start from the networks of a run with fewer stages, e.g. --config c128 --grow runs/00000-c64
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     grow: Option<PathBuf>,
-    /// Length of the run in thousands of pictures; may be changed when resuming
+    /// Length of the run in thousands of pictures
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
     /// Pictures a step
-    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Gradient penalty at the start of the run
-    #[arg(long, value_name = "X", conflicts_with = "resume")]
+    #[arg(long, value_name = "X")]
     gamma: Option<f64>,
     /// Arithmetic: f32 or bf16
     #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
@@ -54,6 +54,12 @@ pub(crate) struct Train {
     /// Seed of weights, latents and order
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     seed: Option<u64>,
+    /// Adds a critic on the features of a frozen network: a file or a name that tools/features.py made, e.g. efficientnet-lite0
+    #[arg(long, value_name = "NETWORK")]
+    critic: Option<String>,
+    /// Changes any value of the configuration, e.g. `--set loss.drift=0`; --print-config shows their names
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
     /// Where to train: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device, value_name = "DEVICE")]
     device: Device,
@@ -98,11 +104,29 @@ impl Train {
         } else {
             Config::preset(&self.config)?
         };
+        config.precision = self.precision.unwrap_or(config.precision);
+        config.seed = self.seed.unwrap_or(config.seed);
+        self.changed(config)
+    }
+
+    /// `config` with what may also change when a run is resumed.
+    fn changed(&self, mut config: Config) -> anyhow::Result<Config> {
         config.kimg = self.kimg.unwrap_or(config.kimg);
         config.batch = self.batch.unwrap_or(config.batch);
         config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
-        config.precision = self.precision.unwrap_or(config.precision);
-        config.seed = self.seed.unwrap_or(config.seed);
+        if let Some(network) = &self.critic {
+            config.critic = Some(CriticConfig { network: network.clone(), ..config.critic.unwrap_or_default() });
+        }
+        let mut value = serde_json::to_value(config)?;
+        for set in &self.sets {
+            let (key, text) = set.split_once('=').with_context(|| format!("--set {set}: expected KEY=VALUE"))?;
+            let place = value
+                .pointer_mut(&format!("/{}", key.replace('.', "/")))
+                .with_context(|| format!("--set {set}: there is no {key}; --print-config shows the names"))?;
+            // What is no JSON is a word.
+            *place = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        }
+        let config: Config = serde_json::from_value(value).context("--set")?;
         config.validate()?;
         Ok(config)
     }
@@ -147,8 +171,9 @@ impl Train {
             let checkpoint = Checkpoint::find(path, self.device)?;
             let data = self.open(checkpoint.trainer.config())?;
             let mut run = Run::resume(&folder, checkpoint, data)?;
-            if let Some(kimg) = self.kimg {
-                run.set_kimg(kimg)?;
+            let config = self.changed(run.trainer().config().clone())?;
+            if config != *run.trainer().config() {
+                run.reconfigure(config)?;
             }
             run
         } else {
@@ -191,6 +216,7 @@ fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
 /// Prints a run as it goes: configuration first, then a line a tick above a progress bar.
 struct Terminal {
     bar: ProgressBar,
+    critic: bool,
     threads: usize,
 }
 
@@ -199,7 +225,7 @@ impl Terminal {
         let bar = ProgressBar::new((trainer.config().kimg * 1000.0) as u64);
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
-        Self { bar, threads }
+        Self { bar, threads, critic: trainer.config().critic.is_some() }
     }
 
     fn say(&self, line: &str) {
@@ -245,6 +271,16 @@ impl Observer for Terminal {
             t.memory_mib.map_or("?".into(), |m| m.to_string()),
             if t.progress.dropped > 0 { format!("  dropped {}", t.progress.dropped) } else { String::new() },
         ));
+        if self.critic {
+            self.say(&format!(
+                "             critic {:<6.3} real {:<+6.2} fake {:<+6.2} weight {:.2}",
+                a.critic, a.critic_real, a.critic_fake, t.critic
+            ));
+        }
+    }
+
+    fn measured(&mut self, m: &Measurement) {
+        self.say(&format!("measured  KD x 1000 {:.3} on {} pictures, {} {}", m.kd * 1e3, m.samples, m.network, m.hash));
     }
 
     fn snapshot(&mut self, checkpoint: &Path) {

@@ -2,12 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataset::{Dataset, Options};
-use gan::{Config, Observer, Precision, Progress, Tick, Trainer};
+use gan::{Checkpoint, Config, Device, Measurement, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 
 /// libtorch has one generator of random numbers and one thread count a process, so tests that train do it one after another,
 /// on one thread.
@@ -35,6 +36,8 @@ pub(crate) fn pictures(folder: &Path, n: u32) {
 pub(crate) fn config() -> Config {
     let mut c = Config { batch: 8, kimg: 0.096, precision: Precision::F32, ..Config::preset("tiny").unwrap() };
     c.loss.penalty_fraction = 0.5;
+    // Whatever lies in this machine's folder of feature networks is not for tests.
+    c.metric = MetricConfig { kimg: 0.0, network: "none".into(), ..MetricConfig::default() };
     c.kimg_per_tick = 0.016;
     c.kimg_per_snapshot = 0.032;
     c
@@ -52,6 +55,7 @@ pub(crate) struct Watcher {
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) stop_at: Option<u64>,
     pub(crate) ticks: Vec<Tick>,
+    pub(crate) measurements: Vec<Measurement>,
     pub(crate) snapshots: Vec<PathBuf>,
 }
 
@@ -68,7 +72,77 @@ impl Observer for Watcher {
         self.ticks.push(tick.clone());
     }
 
+    fn measured(&mut self, measurement: &Measurement) {
+        self.measurements.push(measurement.clone());
+    }
+
     fn snapshot(&mut self, checkpoint: &Path) {
         self.snapshots.push(checkpoint.into());
     }
+}
+
+/// The lines of a run's file.
+fn lines<T: serde::de::DeserializeOwned>(run: &Path, name: &str) -> Vec<T> {
+    let text = fs::read_to_string(run.join(name)).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The tensors and counters of a checkpoint; the training time that also stands in it is left aside.
+pub(crate) fn state(run: &Path) -> (Vec<u8>, u64) {
+    let newest = fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap();
+    let bytes = fs::read(newest).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let progress = Checkpoint::find(run, Device::Cpu).unwrap().trainer.progress();
+    (bytes[header..].to_vec(), progress.images)
+}
+
+pub(crate) fn resume(folder: &Path, photos: &Path) -> Run {
+    let checkpoint = Checkpoint::find(folder, Device::Cpu).unwrap();
+    let data = data(photos, checkpoint.trainer.config());
+    Run::resume(folder, checkpoint, data).unwrap()
+}
+
+/// Trains in one go, and again with a stop (and a later death after the last checkpoint) in between.
+pub(crate) fn stopped_and_unstopped(config: &Config) {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    pictures(&photos, 60);
+    let create =
+        |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), Device::Cpu).unwrap();
+
+    let mut whole = create("whole");
+    whole.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+
+    // The first part ends by request after 40 pictures.
+    let mut first = create("parts");
+    let mut watcher = Watcher { stop_at: Some(40), ..Watcher::default() };
+    first.train(&watcher.stop.clone(), &mut watcher).unwrap();
+    let folder = first.folder().to_path_buf();
+    assert_eq!(first.trainer().progress().images, 40);
+    drop(first);
+    // The second part is killed: what it did after its last checkpoint is lost and made again.
+    let kept = tempfile::tempdir().unwrap();
+    for e in fs::read_dir(folder.join("checkpoints")).unwrap() {
+        let e = e.unwrap();
+        fs::copy(e.path(), kept.path().join(e.file_name())).unwrap();
+    }
+    let mut watcher = Watcher { stop_at: Some(56), ..Watcher::default() };
+    resume(&folder, &photos).train(&watcher.stop.clone(), &mut watcher).unwrap();
+    fs::remove_dir_all(folder.join("checkpoints")).unwrap();
+    fs::rename(kept.path(), folder.join("checkpoints")).unwrap();
+    let mut last = resume(&folder, &photos);
+    assert_eq!(last.trainer().progress().images, 40);
+    last.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+
+    let (a, b) = (state(whole.folder()), state(&folder));
+    assert_eq!(a.1, 96);
+    assert_eq!(a.1, b.1);
+    assert!(a.0 == b.0, "the resumed run's weights, averages or moments differ");
+    let ticks: Vec<_> = lines::<Tick>(&folder, "stats.jsonl").iter().map(|t| t.progress.images).collect();
+    assert!(ticks.is_sorted_by(|a, b| a < b), "statistics repeat: {ticks:?}");
+    let measured = |run: &Run| lines::<Measurement>(run.folder(), "metrics.jsonl");
+    assert_eq!(measured(&whole), measured(&last), "the resumed run measured something else");
+    assert_eq!(measured(&whole).is_empty(), !Path::new(&config.metric.network).exists());
 }

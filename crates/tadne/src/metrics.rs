@@ -1,0 +1,228 @@
+//! `tadne metrics`: how far a model's pictures are from real ones, beside what real pictures score against each other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use dataset::{Dataset, Options};
+use gan::{Device, Distances, Evaluator, Features, Memorisation, Resizing, Spoil, Tensor};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use server::Format;
+use synth::{Generator, Psi, Seed};
+
+use crate::generate;
+use crate::model::Model;
+
+/// Arguments of `tadne metrics`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne metrics --data 'shards/*.tar'
+  tadne metrics --model mine.safetensors --data pictures/ --psi 0.5,0.7,1 --json figures.json
+  tadne metrics --data pictures/ --features nsfwjs-inception-v3 --samples 2000 --reference held-out
+  tadne metrics --data pictures/ --neighbours sheet.png
+
+Feature networks are made once by tools/features.py. Figures of different networks, sample counts or references cannot be compared.")]
+pub(crate) struct Metrics {
+    #[command(flatten)]
+    model: Model,
+    /// The pictures it was trained on: folders, tars or globs
+    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// Feature network: a file, or a name that tools/features.py made
+    #[arg(long, default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORK")]
+    features: String,
+    /// Pictures of each kind
+    #[arg(long, default_value_t = 5000, value_name = "N")]
+    samples: usize,
+    /// What the model is compared with
+    #[arg(long, value_enum, default_value_t = Reference::Training)]
+    reference: Reference,
+    /// Truncations to draw at
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "PSI")]
+    psi: Vec<Psi>,
+    /// How pictures are brought to the network's size: clean (bicubic, low-pass) or legacy (bilinear)
+    #[arg(long, value_parser = resizing, default_value = "clean", value_name = "KIND")]
+    resize: Resizing,
+    /// Compare with pictures as they are, not mirrored at random
+    #[arg(long)]
+    no_mirror: bool,
+    /// Leave out what real pictures score against each other
+    #[arg(long)]
+    no_floors: bool,
+    /// Compare nearest training pictures of drawn and of held-out pictures
+    #[arg(long)]
+    memorisation: bool,
+    /// Sheet of 16 drawn pictures, each followed by its 4 nearest training pictures
+    #[arg(long, value_name = "PNG")]
+    neighbours: Option<PathBuf>,
+    /// Also write the figures here, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Folder that keeps the resized pictures for the next start
+    #[arg(long, default_value = "runs/cache", value_name = "DIR")]
+    cache: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Reference {
+    /// As many training pictures as are drawn
+    Training,
+    /// The pictures that are held out of training (a twentieth)
+    HeldOut,
+}
+
+fn resizing(text: &str) -> Result<Resizing, String> {
+    match text {
+        "clean" => Ok(Resizing::Clean),
+        "legacy" => Ok(Resizing::Legacy),
+        _ => Err("use clean or legacy".into()),
+    }
+}
+
+/// Seeds drawn here begin where no visitor looks.
+const FIRST_SEED: u64 = 1 << 32;
+const SHEET: (usize, usize) = (16, 4);
+
+impl Metrics {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
+        ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
+        let (generator, _) = self.model.generator()?;
+        let (height, width) = generator.resolution();
+        ensure!(height == width, "the model draws {width} x {height}; metrics compare square pictures");
+        let evaluator = Evaluator::new(Features::find(&self.features, Device::Cpu)?, self.resize, Device::Cpu);
+        let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..Options::new(width) };
+        let data = Dataset::open(&self.data, &options)?;
+        let n = self.samples;
+        let needed = if self.no_floors { n } else { 2 * n };
+        ensure!(
+            needed <= data.len(),
+            "--samples {n} needs {needed} training pictures, there are {}; ask for fewer",
+            data.len()
+        );
+        let network = evaluator.network();
+        println!("network   {} ({}), {:?} resizing", network.name(), network.hash(), self.resize);
+        println!("pictures  {n} of each kind, {width} px; {} held out", data.validation_len());
+
+        let real = bar("training", n, |done| evaluator.training(&data, 0, n, Spoil::No, done))?;
+        let held_out = if self.reference == Reference::HeldOut || self.memorisation {
+            let count = data.validation_len();
+            ensure!(count >= 10, "only {count} pictures are held out; compare with --reference training");
+            Some(bar("held out", count, |done| evaluator.held_out(&data, done))?)
+        } else {
+            None
+        };
+        let reference = match (self.reference, &held_out) {
+            (Reference::HeldOut, Some(held_out)) => held_out,
+            _ => &real,
+        };
+        let mut rows: Vec<(String, Distances)> = Vec::new();
+        println!(
+            "\n{:<12}{:>9}{:>12}{:>11}{:>9}{:>9}{:>10}",
+            "", "FD", "KD x 1000", "precision", "recall", "density", "coverage"
+        );
+        let mut row = |name: String, features: &Tensor| {
+            let d = Distances::between(reference, features);
+            let c = d.coverage;
+            println!(
+                "{name:<12}{:>9.2}{:>12.3}{:>11.3}{:>9.3}{:>9.3}{:>10.3}",
+                d.fd,
+                d.kd * 1e3,
+                c.precision,
+                c.recall,
+                c.density,
+                c.coverage
+            );
+            rows.push((name, d));
+        };
+        if !self.no_floors {
+            for (name, spoil) in [("real", Spoil::No), ("JPEG q50", Spoil::Jpeg), ("64 px", Spoil::Enlarge)] {
+                row(name.into(), &bar(name, n, |done| evaluator.training(&data, n as u64, n, spoil, done))?);
+            }
+        }
+        let mut drawn = None;
+        for &psi in &self.psi {
+            let mut worker = generator.worker();
+            let next = |i: usize| Ok::<_, std::convert::Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
+            let features = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
+            row(format!("psi {psi}"), &features);
+            drawn = Some(features);
+        }
+        let mut figures = json!({
+            "model": generator.fingerprint(), "network": network.name(), "hash": network.hash(), "samples": n,
+            "reference": if self.reference == Reference::HeldOut { "held-out" } else { "training" },
+            "rows": rows.iter().map(|(name, d)| json!({"of": name, "distances": d})).collect::<Vec<Value>>(),
+        });
+        if let (true, Some(drawn), Some(held_out)) = (self.memorisation, &drawn, &held_out) {
+            let all = data.len();
+            let training = bar("training", all, |done| evaluator.training(&data, 0, all, Spoil::No, done))?;
+            let m = Memorisation::measure(drawn, held_out, &training);
+            println!(
+                "\nnearest of {all} training pictures, median distance: drawn {:.2}, held out {:.2}; {:.1} % of the drawn are \
+                 nearer than the nearest 1 % of the held out",
+                m.drawn,
+                m.held_out,
+                m.nearer_than_one_percent * 100.0
+            );
+            figures["memorisation"] = json!(m);
+        }
+        if let Some(path) = &self.neighbours {
+            let psi = self.psi[0];
+            Self::sheet(&evaluator, &generator, &data, psi, path)?;
+            println!("\n{}: 16 drawn pictures at psi {psi}, each with its 4 nearest training pictures", path.display());
+        }
+        if let Some(path) = &self.json {
+            synth::write_atomically(path, serde_json::to_string_pretty(&figures)?.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn sheet(
+        evaluator: &Evaluator,
+        generator: &Arc<Generator>,
+        data: &Dataset,
+        psi: Psi,
+        path: &std::path::Path,
+    ) -> anyhow::Result<()> {
+        let (rows, nearest) = SHEET;
+        let mut worker = generator.worker();
+        let pictures: Vec<_> = (0..rows).map(|i| worker.draw(Seed(i as u64), psi)).collect();
+        let all = data.len();
+        let training = bar("training", all, |done| evaluator.training(data, 0, all, Spoil::No, done))?;
+        let (_, places) = gan::metrics::nearest_with_places(&evaluator.drawn(&pictures), &training, nearest as i64);
+        let places = Vec::<i64>::try_from(places.flatten(0, -1))?;
+        let size = data.size();
+        let mut cells = Vec::new();
+        for (picture, found) in pictures.into_iter().zip(places.chunks_exact(nearest)) {
+            cells.push(picture);
+            for &place in found {
+                let mut rgb = Vec::new();
+                data.batch(place as u64, 1, &mut rgb)?;
+                cells.push(synth::Picture { width: size, height: size, rgb });
+            }
+        }
+        generate::write(path, Format::Png, &synth::sheet(&cells, nearest + 1))
+    }
+}
+
+/// Runs `work` under a progress bar of `n` pictures.
+fn bar<T, E>(what: &'static str, n: usize, work: impl FnOnce(&mut dyn FnMut(usize)) -> Result<T, E>) -> Result<T, E> {
+    let bar = ProgressBar::new(n as u64).with_message(what);
+    let style = ProgressStyle::with_template(
+        "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left",
+    );
+    bar.set_style(style.expect("the template is right"));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let result = work(&mut |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    result
+}
