@@ -28,6 +28,7 @@ mod critic;
 mod discriminator;
 mod error;
 mod evaluate;
+mod events;
 mod export;
 mod features;
 mod generator;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::events::Events;
 use crate::meter::{Measurement, Meter};
 use crate::{Averages, Config, Error, Progress, Trainer, grid};
 
@@ -164,14 +165,23 @@ impl Run {
         &self.trainer
     }
 
+    /// Stores the configuration in the run's folder.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    #[allow(clippy::missing_panics_doc, reason = "plain data always serialises")]
+    pub fn write_config(&self) -> Result<(), Error> {
+        let config = serde_json::to_vec_pretty(self.trainer.config()).expect("a configuration is plain data");
+        write(&self.folder.join("config.json"), &config)
+    }
+
     /// Trains until the run's length is reached or `stop` is set; then finishes the step, saves and returns.
     ///
     /// # Errors
     /// Losses that are no numbers, data that cannot be read, a disk that is full: the last checkpoint is intact.
     #[allow(clippy::missing_panics_doc, reason = "plain data always serialises, and the loader hands over its errors")]
     pub fn train(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<(), Error> {
-        let config = serde_json::to_vec_pretty(self.trainer.config()).expect("a configuration is plain data");
-        write(&self.folder.join("config.json"), &config)?;
+        self.write_config()?;
         observer.started(&self.folder, &self.trainer);
         let (data, batch) = (Arc::clone(&self.data), self.trainer.config().batch);
         let first = self.trainer.progress().images;
@@ -202,11 +212,12 @@ impl Run {
         let config = self.trainer.config().clone();
         let mut meter = Meter::open(&config, &self.data, self.trainer.device())?;
         let mut best = self.best_so_far()?;
+        let mut events = Events::begin(&self.folder, self.trainer.progress().images)?;
         let start = Instant::now();
         let (mut ticked, mut snapped) = (start, start);
         let (mut tick_images, mut snap_images) = (self.trainer.progress().images, self.trainer.progress().images);
         if snap_images == 0 {
-            self.snapshot(self.seconds_before, observer)?;
+            self.snapshot(self.seconds_before, &mut events, observer)?;
         }
         loop {
             let finished = self.trainer.progress().kimg() >= config.kimg;
@@ -216,19 +227,19 @@ impl Run {
             let seconds = self.seconds_before + start.elapsed().as_secs_f64();
             if images > tick_images && (done || since(tick_images) >= config.kimg_per_tick) {
                 let speed = (images - tick_images) as f64 / ticked.elapsed().as_secs_f64();
-                self.tick(speed, seconds, observer)?;
+                self.tick(speed, seconds, &mut events, observer)?;
                 (ticked, tick_images) = (Instant::now(), images);
             }
             let due = since(snap_images) >= config.kimg_per_snapshot || snapped.elapsed() > LONGEST_BETWEEN_SNAPSHOTS;
             // Only after a tick: its losses were found finite just now.
             if images > snap_images && (done || due && tick_images == images) {
-                self.snapshot(seconds, observer)?;
+                self.snapshot(seconds, &mut events, observer)?;
                 (snapped, snap_images) = (Instant::now(), images);
             }
             if let Some(meter) = &mut meter
                 && meter.due(self.trainer.progress(), config.batch, finished)
             {
-                best = self.measure(meter, best, observer)?;
+                best = self.measure(meter, best, &mut events, observer)?;
                 ticked += meter.took();
             }
             if done {
@@ -239,7 +250,13 @@ impl Run {
         }
     }
 
-    fn tick(&mut self, images_per_second: f64, seconds: f64, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn tick(
+        &mut self,
+        images_per_second: f64,
+        seconds: f64,
+        events: &mut Events,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
         let averages = self.trainer.take_averages()?;
         let (progress, schedule) = (self.trainer.progress(), self.trainer.schedule());
         let config = self.trainer.config();
@@ -258,14 +275,41 @@ impl Run {
             eta_seconds: (config.kimg - progress.kimg()).max(0.0) * 1000.0 / images_per_second,
         };
         append(&self.folder.join(STATS), &tick)?;
+        let a = &tick.averages;
+        let mut scalars = vec![
+            ("loss/d", a.loss_d),
+            ("loss/g", a.loss_g),
+            ("output/real", a.real),
+            ("output/drawn", a.fake),
+            ("penalty", a.penalty),
+            ("schedule/gamma", tick.gamma),
+            ("schedule/lr", tick.lr),
+            ("schedule/augment", tick.p),
+            ("speed/images_per_second", images_per_second),
+        ];
+        if config.critic.is_some() {
+            scalars.extend([
+                ("critic/loss", a.critic),
+                ("critic/real", a.critic_real),
+                ("critic/drawn", a.critic_fake),
+            ]);
+        }
+        events.scalars(progress.images, &scalars)?;
         observer.tick(&tick);
         Ok(())
     }
 
     /// Measures, and keeps the averaged generator if it is the best so far; returns the best kernel distance.
-    fn measure(&self, meter: &mut Meter, best: f64, observer: &mut dyn Observer) -> Result<f64, Error> {
+    fn measure(
+        &self,
+        meter: &mut Meter,
+        best: f64,
+        events: &mut Events,
+        observer: &mut dyn Observer,
+    ) -> Result<f64, Error> {
         let measurement = meter.measure(&self.trainer)?;
         append(&self.folder.join(MEASUREMENTS), &measurement)?;
+        events.scalars(self.trainer.progress().images, &[("metric/kd", measurement.kd)])?;
         observer.measured(&measurement);
         if measurement.kd < best {
             let mut model = crate::export::model(&self.trainer, "unspecified")?;
@@ -287,12 +331,14 @@ impl Run {
         Ok(all.map(|m| m.kd).fold(f64::INFINITY, f64::min))
     }
 
-    fn snapshot(&self, seconds: f64, observer: &mut dyn Observer) -> Result<(), Error> {
+    fn snapshot(&self, seconds: f64, events: &mut Events, observer: &mut dyn Observer) -> Result<(), Error> {
         let progress = self.trainer.progress();
         let seeds: Vec<u64> = (0..(GRID * GRID) as u64).collect();
         for psi in GRID_PSI {
             let pictures = self.trainer.draw(&seeds, psi)?;
             let png = grid::png(&pictures, GRID);
+            let side = GRID * self.trainer.config().resolution();
+            events.image(progress.images, &format!("samples/psi-{psi:.1}"), (side, side), &png)?;
             write(&self.folder.join(format!("grids/{:09}-psi-{psi:.1}.png", progress.images)), &png)?;
         }
         let folder = self.folder.join("checkpoints");

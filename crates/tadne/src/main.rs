@@ -5,6 +5,7 @@ mod info;
 mod model;
 mod seeds;
 mod serve;
+mod watch;
 
 #[cfg(feature = "train")]
 mod export;
@@ -50,6 +51,8 @@ enum Command {
     Generate(generate::Generate),
     /// Say what a model is: size, origin, licence
     Info(info::Info),
+    /// Show a training run as a page, live or afterwards
+    Watch(watch::Watch),
     /// Train a model from pictures
     #[cfg(feature = "train")]
     Train(Box<train::Train>),
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Generate(generate)) => generate.run(),
         Some(Command::Info(info)) => info.run(),
+        Some(Command::Watch(watch)) => watch.run(),
         Some(Command::Train(train)) => train.run(),
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),

@@ -1,5 +1,6 @@
 //! `tadne train`: from pictures to a run folder, with a line a tick and a bar.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,8 @@ use clap::Args;
 use dataset::{Dataset, Options, Stage};
 use gan::{Checkpoint, Config, CriticConfig, Device, Measurement, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use crate::watch;
 
 /// Arguments of `tadne train`.
 #[derive(Args, Debug)]
@@ -63,6 +66,9 @@ pub(crate) struct Train {
     /// Where to train: cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_parser = device, value_name = "DEVICE")]
     device: Device,
+    /// Show the run as a page while it goes on, e.g. 127.0.0.1:8081
+    #[arg(long, value_name = "ADDRESS")]
+    watch: Option<SocketAddr>,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -193,6 +199,12 @@ impl Train {
             eprintln!("\nfinishing this step, then saving; once more to leave at once");
         })?;
         let mut terminal = Terminal::new(run.trainer(), threads);
+        if let Some(address) = self.watch {
+            // The page wants a configuration to show, and the run writes it again when it starts.
+            run.write_config()?;
+            let address = watch::beside_training(run.folder(), address)?;
+            terminal.say(&format!("watch     http://{address}"));
+        }
         run.train(&stop, &mut terminal)?;
         terminal.bar.finish_and_clear();
         println!(
