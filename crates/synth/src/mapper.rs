@@ -2,7 +2,7 @@
 
 use crate::generator::{GAIN, SLOPE};
 use crate::reference::normalise;
-use crate::{Generator, LabelNorm, Seed};
+use crate::{Architecture, Generator, LabelNorm, ModelError, ModelFile, NoiseInputs, Seed};
 
 /// Memory for the mapping network.
 #[derive(Debug)]
@@ -45,4 +45,29 @@ impl Mapper {
         }
         &source[..generator.architecture().w_dim]
     }
+}
+
+/// The mean of `w` over the seeds 0 to `samples` - 1, for models that come without one. Their `mapping.w_avg` and
+/// everything but the mapping network is left unused.
+///
+/// # Errors
+/// The model is not valid, or `TADNE_SIMD` names a set this machine lacks.
+pub fn mean_w(model: &ModelFile, samples: usize) -> Result<Vec<f32>, ModelError> {
+    // The same mapping network under the smallest synthesis network there is.
+    let architecture =
+        Architecture { base: [1, 1], channels: vec![1], noise: NoiseInputs::None, ..model.architecture.clone() };
+    let mut small = ModelFile::random(architecture, Seed(0))?;
+    for (name, tensor) in &mut small.tensors {
+        if let Some(own) = model.tensors.get(name).filter(|_| name.starts_with("mapping.")) {
+            tensor.clone_from(own);
+        }
+    }
+    let generator = Generator::new(&small)?;
+    let mut mapper = Mapper::new(&generator);
+    let mut sum = vec![0.0_f64; model.architecture.w_dim];
+    for seed in 0..samples as u64 {
+        let w = mapper.map(&generator, Seed(seed));
+        sum.iter_mut().zip(w).for_each(|(sum, w)| *sum += f64::from(*w));
+    }
+    Ok(sum.into_iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect())
 }

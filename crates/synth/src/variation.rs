@@ -123,7 +123,9 @@ impl Variation {
             SeedStyle::Numpy => {
                 let before = if self.noise_seed.is_some() { before } else { before + z_dim };
                 let mut generator = RandomState::new(self.noise_seed.unwrap_or(seed));
-                (0..before).for_each(|_| drop(generator.normal()));
+                for _ in 0..before {
+                    let _ = generator.normal();
+                }
                 generator.fill(noise);
             }
         }
