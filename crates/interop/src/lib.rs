@@ -91,12 +91,14 @@ pub fn find(document: &Document, which: Which) -> Result<Network, Error> {
 /// The file cannot be read.
 pub fn is_foreign(path: &Path) -> std::io::Result<bool> {
     let blob = Blob::open(path)?;
-    let mut first = [0; 4];
-    if blob.len() < 4 {
+    let mut first = [0; 9];
+    if blob.len() < first.len() as u64 {
         return Ok(false);
     }
     blob.read_at(0, &mut first)?;
-    Ok(&first == b"PK\x03\x04" || (first[0] == 0x80 && first[1] <= 5 && first[2] != 0))
+    // A safetensors file begins with the length of its header, eight bytes, and the header's brace.
+    let safetensors = first[8] == b'{' && first[4..8] == [0; 4];
+    Ok(!safetensors && (first.starts_with(b"PK\x03\x04") || (first[0] == 0x80 && first[1] <= 5)))
 }
 
 /// What a file holds that is none of the known layouts.

@@ -51,7 +51,7 @@ pub use files::write_atomically;
 pub use generator::Generator;
 pub use kernels::{Isa, IsaError};
 pub use mapper::mean_w;
-pub use model::{Calibration, Metadata, ModelError, ModelFile, Precision, Tensor};
+pub use model::{Calibration, Metadata, ModelError, ModelFile, ModelHeader, Precision, Tensor};
 pub use seed::{Psi, PsiError, Seed, SeedError};
 pub use sheet::sheet;
 pub use variation::{ClassError, NoiseMode, SeedStyle, Variation, WordError};

@@ -50,6 +50,17 @@ def fill(module, seed, strided):
         tensor.data = value
 
 
+def tame(module, draw):
+    """Scales the colours so that pictures lie about between -1 and 1, as those of a trained network do."""
+    for _ in range(3):
+        factor = 0.6 / draw().square().mean().sqrt()
+        for name, tensor in module.named_parameters():
+            if "rgb" in name and "affine" not in name and "modulation" not in name:
+                # Storages are scaled, so that views stay views.
+                length = 1 + sum(s * (n - 1) for s, n in zip(tensor.stride(), tensor.shape))
+                tensor.data = tensor.data.as_strided((length,), (1,)).mul(factor).as_strided(tensor.shape, tensor.stride())
+
+
 def sample(image):
     """A few hundred of the values and the mean square of all."""
     flat = image.double().flatten()
@@ -65,6 +76,10 @@ def draw_nvidia(G, seed, psi, noise="const", label=None, **kwargs):
     kwargs = dict(kwargs, force_fp32=True)
     with torch.no_grad():
         return G(z, c, truncation_psi=psi, noise_mode=noise, **kwargs)[0]
+
+
+def tame_nvidia(G):
+    tame(G, lambda: draw_nvidia(G, 0, 1.0, label=0 if G.c_dim else None))
 
 
 def picture(image, seed, psi, noise="const", label=None):
@@ -102,7 +117,7 @@ def save_snapshot(path, **networks):
 def ada(cases):
     networks = nvidia_networks("networks")
     # Small, its weights stored densely; clamped so that the clamp does something.
-    make = lambda seed, **kw: (lambda G: (fill(G, seed, kw.get("strided", False)), G)[1])(
+    make = lambda seed, **kw: (lambda G: (fill(G, seed, kw.get("strided", False)), tame_nvidia(G), G)[-1])(
         networks.Generator(**kw["shape"]).eval().requires_grad_(False))
     shape = dict(z_dim=20, c_dim=0, w_dim=24, img_resolution=64, img_channels=3, mapping_kwargs=dict(num_layers=3),
                  synthesis_kwargs=dict(channel_base=768, channel_max=20, conv_clamp=2.5))
@@ -133,6 +148,7 @@ def stylegan3(cases):
                            channel_max=512, num_fp16_res=4, conv_clamp=256,
                            mapping_kwargs=dict(num_layers=8)).eval().requires_grad_(False)
     fill(G, 5, True)
+    tame_nvidia(G)
     save_snapshot(HERE / "config-f-512.pkl", G_ema=G)
     cases.append(dict(file="config-f-512.pkl", pictures=[picture(draw_nvidia(G, 6, p), 6, p) for p in PSIS]))
 
@@ -307,6 +323,7 @@ def rosinality(cases):
             w = mean + psi * (G.get_latent(z) - mean)
             return G([w], input_is_latent=True, randomize_noise=not noise)[0][0]
 
+    tame(G, lambda: draw(0, 1.0, True))
     checkpoint = dict(g=dict(), d=dict(), g_ema=G.state_dict(), g_optim={}, latent_avg=mean)
     torch.save(checkpoint, HERE / "rosinality-64.pt")
     pictures = [picture(draw(3, p, True), 3, p) for p in PSIS]
