@@ -339,13 +339,76 @@ def lucidrains():
     torch.save(dict(GAN={"GE.initial_block": torch.zeros(1, 4, 4, 4)}, version="1.8.0"), HERE / "lucidrains.pt")
 
 
+# ------------------------------------------------------------------ the smallest files of every kind, to be mutated
+
+TINY = HERE.parent.parent / "fuzz" / "corpus" / "open"
+
+
+def tiny_nvidia():
+    networks = nvidia_networks("networks")
+    G = networks.Generator(z_dim=2, c_dim=2, w_dim=2, img_resolution=8, img_channels=3,
+                           mapping_kwargs=dict(num_layers=1, embed_features=1),
+                           synthesis_kwargs=dict(channel_base=8, channel_max=2)).eval().requires_grad_(False)
+    fill(G, 41, False)
+    for protocol in (0, 2, 4, 5):
+        (TINY / f"nvidia-{protocol}.pkl").write_bytes(pickle.dumps(dict(G=None, G_ema=G), protocol=protocol))
+    data, _ = tensorflow_pickle(np.random.RandomState(42), 8, 2, 2, 1, labels=2)
+    (TINY / "tensorflow-4.pkl").write_bytes(data)
+
+
+def tiny_rosinality():
+    rng = torch.Generator().manual_seed(43)
+    normal = lambda *shape: torch.randn(shape, generator=rng)
+    state = {"style.1.weight": normal(2, 2), "style.1.bias": normal(2), "input.input": normal(1, 2, 4, 4)}
+
+    def conv(name, kernel, fan_in, fan_out, bias):
+        state.update({f"{name}.conv.weight": normal(1, fan_out, fan_in, kernel, kernel),
+                      f"{name}.conv.modulation.weight": normal(fan_in, 2), f"{name}.conv.modulation.bias": normal(fan_in), **bias})
+
+    styled = lambda name, a, b: conv(name, 3, a, b, {f"{name}.noise.weight": normal(1), f"{name}.activate.bias": normal(b)})
+    colour = lambda name, a: conv(name, 1, a, 3, {f"{name}.bias": normal(1, 3, 1, 1)})
+    styled("conv1", 2, 2), colour("to_rgb1", 2), styled("convs.0", 2, 1), styled("convs.1", 1, 1), colour("to_rgbs.0", 1)
+    state["convs.0.conv.blur.kernel"] = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 16
+    for i, side in enumerate((4, 8, 8)):
+        state[f"noises.noise_{i}"] = normal(1, 1, side, side)
+    # One storage for all, as views: fewer bytes a tensor.
+    flat = torch.cat([v.flatten() for v in state.values()])
+    place, views = 0, {}
+    for name, value in state.items():
+        views[name] = flat[place:place + value.numel()].view(value.shape)
+        place += value.numel()
+    checkpoint = dict(g_ema=views, latent_avg=normal(2))
+    torch.save(checkpoint, TINY / "rosinality-zip.pt")
+    torch.save(checkpoint, TINY / "rosinality-legacy.pt", _use_new_zipfile_serialization=False)
+
+
+def hostile():
+    """Files that do harm, or try to take for ever, when Python opens them."""
+    files = {
+        "system": b"\x80\x04cos\nsystem\n(X\x0b\x00\x00\x00echo hackedtR.",
+        "system-0": b"cos\nsystem\n(S'echo hacked'\ntR.",
+        "laughs": b"\x80\x04]" + b"q\x00" + b"(h\x00h\x00h\x00h\x00l" + b"".join(
+            b"q" + bytes([i]) + b"(" + (b"h" + bytes([i])) * 8 + b"l" for i in range(1, 60)) + b".",
+        "cycle": b"\x80\x04]q\x00h\x00a}q\x01X\x05\x00\x00\x00G_emah\x01s0.",
+        "deep": b"\x80\x04)" + b"\x85" * 2000 + b".",
+        "long-length": b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.",
+        "no-end": b"\x80\x04" + b"(" * 500,
+    }
+    for name, data in files.items():
+        (TINY / f"hostile-{name}.pkl").write_bytes(data)
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("ada", "sg3", "rosinality"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     args = parser.parse_args()
     cases = []
+    TINY.mkdir(parents=True, exist_ok=True)
+    hostile()
+    tiny_rosinality()
     with Away(args.ada):
+        tiny_nvidia()
         ada(cases)
         tensorflow(cases)
     with Away(args.sg3):
