@@ -165,11 +165,10 @@ impl Document {
             }
             // A tensor in a plain pickle carries its storage as a whole file of the old format.
             Value::Object(object) if pickle.class(object) == Some(("torch.storage", "_load_from_bytes")) => {
-                let inside = pickle.elements(object.args).and_then(|args| args.first()).map(|&id| pickle.get(id));
-                let Some(Value::Bytes(inside)) = inside else {
-                    return Err(Error::damaged(0, "a storage is without its bytes"));
-                };
-                let (pickle, storages) = open_legacy(inside, SMALL)?;
+                let inside = pickle.elements(object.args).and_then(|args| args.first());
+                let inside = inside.map(|&id| self.raw(id)).transpose()?.flatten();
+                let inside = inside.ok_or_else(|| Error::damaged(0, "a storage is without its bytes"))?;
+                let (pickle, storages) = open_legacy(&inside, SMALL)?;
                 match pickle.get(pickle.root()) {
                     Value::Persistent(name) => {
                         let reference = Reference::of(&pickle, *name)?;

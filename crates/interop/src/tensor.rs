@@ -274,12 +274,17 @@ mod tests {
 
     #[test]
     fn other_kinds_of_numbers_become_f32() {
-        let storage = |bytes: &[u8]| Blob::from(bytes.to_vec());
-        let single = |bytes, kind| View::dense(storage(bytes), kind, vec![1]).unwrap();
-        assert_eq!(single(&1.5_f64.to_le_bytes(), Kind::F64).single().unwrap().to_bits(), 1.5_f32.to_bits());
-        assert_eq!(single(&1.5_f64.to_be_bytes(), Kind::F64).big_endian().single().unwrap().to_bits(), 1.5_f32.to_bits());
-        assert_eq!(single(&0x3e00_u16.to_le_bytes(), Kind::F16).single().unwrap().to_bits(), 1.5_f32.to_bits());
-        assert_eq!(single(&0x3fc0_u16.to_le_bytes(), Kind::Bf16).single().unwrap().to_bits(), 1.5_f32.to_bits());
+        fn single(bytes: &[u8], kind: Kind) -> View {
+            View::dense(bytes.to_vec().into(), kind, vec![1]).unwrap()
+        }
+        for view in [
+            single(&1.5_f64.to_le_bytes(), Kind::F64),
+            single(&1.5_f64.to_be_bytes(), Kind::F64).big_endian(),
+            single(&0x3e00_u16.to_le_bytes(), Kind::F16),
+            single(&0x3fc0_u16.to_le_bytes(), Kind::Bf16),
+        ] {
+            assert_eq!(view.single().unwrap().to_bits(), 1.5_f32.to_bits(), "{view:?}");
+        }
     }
 
     #[test]

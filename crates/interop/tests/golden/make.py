@@ -352,7 +352,7 @@ def tiny_nvidia():
     fill(G, 41, False)
     for protocol in (0, 2, 4, 5):
         (TINY / f"nvidia-{protocol}.pkl").write_bytes(pickle.dumps(dict(G=None, G_ema=G), protocol=protocol))
-    data, _ = tensorflow_pickle(np.random.RandomState(42), 8, 2, 2, 1, labels=2)
+    data, _ = tensorflow_pickle(np.random.RandomState(42), 8, 8, 2, 1, labels=2)
     (TINY / "tensorflow-4.pkl").write_bytes(data)
 
 
