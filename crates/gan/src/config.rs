@@ -287,6 +287,7 @@ impl Config {
                 upsample: Upsample::ConvUp,
                 noise: NoiseInputs::None,
                 conv_clamp: None,
+                labels: None,
             },
             discriminator: DiscriminatorConfig {
                 channels: channels.to_vec(),

@@ -26,6 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 upsample: Upsample::ConvUp,
                 noise: NoiseInputs::None,
                 conv_clamp: None,
+                labels: None,
             },
             Seed(7),
         )?,

@@ -21,7 +21,7 @@
 //! // An untrained model of 8 x 8 pixels; `ModelFile::open` reads a trained one.
 //! let architecture = Architecture {
 //!     z_dim: 8, w_dim: 8, mapping_layers: 2, normalize_z: true, base: [4, 4], channels: vec![8, 8],
-//!     upsample: Upsample::UpConv, noise: NoiseInputs::None, conv_clamp: None,
+//!     upsample: Upsample::UpConv, noise: NoiseInputs::None, conv_clamp: None, labels: None,
 //! };
 //! let model = ModelFile::random(architecture, Seed(1))?;
 //! let generator = Arc::new(Generator::new(&model)?);

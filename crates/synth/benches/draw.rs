@@ -21,6 +21,7 @@ fn architecture(channels: &[usize], upsample: Upsample) -> Architecture {
         upsample,
         noise: NoiseInputs::None,
         conv_clamp: None,
+        labels: None,
     }
 }
 

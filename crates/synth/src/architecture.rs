@@ -27,6 +27,32 @@ pub struct Architecture {
     /// Bound on the absolute value after every activation and `toRGB`, if any.
     #[serde(default)]
     pub conv_clamp: Option<f32>,
+    /// How a class enters, if the model is class-conditional.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
+}
+
+/// The classes of a class-conditional model. The embedding of a class is put behind `z` as further inputs of the mapping
+/// network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// How many classes there are.
+    pub classes: usize,
+    /// Length of the embedding of a class.
+    pub features: usize,
+    /// How the embedding is normalised.
+    pub normalize: LabelNorm,
+}
+
+/// How the embedding of a class is normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelNorm {
+    /// By its own root mean square, apart from `z` (`StyleGAN2-ADA`).
+    Apart,
+    /// Together with `z`, if `z` is normalised at all (`StyleGAN2`).
+    Joined,
 }
 
 /// How a block doubles the size.
@@ -122,6 +148,11 @@ impl Architecture {
         {
             return bad("conv_clamp", clamp.to_string(), "null or a positive number");
         }
+        if let Some(labels) = self.labels
+            && !((1..=1 << 16).contains(&labels.classes) && dim(labels.features))
+        {
+            return bad("labels", format!("{labels:?}"), "1 to 65536 classes with 1 to 4096 features");
+        }
         Ok(())
     }
 
@@ -134,8 +165,12 @@ impl Architecture {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let w = self.w_dim;
         let mut list = Vec::new();
+        if let Some(labels) = self.labels {
+            list.push(("mapping.embed.weight".into(), vec![labels.features, labels.classes]));
+            list.push(("mapping.embed.bias".into(), vec![labels.features]));
+        }
         for layer in 0..self.mapping_layers {
-            let input = if layer == 0 { self.z_dim } else { w };
+            let input = if layer == 0 { self.mapping_input() } else { w };
             list.push((format!("mapping.fc{layer}.weight"), vec![w, input]));
             list.push((format!("mapping.fc{layer}.bias"), vec![w]));
         }
@@ -190,6 +225,11 @@ impl Architecture {
         convs.sum::<u64>() + rgb.sum::<u64>()
     }
 
+    /// Inputs of the mapping network: `z`, and the embedding of a class behind it.
+    pub(crate) fn mapping_input(&self) -> usize {
+        self.z_dim + self.labels.map_or(0, |labels| labels.features)
+    }
+
     /// Height and width of block `block`.
     pub(crate) fn block_size(&self, block: usize) -> (usize, usize) {
         (self.base[0] << block, self.base[1] << block)
@@ -226,6 +266,7 @@ mod tests {
             upsample: Upsample::ConvUp,
             noise: NoiseInputs::None,
             conv_clamp: None,
+            labels: None,
         }
     }
 
@@ -243,7 +284,7 @@ mod tests {
     #[test]
     fn values_out_of_bounds_are_refused_by_name() {
         type Change = fn(&mut Architecture);
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 13] = [
             ("z_dim", |a| a.z_dim = 0),
             ("w_dim", |a| a.w_dim = usize::MAX),
             ("mapping_layers", |a| a.mapping_layers = 0),
@@ -256,6 +297,7 @@ mod tests {
             ("base and channels", |a| a.channels = vec![4096; 9]),
             ("conv_clamp", |a| a.conv_clamp = Some(0.0)),
             ("conv_clamp", |a| a.conv_clamp = Some(f32::NAN)),
+            ("labels", |a| a.labels = Some(Labels { classes: 0, features: 4, normalize: LabelNorm::Apart })),
         ];
         assert!(small().validate().is_ok());
         for (field, change) in changes {

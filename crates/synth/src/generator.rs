@@ -7,7 +7,7 @@ use kernels::{Activation, Conv3x3, Edge, Isa, Linear, Method, padded};
 
 use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
 use crate::model::{ModelError, ModelFile};
-use crate::{Seed, Worker};
+use crate::{ClassError, Seed, Variation, Worker};
 
 /// The gain of the leaky `ReLU`, `lrelu(v) = GAIN * max(v, SLOPE * v)`.
 pub(crate) const GAIN: f32 = std::f32::consts::SQRT_2;
@@ -20,6 +20,9 @@ pub struct Generator {
     pub(crate) isa: Isa,
     architecture: Architecture,
     fingerprint: String,
+    variation: Variation,
+    /// What each class puts behind `z`, [`classes`, `features`]; empty if there are none.
+    pub(crate) embeddings: Vec<f32>,
     pub(crate) mapping: Vec<Linear>,
     pub(crate) w_avg: Vec<f32>,
     /// The affine layers of all convolutions and `toRGB`s in one: from `w` to the styles, each padded to whole blocks.
@@ -57,6 +60,8 @@ pub(crate) struct Noise {
     pub(crate) strength: f32,
     /// The stream of random numbers that it is drawn from.
     pub(crate) stream: u32,
+    /// Numbers of noise of the layers before.
+    pub(crate) before: usize,
     /// Stored noise, which takes the place of the seed's.
     pub(crate) stored: Option<Vec<f32>>,
     /// Pixels.
@@ -126,6 +131,8 @@ impl Generator {
         Ok(Generator {
             isa,
             fingerprint: model.fingerprint(),
+            variation: Variation::default(),
+            embeddings: crate::reference::embeddings(model),
             mapping: mapping.collect(),
             w_avg: model.values("mapping.w_avg").to_vec(),
             styles: Linear::new(&styles.weight, &styles.bias),
@@ -135,14 +142,35 @@ impl Generator {
         })
     }
 
+    /// Makes it draw another way: other seeds, noise or class.
+    ///
+    /// # Errors
+    /// The model has no such class.
+    pub fn with_variation(mut self, variation: Variation) -> Result<Self, ClassError> {
+        variation.check(&self.architecture)?;
+        self.variation = variation;
+        Ok(self)
+    }
+
+    /// The way it draws.
+    pub fn variation(&self) -> &Variation {
+        &self.variation
+    }
+
     /// The architecture of the model.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// Sixteen hexadecimal digits that change whenever the model does; see [`ModelFile::fingerprint`].
+    /// Sixteen hexadecimal digits that change whenever the model or the way it draws does; see
+    /// [`ModelFile::fingerprint`].
     pub fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        if self.variation == Variation::default() {
+            return self.fingerprint.clone();
+        }
+        let text = format!("{} {:?}", self.fingerprint, self.variation);
+        let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv))
     }
 
     /// Height and width of the pictures, in pixels.
@@ -199,6 +227,7 @@ fn conv(model: &ModelFile, plan: &ConvPlan, index: u32, styles: &mut Styles) -> 
     let noise = (model.architecture.noise == NoiseInputs::All).then(|| Noise {
         strength: GAIN * model.values(&format!("{name}.noise_strength"))[0],
         stream: 1 + index,
+        before: model.architecture.convs()[..index as usize].iter().map(|conv| conv.size.0 * conv.size.1).sum(),
         stored: model.tensors.get(&format!("{name}.noise_const")).map(|tensor| tensor.data.clone()),
         area: height * width,
     });

@@ -7,6 +7,8 @@ use crate::Seed;
 
 /// The stream that `z` is drawn from; the noise of the k-th convolution comes from stream `1 + k`.
 pub const Z_STREAM: u32 = 0;
+/// The stream that the class of a seed is drawn from, far beyond those of the convolutions.
+const CLASS_STREAM: u32 = u32::MAX;
 
 /// Philox4x32 with ten rounds: four random words for a counter under a key.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
@@ -39,6 +41,13 @@ pub fn z(seed: Seed, dim: usize) -> Vec<f32> {
     let mut out = vec![0.0; dim];
     normal(seed, Z_STREAM, &mut out);
     out
+}
+
+/// The class that a seed chooses among `classes`, each as likely as the others (to 2^-48, with at most 2^16 classes).
+pub fn class(seed: Seed, classes: usize) -> usize {
+    let words = philox([0, CLASS_STREAM, 0, 0], [seed.0 as u32, (seed.0 >> 32) as u32]);
+    let uniform = u128::from(words[0]) << 32 | u128::from(words[1]);
+    (uniform * classes as u128 >> 64) as usize
 }
 
 fn box_muller(a: u32, b: u32) -> (f32, f32) {
@@ -74,6 +83,13 @@ mod tests {
         assert!(mean.abs() < 0.02, "{mean}");
         assert!((square - 1.0).abs() < 0.03, "{square}");
         assert!((fourth - 3.0).abs() < 0.2, "{fourth}");
+    }
+
+    #[test]
+    fn seeds_choose_every_class_about_equally_often() {
+        let mut count = [0; 10];
+        (0..10_000).for_each(|seed| count[class(Seed(seed), 10)] += 1);
+        assert!(count.iter().all(|n| (880..1120).contains(n)), "{count:?}");
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //!     upsample: Upsample::ConvUp,
 //!     noise: NoiseInputs::None,
 //!     conv_clamp: None,
+//!     labels: None,
 //! };
 //! // A trained model comes from `ModelFile::open(path)`.
 //! let model = ModelFile::random(architecture, Seed(1))?;
@@ -38,16 +39,20 @@ mod generator;
 pub mod latent;
 mod mapper;
 mod model;
+pub mod numpy;
 pub mod reference;
 mod seed;
 mod sheet;
+mod variation;
 mod worker;
 
-pub use architecture::{Architecture, ArchitectureError, NoiseInputs, Upsample};
+pub use architecture::{Architecture, ArchitectureError, LabelNorm, Labels, NoiseInputs, Upsample};
 pub use files::write_atomically;
 pub use generator::Generator;
 pub use kernels::{Isa, IsaError};
-pub use model::{Calibration, Metadata, ModelError, ModelFile, Precision, Tensor};
+pub use mapper::mean_w;
+pub use model::{Calibration, Metadata, ModelError, ModelFile, ModelHeader, Precision, Tensor};
 pub use seed::{Psi, PsiError, Seed, SeedError};
 pub use sheet::sheet;
+pub use variation::{ClassError, NoiseMode, SeedStyle, Variation, WordError};
 pub use worker::{Picture, Worker};

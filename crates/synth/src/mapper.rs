@@ -1,12 +1,13 @@
-//! From a seed to `w`: the latent vector, its normalisation and the mapping network.
+//! From a seed to `w`: the latent vector, the class, their normalisation and the mapping network.
 
 use crate::generator::{GAIN, SLOPE};
-use crate::latent::{self, Z_STREAM};
-use crate::{Generator, Seed};
+use crate::reference::normalise;
+use crate::{Architecture, Generator, LabelNorm, ModelError, ModelFile, NoiseInputs, Seed};
 
 /// Memory for the mapping network.
 #[derive(Debug)]
 pub(crate) struct Mapper {
+    /// `z`, and behind it the embedding of the class.
     z: Vec<f32>,
     /// Inputs and outputs of the layers by turns; the outputs are padded to whole blocks.
     turns: [Vec<f32>; 2],
@@ -15,18 +16,22 @@ pub(crate) struct Mapper {
 impl Mapper {
     pub(crate) fn new(generator: &Generator) -> Self {
         let widest = generator.mapping.iter().map(kernels::Linear::padded_output).max().unwrap_or(0);
-        Mapper { z: vec![0.0; generator.architecture().z_dim], turns: [vec![0.0; widest], vec![0.0; widest]] }
+        let input = generator.architecture().mapping_input();
+        Mapper { z: vec![0.0; input], turns: [vec![0.0; widest], vec![0.0; widest]] }
     }
 
     /// `w` of a seed, before truncation.
     pub(crate) fn map(&mut self, generator: &Generator, seed: Seed) -> &[f32] {
-        latent::normal(seed, Z_STREAM, &mut self.z);
-        if generator.architecture().normalize_z {
-            let mean = self.z.iter().map(|v| v * v).sum::<f32>() / self.z.len() as f32;
-            let scale = (mean + 1e-8).sqrt().recip();
-            for v in &mut self.z {
-                *v *= scale;
-            }
+        let (architecture, variation) = (generator.architecture(), generator.variation());
+        let (z, embedding) = self.z.split_at_mut(architecture.z_dim);
+        variation.z(seed, z);
+        if let Some(labels) = architecture.labels {
+            let class = variation.class(seed, labels.classes);
+            embedding.copy_from_slice(&generator.embeddings[class * labels.features..][..labels.features]);
+        }
+        if architecture.normalize_z {
+            let joined = architecture.labels.is_some_and(|labels| labels.normalize == LabelNorm::Joined);
+            normalise(if joined { &mut self.z } else { z });
         }
         let [source, target] = &mut self.turns;
         for (index, layer) in generator.mapping.iter().enumerate() {
@@ -40,4 +45,29 @@ impl Mapper {
         }
         &source[..generator.architecture().w_dim]
     }
+}
+
+/// The mean of `w` over the seeds 0 to `samples` - 1, for models that come without one. Their `mapping.w_avg` and
+/// everything but the mapping network is left unused.
+///
+/// # Errors
+/// The model is not valid, or `TADNE_SIMD` names a set this machine lacks.
+pub fn mean_w(model: &ModelFile, samples: usize) -> Result<Vec<f32>, ModelError> {
+    // The same mapping network under the smallest synthesis network there is.
+    let architecture =
+        Architecture { base: [1, 1], channels: vec![1], noise: NoiseInputs::None, ..model.architecture.clone() };
+    let mut small = ModelFile::random(architecture, Seed(0))?;
+    for (name, tensor) in &mut small.tensors {
+        if let Some(own) = model.tensors.get(name).filter(|_| name.starts_with("mapping.")) {
+            tensor.clone_from(own);
+        }
+    }
+    let generator = Generator::new(&small)?;
+    let mut mapper = Mapper::new(&generator);
+    let mut sum = vec![0.0_f64; model.architecture.w_dim];
+    for seed in 0..samples as u64 {
+        let w = mapper.map(&generator, Seed(seed));
+        sum.iter_mut().zip(w).for_each(|(sum, w)| *sum += f64::from(*w));
+    }
+    Ok(sum.into_iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect())
 }

@@ -1,10 +1,11 @@
 //! The model file: safetensors holding the weights, ready to use, and the architecture as JSON beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use half::f16;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Architecture, ArchitectureError};
@@ -121,21 +122,7 @@ impl ModelFile {
     /// The bytes are cut short or corrupt, the architecture is unknown or out of bounds, or a tensor does not fit it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let none = std::collections::HashMap::new();
-        let entries = header.metadata().as_ref().unwrap_or(&none);
-        let text = |entry: &'static str| match entries.get(entry) {
-            Some(text) => Ok(text.as_str()),
-            None => Err(ModelError::Metadata { entry, problem: "it is missing".into() }),
-        };
-        expect("format", text("format")?, FORMAT)?;
-        expect("format_version", text("format_version")?, FORMAT_VERSION)?;
-        let architecture: Architecture = json("architecture", text("architecture")?)?;
-        architecture.validate()?;
-        let metadata = Metadata {
-            provenance: entries.get("provenance").map(|text| json("provenance", text)).transpose()?.unwrap_or_default(),
-            license: entries.get("license").cloned().unwrap_or_default(),
-            calibration: entries.get("calibration").map(|text| json("calibration", text)).transpose()?,
-        };
+        let (architecture, metadata) = described(header.metadata().as_ref())?;
         let mut tensors = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
             let data = match view.dtype() {
@@ -300,6 +287,73 @@ impl ModelFile {
     pub(crate) fn values(&self, name: &str) -> &[f32] {
         &self.tensors[name].data
     }
+}
+
+/// What a model file says about itself, read without its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelHeader {
+    /// Sizes and order of operations.
+    pub architecture: Architecture,
+    /// Origin, licence, calibration.
+    pub metadata: Metadata,
+    /// How many numbers the file holds.
+    pub parameters: usize,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+impl ModelHeader {
+    /// Reads the header of a model file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is cut short, or is no model file.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let read = || -> std::io::Result<(Vec<u8>, u64)> {
+            let mut file = std::fs::File::open(path)?;
+            let bytes = file.metadata()?.len();
+            let mut len = [0; 8];
+            file.read_exact(&mut len)?;
+            // The safetensors format allows headers of 100 MB; a shorter read than announced is noticed below.
+            let mut header = Vec::new();
+            file.take(u64::from_le_bytes(len).min(100_000_000)).read_to_end(&mut header)?;
+            Ok((header, bytes))
+        };
+        let (header, bytes) = match read() {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Err(SafeTensorError::HeaderTooSmall.into());
+            }
+            other => other.map_err(io("read", path))?,
+        };
+        let info: safetensors::tensor::Metadata =
+            serde_json::from_slice(&header).map_err(|error| SafeTensorError::InvalidHeaderDeserialization(error))?;
+        let (architecture, metadata) = described(info.metadata().as_ref())?;
+        let tensors = info.tensors();
+        let end = tensors.values().map(|tensor| tensor.data_offsets.1 as u64).max().unwrap_or(0);
+        if 8 + header.len() as u64 + end != bytes {
+            return Err(SafeTensorError::MetadataIncompleteBuffer.into());
+        }
+        let parameters = tensors.values().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+        Ok(ModelHeader { architecture, metadata, parameters, bytes })
+    }
+}
+
+/// Architecture and metadata in the entries of a safetensors header.
+fn described(entries: Option<&HashMap<String, String>>) -> Result<(Architecture, Metadata), ModelError> {
+    let get = |entry| entries.and_then(|entries| entries.get(entry));
+    let text = |entry: &'static str| match get(entry) {
+        Some(text) => Ok(text.as_str()),
+        None => Err(ModelError::Metadata { entry, problem: "it is missing".into() }),
+    };
+    expect("format", text("format")?, FORMAT)?;
+    expect("format_version", text("format_version")?, FORMAT_VERSION)?;
+    let architecture: Architecture = json("architecture", text("architecture")?)?;
+    architecture.validate()?;
+    let metadata = Metadata {
+        provenance: get("provenance").map(|text| json("provenance", text)).transpose()?.unwrap_or_default(),
+        license: get("license").cloned().unwrap_or_default(),
+        calibration: get("calibration").map(|text| json("calibration", text)).transpose()?,
+    };
+    Ok((architecture, metadata))
 }
 
 fn check_shape(name: &str, tensor: &Tensor, shape: &[usize]) -> Result<(), ModelError> {

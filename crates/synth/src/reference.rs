@@ -6,12 +6,12 @@
 
 use kernels::{Edge, scalar};
 
-use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
+use crate::architecture::{Architecture, ConvPlan, LabelNorm, NoiseInputs, Upsample};
 use crate::generator::{GAIN, SLOPE};
 use crate::model::{ModelError, ModelFile};
 use crate::{Psi, Seed, latent};
 
-/// `w` of a seed: z, normalised if the architecture says so, through the mapping network.
+/// `w` of a seed: z and, in a conditional model, the class that the seed chooses, through the mapping network.
 ///
 /// # Errors
 /// The model is not valid.
@@ -19,15 +19,42 @@ pub fn w(model: &ModelFile, seed: Seed) -> Result<Vec<f32>, ModelError> {
     model.check()?;
     let architecture = &model.architecture;
     let mut x = latent::z(seed, architecture.z_dim);
+    if let Some(labels) = architecture.labels {
+        let class = latent::class(seed, labels.classes);
+        x.extend(&embeddings(model)[class * labels.features..][..labels.features]);
+    }
     if architecture.normalize_z {
-        let mean = x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
-        let scale = (mean + 1e-8).sqrt().recip();
-        x = x.into_iter().map(|v| v * scale).collect();
+        let joined = architecture.labels.is_some_and(|labels| labels.normalize == LabelNorm::Joined);
+        let end = if joined { x.len() } else { architecture.z_dim };
+        normalise(&mut x[..end]);
     }
     for layer in 0..architecture.mapping_layers {
         x = affine(model, &format!("mapping.fc{layer}"), &x).into_iter().map(lrelu).collect();
     }
     Ok(x)
+}
+
+/// What each class puts behind `z`, [`classes`, `features`]: column k of the embedding plus its bias, divided by its own
+/// root mean square if classes are normalised apart.
+pub(crate) fn embeddings(model: &ModelFile) -> Vec<f32> {
+    let Some(labels) = model.architecture.labels else { return Vec::new() };
+    let (weight, bias) = (model.values("mapping.embed.weight"), model.values("mapping.embed.bias"));
+    let mut table = Vec::with_capacity(labels.classes * labels.features);
+    for class in 0..labels.classes {
+        let start = table.len();
+        table.extend(bias.iter().enumerate().map(|(i, bias)| weight[i * labels.classes + class] + bias));
+        if labels.normalize == LabelNorm::Apart {
+            normalise(&mut table[start..]);
+        }
+    }
+    table
+}
+
+/// Divides by the root mean square, `x * rsqrt(mean(x^2) + 1e-8)`, in place.
+pub(crate) fn normalise(x: &mut [f32]) {
+    let mean = x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
+    let scale = (mean + 1e-8).sqrt().recip();
+    x.iter_mut().for_each(|v| *v *= scale);
 }
 
 /// `w' = w_avg + psi (w - w_avg)`, in place.

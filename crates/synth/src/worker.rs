@@ -7,7 +7,7 @@ use kernels::{Activation, Epilogue, Rgb, Scratch, ToRgb, upsample2x};
 use crate::generator::{Conv, GAIN, Noise, RgbLayer, SLOPE};
 use crate::mapper::Mapper;
 use crate::reference::truncate;
-use crate::{Generator, Psi, Seed, Upsample, latent};
+use crate::{Generator, NoiseMode, Psi, Seed, Upsample};
 
 /// A picture of 8-bit RGB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +161,8 @@ impl Canvas {
         for v in &mut *scale {
             *v = GAIN / (*v + 1e-8).sqrt();
         }
-        let noise = conv.noise.as_ref().map(|noise| fill_noise(noise, seed, &mut self.noise));
+        let noise = conv.noise.as_ref().filter(|_| generator.variation().noise != NoiseMode::None);
+        let noise = noise.map(|noise| fill_noise(generator, noise, seed, &mut self.noise));
         let end = Epilogue { scale, bias: &conv.bias, noise, slope: SLOPE, clamp: generator.clamp() };
         let plain = Epilogue { scale: &self.ones, bias: &self.zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
         match conv.doubles {
@@ -194,13 +195,14 @@ impl Canvas {
     }
 }
 
-/// Noise of a layer times its strength: stored noise, or the seed's.
-fn fill_noise<'a>(noise: &Noise, seed: Seed, out: &'a mut Vec<f32>) -> &'a [f32] {
+/// Noise of a layer times its strength: stored noise, or random as the variation says.
+fn fill_noise<'a>(generator: &Generator, noise: &Noise, seed: Seed, out: &'a mut Vec<f32>) -> &'a [f32] {
+    let variation = generator.variation();
     out.resize(out.len().max(noise.area), 0.0);
     let out = &mut out[..noise.area];
     match &noise.stored {
-        Some(stored) => out.copy_from_slice(stored),
-        None => latent::normal(seed, noise.stream, out),
+        Some(stored) if variation.noise == NoiseMode::Const => out.copy_from_slice(stored),
+        _ => variation.noise(seed, noise.stream, noise.before, generator.architecture().z_dim, out),
     }
     for v in &mut *out {
         *v *= noise.strength;

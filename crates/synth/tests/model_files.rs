@@ -4,7 +4,7 @@ mod common;
 
 use common::{architectures, model};
 use proptest::prelude::*;
-use synth::{Calibration, Generator, ModelError, ModelFile, Precision, Tensor};
+use synth::{Calibration, Generator, ModelError, ModelFile, ModelHeader, Precision, Tensor};
 
 fn small() -> ModelFile {
     let mut architecture = architectures()[0].clone();
@@ -177,4 +177,21 @@ fn the_fingerprint_changes_with_any_weight_and_only_then() {
         assert_ne!(model.fingerprint(), other.fingerprint(), "{name}");
     }
     assert_eq!(model.fingerprint().len(), 16);
+}
+
+#[test]
+fn the_header_tells_the_same_without_the_weights_and_notices_a_cut_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let model = small();
+    model.save(&path, Precision::F16).unwrap();
+    let header = ModelHeader::open(&path).unwrap();
+    assert_eq!((&header.architecture, &header.metadata), (&model.architecture, &model.metadata));
+    assert_eq!(header.parameters, model.tensors.values().map(|t| t.data.len()).sum());
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(header.bytes, bytes.len() as u64);
+    for end in [0, 4, 8, 100, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..end]).unwrap();
+        assert!(matches!(ModelHeader::open(&path), Err(ModelError::Format(_))), "cut at {end}");
+    }
 }

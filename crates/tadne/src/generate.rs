@@ -26,6 +26,7 @@ Examples:
   tadne generate --seeds 0-15,77 --psi 0.7 --out pictures
   tadne generate --seeds 42 --psi 1.4 --format webp --out pictures
   tadne generate --grid 8x8 --psi 0.7 --out sheet.png
+  tadne generate --model network.pkl --seed-style numpy --seeds 85 --psi 0.5 --out pictures
 
 The same seed, psi and model always give the same picture.")]
 pub(crate) struct Generate {

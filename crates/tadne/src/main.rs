@@ -1,6 +1,8 @@
 //! `tadne`: one binary that shows, draws, trains and explains. Each command lives in a file of its own; this one only chooses.
 
+mod export_onnx;
 mod generate;
+mod import;
 mod info;
 mod model;
 mod seeds;
@@ -35,6 +37,7 @@ Examples:
   tadne --open                                     the wall, in your browser
   tadne generate --seeds 0-15 --out pictures       sixteen files
   tadne generate --grid 8x8 --psi 0.7 --out a.png  one sheet of sixty-four
+  tadne import network.pkl --out m.safetensors     other people's StyleGAN2 networks
   tadne train --help                               your own model from a folder of pictures")]
 struct Cli {
     #[command(subcommand)]
@@ -51,6 +54,10 @@ enum Command {
     Generate(generate::Generate),
     /// Say what a model is: size, origin, licence
     Info(info::Info),
+    /// Turn a StyleGAN2 .pkl or .pt into a model file
+    Import(import::Import),
+    /// Write a model as an ONNX graph
+    ExportOnnx(export_onnx::ExportOnnx),
     /// Show a training run as a page, live or afterwards
     Watch(watch::Watch),
     /// Train a model from pictures
@@ -82,6 +89,8 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Generate(generate)) => generate.run(),
         Some(Command::Info(info)) => info.run(),
+        Some(Command::Import(import)) => import.run(),
+        Some(Command::ExportOnnx(export)) => export.run(),
         Some(Command::Watch(watch)) => watch.run(),
         Some(Command::Train(train)) => train.run(),
         Some(Command::Export(export)) => export.run(),

@@ -1,35 +1,85 @@
-//! Which model to draw with: a file, or the one inside the program.
+//! Which model to draw with, and how: a file, other people's too, or the one inside the program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use synth::{Generator, Metadata, ModelFile};
+use interop::Which;
+use synth::{Generator, Metadata, ModelFile, NoiseMode, Psi, Seed, SeedStyle, Variation};
 
 /// The model that ships with the program.
-const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
+pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
 
-/// The `--model` argument.
+/// The arguments that say what draws.
 #[derive(Args, Debug)]
 pub(crate) struct Model {
-    /// Model file to draw with [default: the one inside this program]
+    /// Model to draw with: a model file, or a StyleGAN2 .pkl or .pt [default: the one inside this program]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// How seeds become pictures: philox (this project's) or numpy (those of published StyleGAN2 pictures)
+    #[arg(long, value_name = "STYLE", default_value = "philox")]
+    seed_style: SeedStyle,
+    /// Noise the model adds: const (stored in it), random (each seed's own) or none
+    #[arg(long, value_name = "KIND", default_value = "const")]
+    noise: NoiseMode,
+    /// Take random noise from this seed, the same in every picture
+    #[arg(long, value_name = "SEED")]
+    noise_seed: Option<Seed>,
+    /// Class to draw with a class-conditional model, counted from 0 [default: the seed chooses]
+    #[arg(long, value_name = "K")]
+    class: Option<usize>,
 }
 
 impl Model {
-    /// Reads and checks the model file.
-    pub(crate) fn file(&self) -> anyhow::Result<ModelFile> {
-        match &self.model {
-            Some(path) => ModelFile::open(path).with_context(|| format!("cannot use {}", path.display())),
-            None => ModelFile::from_bytes(EMBEDDED).context("the model inside this program is damaged"),
-        }
-    }
-
     /// The model ready to draw, and what its file says about it.
     pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
-        let file = self.file()?;
-        Ok((Arc::new(Generator::new(&file)?), file.metadata))
+        let file = file(self.model.as_deref())?;
+        let variation =
+            Variation { seeds: self.seed_style, noise: self.noise, noise_seed: self.noise_seed, class: self.class };
+        Ok((Arc::new(Generator::new(&file)?.with_variation(variation)?), file.metadata))
     }
+}
+
+/// Reads and checks a model: a model file, one of other people's, or the one inside the program.
+pub(crate) fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
+    let Some(path) = path else {
+        return ModelFile::from_bytes(EMBEDDED).context("the model inside this program is damaged");
+    };
+    let read = || -> anyhow::Result<ModelFile> {
+        if !interop::is_foreign(path)? {
+            return Ok(ModelFile::open(path)?);
+        }
+        let network = interop::open(path, Which::Ema)?;
+        Ok(network.load(metadata(path, &network, UNKNOWN_TERMS), &mut |_| ())?)
+    };
+    read().with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// The licence of an imported model, as far as its file tells.
+pub(crate) const UNKNOWN_TERMS: &str = "unknown: the terms of those who trained it";
+
+/// What is known about an imported model.
+pub(crate) fn metadata(path: &Path, network: &interop::Network, license: &str) -> Metadata {
+    let provenance = serde_json::json!({
+        "imported_from": path.file_name().map(|name| name.to_string_lossy()),
+        "layout": network.layout.name(),
+        "network": network.name,
+        "notes": network.notes,
+    });
+    Metadata { provenance, license: license.into(), calibration: None }
+}
+
+/// How long one thread takes for a picture.
+pub(crate) fn pace(generator: &Arc<Generator>) -> Duration {
+    let mut worker = generator.worker();
+    let mut draw = || {
+        let start = Instant::now();
+        worker.draw(Seed(0), Psi::default());
+        start.elapsed()
+    };
+    let first = draw();
+    // The first picture also finds its memory; a slow one is not worth waiting for twice.
+    if first > Duration::from_secs(1) { first } else { draw() }
 }

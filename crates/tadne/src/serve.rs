@@ -1,12 +1,16 @@
 //! `tadne serve`: the wall on a local address until Ctrl-C.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use server::{Config, Server};
 
-use crate::model::Model;
+use crate::model::{self, Model};
+
+/// A picture that takes longer is announced.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// Arguments of `tadne serve`, and of `tadne` alone.
 #[derive(Args, Debug)]
@@ -35,6 +39,13 @@ impl Serve {
         config.threads = self.threads.map_or(config.threads, usize::from);
         let (height, width) = generator.resolution();
         println!("drawing {width} x {height} pictures with {} threads ({})", config.threads, generator.simd());
+        let pace = model::pace(&generator);
+        if pace > SLOW {
+            println!(
+                "this model is wide: a picture takes a thread about {:.1} s on this machine, so the wall fills slowly",
+                pace.as_secs_f64()
+            );
+        }
         tokio::runtime::Runtime::new().context("cannot start the network threads")?.block_on(async {
             let server = Server::bind(&config, generator).await?;
             let address = format!("http://{}", server.local_addr());

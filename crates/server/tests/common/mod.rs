@@ -28,6 +28,7 @@ pub(crate) fn generator(channels: &[usize], seed: u64) -> Arc<Generator> {
         upsample: Upsample::UpConv,
         noise: NoiseInputs::None,
         conv_clamp: None,
+        labels: None,
     };
     let model = ModelFile::random(architecture, Seed(seed)).unwrap();
     Arc::new(Generator::new(&model).unwrap())

@@ -14,6 +14,7 @@ pub(crate) fn architectures() -> Vec<Architecture> {
         upsample: Upsample::ConvUp,
         noise: NoiseInputs::None,
         conv_clamp: None,
+        labels: None,
     };
     vec![
         plain.clone(),

@@ -1,0 +1,165 @@
+//! Other people's `StyleGAN2` generators in, ours out.
+//!
+//! [`open`] finds the generator in a file that others wrote: NVIDIA's pickles (`PyTorch` and `TensorFlow`) and
+//! rosinality's checkpoints. Nothing in the file is run: a [pickle] is read as inert values, and its arrays stay in the
+//! file until [`Network::load`] asks for them. [`onnx`] writes a model as a graph that other runtimes draw with.
+//!
+//! This crate converts; it neither draws nor trains.
+//!
+//! ```no_run
+//! use interop::{Which, open};
+//!
+//! let network = open("network-snapshot.pkl".as_ref(), Which::Ema)?;
+//! println!("{} of {}: {:?}", network.name, network.layout.name(), network.architecture);
+//! let model = network.load(synth::Metadata::default(), &mut |_| ())?;
+//! model.save("model.safetensors".as_ref(), synth::Precision::F32)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod blob;
+pub mod document;
+mod error;
+mod network;
+mod nvidia;
+pub mod onnx;
+pub mod pickle;
+mod rosinality;
+mod source;
+mod tensor;
+mod tensorflow;
+
+use std::path::Path;
+
+pub use error::Error;
+pub use network::{Layout, Network};
+
+use blob::Blob;
+use document::Document;
+use tensor::View;
+
+/// How many `w` are averaged where a file has no mean.
+const W_SAMPLES: usize = 4096;
+
+/// Which of a snapshot's generators is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The running average of the weights, which draws better.
+    #[default]
+    Ema,
+    /// The weights as they were at that step.
+    Raw,
+}
+
+impl Which {
+    fn pick<T>(self, ema: T, raw: T) -> T {
+        match self {
+            Which::Ema => ema,
+            Which::Raw => raw,
+        }
+    }
+}
+
+/// Finds the generator in a file, reading its structure only.
+///
+/// # Errors
+/// The file is damaged or hostile, holds something else, or a network that cannot be drawn.
+pub fn open(path: &Path, which: Which) -> Result<Network, Error> {
+    find(&Document::open(&Blob::open(path)?)?, which)
+}
+
+/// Finds the generator in a file that is open.
+///
+/// # Errors
+/// As for [`open`].
+pub fn find(document: &Document, which: Which) -> Result<Network, Error> {
+    let mut network = if nvidia::is_one(document) {
+        nvidia::find(document, which)
+    } else if tensorflow::is_one(document) {
+        tensorflow::find(document, which)
+    } else if rosinality::is_one(document) {
+        rosinality::find(document, which)
+    } else {
+        Err(stranger(document))
+    }?;
+    network.notes.extend(warnings(document));
+    Ok(network)
+}
+
+/// Whether the first bytes are those of a file [`open`] reads, a pickle or an archive, rather than of a model file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn is_foreign(path: &Path) -> std::io::Result<bool> {
+    let blob = Blob::open(path)?;
+    let mut first = [0; 9];
+    if blob.len() < first.len() as u64 {
+        return Ok(false);
+    }
+    blob.read_at(0, &mut first)?;
+    // A safetensors file begins with the length of its header, eight bytes, and the header's brace.
+    let safetensors = first[8] == b'{' && first[4..8] == [0; 4];
+    Ok(!safetensors && (first.starts_with(b"PK\x03\x04") || (first[0] == 0x80 && first[1] <= 5)))
+}
+
+/// What a file holds that is none of the known layouts.
+fn stranger(document: &Document) -> Error {
+    let pickle = document.pickle();
+    let root = pickle.root();
+    if pickle.entry(root, "GAN").is_some_and(|gan| pickle.entry(gan, "GE.initial_block").is_some()) {
+        return Error::Unsupported(
+            "this is a checkpoint of lucidrains/stylegan2-pytorch, whose generator is another network: two convolutions in \
+             the first block, noise with a strength for each channel, activations without gain, a blurred bilinear \
+             picture. It cannot be drawn here"
+                .into(),
+        );
+    }
+    let names = pickle.globals();
+    let named = if names.is_empty() { String::new() } else { format!("; it names {}", shortened(&names)) };
+    Error::Unknown(format!(
+        "no StyleGAN2 generator was found: the file holds {}{named}. Files of NVIDIA's StyleGAN2 (PyTorch, TensorFlow) and \
+         of rosinality/stylegan2-pytorch are read",
+        pickle.kind(root)
+    ))
+}
+
+/// Names in a pickle that no honest model file has: whoever opens it in Python runs them.
+fn warnings(document: &Document) -> Vec<String> {
+    const HARMLESS: [&str; 10] = [
+        "torch.", "torch_utils.", "numpy.", "collections.", "dnnlib.", "training.", "_codecs.encode", "copyreg.",
+        "copy_reg.", "argparse.Namespace",
+    ];
+    let mut names = document.pickle().globals();
+    names.retain(|name| !HARMLESS.iter().any(|start| name.starts_with(start)));
+    match names.as_slice() {
+        [] => Vec::new(),
+        names => vec![format!("opened in Python this file would call {}; nothing of it was run here", shortened(names))],
+    }
+}
+
+/// The first few of a list.
+fn shortened(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(5).map(|name| name.chars().take(80).collect()).collect();
+    shown.join(", ") + if names.len() > 5 { ", ..." } else { "" }
+}
+
+/// What is said of a file without the mean of `w`.
+fn no_w_avg() -> String {
+    format!("the file holds no mean of w; that of {W_SAMPLES} seeds is taken")
+}
+
+/// Checks that a resampling filter is [1, 3, 3, 1], as a row or its outer product, whatever its gain.
+fn check_filter(filter: &View) -> Result<(), Error> {
+    let row = [1.0_f32, 3.0, 3.0, 1.0];
+    let expected: Vec<f32> = match filter.shape() {
+        [4] => row.to_vec(),
+        [4, 4] => row.iter().flat_map(|a| row.map(|b| a * b)).collect(),
+        shape => return Err(Error::unsupported(format!("a resampling filter of shape {shape:?} cannot be drawn"))),
+    };
+    let values = filter.values()?;
+    let gain = values.iter().sum::<f32>() / expected.iter().sum::<f32>();
+    if values.iter().zip(&expected).all(|(v, e)| (v - gain * e).abs() < 1e-4 * gain.abs()) {
+        Ok(())
+    } else {
+        Err(Error::unsupported("the resampling filter is not [1, 3, 3, 1], the only one that can be drawn"))
+    }
+}

@@ -1,0 +1,81 @@
+//! `tadne import`: other people's generators as model files.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use synth::Precision;
+
+use crate::model::{UNKNOWN_TERMS, metadata};
+
+/// Arguments of `tadne import`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Read are NVIDIA's StyleGAN2 files (.pkl of stylegan2-ada-pytorch, of stylegan3 with --cfg=stylegan2, of the TensorFlow
+code and what was built on it, such as the 'ext' of This Anime Does Not Exist) and rosinality/stylegan2-pytorch's .pt.
+Nothing in the file is run.
+
+Examples:
+  tadne import network-snapshot-025000.pkl --out model.safetensors
+  tadne serve --model model.safetensors --seed-style numpy --open")]
+pub(crate) struct Import {
+    /// File to read
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Model file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which generator: ema (averaged over training) or g (as of the last step)
+    #[arg(long, value_name = "WHICH", default_value = "ema")]
+    which: Which,
+    /// Store 2 bytes a weight instead of 4; pictures change by about one 8-bit level at most
+    #[arg(long)]
+    f16: bool,
+    /// Terms of use of the weights, stored in the file
+    #[arg(long, default_value = UNKNOWN_TERMS, value_name = "TEXT")]
+    license: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    Ema,
+    G,
+}
+
+impl Import {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let which = match self.which {
+            Which::Ema => interop::Which::Ema,
+            Which::G => interop::Which::Raw,
+        };
+        let network = interop::open(&self.file, which).with_context(|| format!("cannot import {}", self.file.display()))?;
+        let (height, width) = network.architecture.resolution();
+        println!("found         {} of a file of {}", network.name, network.layout.name());
+        println!(
+            "              {width} x {height} pixels, {:.2} M weights, {}, {:.1} GFLOP a picture",
+            network.parameters() as f64 / 1e6,
+            if network.stored_noise() { "noise stored" } else { "no noise stored" },
+            2.0 * network.architecture.macs() as f64 / 1e9
+        );
+        if let Some(labels) = network.architecture.labels {
+            println!("classes       {} (--class 0 to {})", labels.classes, labels.classes - 1);
+        }
+        network.notes.iter().for_each(|note| println!("note          {note}"));
+        if !network.dropped.is_empty() {
+            println!("not imported  {}", network.dropped.join(", "));
+        }
+        let bar = ProgressBar::new(1000);
+        let style = "{bar:32} {percent:>3} %  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+        bar.set_message("reading weights");
+        let about = metadata(&self.file, &network, &self.license);
+        let model = network.load(about, &mut |done| bar.set_position((done * 1000.0) as u64));
+        let model = model.with_context(|| format!("cannot import {}", self.file.display()))?;
+        bar.set_message("writing");
+        model.save(&self.out, if self.f16 { Precision::F16 } else { Precision::F32 })?;
+        bar.finish_and_clear();
+        println!("written       {}", self.out.display());
+        Ok(())
+    }
+}
