@@ -44,9 +44,11 @@ mod report;
 mod resize;
 mod source;
 mod store;
+mod survey;
 
 pub use dataset::Dataset;
 pub use error::Error;
 pub use options::{Options, Progress, Stage};
 pub use report::{CacheUse, Report, Skipped};
 pub use source::Source;
+pub use survey::Survey;

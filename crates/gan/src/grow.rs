@@ -1,4 +1,4 @@
-//! Growing: a trained pair of networks becomes the start of a larger one (after progressive growing, arXiv 1710.10196, without the
+//! Starting from trained networks: as they are (fine-tuning), or as the start of larger ones (after progressive growing, arXiv 1710.10196, without the
 //! fade).
 //!
 //! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
@@ -12,24 +12,24 @@ use crate::params::{Layout, block};
 use crate::{Config, Device, Error, Trainer};
 
 impl Trainer {
-    /// A trainer for `config` that starts from the networks of `small`: the same channels, with one or more stages added. Moments
+    /// A trainer for `config` that starts from the networks of `small`: the same channels, with any number of stages added. Moments
     /// and schedules start afresh.
     ///
     /// # Errors
-    /// [`Error::Config`] if `config` is not the smaller configuration with stages added.
+    /// [`Error::Config`] if `config` is neither the same networks nor these with stages added.
     pub fn grow(small: &Self, mut config: Config, device: Device) -> Result<Self, Error> {
         let (old, new) = (&small.config, &config);
         let added = new.architecture.channels.len().saturating_sub(old.architecture.channels.len());
         let mut shrunk = new.architecture.clone();
         shrunk.channels.truncate(old.architecture.channels.len());
-        if added == 0
+        if new.architecture.channels.len() < old.architecture.channels.len()
             || shrunk != old.architecture
             || !new.discriminator.channels.starts_with(&old.discriminator.channels)
         {
             return Err(Error::Config {
                 what: format!(
-                    "growing adds stages to the networks of {:?}: channels must begin with {:?} and the rest of the architecture be \
-                     the same",
+                    "starting from the networks of {:?} may add stages to them: channels must begin with {:?} and the rest of the \
+                     architecture be the same",
                     old.name, old.architecture.channels
                 ),
             });
@@ -49,6 +49,17 @@ impl Trainer {
             inherit(&grown.d.layout, &grown.d.weights.detach(), &small.d.layout, &small.d.weights, silent);
             inherit(&grown.g.layout, &grown.ema, &small.g.layout, &small.ema, silent);
             grown.w_avg.copy_(&small.w_avg);
+            // The same critic goes on judging; of another one nothing can be kept.
+            if let (Some(new), Some(old)) = (&mut grown.critic, &small.critic)
+                && new.critic.mixing.size() == old.critic.mixing.size()
+                && new.heads.weights.size() == old.heads.weights.size()
+            {
+                new.critic.mixing.copy_(&old.critic.mixing);
+                new.heads.weights.detach().copy_(&old.heads.weights);
+                // Its weight is warm already.
+                new.heads.adam.steps = old.heads.adam.steps;
+                new.heads.adam.second.copy_(&old.heads.adam.second);
+            }
         });
         grown.progress.images_before = small.progress.images_before + small.progress.images;
         Ok(grown)

@@ -21,6 +21,9 @@ pub(crate) struct Export {
     /// Store 4 bytes a weight instead of 2
     #[arg(long)]
     f32: bool,
+    /// Write G, its average and D for other runs to start from (`tadne train --from FILE`), instead of a model file
+    #[arg(long, conflicts_with_all = ["f32", "license"])]
+    networks: bool,
     /// Terms of use of the weights, stored in the file
     #[arg(long, default_value = "unspecified", value_name = "TEXT")]
     license: String,
@@ -29,6 +32,11 @@ pub(crate) struct Export {
 impl Export {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let checkpoint = Checkpoint::find(&self.run, Device::Cpu)?;
+        if self.networks {
+            checkpoint.save_compact(&self.out)?;
+            println!("{}: networks after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());
+            return Ok(());
+        }
         let model = checkpoint.export(&self.license)?;
         let precision = if self.f32 { Precision::F32 } else { Precision::F16 };
         model.save(&self.out, precision)?;

@@ -10,6 +10,8 @@ mod serve;
 mod watch;
 
 #[cfg(feature = "train")]
+mod auto;
+#[cfg(feature = "train")]
 mod export;
 #[cfg(feature = "train")]
 mod metrics;

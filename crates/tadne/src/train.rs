@@ -6,22 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use dataset::{Dataset, Options, Stage};
 use gan::{Checkpoint, Config, CriticConfig, Device, Measurement, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::watch;
+use crate::{auto, watch};
+
+/// The configuration that is chosen by pictures and machine.
+const AUTO: &str = "auto";
 
 /// Arguments of `tadne train`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tadne train --data pictures/ --config c64 --out runs/
+  tadne train --data pictures/
+  tadne train --data pictures/ --config c64 --watch 127.0.0.1:8081
   tadne train --data 'shards/*.tar' --config c128 --kimg 1000 --out runs/
   tadne train --resume runs/00000-c64 --data pictures/
-  tadne train --config c128 --grow runs/00000-c64 --data pictures/
+  tadne train --config c128 --from runs/00000-c64 --data pictures/    larger pictures, from what it has learnt
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
 A run folder holds config.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two).
@@ -30,8 +34,8 @@ pub(crate) struct Train {
     /// Folders, tars or globs of WebP, JPEG and PNG pictures
     #[arg(long, num_args = 1.., value_name = "PATH", required_unless_present = "print_config")]
     data: Vec<PathBuf>,
-    /// Preset (tiny, c64, c128, h256, stylegan2-128) or a .json file
-    #[arg(long, default_value = "c64", value_name = "NAME|FILE")]
+    /// Preset (tiny, c64, c128, h256, stylegan2-128), a .json file, or auto: chosen by the pictures and a measurement
+    #[arg(long, default_value = AUTO, value_name = "NAME|FILE")]
     config: String,
     /// Where run folders are made
     #[arg(long, default_value = "runs", value_name = "DIR")]
@@ -39,9 +43,10 @@ pub(crate) struct Train {
     /// Go on with a run: its folder, or one of its checkpoints
     #[arg(long, value_name = "RUN", conflicts_with = "config")]
     resume: Option<PathBuf>,
-    /// Start from the networks of a run with fewer stages, e.g. --config c128 --grow runs/00000-c64
-    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
-    grow: Option<PathBuf>,
+    /// Start from the networks of a run, a checkpoint or an exported pair (`shipped` for those of this program); a
+    /// configuration with more stages grows them, e.g. `--config c128 --from runs/00000-c64`
+    #[arg(long, visible_alias = "grow", value_name = "RUN|FILE", conflicts_with = "resume")]
+    from: Option<PathBuf>,
     /// Length of the run in thousands of pictures
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
@@ -101,22 +106,26 @@ fn device(text: &str) -> Result<Device, String> {
 }
 
 impl Train {
-    /// The configuration that the arguments ask for.
+    /// The configuration that the arguments name.
     fn configuration(&self) -> anyhow::Result<Config> {
+        ensure!(self.config != AUTO, "auto depends on pictures and machine; name a preset with --config");
+        self.changed(self.named()?)
+    }
+
+    fn named(&self) -> anyhow::Result<Config> {
         let is_file = Path::new(&self.config).extension().is_some_and(|e| e == "json");
-        let mut config = if is_file {
+        Ok(if is_file {
             let text = std::fs::read_to_string(&self.config).with_context(|| format!("cannot read {}", self.config))?;
             serde_json::from_str(&text).with_context(|| format!("{} is not a configuration", self.config))?
         } else {
             Config::preset(&self.config)?
-        };
-        config.precision = self.precision.unwrap_or(config.precision);
-        config.seed = self.seed.unwrap_or(config.seed);
-        self.changed(config)
+        })
     }
 
-    /// `config` with what may also change when a run is resumed.
+    /// `config` with the arguments' changes.
     fn changed(&self, mut config: Config) -> anyhow::Result<Config> {
+        config.precision = self.precision.unwrap_or(config.precision);
+        config.seed = self.seed.unwrap_or(config.seed);
         config.kimg = self.kimg.unwrap_or(config.kimg);
         config.batch = self.batch.unwrap_or(config.batch);
         config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
@@ -183,11 +192,27 @@ impl Train {
             }
             run
         } else {
-            let config = self.configuration()?;
+            let mut from = match &self.from {
+                Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(self.device)?),
+                Some(path) => Some(Checkpoint::find(path, self.device)?),
+                None => None,
+            };
+            let config = if self.config != AUTO {
+                self.named()?
+            } else if let Some(from) = &from {
+                from.trainer.config().clone()
+            } else {
+                println!("choosing  a configuration; --config NAME takes a preset instead");
+                let choice = auto::choose(&self.data, self.device)?;
+                choice.reasons.iter().for_each(|reason| println!("          {reason}"));
+                from = choice.from;
+                choice.config
+            };
+            let config = self.changed(config)?;
             let data = self.open(&config)?;
-            match &self.grow {
+            match &from {
                 None => Run::create(config, data, &self.out, self.device)?,
-                Some(small) => Run::grow(&Checkpoint::find(small, self.device)?, config, data, &self.out, self.device)?,
+                Some(from) => Run::grow(from, config, data, &self.out, self.device)?,
             }
         };
         let stop = Arc::new(AtomicBool::new(false));

@@ -11,11 +11,12 @@ use std::process::{Command, Stdio};
 
 use common::{succeed, tadne};
 
-fn pictures(folder: &Path) {
+/// Sixty-four discs, `side` pixels wide and high.
+fn pictures(folder: &Path, side: u32) {
     fs::create_dir(folder).unwrap();
     for i in 0..64u32 {
-        let picture = image::RgbImage::from_fn(32, 32, |x, y| {
-            let disc = x.abs_diff(i % 8 * 4).pow(2) + y.abs_diff(i / 8 * 4).pow(2) < 60;
+        let picture = image::RgbImage::from_fn(side, side, |x, y| {
+            let disc = x.abs_diff(i % 8 * side / 8).pow(2) + y.abs_diff(i / 8 * side / 8).pow(2) < side * 2;
             image::Rgb(if disc { [250, (i * 4) as u8, 40] } else { [20, 40, (i * 3) as u8] })
         });
         picture.save(folder.join(format!("{i}.png"))).unwrap();
@@ -27,7 +28,7 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (photos, runs, cache, model) = (path("photos"), path("runs"), path("cache"), path("model.safetensors"));
-    pictures(Path::new(&photos));
+    pictures(Path::new(&photos), 32);
 
     // A run far too long to end, interrupted once its first line of statistics is out.
     let mut child = tadne(&["train", "--data", &photos, "--config", "tiny", "--kimg", "100000", "--out", &runs])
@@ -51,7 +52,8 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
         serde_json::from_str(fs::read_to_string(format!("{run}/stats.jsonl")).unwrap().lines().last().unwrap())
             .unwrap();
     let kimg = stopped_at["kimg"].as_f64().unwrap() + 1.0;
-    let said = succeed(&["train", "--resume", &run, "--data", &photos, "--cache", &cache, "--kimg", &kimg.to_string()]);
+    let resume = ["train", "--resume", &run, "--data", &photos, "--cache", &cache, "--threads", "1"];
+    let said = succeed(&[&resume[..], &["--kimg", &kimg.to_string()]].concat());
     assert!(said.contains("cache reused"), "{said}");
     assert!(ticks() > before);
 
@@ -62,6 +64,28 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     let sheet = path("sheet.png");
     succeed(&["generate", "--model", &model, "--grid", "2x2", "--psi", "0.7", "--out", &sheet]);
     assert_eq!(image::open(&sheet).unwrap().width(), 32);
+}
+
+#[test]
+fn with_few_pictures_and_no_flags_it_starts_from_the_shipped_networks_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, runs, cache, pair) = (path("photos"), path("runs"), path("cache"), path("pair.safetensors"));
+    pictures(Path::new(&photos), 80);
+    // As short as a run can be: one step.
+    let short = ["--kimg", "0.004", "--batch", "4", "--set", "loss.penalty_fraction=1", "--set", "metric.kimg=0"];
+    let start = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--threads", "1"];
+    let said = succeed(&[&start[..], &short].concat());
+    assert!(said.contains("64 pictures") && said.contains("start"), "{said}");
+    assert!(Path::new(&format!("{runs}/00000-few-shot/checkpoints/000000004.safetensors")).is_file(), "{said}");
+
+    // What one run learnt is handed on as a file of weights.
+    succeed(&["export", &format!("{runs}/00000-few-shot"), "--networks", "--out", &pair]);
+    let said = succeed(&[&start[..], &["--from", &pair], &short].concat());
+    assert!(said.contains("00001-few-shot"), "{said}");
+    let refused = tadne(&["train", "--data", &photos, "--from", &pair, "--config", "tiny"]).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("channels must begin with"));
 }
 
 #[test]

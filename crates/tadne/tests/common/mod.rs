@@ -5,7 +5,8 @@ use std::process::Command;
 /// The binary with arguments, not yet started.
 pub(crate) fn tadne(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tadne"));
-    command.args(arguments);
+    // Feature networks that lie on this machine are not for tests.
+    command.args(arguments).env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/no-cache"));
     command
 }
 
