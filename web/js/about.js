@@ -1,10 +1,14 @@
-// Facts about the model that draws, for the text on the placard: asked for when somebody wants to know.
+// What the placard tells when it is unfolded: facts about the model, and two figures that live.
 
+import { Contest } from './contest.js';
+import { Growth } from './growth.js';
 import { numbers, say } from './strings.js';
 
-/** Fills `list` (a dl) once, when `button` first unfolds it. */
-export function introduce(button, list) {
-  button.addEventListener('click', () => fill(list), { once: true });
+/** Called once, when the text first unfolds. `list` is a dl for the facts. */
+export function introduce(about, list) {
+  new Growth(about.querySelector('#growth'));
+  new Contest(about.querySelector('#contest'));
+  fill(list);
 }
 
 async function fill(list) {

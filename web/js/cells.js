@@ -1,5 +1,8 @@
 // The lattice the wall hangs on: where a cell lies, and which picture hangs there. Pure functions.
 
+/** In view at the same time, about. */
+const MOST_TILES = 640;
+
 /** One round of the murmur3 finaliser: every bit of the result depends on every bit of `h`. */
 function mix(h) {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -25,18 +28,32 @@ export function cellSeed(wall, x, y) {
 /** The remainder that is never negative. */
 export const modulo = (value, by) => ((value % by) + by) % by;
 
+/** Whether a cell is one of those that "surprise me" makes strange (one in six), and then how strange: 1.5 to 2. */
+export function strangeness(wall, x, y) {
+  const h = cellSeed(wall ^ 0x5bd1e995, x, y);
+  return h % 6 === 0 ? 1.5 + ((h >>> 8) % 6) / 10 : 0;
+}
+
 /** The lattice: equal cells, every other column half a cell lower, as pictures are hung on a crowded wall. */
 export class Lattice {
   /**
    * @param {number} viewWidth of the window, in CSS pixels
    * @param {number} viewHeight of the window
    * @param {number} aspect height of a picture over its width
+   * @param {number} zoom size of the pictures, 1 being what suits the window
+   * @param {boolean} fewer whether larger, and so fewer, pictures suit the visitor
    */
-  constructor(viewWidth, viewHeight, aspect) {
+  constructor(viewWidth, viewHeight, aspect, zoom, fewer) {
     const shorter = Math.min(viewWidth, viewHeight);
-    this.tileWidth = Math.round(Math.min(168, Math.max(112, 96 + shorter * 0.05)));
+    const usual = Math.min(176, Math.max(112, 96 + shorter * 0.06)) * (fewer ? 1.4 : 1);
+    // Not so small that the wall would need more tiles than a browser moves easily, nor larger than the window.
+    const least = Math.max(48, Math.sqrt((viewWidth * viewHeight) / MOST_TILES));
+    const most = Math.max(least, shorter * 0.72);
+    this.tileWidth = Math.round(Math.min(most, Math.max(least, usual * zoom)));
+    /** The zoom after the bounds. */
+    this.zoom = this.tileWidth / usual;
     this.tileHeight = Math.round(this.tileWidth * aspect);
-    this.gap = Math.round(this.tileWidth * 0.085);
+    this.gap = Math.max(4, Math.round(this.tileWidth * 0.085));
     this.pitchX = this.tileWidth + this.gap;
     this.pitchY = this.tileHeight + this.gap;
     // One spare cell on each side, and one more row because of the lowered columns: loaded before they are seen.

@@ -1,11 +1,15 @@
-// The placard: pause, speed, creativity, and the text that can be unfolded.
+// The placard: pause, speed, creativity, size, surprise, and the parts that can be folded.
 
 import { change, settings } from './settings.js';
 import { pixelsPerSecond } from './camera.js';
 import { numbers, say } from './strings.js';
 
-/** While the creativity slider is being pulled, the wall waits for it to rest this long. */
+/** While the creativity slider is being pulled, the wall follows at most this often. */
 const REST_MS = 110;
+/** One press of a button for the size. */
+export const ZOOM_STEP = 1.25;
+/** From here on creativity is marked as risky. */
+const RISKY = 1.35;
 
 /** Creativity in words, up to and including each value. */
 const MOODS = [
@@ -18,8 +22,8 @@ const MOODS = [
 
 const find = (id) => document.getElementById(id);
 
-/** Lets the part of the track up to the thumb (or between zero and the thumb) be drawn. */
-function mark(slider) {
+/** Lets the part of a slider's track up to the thumb (or between zero and the thumb) be drawn. */
+export function mark(slider) {
   const share = (value) => ((value - slider.min) / (slider.max - slider.min)) * 100;
   const value = slider.valueAsNumber;
   const zero = Math.max(0, Number(slider.min));
@@ -32,6 +36,18 @@ export function announce(text) {
   find('spoken').textContent = text;
 }
 
+/** Shows the value of a creativity slider next to it, and lets it be spoken; returns what is spoken. */
+export function describeCreativity(slider, value) {
+  const psi = slider.valueAsNumber;
+  const mood = MOODS.find(([limit]) => psi <= limit + 0.001)?.[1] ?? 'strange';
+  value.textContent = numbers.tenths(psi);
+  const spoken = say('creativity.spoken', { psi: numbers.tenths(psi), mood: say(`creativity.${mood}`) });
+  slider.setAttribute('aria-valuetext', spoken);
+  slider.closest('.control').classList.toggle('risky', psi > RISKY);
+  mark(slider);
+  return spoken;
+}
+
 /**
  * @param {import('./wall.js').Wall} wall
  * @returns {{togglePause: () => void}}
@@ -39,8 +55,17 @@ export function announce(text) {
 export function furnish(wall) {
   speed(wall);
   creativity(wall);
+  surprise(wall);
+  size(wall);
   folds();
   return { togglePause: pause(wall) };
+}
+
+/** Makes a button that pauses and resumes look and sound like what it will do. */
+export function dressPause(button, paused) {
+  button.classList.toggle('paused', paused);
+  button.setAttribute('aria-label', say(paused ? 'pause.resume' : 'pause.pause'));
+  button.title = `${say(paused ? 'pause.resume' : 'pause.pause')} (${say('keys.space')})`;
 }
 
 function pause(wall) {
@@ -48,9 +73,7 @@ function pause(wall) {
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const set = (paused, aloud) => {
     wall.camera.paused = paused;
-    button.classList.toggle('paused', paused);
-    button.setAttribute('aria-label', say(paused ? 'pause.resume' : 'pause.pause'));
-    button.title = say(paused ? 'pause.resume.title' : 'pause.pause.title');
+    dressPause(button, paused);
     if (aloud) announce(say(paused ? 'pause.paused' : 'pause.resumed'));
     wall.wake();
   };
@@ -67,9 +90,9 @@ function speed(wall) {
   const set = () => {
     const speed = slider.valueAsNumber;
     const pace = pixelsPerSecond(speed);
-    const direction = speed === 0 ? 'speed.still' : speed > 0 ? 'speed.forward' : 'speed.backward';
+    const direction = speed === 0 ? 'still' : speed > 0 ? 'forward' : 'backward';
     value.textContent = numbers.signed(speed);
-    slider.setAttribute('aria-valuetext', say(direction, { pace: numbers.plain(Math.round(Math.abs(pace))) }));
+    slider.setAttribute('aria-valuetext', say(`speed.${direction}`, { pace: numbers.plain(Math.round(Math.abs(pace))) }));
     mark(slider);
     wall.camera.speed = pace;
     wall.wake();
@@ -85,31 +108,38 @@ function speed(wall) {
 function creativity(wall) {
   const slider = find('creativity');
   const value = find('creativity-value');
-  const block = slider.closest('.control');
   let timer = 0;
-  const set = () => {
-    const psi = slider.valueAsNumber;
-    const mood = MOODS.find(([limit]) => psi <= limit + 0.001)?.[1] ?? 'strange';
-    value.textContent = numbers.tenths(psi);
-    const spoken = say('creativity.spoken', { psi: numbers.tenths(psi), mood: say(`creativity.${mood}`) });
-    slider.setAttribute('aria-valuetext', spoken);
-    block.classList.toggle('risky', psi > 1.35);
-    mark(slider);
-    return spoken;
-  };
   slider.value = String(settings.psi);
-  set();
+  describeCreativity(slider, value);
   slider.addEventListener('input', () => {
-    const spoken = set();
-    clearTimeout(timer);
-    timer = setTimeout(() => {
+    const spoken = describeCreativity(slider, value);
+    // The first step is followed at once, then at a steady pace, so that the wall changes under the hand.
+    timer ||= setTimeout(() => {
+      timer = 0;
       const psi = Math.round(slider.valueAsNumber * 10) / 10;
       if (psi === settings.psi) return;
       change({ psi });
-      wall.recreate(psi);
+      wall.recreate();
       announce(say('creativity.changed', { spoken }));
     }, REST_MS);
   });
+}
+
+function surprise(wall) {
+  const button = find('surprise');
+  const dress = () => button.setAttribute('aria-pressed', String(settings.surprise));
+  dress();
+  button.addEventListener('click', () => {
+    change({ surprise: !settings.surprise });
+    dress();
+    wall.recreate();
+    announce(say(settings.surprise ? 'surprise.on' : 'surprise.off'));
+  });
+}
+
+function size(wall) {
+  find('smaller').addEventListener('click', () => wall.zoom(1 / ZOOM_STEP));
+  find('larger').addEventListener('click', () => wall.zoom(ZOOM_STEP));
 }
 
 /** Buttons with aria-expanded and aria-controls fold what they control. */

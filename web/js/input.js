@@ -1,4 +1,7 @@
-// Hands on the wall: drag with momentum, wheel, arrow keys, Space, and walking from picture to picture by keyboard.
+// Hands on the wall: drag with momentum, two fingers, the wheel, and the keys that work everywhere.
+
+import { ZOOM_STEP } from './controls.js';
+import { Lift } from './lift.js';
 
 /** Less movement than this (CSS pixels) is a click. */
 const CLICK_SLOP = 6;
@@ -6,93 +9,146 @@ const CLICK_SLOP = 6;
 const RECENT_MS = 90;
 const LINE_PX = 40;
 
-const STEPS = {
+export const STEPS = {
   ArrowLeft: { x: -1, y: 0 },
   ArrowRight: { x: 1, y: 0 },
   ArrowUp: { x: 0, y: -1 },
   ArrowDown: { x: 0, y: 1 },
 };
 
+/** Whether a key is pressed for something of the browser's. */
+export const foreign = (event) => event.ctrlKey || event.metaKey || event.altKey;
+
 /**
+ * @typedef {import('./tile.js').Tile} Tile
  * @param {import('./wall.js').Wall} wall
- * @param {{open: (tile: import('./tile.js').Tile) => void, togglePause: () => void, obstructed: () => number}} actions
+ * @param {{open: (tile: Tile) => void, blend: (a: Tile, b: Tile) => void, togglePause: () => void}} actions
  */
 export function listen(wall, actions) {
-  drag(wall);
+  hands(wall, actions);
   wheel(wall);
   keys(wall, actions);
-  walk(wall, actions);
   wall.view.addEventListener('click', (event) => {
     const tile = event.target.closest('.tile')?.tile;
     // A new tab is the visitor's to open.
-    if (!tile || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!tile || foreign(event) || event.shiftKey) return;
     event.preventDefault();
     actions.open(tile);
   });
 }
 
-function drag(wall) {
+/** One pointer drags the wall, or a picture it has rested on; two pull it larger or smaller. */
+function hands(wall, actions) {
   const { view, camera } = wall;
-  let grip = null;
+  /** @type {Map<number, {x: number, y: number}>} */
+  const pointers = new Map();
+  const lift = new Lift(wall, actions.blend);
+  let drag = null;
+  let pinch = null;
+
+  const span = () => {
+    const [a, b] = pointers.values();
+    return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, length: Math.max(20, Math.hypot(a.x - b.x, a.y - b.y)) };
+  };
 
   view.addEventListener('pointerdown', (event) => {
-    if (event.button !== 0 || grip) return;
+    if (event.button !== 0 || pointers.size === 2) return;
+    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     camera.stop();
     camera.hold('hand', true);
-    grip = { id: event.pointerId, x: event.clientX, y: event.clientY, moved: false, trail: [] };
+    if (pointers.size === 1) {
+      drag = { x: event.clientX, y: event.clientY, moved: false, trail: [] };
+      lift.rest(event, event.target.closest('.tile')?.tile);
+    } else {
+      lift.cancel();
+      pinch = span();
+      pointers.forEach((_, id) => view.setPointerCapture(id));
+      view.classList.add('dragged');
+    }
   });
 
   view.addEventListener('pointermove', (event) => {
-    if (event.pointerId !== grip?.id) return;
-    if (!grip.moved) {
-      if (Math.hypot(event.clientX - grip.x, event.clientY - grip.y) < CLICK_SLOP) return;
-      grip.moved = true;
-      view.setPointerCapture(grip.id);
-      view.classList.add('dragged');
+    const pointer = pointers.get(event.pointerId);
+    if (!pointer) return;
+    const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
+    if (lift.carrying) {
+      lift.carry(event.clientX, event.clientY);
+    } else if (pinch) {
+      [pointer.x, pointer.y] = [event.clientX, event.clientY];
+      const now = span();
+      camera.shift(pinch.x - now.x, pinch.y - now.y);
+      wall.zoom(now.length / pinch.length, now.x, now.y, false);
+      pinch = now;
+      return;
+    } else {
+      if (!drag.moved) {
+        if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < CLICK_SLOP) return;
+        drag.moved = true;
+        lift.cancel();
+        view.setPointerCapture(event.pointerId);
+        view.classList.add('dragged');
+        [pointer.x, pointer.y] = [event.clientX, event.clientY];
+        camera.shift(drag.x - event.clientX, drag.y - event.clientY);
+      } else {
+        camera.shift(-dx, -dy);
+      }
+      drag.trail.push({ x: event.clientX, y: event.clientY, at: event.timeStamp });
+      while (drag.trail[0].at < event.timeStamp - RECENT_MS) drag.trail.shift();
     }
-    camera.shift(grip.x - event.clientX, grip.y - event.clientY);
-    [grip.x, grip.y] = [event.clientX, event.clientY];
-    grip.trail.push({ x: event.clientX, y: event.clientY, at: event.timeStamp });
-    while (grip.trail[0].at < event.timeStamp - RECENT_MS) grip.trail.shift();
+    [pointer.x, pointer.y] = [event.clientX, event.clientY];
     wall.wake();
   });
 
   const release = (event) => {
-    if (event.pointerId !== grip?.id) return;
-    const { moved, trail } = grip;
-    grip = null;
+    if (!pointers.delete(event.pointerId)) return;
+    const pinched = pinch !== null;
+    if (pinched) {
+      pinch = null;
+      // The finger that stays goes on dragging from where it is.
+      const [left] = pointers.values();
+      if (left) drag = { ...left, moved: true, trail: [] };
+    }
+    if (pointers.size > 0) return;
     camera.hold('hand', false);
     view.classList.remove('dragged');
-    if (moved) {
-      // The click that follows belongs to the drag.
+    const carried = lift.release(event.type === 'pointerup');
+    if (carried || drag.moved || pinched) {
+      // The click that follows belongs to the gesture.
       const swallow = (click) => {
         click.preventDefault();
         click.stopPropagation();
       };
       view.addEventListener('click', swallow, { capture: true, once: true });
       setTimeout(() => view.removeEventListener('click', swallow, { capture: true }), 0);
-      const [from, to] = [trail[0], trail.at(-1)];
-      const seconds = (to.at - from.at) / 1000;
-      const resting = event.timeStamp - to.at > RECENT_MS;
-      if (seconds > 0.01 && !resting) camera.push((from.x - to.x) / seconds, (from.y - to.y) / seconds);
     }
+    if (drag.moved && !carried) coast(camera, drag.trail, event.timeStamp);
+    drag = null;
     wall.wake();
   };
   view.addEventListener('pointerup', release);
   view.addEventListener('pointercancel', release);
   view.addEventListener('dragstart', (event) => event.preventDefault());
+  view.addEventListener('contextmenu', (event) => lift.carrying && event.preventDefault());
+}
+
+/** Lets the wall go on at the speed of the hand, unless the hand had come to rest. */
+function coast(camera, trail, now) {
+  const [from, to] = [trail[0], trail.at(-1)];
+  if (!from || now - to.at > RECENT_MS) return;
+  const seconds = (to.at - from.at) / 1000;
+  if (seconds > 0.01) camera.push((from.x - to.x) / seconds, (from.y - to.y) / seconds);
 }
 
 function wheel(wall) {
   wall.view.addEventListener(
     'wheel',
     (event) => {
-      // Ctrl and the wheel zoom the page: not ours.
-      if (event.ctrlKey) return;
       event.preventDefault();
       const unit = [1, LINE_PX, wall.height][event.deltaMode];
       const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
-      if (event.shiftKey && dx === 0) wall.camera.glide(dy, 0);
+      // Two fingers pulled apart on a touch pad arrive as a wheel with Ctrl.
+      if (event.ctrlKey) wall.zoom(Math.exp(Math.min(60, Math.max(-60, -dy)) / 150), event.clientX, event.clientY, false);
+      else if (event.shiftKey && dx === 0) wall.camera.glide(dy, 0);
       else wall.camera.glide(dx, dy);
       wall.wake();
     },
@@ -103,12 +159,15 @@ function wheel(wall) {
 /** Keys that work wherever the focus is, except in controls that need them themselves. */
 function keys(wall, { togglePause }) {
   document.addEventListener('keydown', (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (document.querySelector('dialog[open]')) return;
+    if (event.defaultPrevented || foreign(event) || document.querySelector('dialog[open]')) return;
     const control = event.target.closest?.('input, button, summary, select, textarea, .placard a');
     if (event.key === ' ' && (!control || control.type === 'range')) {
       event.preventDefault();
       if (!event.repeat) togglePause();
+    } else if (event.key === '+' || event.key === '=') {
+      wall.zoom(ZOOM_STEP);
+    } else if (event.key === '-') {
+      wall.zoom(1 / ZOOM_STEP);
     }
     const step = STEPS[event.key];
     if (step && !control) {
@@ -116,53 +175,5 @@ function keys(wall, { togglePause }) {
       wall.camera.glide(step.x * wall.lattice.pitchX, step.y * wall.lattice.pitchY);
       wall.wake();
     }
-  });
-}
-
-/**
- * The wall is one stop of the Tab key: the picture in the middle. Arrows go from picture to picture, the wall follows,
- * and stands still as long as a picture is focused by keyboard.
- */
-function walk(wall, { obstructed }) {
-  const { view, camera } = wall;
-  let byKeyboard = false;
-  let here = null;
-
-  const focus = (tile) => {
-    if (here) here.element.tabIndex = -1;
-    here = tile;
-    tile.element.tabIndex = 0;
-    tile.element.focus({ preventScroll: true });
-    wall.reveal(tile.cell, obstructed());
-  };
-
-  document.addEventListener('keydown', () => (byKeyboard = true), true);
-  document.addEventListener('pointerdown', () => (byKeyboard = false), true);
-
-  // The sentinel takes the Tab key and hands it to the picture that is in the middle at that time.
-  const door = view.querySelector('.door');
-  door.addEventListener('focus', () => focus(wall.centre()));
-
-  view.addEventListener('focusin', (event) => {
-    if (event.target === door) return;
-    door.tabIndex = -1;
-    camera.hold('focus', byKeyboard);
-    wall.wake();
-  });
-  view.addEventListener('focusout', (event) => {
-    if (view.contains(event.relatedTarget)) return;
-    if (here) here.element.tabIndex = -1;
-    door.tabIndex = 0;
-    camera.hold('focus', false);
-    wall.wake();
-  });
-
-  view.addEventListener('keydown', (event) => {
-    const tile = event.target.closest('.tile')?.tile;
-    const step = STEPS[event.key];
-    if (!tile || !step || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const next = wall.tileAt({ x: tile.cell.x + step.x, y: tile.cell.y + step.y });
-    if (next) focus(next);
   });
 }

@@ -1,5 +1,7 @@
 // Fetches pictures: those nearest to the centre of view first, few at a time, none that has been scrolled past.
 
+import { Refused, fetchPicture } from './picture.js';
+
 /** Waits longer after each failure, up to this. */
 const LONGEST_WAIT_MS = 30_000;
 /** This many failures in a row mean that the server is gone, not that one picture is. */
@@ -9,7 +11,7 @@ const OFFLINE_AFTER = 3;
  * A thing that wants a picture.
  * @typedef {object} Client
  * @property {() => number} urgency smaller comes first
- * @property {(picture: HTMLImageElement, address: string) => void} show
+ * @property {(picture: HTMLImageElement) => void} show
  */
 
 export class Loader {
@@ -82,18 +84,14 @@ export class Loader {
     const control = new AbortController();
     this.underWay.set(client, control);
     try {
-      const response = await fetch(wish.address, { signal: control.signal });
-      if (response.status === 503) {
-        this.closedUntil = performance.now() + 1000 * (Number(response.headers.get('Retry-After')) || 1);
-      }
-      if (!response.ok) throw new Error(`${response.status}`);
-      const picture = await decoded(await response.blob());
+      const picture = await fetchPicture(wish.address, control.signal);
       if (control.signal.aborted) return;
       this.#answered();
-      client.show(picture, wish.address);
-    } catch {
+      client.show(picture);
+    } catch (error) {
       // An abort was asked for; everything else is tried again, later each time.
       if (control.signal.aborted) return;
+      if (error instanceof Refused && error.wait) this.closedUntil = performance.now() + error.wait;
       wish.failures += 1;
       wish.notBefore = performance.now() + Math.min(LONGEST_WAIT_MS, 500 * 2 ** wish.failures);
       this.waiting.set(client, wish);
@@ -105,21 +103,15 @@ export class Loader {
     }
   }
 
+  /** Asks again at once for what failed: the network is back. */
+  retry() {
+    this.closedUntil = 0;
+    for (const wish of this.waiting.values()) wish.notBefore = 0;
+    this.#wakeAfter(0);
+  }
+
   #answered() {
     if (this.failuresInARow >= OFFLINE_AFTER) this.onOffline(false);
     this.failuresInARow = 0;
   }
-}
-
-/** An image element that is ready to be painted, so that showing it does not stall a frame. */
-async function decoded(blob) {
-  const picture = new Image();
-  const url = URL.createObjectURL(blob);
-  try {
-    picture.src = url;
-    await picture.decode();
-  } finally {
-    URL.revokeObjectURL(url);
-  }
-  return picture;
 }

@@ -1,35 +1,97 @@
-// The page starts here: makes the parts and introduces them to each other.
+// The page starts here: makes the wall, and fetches the other views when they are first wanted.
 
-import { introduce } from './about.js';
 import { Camera } from './camera.js';
 import { announce, furnish } from './controls.js';
 import { listen } from './input.js';
 import { Loader } from './loader.js';
+import { roam } from './roam.js';
+import { addressOf, follow, go, roomOf, start } from './router.js';
+import { saving, settings } from './settings.js';
 import { say } from './strings.js';
-import { Viewer } from './viewer.js';
 import { Wall } from './wall.js';
 
 const find = (id) => document.getElementById(id);
 
-// Visitors who asked to save data get the smaller kind of file, and fewer at a time.
-const saving = navigator.connection?.saveData ?? false;
-
 const status = find('status');
-const loader = new Loader(saving ? 3 : 6, (offline) => {
+const tellOffline = (offline) => {
   status.hidden = !offline;
   status.textContent = offline ? say('status.offline') : '';
+  document.documentElement.classList.toggle('offline', offline);
   announce(say(offline ? 'status.offline' : 'status.online'));
-});
-const wall = new Wall(find('wall'), new Camera(), loader, saving ? 'jpg' : 'webp');
+};
+const loader = new Loader(saving ? 3 : 6, tellOffline);
+addEventListener('online', () => loader.retry());
+
+const wall = new Wall(find('wall'), new Camera(), loader);
 const { togglePause } = furnish(wall);
-const viewer = new Viewer(wall);
 const placard = find('placard');
 
+const blend = (a, b) => go(roomOf({ kind: 'blend', a: a.recipe.a, b: b.recipe.a, percent: 50 }, a.psi));
 listen(wall, {
-  open: (tile) => viewer.open(tile),
+  open: (tile) => go(roomOf(tile.recipe, tile.psi)),
+  blend,
   togglePause,
+});
+roam(wall, {
+  blend,
   // On a narrow screen the placard lies across the bottom and would hide a focused picture.
   obstructed: () => (placard.offsetWidth > wall.width * 0.7 ? placard.offsetHeight : 0),
 });
-introduce(find('about-button'), find('facts'));
+
+/** Links on the placard that lead to views of this page. */
+function lead(id, place) {
+  const link = find(id);
+  link.addEventListener('click', (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    go(place());
+  });
+  link.href = addressOf(place());
+}
+lead('to-walk', () => ({ view: 'walk', from: wall.centre().recipe.a, psi: settings.psi }));
+lead('to-collection', () => ({ view: 'collection' }));
+
+// The same page in another language, at the same place.
+for (const link of document.querySelectorAll('.languages a')) {
+  link.addEventListener('click', () => {
+    const query = new URLSearchParams(location.search);
+    query.set('lang', link.lang);
+    link.href = `${location.pathname}?${query}`;
+  });
+}
+
+const views = {
+  room: () => import('./room.js').then(({ Room }) => new Room(wall)),
+  walk: () => import('./walk.js').then(({ Walk }) => new Walk()),
+  collection: () => import('./collection.js').then(({ Collection }) => new Collection()),
+};
+/** @type {Record<string, Promise<{show: (place: import('./router.js').Place) => void, hide: () => void}>>} */
+const made = {};
+
+let current = null;
+follow(async (place) => {
+  current = place;
+  // Whatever covers the wall, it waits.
+  wall.camera.hold('covered', place.view !== 'wall');
+  wall.wake();
+  for (const [name, view] of Object.entries(made)) if (name !== place.view) (await view).hide();
+  if (place.view === 'wall') {
+    document.title = say('site.title');
+    return;
+  }
+  made[place.view] ??= views[place.view]();
+  const view = await made[place.view];
+  // The visitor may have gone on while the view was fetched.
+  if (current === place) view.show(place);
+});
+start();
+
+find('about-button').addEventListener(
+  'click',
+  async () => {
+    const { introduce } = await import('./about.js');
+    introduce(find('about'), find('facts'));
+  },
+  { once: true },
+);
 document.documentElement.classList.add('live');

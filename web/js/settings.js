@@ -1,4 +1,4 @@
-// What the visitor chose, kept in the page's address so that a wall can be shared: ?wall=1f9c03aa&psi=1.1&speed=2#seed=42
+// What the visitor chose, kept in the page's address so that a wall can be shared: /?wall=1f9c03aa&psi=1.1&speed=2
 
 /** Pauses between two writes of the address; browsers limit how often it may change. */
 const SETTLE_MS = 300;
@@ -9,60 +9,65 @@ const within = (text, low, high, otherwise) => {
   const value = Number.parseFloat(text);
   return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
 };
+const tenths = (value) => Math.round(value * 10) / 10;
 
-export const defaults = { psi: Number.parseFloat(page.psi), speed: 2 };
+export const defaults = { psi: Number.parseFloat(page.psi), speed: 2, zoom: 1 };
 
-/** The model that draws: size of its pictures, and the start of its fingerprint. */
+/** The model that draws: size of its pictures, its layers, the start of its fingerprint. */
 export const model = {
   width: Number.parseInt(page.width, 10),
   height: Number.parseInt(page.height, 10),
+  layers: Number.parseInt(page.layers, 10),
+  noise: page.noise === 'on',
   name: page.model,
 };
 
-/** Creativity as addresses spell it. */
-export const spelledPsi = (psi) => psi.toFixed(1);
-
-/** Seeds as addresses spell them. They are text here: a u64 does not fit a JavaScript number. */
-export const spelledSeed = (seed) => String(seed).padStart(5, '0');
-
-/**
- * The address of a picture. The model's name in the query keeps a browser from showing another model's pictures, which
- * it may hold for a year.
- */
-export const pictureAddress = (seed, psi, kind) =>
-  `/results/psi-${spelledPsi(psi)}/seed${spelledSeed(seed)}.${kind}?m=${model.name}`;
+/** Whether the visitor asked for little to be sent. */
+export const saving = navigator.connection?.saveData ?? false;
 
 const query = new URLSearchParams(location.search);
 const wall = Number.parseInt(query.get('wall') ?? '', 16);
+const language = query.get('lang');
 
 /** The choices themselves. Change them through `change`. */
 export const settings = {
+  /** 32 bits that name the wall. */
   wall: Number.isInteger(wall) ? wall >>> 0 : crypto.getRandomValues(new Uint32Array(1))[0],
-  psi: Math.round(within(query.get('psi'), 0.3, 2.0, defaults.psi) * 10) / 10,
+  /** Creativity of the wall, in tenths. */
+  psi: tenths(within(query.get('psi'), 0.3, 2, defaults.psi)),
+  /** Position of the speed slider. */
   speed: Math.round(within(query.get('speed'), -10, 10, defaults.speed)),
+  /** Size of the tiles, 1 being the size that suits the window. */
+  zoom: within(query.get('zoom'), 0.4, 4, defaults.zoom),
+  /** Whether strange pictures are mixed in. */
+  surprise: query.get('surprise') === '1',
 };
 
 let timer = 0;
 
-/** Changes some of the settings and, a moment later, the address. */
+/** Changes some of the settings and, a moment later, the address (where the wall is what it shows). */
 export function change(some) {
   Object.assign(settings, some);
   clearTimeout(timer);
-  timer = setTimeout(() => history.replaceState(history.state, '', address(location.hash)), SETTLE_MS);
+  timer = setTimeout(() => {
+    if (location.pathname === '/') history.replaceState(history.state, '', wallAddress());
+  }, SETTLE_MS);
 }
 
-/** This wall's address with the given hash. */
-export function address(hash) {
-  const parts = new URLSearchParams({ wall: settings.wall.toString(16).padStart(8, '0') });
-  if (settings.psi !== defaults.psi) parts.set('psi', spelledPsi(settings.psi));
-  if (settings.speed !== defaults.speed) parts.set('speed', String(settings.speed));
-  return `${location.pathname}?${parts}${hash}`;
+/** This wall's address. */
+export function wallAddress() {
+  const parts = { wall: settings.wall.toString(16).padStart(8, '0') };
+  if (settings.psi !== defaults.psi) parts.psi = settings.psi.toFixed(1);
+  if (settings.speed !== defaults.speed) parts.speed = String(settings.speed);
+  if (Math.abs(settings.zoom - 1) > 0.01) parts.zoom = settings.zoom.toFixed(2);
+  if (settings.surprise) parts.surprise = '1';
+  return pageAddress('/', parts);
 }
 
-/** The seed of the picture that the address opens, or null. Only what the server would take. */
-export function openSeed() {
-  const match = /^#seed=(\d{1,20})$/.exec(location.hash);
-  if (!match) return null;
-  const seed = BigInt(match[1]);
-  return seed <= 0xffff_ffff_ffff_ffffn ? seed.toString() : null;
+/** The address of a page of ours; the language stays if an address chose it. */
+export function pageAddress(path, parts = {}) {
+  const query = new URLSearchParams(parts);
+  if (language) query.set('lang', language);
+  const text = query.toString();
+  return text ? `${path}?${text}` : path;
 }

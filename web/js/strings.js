@@ -10,12 +10,12 @@ export function say(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (blank, name) => String(values[name] ?? blank));
 }
 
-const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 2 });
 const signed = new Intl.NumberFormat(language, { signDisplay: 'exceptZero', maximumFractionDigits: 0 });
 const plain = new Intl.NumberFormat(language);
 
 export const numbers = {
-  /** 1.1 */
+  /** 1.1, and 1.15 where it matters */
   tenths: (value) => tenths.format(value),
   /** +2 */
   signed: (value) => signed.format(value),

@@ -1,6 +1,8 @@
 // One place on the wall: a link with a picture in it. It is used again for another cell when it has left the view.
 
-import { pictureAddress, spelledPsi, spelledSeed } from './settings.js';
+import { suitableAddress } from './address.js';
+import { ofSeed, title } from './recipe.js';
+import { addressOf, roomOf } from './router.js';
 import { numbers, say } from './strings.js';
 
 /** A little longer than the fade in css/wall.css. */
@@ -9,16 +11,15 @@ const FADED_MS = 520;
 export class Tile {
   /**
    * @param {import('./loader.js').Loader} loader
-   * @param {string} kind the pictures' file ending
    * @param {(tile: Tile) => number} urgency how soon this tile's picture is needed; smaller is sooner
    */
-  constructor(loader, kind, urgency) {
+  constructor(loader, urgency) {
     this.loader = loader;
-    this.kind = kind;
     this.urgency = () => urgency(this);
     this.cell = null;
-    this.seed = null;
+    this.recipe = null;
     this.psi = null;
+    this.wished = null;
     this.element = document.createElement('a');
     this.element.className = 'tile';
     this.element.draggable = false;
@@ -26,36 +27,40 @@ export class Tile {
     this.element.tile = this;
   }
 
-  /** Hangs another cell's picture here. */
-  assign(cell, seed, psi) {
+  /** Hangs another cell's picture here, in a place of so many pixels across. */
+  assign(cell, seed, psi, across) {
     this.cell = cell;
-    this.seed = seed;
+    this.recipe = ofSeed(seed);
+    this.wished = null;
     this.element.replaceChildren();
     this.element.classList.remove('filled');
     // The frame's tone until the picture is there: every place its own, all of them quiet.
     this.element.style.setProperty('--hue', String(seed % 360));
-    this.#wish(psi);
+    this.wish(psi, across);
   }
 
-  /** The same seed at another creativity. The picture in view stays until its successor is ready. */
-  recreate(psi) {
-    if (psi !== this.psi) this.#wish(psi);
-  }
-
-  #wish(psi) {
+  /** The same seed at another creativity or size. The picture in view stays until its successor is ready. */
+  wish(psi, across) {
+    const address = suitableAddress(this.recipe, psi, across);
+    if (address === this.wished) return;
+    this.wished = address;
     this.psi = psi;
-    this.alt = say('picture.alt', { seed: spelledSeed(this.seed), psi: numbers.tenths(psi) });
-    this.element.href = pictureAddress(this.seed, psi, 'png');
+    this.alt = say('picture.alt', { name: title(this.recipe), psi: numbers.tenths(psi) });
+    this.element.href = addressOf(roomOf(this.recipe, psi));
     this.element.setAttribute('aria-label', this.alt);
-    this.loader.want(this, pictureAddress(this.seed, psi, this.kind));
+    this.loader.want(this, address);
+  }
+
+  /** The picture in view, if there is one. */
+  get picture() {
+    return this.element.lastElementChild;
   }
 
   /** Called by the loader. */
-  show(picture, address) {
-    picture.alt = this.alt;
+  show(picture) {
+    picture.alt = '';
     picture.draggable = false;
-    picture.dataset.address = address;
-    picture.dataset.psi = spelledPsi(this.psi);
+    picture.dataset.psi = this.psi.toFixed(1);
     const before = [...this.element.children];
     // Of a quick series only the newest old picture needs to shine through the fade.
     before.slice(0, -1).forEach((old) => old.remove());

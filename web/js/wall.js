@@ -1,7 +1,7 @@
 // The wall: one moving layer of tiles that are used again and again. What hangs where is decided by the cell alone.
 
-import { Lattice, cellSeed, modulo } from './cells.js';
-import { model, settings } from './settings.js';
+import { Lattice, cellSeed, strangeness } from './cells.js';
+import { change, model, saving, settings } from './settings.js';
 import { Tile } from './tile.js';
 
 /** The layer's own coordinates stay below this, where browsers still place things to a fraction of a pixel. */
@@ -11,55 +11,98 @@ const AHEAD_S = 0.6;
 /** After a longer gap (a hidden tab, a busy computer) the wall goes on from where it was instead of jumping. */
 const LONGEST_FRAME_S = 0.05;
 
+/** Zooming covers all but 1/e of its way in this time. */
+const ZOOM_S = 0.07;
+
+const key = (x, y) => `${x},${y}`;
+
 export class Wall {
   /**
    * @param {HTMLElement} view the window onto the wall
    * @param {import('./camera.js').Camera} camera
    * @param {import('./loader.js').Loader} loader
-   * @param {string} kind the pictures' file ending
    */
-  constructor(view, camera, loader, kind) {
+  constructor(view, camera, loader) {
     this.view = view;
     this.layer = view.querySelector('.layer');
     this.camera = camera;
     this.loader = loader;
-    this.kind = kind;
-    /** @type {Tile[]} slot (x mod columns, y mod rows) holds cell (x, y) */
-    this.tiles = [];
+    /** @type {Map<string, Tile>} by cell */
+    this.tiles = new Map();
     this.first = null;
     this.origin = { x: 0, y: 0 };
     this.last = null;
     this.frame = 0;
+    /** Where the zoom is going, and the point of the window that stays where it is. */
+    this.zooming = null;
     this.urgency = (tile) => this.#urgency(tile);
-    this.layOut();
-    new ResizeObserver(() => this.layOut()).observe(view);
+    this.#fit();
+    new ResizeObserver(() => this.#fit()).observe(view);
     document.addEventListener('visibilitychange', () => this.wake());
   }
 
   /** Fits the tiles to the window. What was in the middle stays there. */
-  layOut() {
+  #fit() {
     const { clientWidth: width, clientHeight: height } = this.view;
     if (width === this.width && height === this.height) return;
+    const middle = this.lattice && { x: this.width / 2, y: this.height / 2, toX: width / 2, toY: height / 2 };
+    [this.width, this.height] = [width, height];
+    this.#layOut(settings.zoom, middle);
+    this.resize();
+  }
+
+  /** Lays the tiles out at a zoom, so that the point (x, y) of the window comes to lie at (toX, toY). */
+  #layOut(zoom, fixed) {
     const old = this.lattice;
-    const lattice = new Lattice(width, height, model.height / model.width);
-    if (old) {
-      const scale = lattice.pitchX / old.pitchX;
-      this.camera.x = (this.camera.x + this.width / 2) * scale - width / 2;
-      this.camera.y = (this.camera.y + this.height / 2) * scale - height / 2;
+    const lattice = this.#lattice(zoom);
+    if (old && fixed) {
+      const { camera } = this;
+      camera.x = ((camera.x + fixed.x) * lattice.pitchX) / old.pitchX - fixed.toX;
+      camera.y = ((camera.y + fixed.y) * lattice.pitchY) / old.pitchY - fixed.toY;
     }
-    [this.width, this.height, this.lattice] = [width, height, lattice];
+    this.lattice = lattice;
     this.view.style.setProperty('--tile-width', `${lattice.tileWidth}px`);
     this.view.style.setProperty('--tile-height', `${lattice.tileHeight}px`);
-    const count = lattice.columns * lattice.rows;
-    while (this.tiles.length > count) this.tiles.pop().retire();
-    while (this.tiles.length < count) {
-      const tile = new Tile(this.loader, this.kind, this.urgency);
-      this.tiles.push(tile);
-      this.layer.append(tile.element);
-    }
     this.first = null;
     this.#draw();
     this.wake();
+  }
+
+  /** Zooms by a factor around a point of the window; `soft` glides there. */
+  zoom(factor, x = this.width / 2, y = this.height / 2, soft = true) {
+    const from = this.zooming?.goal ?? this.lattice.zoom;
+    const { zoom: goal } = this.#lattice(from * factor);
+    change({ zoom: goal });
+    if (soft && !matchMedia('(prefers-reduced-motion: reduce)').matches) {
+      this.zooming = { goal, x, y, at: this.lattice.zoom };
+    } else {
+      this.zooming = null;
+      this.#layOut(goal, { x, y, toX: x, toY: y });
+      this.resize();
+    }
+    this.wake();
+  }
+
+  #lattice(zoom) {
+    return new Lattice(this.width, this.height, model.height / model.width, zoom, saving);
+  }
+
+  #stepZoom(dt) {
+    if (!this.zooming) return false;
+    const { goal, x, y } = this.zooming;
+    const ratio = goal / this.zooming.at;
+    const done = Math.abs(Math.log(ratio)) < 0.004;
+    this.zooming.at = done ? goal : this.zooming.at * ratio ** (1 - Math.exp(-dt / ZOOM_S));
+    this.#layOut(this.zooming.at, { x, y, toX: x, toY: y });
+    if (!done) return true;
+    this.zooming = null;
+    this.resize();
+    return false;
+  }
+
+  /** Lets every tile ask for the kind of picture that suits its size now. */
+  resize() {
+    for (const tile of this.tiles.values()) tile.wish(tile.psi, this.lattice.tileWidth);
   }
 
   /** Draws the next frames for as long as there is movement. Call it when something may have started to move. */
@@ -75,7 +118,8 @@ export class Wall {
       return;
     }
     const dt = this.last === null ? 1 / 60 : Math.min(LONGEST_FRAME_S, Math.max(0, now - this.last) / 1000);
-    const moving = this.camera.step(dt);
+    const zooming = this.#stepZoom(dt);
+    const moving = this.camera.step(dt) || zooming;
     this.#draw();
     this.last = moving ? now : null;
     if (moving) this.wake();
@@ -95,18 +139,31 @@ export class Wall {
     this.layer.style.transform = `translate3d(${origin.x - camera.x}px, ${origin.y - camera.y}px, 0)`;
   }
 
-  /** Gives every slot its cell of the block that starts at `first`; only those whose cell changed get a new picture. */
+  /** Hangs the block of cells that starts at `first`: tiles outside it are taken down and used again inside. */
   #hang(first, moveAll) {
     this.first = first;
-    const { columns, rows } = this.lattice;
-    for (let y = first.y; y < first.y + rows; y += 1) {
-      for (let x = first.x; x < first.x + columns; x += 1) {
-        const tile = this.tiles[modulo(y, rows) * columns + modulo(x, columns)];
-        const same = tile.cell !== null && tile.cell.x === x && tile.cell.y === y;
-        if (!same) tile.assign({ x, y }, cellSeed(settings.wall, x, y), settings.psi);
-        if (!same || moveAll) this.#place(tile);
+    const { columns, rows, tileWidth } = this.lattice;
+    const spare = [];
+    for (const [place, tile] of this.tiles) {
+      const { x, y } = tile.cell;
+      if (x < first.x || y < first.y || x >= first.x + columns || y >= first.y + rows) {
+        this.tiles.delete(place);
+        spare.push(tile);
+      } else if (moveAll) {
+        this.#place(tile);
       }
     }
+    for (let y = first.y; y < first.y + rows; y += 1) {
+      for (let x = first.x; x < first.x + columns; x += 1) {
+        if (this.tiles.has(key(x, y))) continue;
+        const tile = spare.pop() ?? new Tile(this.loader, this.urgency);
+        this.tiles.set(key(x, y), tile);
+        tile.assign({ x, y }, this.seedAt({ x, y }), this.psiAt({ x, y }), tileWidth);
+        this.#place(tile);
+        if (!tile.element.isConnected) this.layer.append(tile.element);
+      }
+    }
+    spare.forEach((tile) => tile.retire());
   }
 
   #place(tile) {
@@ -115,9 +172,15 @@ export class Wall {
     tile.element.style.transform = `translate(${left}px, ${top}px)`;
   }
 
-  /** The other pictures of the same wall, at another creativity. */
-  recreate(psi) {
-    this.tiles.forEach((tile) => tile.recreate(psi));
+  /** The same wall under other settings: another creativity, or strange pictures mixed in. */
+  recreate() {
+    for (const tile of this.tiles.values()) tile.wish(this.psiAt(tile.cell), this.lattice.tileWidth);
+  }
+
+  /** The creativity at a cell. */
+  psiAt({ x, y }) {
+    const strange = settings.surprise ? strangeness(settings.wall, x, y) : 0;
+    return strange || settings.psi;
   }
 
   /** Squared distance from where the centre of view will be in a moment. */
@@ -140,13 +203,14 @@ export class Wall {
 
   /** The tile that shows a cell now, if any. */
   tileAt(cell) {
-    return this.tiles.find((tile) => tile.cell.x === cell.x && tile.cell.y === cell.y);
+    return this.tiles.get(key(cell.x, cell.y));
   }
 
   /** The tile in the middle of the view. */
   centre() {
     const { camera, lattice } = this;
-    return this.tileAt(lattice.nearest(camera.x + this.width / 2, camera.y + this.height / 2)) ?? this.tiles[0];
+    const middle = lattice.nearest(camera.x + this.width / 2, camera.y + this.height / 2);
+    return this.tileAt(middle) ?? this.tiles.values().next().value;
   }
 
   /** The seed at a cell, whether in view or not. */

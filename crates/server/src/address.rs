@@ -42,9 +42,31 @@ pub enum AddressError {
     /// An ending other than the three allowed.
     #[error("{0:?} is not a kind of picture made here: use .png, .webp or .jpg")]
     Format(String),
-    /// A size was asked for.
-    #[error("the size cannot be chosen: every picture has the size its model draws (see /api/model)")]
-    Size,
+    /// A size was asked for of an address of the original, which has none.
+    #[error("the size cannot be chosen here: ask for /api/v1/pictures/42.png?size=512")]
+    FixedSize,
+    /// A size is no whole number, or out of range.
+    #[error("{0:?} is not a size: use a whole number from 16 to 1024, as in size=512")]
+    Size(String),
+    /// Noise is either there or not.
+    #[error("{0:?} is not a choice of noise: use noise=on or noise=off")]
+    Noise(String),
+    /// Not of the form `kind/recipe.ending`.
+    #[error(
+        "{0:?} is nothing that is made here: ask for /api/v1/pictures/42.png, sweeps/42.webp, levels/42.zip or cards/42.jpg"
+    )]
+    Order(String),
+    /// A text that names no picture.
+    #[error(transparent)]
+    Recipe(#[from] synth::RecipeError),
+    /// A mixture that changes hands beyond the last layer.
+    #[error("a mixture cannot begin at layer {asked}: this model has {layers} layers, so use 0 to {layers}")]
+    Layer {
+        /// What was asked for.
+        asked: u8,
+        /// What the model has.
+        layers: usize,
+    },
 }
 
 impl PictureAddress {

@@ -1,7 +1,6 @@
 //! The service put together: shared state, routes, and the layers that limit what a visitor can do to it.
 
 use std::any::Any;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use axum::error_handling::HandleErrorLayer;
@@ -30,7 +29,9 @@ pub(crate) struct App {
     pub(crate) metadata: synth::Metadata,
     pub(crate) studio: Studio,
     pub(crate) pages: Pages,
-    pub(crate) index_etag: String,
+    pub(crate) facts: ModelFacts,
+    /// What addresses begin with, if it was said.
+    pub(crate) public_url: Option<String>,
 }
 
 /// The service as a router: the whole of it but the socket. Starts the drawing threads, which end when the router is
@@ -39,17 +40,21 @@ pub(crate) struct App {
 /// # Errors
 /// The threads cannot be started, or a page of the binary is broken.
 pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Error> {
-    let pages = Pages::open(ModelFacts::new(&generator, config))?;
-    let studio = Studio::open(&generator, config)?;
-    let mut hasher = DefaultHasher::new();
-    pages.index.hash(&mut hasher);
-    let index_etag = format!("\"{:016x}\"", hasher.finish());
-    let app = Arc::new(App { generator, metadata: config.metadata.clone(), studio, pages, index_etag });
+    let facts = ModelFacts::new(&generator, config);
+    let app = Arc::new(App {
+        pages: Pages::open(facts.clone())?,
+        studio: Studio::open(&generator, config)?,
+        metadata: config.metadata.clone(),
+        public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        generator,
+        facts,
+    });
 
     // Bots and other people's pages may read pictures and facts; the page itself is nobody else's business.
     let open = Router::new()
         .route("/results/{*address}", get(handlers::picture))
         .route("/api/model", get(handlers::model))
+        .route("/api/v1/{*order}", get(handlers::order))
         .layer(CorsLayer::new().allow_origin(tower_http::cors::Any).expose_headers([header::ETAG]));
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(overloaded))
@@ -60,7 +65,10 @@ pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Erro
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     Ok(Router::new()
-        .route("/", get(handlers::index))
+        .route("/", get(handlers::wall))
+        .route("/p/{recipe}", get(handlers::room))
+        .route("/walk/{from}", get(handlers::walk))
+        .route("/collection", get(handlers::collection))
         .route("/slider.html", get(handlers::montage))
         .route("/healthz", get(handlers::health))
         .merge(open)

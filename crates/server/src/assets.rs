@@ -37,12 +37,19 @@ pub(crate) fn text(path: &str) -> Result<String, TemplateError> {
     String::from_utf8(file.data.into_owned()).map_err(|_| broken("it is not UTF-8"))
 }
 
+/// The paths of all files.
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = String> {
+    Web::iter().map(Cow::into_owned)
+}
+
 /// What kind of file an ending means; `None` for files that are not served.
 fn media_type(path: &str) -> Option<&'static str> {
     Some(match path.rsplit_once('.')?.1 {
         "css" => "text/css; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
         "json" => "application/json",
+        "woff2" => "font/woff2",
         "svg" => "image/svg+xml",
         "txt" => "text/plain; charset=utf-8",
         _ => return None,

@@ -21,6 +21,9 @@ pub struct Config {
     pub timeout: Duration,
     /// How long requests under way may go on after the shutdown signal. Default 5 s.
     pub grace: Duration,
+    /// What the service's addresses begin with (`https://example.org`), for links that go elsewhere. Default: what the
+    /// visitor's request says.
+    pub public_url: Option<String>,
     /// What the model's file says about itself; shown on the page and in `/api/model`.
     pub metadata: synth::Metadata,
 }
@@ -35,6 +38,7 @@ impl Default for Config {
             concurrency: 1024,
             timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
+            public_url: None,
             metadata: synth::Metadata::default(),
         }
     }

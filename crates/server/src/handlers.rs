@@ -1,5 +1,6 @@
 //! What each address answers. Thin: parse, ask, wrap.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,12 +9,17 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::json;
-use synth::Seed;
+use synth::{Creature, Psi, Recipe, Seed};
 
-use crate::address::{AddressError, PictureAddress};
+use crate::address::{AddressError, PictureAddress, parse_psi};
 use crate::app::App;
 use crate::encode::Format;
 use crate::error::Refusal;
+use crate::language::Language;
+use crate::order::{Order, SIZES};
+use crate::page::{Pages, Visitor};
+use crate::template::TemplateError;
+use crate::view::View;
 use crate::{assets, conditional};
 
 /// A picture never changes: its address names its bytes.
@@ -22,7 +28,7 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_FIRST: &str = "no-cache";
 /// Nothing but our own files; pictures also from memory, where the wall decodes them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /results/psi-1.0/seed00042.png`
 pub(crate) async fn picture(
@@ -33,39 +39,148 @@ pub(crate) async fn picture(
 ) -> Result<Response, Refusal> {
     let address: PictureAddress = uri.path().trim_start_matches("/results/").parse()?;
     if parameter(query.as_deref(), "size").is_some() {
-        return Err(AddressError::Size.into());
+        return Err(AddressError::FixedSize.into());
     }
-    let etag = app.studio.etag(&address);
+    deliver(&app, &address.into(), &headers).await
+}
+
+/// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
+pub(crate) async fn order(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let path = uri.path().trim_start_matches("/api/v1/");
+    let order = Order::parse(path, query.as_deref(), app.generator.layers())?;
+    deliver(&app, &order, &headers).await
+}
+
+/// The file of an order, unless the visitor has it already.
+async fn deliver(app: &App, order: &Order, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let etag = app.studio.etag(order);
     let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, FOR_EVER)];
-    if conditional::has(&headers, &etag) {
+    if conditional::has(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, known).into_response());
     }
-    let bytes = app.studio.picture(&address).await?;
+    let bytes = app.studio.file(order).await?;
     let kind = [
-        (header::CONTENT_TYPE, address.format.media_type()),
+        (header::CONTENT_TYPE, order.media_type()),
         (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
     ];
     Ok((known, kind, Body::from(bytes)).into_response())
 }
 
 /// `GET /`
-pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let known = [(header::ETAG, app.index_etag.as_str()), (header::CACHE_CONTROL, ASK_FIRST)];
-    if conditional::has(&headers, &app.index_etag) {
-        return (StatusCode::NOT_MODIFIED, known).into_response();
+pub(crate) async fn wall(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let from = parameter(query.as_deref(), "from").and_then(|from| from.parse::<Seed>().ok());
+    let view = View::Wall { from: from.map_or(0, |seed| seed.0) };
+    page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
+}
+
+/// `GET /p/42?psi=1.1`
+pub(crate) async fn room(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let recipe = uri.path().trim_start_matches("/p/").parse::<Recipe>().ok();
+    let layers = app.generator.layers();
+    let possible = recipe.filter(|recipe| !matches!(recipe, Recipe::Mix { layer, .. } if usize::from(*layer) > layers));
+    match possible.zip(psi(&app, query.as_deref())) {
+        Some((recipe, psi)) => {
+            let view = View::Picture { recipe, psi };
+            page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
+        }
+        None => Ok(not_found(&app, &uri, &headers)),
     }
-    (known, [(header::CONTENT_SECURITY_POLICY, POLICY)], Html(app.pages.index.clone())).into_response()
+}
+
+/// `GET /walk/42?psi=1.1`
+pub(crate) async fn walk(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let from = uri.path().trim_start_matches("/walk/").parse::<Creature>().ok();
+    match from.zip(psi(&app, query.as_deref())) {
+        Some((from, psi)) => {
+            let view = View::Walk { from, psi };
+            page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
+        }
+        None => Ok(not_found(&app, &uri, &headers)),
+    }
+}
+
+/// `GET /collection`
+pub(crate) async fn collection(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&View::Collection, visitor))
 }
 
 /// `GET /slider.html?seed=00077`
-pub(crate) async fn montage(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+pub(crate) async fn montage(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let seed = parameter(query.as_deref(), "seed").ok_or(Refusal::SeedMissing)?;
     let seed: Seed = seed.parse().map_err(|_| AddressError::Seed(seed.chars().take(40).collect()))?;
-    let page = app.pages.montage(seed).map_err(|error| {
-        tracing::error!(%error, "the montage could not be filled");
+    page(&app, query.as_deref(), &headers, |pages, visitor| pages.montage(seed, visitor))
+}
+
+/// The creativity of a page's address; the model's own if there is none, nothing if it is no creativity.
+fn psi(app: &App, query: Option<&str>) -> Option<Psi> {
+    parameter(query, "psi").map_or(Some(app.facts.psi), |text| parse_psi(text).ok())
+}
+
+/// A page in the visitor's language, unless the visitor has it already.
+fn page(
+    app: &App,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    fill: impl Fn(&Pages, &Visitor) -> Result<String, TemplateError>,
+) -> Result<Response, Refusal> {
+    let visitor = visitor(app, query, headers);
+    let html = fill(&app.pages, &visitor).map_err(|error| {
+        tracing::error!(%error, "a page could not be filled");
         Refusal::Failed
     })?;
-    Ok(([(header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, ASK_FIRST)], Html(page)).into_response())
+    let mut hasher = DefaultHasher::new();
+    html.hash(&mut hasher);
+    let etag = format!("\"{:016x}\"", hasher.finish());
+    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, ASK_FIRST), (header::VARY, "accept-language")];
+    if conditional::has(headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
+    }
+    let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, visitor.language.tag())];
+    Ok((known, about, Html(html)).into_response())
+}
+
+/// Who asks: in which language, and under which name it knows us.
+fn visitor(app: &App, query: Option<&str>, headers: &HeaderMap) -> Visitor {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let asked = parameter(query, "lang");
+    let origin = app.public_url.clone().or_else(|| {
+        // The name goes into the page, so it must be one: a host and perhaps a port.
+        let name =
+            |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+        text(header::HOST).filter(name).map(|host| format!("http://{host}"))
+    });
+    Visitor {
+        language: Language::choose(asked, text(header::ACCEPT_LANGUAGE)),
+        chosen: asked.is_some_and(|asked| Language::ALL.iter().any(|language| language.tag() == asked)),
+        origin: origin.unwrap_or_default(),
+    }
 }
 
 /// `GET /api/model`
@@ -79,6 +194,9 @@ pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<serde_json::Value
         "psi": { "min": 0.0, "max": 2.0, "calibration": app.metadata.calibration },
         "seed": { "min": "0", "max": u64::MAX.to_string() },
         "formats": Format::ALL.map(Format::extension),
+        "layers": app.generator.layers(),
+        "noise": app.generator.has_noise(),
+        "size": { "min": SIZES.start(), "max": SIZES.end() },
         "address": "/results/psi-{psi}/seed{seed}.{format}",
         "provenance": app.metadata.provenance,
         "license": app.metadata.license,
@@ -117,8 +235,11 @@ fn not_found(app: &App, uri: &Uri, headers: &HeaderMap) -> Response {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.contains("text/html"));
     if accepts_html {
-        let policy = [(header::CONTENT_SECURITY_POLICY, POLICY)];
-        return (StatusCode::NOT_FOUND, policy, Html(app.pages.not_found.clone())).into_response();
+        let visitor = visitor(app, uri.query(), headers);
+        let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, visitor.language.tag())];
+        // The pages were filled once in every language when the service started.
+        let html = app.pages.missing(&visitor).unwrap_or_default();
+        return (StatusCode::NOT_FOUND, about, Html(html)).into_response();
     }
     let path: String = uri.path().chars().take(80).collect();
     (StatusCode::NOT_FOUND, format!("there is nothing at {path}: pictures are at /results/psi-1.0/seed00042.png\n"))

@@ -7,6 +7,9 @@
 //! | address | answer |
 //! |---|---|
 //! | `/` | the wall |
+//! | `/p/42?psi=1.1` | one picture, large, and what can be played with it; also `/p/42-3b7`, `/p/42~77~35`, `/p/42_77_5` |
+//! | `/walk/42`, `/collection` | a walk from picture to picture; favourites |
+//! | `/api/v1/pictures/42.png?psi=1.1&size=512` | any recipe as a file; beside it `sweeps`, `levels` and `cards` |
 //! | `/results/psi-1.0/seed00042.png` | a picture; any `u64` seed, psi 0.0 to 2.0, `.png` `.webp` `.jpg` |
 //! | `/slider.html?seed=00077` | the same seed at the 18 levels of creativity |
 //! | `/api/model` | what draws here, as JSON |
@@ -36,18 +39,27 @@
 //! ```
 
 mod address;
+mod animate;
 mod app;
+mod archive;
 mod assets;
+mod card;
 mod conditional;
 mod config;
+mod draft;
 mod encode;
 mod error;
 mod handlers;
+mod language;
+mod order;
 mod page;
 mod pool;
+mod resize;
 mod serve;
+mod still;
 mod studio;
 mod template;
+mod view;
 
 pub use address::{AddressError, PictureAddress};
 pub use app::router;

@@ -1,20 +1,17 @@
-//! The HTML pages, filled with their strings and the model's values when the service starts.
+//! The HTML pages: one shell for all views, the montage, and the page that is not there, each in every language.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use synth::{Psi, Seed};
 
-use crate::address::{PictureAddress, spelled};
+use crate::address::spelled;
 use crate::assets;
 use crate::config::Config;
-use crate::encode::Format;
-use crate::template::{TemplateError, escape, render};
-
-/// The creativity slider of the original: 0.3 to 2.0 in steps of 0.1.
-const LEVELS: std::ops::RangeInclusive<u8> = 3..=20;
-/// Pictures on the page for browsers without scripts.
-const WITHOUT_SCRIPT: u64 = 24;
+use crate::draft::{LEVELS, level};
+use crate::language::Language;
+use crate::still::Still;
+use crate::template::{TemplateError, render};
+use crate::view::View;
 
 /// What the pages need to know about the model.
 #[derive(Clone, Debug)]
@@ -25,15 +22,32 @@ pub(crate) struct ModelFacts {
     pub(crate) fingerprint: String,
     /// Where the creativity slider stands at first.
     pub(crate) psi: Psi,
+    /// Convolutions, for style mixing.
+    pub(crate) layers: usize,
+    /// Whether noise can be switched off.
+    pub(crate) noise: bool,
 }
 
-/// Rendered pages, and what is needed to render those that depend on the request.
+/// The visitor as the pages see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) language: Language,
+    /// Whether the language was chosen by the address, so that links should keep it.
+    pub(crate) chosen: bool,
+    /// `https://example.org`, if it is known.
+    pub(crate) origin: String,
+}
+
+/// The strings of one language by name.
+type Strings = BTreeMap<String, String>;
+
+/// Templates and strings, read and checked when the service starts.
 pub(crate) struct Pages {
-    strings: BTreeMap<String, String>,
+    strings: Vec<(Language, Strings)>,
     facts: ModelFacts,
-    pub(crate) index: String,
-    pub(crate) not_found: String,
+    shell: String,
     montage: String,
+    missing: String,
 }
 
 impl ModelFacts {
@@ -42,143 +56,142 @@ impl ModelFacts {
         let best = config.metadata.calibration.map_or(1.0, |calibration| calibration.psi_best);
         // The slider has steps of 0.1 and starts at 0.3, whatever the calibration found.
         let psi = Psi::new((best.clamp(0.3, 2.0) * 10.0).round() / 10.0).unwrap_or_default();
-        Self { width, height, fingerprint: generator.fingerprint(), psi }
+        let (layers, noise) = (generator.layers(), generator.has_noise());
+        Self { width, height, fingerprint: generator.fingerprint(), psi, layers, noise }
+    }
+
+    /// Width and height when the longer side is `side`.
+    pub(crate) fn enlarged(&self, side: usize) -> (usize, usize) {
+        let longer = self.width.max(self.height).max(1);
+        (self.width * side / longer, self.height * side / longer)
     }
 }
 
 impl Pages {
-    /// Reads and fills the pages.
+    /// Reads the pages and fills each once in each language, so that a mistake is found now.
     pub(crate) fn open(facts: ModelFacts) -> Result<Self, TemplateError> {
-        let file = "strings/en.json";
-        let strings: BTreeMap<String, String> = serde_json::from_str(&assets::text(file)?)
-            .map_err(|error| TemplateError::Broken { page: file.to_owned(), reason: error.to_string() })?;
-        let montage = assets::text("montage.html")?;
-        let mut pages = Self { strings, facts, index: String::new(), not_found: String::new(), montage };
-        let pictures = pages.without_script();
-        pages.index = pages.fill("index.html", &assets::text("index.html")?, &[("noscript.pictures", &pictures)])?;
-        pages.not_found = pages.fill("not-found.html", &assets::text("not-found.html")?, &[])?;
-        // Filled once now, so that a mistake in it is found when starting.
-        pages.montage(Seed(0))?;
+        let strings = Language::ALL.map(|language| {
+            let file = format!("strings/{}.json", language.tag());
+            let strings = serde_json::from_str(&assets::text(&file)?)
+                .map_err(|error| TemplateError::Broken { page: file, reason: error.to_string() })?;
+            Ok((language, strings))
+        });
+        let pages = Self {
+            strings: strings.into_iter().collect::<Result<_, TemplateError>>()?,
+            facts,
+            shell: assets::text("index.html")?,
+            montage: assets::text("montage.html")?,
+            missing: assets::text("not-found.html")?,
+        };
+        for language in Language::ALL {
+            let visitor = Visitor { language, chosen: false, origin: String::new() };
+            pages.shell(&View::Wall { from: 0 }, &visitor)?;
+            pages.montage(Seed(0), &visitor)?;
+            pages.missing(&visitor)?;
+        }
         Ok(pages)
     }
 
+    /// The page itself, opened at a view.
+    pub(crate) fn shell(&self, view: &View, visitor: &Visitor) -> Result<String, TemplateError> {
+        let words = |name: &str| self.string(visitor.language, name);
+        let site = words("site.title");
+        let title = view.title(&words).map_or_else(|| site.clone(), |title| format!("{title} · {site}"));
+        let model = format!("{:.8}", self.facts.fingerprint);
+        let head = view.head(&visitor.origin, visitor.language, self.facts.psi, &model, &words);
+        let keep = kept(visitor);
+        let still = Still { facts: &self.facts, language: visitor.language, words: &words, keep: &keep }.show(view);
+        let current = |name: &str| if name == visitor.language.tag() { "true" } else { "false" };
+        let values = [
+            ("page.title", title.as_str()),
+            ("page.head", &head),
+            ("page.still", &still),
+            ("current.en", current("en")),
+            ("current.it", current("it")),
+            ("current.ja", current("ja")),
+        ];
+        self.fill("index.html", &self.shell, visitor.language, &values)
+    }
+
     /// One seed at each of the 18 levels of creativity.
-    pub(crate) fn montage(&self, seed: Seed) -> Result<String, TemplateError> {
+    pub(crate) fn montage(&self, seed: Seed, visitor: &Visitor) -> Result<String, TemplateError> {
+        let words = |name: &str| self.string(visitor.language, name);
+        let keep = kept(visitor);
+        let still = Still { facts: &self.facts, language: visitor.language, words: &words, keep: &keep };
         let mut tiles = String::new();
-        for level in LEVELS {
-            let psi = Psi::new(f32::from(level) / 10.0).unwrap_or_default();
-            self.tile(&mut tiles, PictureAddress { seed, psi, format: Format::Webp }, true);
+        for tenths in LEVELS {
+            still.tile(&mut tiles, &seed.into(), level(tenths), true);
         }
-        let neighbour = |step: i64| Seed(seed.0.wrapping_add_signed(step)).to_string();
+        let mut files = String::new();
+        let file = |kind: &str, ending: &str| format!("/api/v1/{kind}/{}.{ending}?", seed.0);
+        still.links(
+            &mut files,
+            &[
+                (file("levels", "zip"), "room.zip"),
+                (file("sweeps", "webp"), "room.sweep.webp"),
+                (file("sweeps", "png"), "room.sweep.png"),
+            ],
+        );
+        let at = |seed: u64| format!("/slider.html?seed={:05}", seed);
+        let mut links = Vec::new();
+        links.extend(seed.0.checked_sub(1).map(|seed| (at(seed), "montage.previous")));
+        links.push(("/?".to_owned(), "montage.wall"));
+        links.extend(seed.0.checked_add(1).map(|seed| (at(seed), "montage.next")));
+        let mut nav = String::new();
+        still.links(&mut nav, &links);
+        let view = View::Picture { recipe: seed.into(), psi: self.facts.psi };
+        let model = format!("{:.8}", self.facts.fingerprint);
+        let head = view.head(&visitor.origin, visitor.language, self.facts.psi, &model, &words);
+        let title = words("title.seed").replace("{seed}", &seed.to_string());
         let values =
-            [("seed", seed.to_string()), ("previous", neighbour(-1)), ("next", neighbour(1)), ("tiles", tiles)];
-        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.fill("montage.html", &self.montage, &values)
+            [("title", title.as_str()), ("page.head", &head), ("tiles", &tiles), ("files", &files), ("nav", &nav)];
+        self.fill("montage.html", &self.montage, visitor.language, &values)
     }
 
-    /// Pictures that link to themselves.
-    fn without_script(&self) -> String {
-        let mut tiles = String::new();
-        for seed in 0..WITHOUT_SCRIPT {
-            self.tile(
-                &mut tiles,
-                PictureAddress { seed: Seed(seed), psi: self.facts.psi, format: Format::Webp },
-                false,
-            );
-        }
-        tiles
+    /// For addresses at which there is nothing.
+    pub(crate) fn missing(&self, visitor: &Visitor) -> Result<String, TemplateError> {
+        self.fill("not-found.html", &self.missing, visitor.language, &[])
     }
 
-    /// A picture as a list item; `levels` puts its creativity below it, where tools for the original look for it.
-    fn tile(&self, out: &mut String, address: PictureAddress, levels: bool) {
-        let ModelFacts { width, height, fingerprint, .. } = &self.facts;
-        let psi = spelled(address.psi);
-        let mut alt = String::new();
-        escape(
-            &self.string("picture.alt").replace("{seed}", &address.seed.to_string()).replace("{psi}", &psi),
-            &mut alt,
-        );
-        let png = PictureAddress { format: Format::Png, ..address };
-        let caption = if levels { format!("<span class=\"psi-value\">{psi}</span>") } else { String::new() };
-        // Writing to a String cannot fail. The model's name in the query keeps a year-long browser cache honest.
-        let _ = writeln!(
-            out,
-            "<li><a href=\"/results/{png}\"><img src=\"/results/{address}?m={fingerprint:.8}\" width=\"{width}\" height=\"{height}\" \
-             alt=\"{alt}\" loading=\"lazy\" decoding=\"async\">{caption}</a></li>",
-        );
+    fn string(&self, language: Language, name: &str) -> String {
+        let strings = self.strings.iter().find(|(other, _)| *other == language);
+        strings.and_then(|(_, strings)| strings.get(name)).cloned().unwrap_or_default()
     }
 
-    fn string(&self, name: &str) -> &str {
-        self.strings.get(name).map_or("", String::as_str)
-    }
-
-    fn fill(&self, page: &str, template: &str, values: &[(&str, &str)]) -> Result<String, TemplateError> {
+    fn fill(
+        &self,
+        page: &str,
+        template: &str,
+        language: Language,
+        values: &[(&str, &str)],
+    ) -> Result<String, TemplateError> {
         render(page, template, |name| {
             let given = values.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            given.or_else(|| self.strings.get(name).cloned()).or_else(|| self.fact(name))
+            given
+                .or_else(|| self.fact(name, language))
+                .or_else(|| Some(self.string(language, name)).filter(|text| !text.is_empty()))
         })
     }
 
-    fn fact(&self, name: &str) -> Option<String> {
+    fn fact(&self, name: &str, language: Language) -> Option<String> {
         Some(match name {
+            "lang" => language.tag().to_owned(),
             "model.width" => self.facts.width.to_string(),
             "model.height" => self.facts.height.to_string(),
             "model.fingerprint" => format!("{:.8}", self.facts.fingerprint),
             "model.psi" => spelled(self.facts.psi),
+            "model.layers" => self.facts.layers.to_string(),
+            "model.noise" => if self.facts.noise { "on" } else { "none" }.to_owned(),
             _ => return None,
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pages() -> Pages {
-        let facts =
-            ModelFacts { width: 64, height: 64, fingerprint: "0123456789abcdef".to_owned(), psi: Psi::default() };
-        Pages::open(facts).unwrap()
-    }
-
-    #[test]
-    fn every_blank_of_every_page_is_filled() {
-        let pages = pages();
-        for page in [&pages.index, &pages.not_found, &pages.montage(Seed(77)).unwrap()] {
-            assert!(page.starts_with("<!doctype html>") && !page.contains("{{"));
-        }
-    }
-
-    #[test]
-    fn the_montage_has_the_eighteen_levels_of_the_original() {
-        let montage = pages().montage(Seed(77)).unwrap();
-        assert_eq!(montage.matches("class=\"psi-value\"").count(), 18);
-        for address in ["psi-0.3/seed00077.webp", "psi-1.0/seed00077.webp", "psi-2.0/seed00077.webp"] {
-            assert!(montage.contains(address), "{address}");
-        }
-    }
-
-    #[test]
-    fn without_scripts_the_page_shows_pictures_that_are_links() {
-        let index = pages().index;
-        let (_, noscript) = index.rsplit_once("<noscript>").unwrap();
-        let (noscript, _) = noscript.split_once("</noscript>").unwrap();
-        assert_eq!(noscript.matches("<img ").count(), WITHOUT_SCRIPT as usize);
-        assert!(noscript.contains("<a href=\"/results/psi-1.0/seed00000.png\">"));
-    }
-
-    #[test]
-    fn no_page_names_another_host_except_in_links() {
-        let pages = pages();
-        for page in [&pages.index, &pages.not_found, &pages.montage(Seed(77)).unwrap()] {
-            for (at, _) in page.match_indices("https://") {
-                let before = &page[..at];
-                assert!(
-                    before.ends_with("<a href=\"") || before.ends_with("<a rel=\"noreferrer\" href=\""),
-                    "{}",
-                    &page[at..at + 40]
-                );
-            }
-            assert!(!page.contains("<style") && !page.contains("style=\"") && !page.contains("onclick"));
-        }
-    }
+/// What links carry on: the language, where it was chosen by an address.
+fn kept(visitor: &Visitor) -> String {
+    if visitor.chosen { format!("&amp;lang={}", visitor.language.tag()) } else { String::new() }
 }
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

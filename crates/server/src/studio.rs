@@ -1,4 +1,4 @@
-//! From an address to the bytes of its picture: cache first, then the drawing threads.
+//! From an order to the bytes of its file: cache first, then the drawing threads.
 
 use std::sync::Arc;
 
@@ -6,16 +6,17 @@ use bytes::Bytes;
 use moka::sync::Cache;
 use synth::Generator;
 
-use crate::address::PictureAddress;
 use crate::config::Config;
+use crate::draft::Drafter;
 use crate::encode;
 use crate::error::{Error, Refusal};
+use crate::order::Order;
 use crate::pool::{Counts, Pool, Stop};
 
 /// Draws, encodes and remembers pictures. Shared by all requests.
 pub(crate) struct Studio {
-    pool: Pool<PictureAddress, Bytes>,
-    cache: Cache<PictureAddress, Bytes>,
+    pool: Pool<Order, Bytes>,
+    cache: Cache<Order, Bytes>,
     tag: String,
 }
 
@@ -33,21 +34,21 @@ impl Studio {
         Ok(Self { pool, cache, tag })
     }
 
-    /// The strong entity tag of a picture, known without drawing it.
-    pub(crate) fn etag(&self, address: &PictureAddress) -> String {
-        format!("\"{}-{}\"", self.tag, address.to_string().replace('/', "-"))
+    /// The strong entity tag of a file, known without drawing it.
+    pub(crate) fn etag(&self, order: &Order) -> String {
+        format!("\"{}/{order}\"", self.tag)
     }
 
-    /// The picture's file. Dropping the future withdraws the request.
-    pub(crate) async fn picture(&self, address: &PictureAddress) -> Result<Bytes, Refusal> {
-        if let Some(bytes) = self.cache.get(address) {
+    /// The file. Dropping the future withdraws the order.
+    pub(crate) async fn file(&self, order: &Order) -> Result<Bytes, Refusal> {
+        if let Some(bytes) = self.cache.get(order) {
             return Ok(bytes);
         }
-        let ticket = self.pool.request(address).map_err(|_| Refusal::Busy)?;
+        let ticket = self.pool.request(order).map_err(|_| Refusal::Busy)?;
         ticket.value().await.map_err(|stop| match stop {
             Stop::Cancelled => Refusal::Busy,
             Stop::Failed(reason) => {
-                tracing::error!(%address, reason, "a picture could not be drawn");
+                tracing::error!(%order, reason, "a picture could not be drawn");
                 Refusal::Failed
             }
         })
@@ -60,24 +61,21 @@ impl Studio {
 }
 
 /// Roughly what the cache spends on an entry beside its bytes.
-const ENTRY_OVERHEAD: u32 = 256;
+const ENTRY_OVERHEAD: u32 = 320;
 
 /// One thread's work, with its own scratch memory.
 fn maker(
     generator: &Arc<Generator>,
-    cache: Cache<PictureAddress, Bytes>,
-) -> impl FnMut(&PictureAddress, &dyn Fn() -> bool) -> Result<Bytes, Stop> + Send + 'static {
-    let generator = Arc::clone(generator);
-    let mut worker = generator.worker();
-    move |address, unwanted| {
+    cache: Cache<Order, Bytes>,
+) -> impl FnMut(&Order, &dyn Fn() -> bool) -> Result<Bytes, Stop> + Send + 'static {
+    let mut drafter = Drafter::new(generator);
+    move |order, unwanted| {
         // Finished by another thread between the visitor's look into the cache and this one's turn.
-        if let Some(bytes) = cache.get(address) {
+        if let Some(bytes) = cache.get(order) {
             return Ok(bytes);
         }
-        let picture = worker.draw_cancellable(address.seed, address.psi, unwanted).ok_or(Stop::Cancelled)?;
-        let file = address.format.encode(&picture).map_err(|error| Stop::Failed(error.to_string()))?;
-        let bytes = Bytes::from(file);
-        cache.insert(*address, bytes.clone());
+        let bytes = Bytes::from(drafter.make(order, unwanted)?);
+        cache.insert(order.clone(), bytes.clone());
         Ok(bytes)
     }
 }

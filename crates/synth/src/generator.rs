@@ -189,6 +189,27 @@ impl Generator {
         mapper.map(self, seed).to_vec()
     }
 
+    /// The mean of `w`, towards which truncation pulls: `w_dim` values.
+    pub fn w_avg(&self) -> &[f32] {
+        &self.w_avg
+    }
+
+    /// How many convolutions draw a picture: the places at which one style may take over from another.
+    pub fn layers(&self) -> usize {
+        self.blocks.iter().map(|block| block.convs.len()).sum()
+    }
+
+    /// Whether any noise is added between the layers.
+    pub fn has_noise(&self) -> bool {
+        self.blocks.iter().flat_map(|block| &block.convs).any(|conv| conv.noise.is_some())
+    }
+
+    /// Where the styles of a convolution and of all that follow it begin; the end of all for a layer that is not there.
+    pub(crate) fn style_start(&self, layer: usize) -> usize {
+        let mut convs = self.blocks.iter().flat_map(|block| &block.convs);
+        convs.nth(layer).map_or(self.styles.padded_output(), |conv| conv.style.start)
+    }
+
     /// Memory to draw with. It grows while the first picture is drawn; nothing is allocated afterwards.
     pub fn worker(self: &Arc<Self>) -> Worker {
         Worker::new(Arc::clone(self))

@@ -104,7 +104,7 @@ impl FromStr for Psi {
 }
 
 /// The start of a text, short enough for an error message.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
 

@@ -6,6 +6,7 @@ use kernels::{Activation, Epilogue, Rgb, Scratch, ToRgb, upsample2x};
 
 use crate::generator::{Conv, GAIN, Noise, RgbLayer, SLOPE};
 use crate::mapper::Mapper;
+use crate::recipe::Styles;
 use crate::reference::truncate;
 use crate::{Generator, NoiseMode, Psi, Seed, Upsample};
 
@@ -36,6 +37,8 @@ pub struct Worker {
 struct Canvas {
     /// Styles of all layers.
     styles: Vec<f32>,
+    /// The styles that rule the finer layers, where two are mixed.
+    fine_styles: Vec<f32>,
     /// Squared style of a layer.
     squares: Vec<f32>,
     /// Demodulation of a layer, times the gain of the activation.
@@ -60,6 +63,7 @@ impl Worker {
         let widest = generator.architecture().channels.iter().copied().max().map_or(16, kernels::padded);
         let canvas = Canvas {
             styles: vec![0.0; generator.styles.padded_output()],
+            fine_styles: Vec::new(),
             squares: vec![0.0; widest],
             scale: vec![0.0; widest],
             colours: vec![0.0; 3 * widest],
@@ -105,6 +109,25 @@ impl Worker {
         self.paint(seed, psi, cancelled, &mut picture).then_some(picture)
     }
 
+    /// The picture of given styles, with the noise of a seed or with none; `None` soon after `cancelled` says so.
+    ///
+    /// # Panics
+    /// If a style is not `w_dim` long.
+    pub fn draw_styles(
+        &mut self,
+        styles: &Styles,
+        noise: Option<Seed>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<Picture> {
+        self.canvas.style(&self.generator, &styles.w);
+        if let Some((layer, fine)) = &styles.fine {
+            self.canvas.style_from(&self.generator, *layer, fine);
+        }
+        let mut picture = Picture::default();
+        (self.canvas.layers(&self.generator, noise, cancelled)).then(|| self.develop(&mut picture))?;
+        Some(picture)
+    }
+
     /// The raw picture of a `w` that is truncated already: planar [3, H, W], about -1 to 1. `seed` matters to noise only.
     ///
     /// # Panics
@@ -125,17 +148,40 @@ impl Worker {
         if !self.canvas.synthesize(&self.generator, &self.w, seed, cancelled) {
             return false;
         }
+        self.develop(picture);
+        true
+    }
+
+    /// The canvas as bytes.
+    fn develop(&self, picture: &mut Picture) {
         (picture.height, picture.width) = self.generator.resolution();
         picture.rgb.resize(3 * picture.height * picture.width, 0);
         self.canvas.picture.write_bytes(&mut picture.rgb);
-        true
     }
 }
 
 impl Canvas {
     /// Leaves the raw picture in `self.picture`; false if it was cancelled.
     fn synthesize(&mut self, generator: &Generator, w: &[f32], seed: Seed, cancelled: &dyn Fn() -> bool) -> bool {
+        self.style(generator, w);
+        self.layers(generator, Some(seed), cancelled)
+    }
+
+    /// Makes the styles of all layers follow `w`.
+    fn style(&mut self, generator: &Generator, w: &[f32]) {
         generator.styles.run(generator.isa, w, &mut self.styles);
+    }
+
+    /// Makes the styles from convolution `layer` onwards follow another `w`.
+    fn style_from(&mut self, generator: &Generator, layer: usize, w: &[f32]) {
+        self.fine_styles.resize(self.styles.len(), 0.0);
+        generator.styles.run(generator.isa, w, &mut self.fine_styles);
+        let start = generator.style_start(layer);
+        self.styles[start..].copy_from_slice(&self.fine_styles[start..]);
+    }
+
+    /// Runs the layers under the styles that are set, with the noise of a seed or with none.
+    fn layers(&mut self, generator: &Generator, seed: Option<Seed>, cancelled: &dyn Fn() -> bool) -> bool {
         self.x.copy_from(&generator.constant);
         for (index, block) in generator.blocks.iter().enumerate() {
             for conv in &block.convs {
@@ -150,7 +196,7 @@ impl Canvas {
     }
 
     /// One convolution, from `self.x` to `self.x`.
-    fn conv(&mut self, generator: &Generator, conv: &Conv, seed: Seed) {
+    fn conv(&mut self, generator: &Generator, conv: &Conv, seed: Option<Seed>) {
         let isa = generator.isa;
         let style = &self.styles[conv.style.clone()];
         let squares = &mut self.squares[..conv.energy.input()];
@@ -161,8 +207,8 @@ impl Canvas {
         for v in &mut *scale {
             *v = GAIN / (*v + 1e-8).sqrt();
         }
-        let noise = conv.noise.as_ref().filter(|_| generator.variation().noise != NoiseMode::None);
-        let noise = noise.map(|noise| fill_noise(generator, noise, seed, &mut self.noise));
+        let noisy = conv.noise.as_ref().filter(|_| generator.variation().noise != NoiseMode::None).zip(seed);
+        let noise = noisy.map(|(noise, seed)| fill_noise(generator, noise, seed, &mut self.noise));
         let end = Epilogue { scale, bias: &conv.bias, noise, slope: SLOPE, clamp: generator.clamp() };
         let plain = Epilogue { scale: &self.ones, bias: &self.zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
         match conv.doubles {

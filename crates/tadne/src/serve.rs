@@ -27,6 +27,9 @@ pub(crate) struct Serve {
     /// Memory for finished pictures, in MiB
     #[arg(long, default_value_t = 256, value_name = "MIB")]
     cache: u32,
+    /// What the service's addresses begin with, for shared links [default: what the visitor's request says]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     #[command(flatten)]
     model: Model,
 }
@@ -36,6 +39,7 @@ impl Serve {
         let (generator, metadata) = self.model.generator()?;
         let mut config =
             Config { addr: self.addr, cache_bytes: u64::from(self.cache) << 20, metadata, ..Config::default() };
+        config.public_url.clone_from(&self.public_url);
         config.threads = self.threads.map_or(config.threads, usize::from);
         let (height, width) = generator.resolution();
         println!("drawing {width} x {height} pictures with {} threads ({})", config.threads, generator.simd());

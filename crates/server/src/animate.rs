@@ -1,0 +1,129 @@
+//! Animations that go through their frames and back, for ever: lossless WebP and APNG.
+
+use image_webp::{ColorType, WebPEncoder};
+use synth::Picture;
+
+use crate::pool::Stop;
+
+/// How long a frame is seen, in milliseconds, and how long the first and the last.
+const FRAME_MS: u16 = 90;
+const END_MS: u16 = 540;
+
+/// Frames there and back, with the time each is seen; neither end is shown twice.
+fn there_and_back(frames: &[Picture]) -> impl ExactSizeIterator<Item = (&Picture, u16)> {
+    let last = frames.len().saturating_sub(1);
+    (0..(2 * last).max(1)).map(move |at| {
+        let index = if at <= last { at } else { 2 * last - at };
+        (&frames[index], if index == 0 || index == last { END_MS } else { FRAME_MS })
+    })
+}
+
+fn failed(error: impl std::fmt::Display) -> Stop {
+    Stop::Failed(format!("an animation could not be written: {error}"))
+}
+
+/// An animated PNG. `frames` are of one size, and at least one.
+pub(crate) fn apng(frames: &[Picture]) -> Result<Vec<u8>, Stop> {
+    let first = frames.first().ok_or_else(|| failed("it has no frames"))?;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, first.width as u32, first.height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    let sequence = there_and_back(frames);
+    encoder.set_animated(sequence.len() as u32, 0).map_err(failed)?;
+    let mut writer = encoder.write_header().map_err(failed)?;
+    for (frame, time) in sequence {
+        writer.set_frame_delay(time, 1000).map_err(failed)?;
+        writer.write_image_data(&frame.rgb).map_err(failed)?;
+    }
+    writer.finish().map_err(failed)?;
+    Ok(file)
+}
+
+/// An animated WebP: the frames' own lossless chunks in the container of RFC 9649, section 2.7. `frames` are of one
+/// size, and at least one.
+pub(crate) fn webp(frames: &[Picture]) -> Result<Vec<u8>, Stop> {
+    let first = frames.first().ok_or_else(|| failed("it has no frames"))?;
+    let bitstreams = frames.iter().map(lossless).collect::<Result<Vec<_>, _>>()?;
+    let size = [u24(first.width - 1), u24(first.height - 1)].concat();
+    let mut body = b"WEBP".to_vec();
+    const ANIMATED: u8 = 1 << 1;
+    chunk(&mut body, *b"VP8X", &[&[ANIMATED, 0, 0, 0], &size[..]].concat());
+    // A black background, and no end to the repetitions.
+    chunk(&mut body, *b"ANIM", &[0, 0, 0, 255, 0, 0]);
+    let last = frames.len() - 1;
+    for (at, (_, time)) in there_and_back(frames).enumerate() {
+        const NO_BLENDING: u8 = 1 << 1;
+        let mut frame = [&[0; 6], &size[..], &u24(usize::from(time)), &[NO_BLENDING]].concat();
+        chunk(&mut frame, *b"VP8L", &bitstreams[if at <= last { at } else { 2 * last - at }]);
+        chunk(&mut body, *b"ANMF", &frame);
+    }
+    let mut file = Vec::with_capacity(body.len() + 8);
+    chunk(&mut file, *b"RIFF", &body);
+    Ok(file)
+}
+
+/// Three bytes, the lowest first.
+fn u24(value: usize) -> [u8; 3] {
+    let [a, b, c, ..] = value.to_le_bytes();
+    [a, b, c]
+}
+
+/// Appends a chunk: its name, its length, its contents padded to an even length.
+fn chunk(out: &mut Vec<u8>, name: [u8; 4], contents: &[u8]) {
+    out.extend(name);
+    out.extend((contents.len() as u32).to_le_bytes());
+    out.extend(contents);
+    out.resize(out.len().next_multiple_of(2), 0);
+}
+
+/// The contents of the `VP8L` chunk that the encoder writes as the only one of a simple file (RFC 9649, section 2.6).
+fn lossless(picture: &Picture) -> Result<Vec<u8>, Stop> {
+    let mut file = Vec::new();
+    let encoder = WebPEncoder::new(&mut file);
+    encoder.encode(&picture.rgb, picture.width as u32, picture.height as u32, ColorType::Rgb8).map_err(failed)?;
+    let length = file.get(16..20).and_then(|bytes| Some(u32::from_le_bytes(*bytes.first_chunk()?) as usize));
+    match (file.get(12..16), length) {
+        (Some(b"VP8L"), Some(length)) if file.len() >= 20 + length => Ok(file[20..20 + length].to_vec()),
+        _ => Err(failed("the encoder wrote no simple lossless file")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::AnimationDecoder;
+    use image::codecs::{png::PngDecoder, webp::WebPDecoder};
+
+    use super::*;
+
+    fn frames() -> Vec<Picture> {
+        let shade = |grey: u8| Picture { width: 9, height: 5, rgb: (0..135).map(|i| grey ^ i).collect() };
+        vec![shade(0), shade(60), shade(120), shade(200)]
+    }
+
+    #[test]
+    fn both_kinds_hold_the_frames_there_and_back() {
+        let [webp, apng] = [webp(&frames()).unwrap(), apng(&frames()).unwrap()];
+        let webp = WebPDecoder::new(Cursor::new(webp)).unwrap().into_frames().collect_frames().unwrap();
+        let apng = PngDecoder::new(Cursor::new(apng)).unwrap().apng().unwrap().into_frames().collect_frames().unwrap();
+        for read in [webp, apng] {
+            assert_eq!(read.len(), 6);
+            for (frame, at) in read.iter().zip([0, 1, 2, 3, 2, 1]) {
+                let pixels: Vec<u8> =
+                    frame.buffer().pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+                assert_eq!(pixels, frames()[at].rgb);
+                let (ms, per) = frame.delay().numer_denom_ms();
+                assert_eq!(ms / per, if at == 0 || at == 3 { 540 } else { 90 });
+            }
+        }
+    }
+
+    #[test]
+    fn one_frame_is_an_animation_too_and_none_is_an_error() {
+        assert!(webp(&frames()[..1]).is_ok() && apng(&frames()[..1]).is_ok());
+        assert!(webp(&[]).is_err() && apng(&[]).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! What an address of the page shows, in words: its title, and the lines in the head by which others introduce it.
+
+use std::fmt::Write;
+
+use synth::{Creature, Psi, Recipe};
+
+use crate::address::spelled;
+use crate::language::Language;
+use crate::template::escape;
+
+/// What a visitor has come to see.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum View {
+    /// The wall; without scripts, its pictures from this seed on.
+    Wall { from: u64 },
+    /// One picture, large, with everything that can be played with it.
+    Picture { recipe: Recipe, psi: Psi },
+    /// A walk from picture to picture, full screen.
+    Walk { from: Creature, psi: Psi },
+    /// Favourites, and what was opened lately.
+    Collection,
+}
+
+/// A string of the language, by its name.
+pub(crate) type Words<'a> = &'a dyn Fn(&str) -> String;
+
+impl View {
+    /// The path below which it is, as the page itself spells it.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            View::Wall { .. } => "/".to_owned(),
+            View::Picture { recipe, .. } => format!("/p/{recipe}"),
+            View::Walk { from, .. } => format!("/walk/{from}"),
+            View::Collection => "/collection".to_owned(),
+        }
+    }
+
+    /// The name of what is seen, without the site's.
+    pub(crate) fn title(&self, words: Words<'_>) -> Option<String> {
+        match self {
+            View::Wall { .. } => None,
+            View::Picture { recipe, .. } => Some(name(recipe, words)),
+            View::Walk { .. } => Some(words("walk.title")),
+            View::Collection => Some(words("collection.title")),
+        }
+    }
+
+    /// The picture that introduces it: an address below the origin.
+    fn card(&self, psi: Psi, model: &str) -> String {
+        match self {
+            View::Picture { recipe, psi } => format!("/api/v1/cards/{recipe}.jpg?psi={}&m={model}", spelled(*psi)),
+            View::Walk { from, psi } => format!("/api/v1/cards/{from}.jpg?psi={}&m={model}", spelled(*psi)),
+            View::Wall { .. } | View::Collection => format!("/api/v1/cards/wall.jpg?psi={}&m={model}", spelled(psi)),
+        }
+    }
+
+    /// Lines for the head: this page in other languages, and the card of Open Graph and Twitter. `origin` is what
+    /// addresses begin with, `https://example.org` or nothing.
+    pub(crate) fn head(&self, origin: &str, language: Language, psi: Psi, model: &str, words: Words<'_>) -> String {
+        let page = format!("{}{}", origin, self.path());
+        let query = match self {
+            View::Picture { psi, .. } | View::Walk { psi, .. } => format!("psi={}&", spelled(*psi)),
+            View::Wall { .. } | View::Collection => String::new(),
+        };
+        let mut head = String::new();
+        let mut line = |tag: &str, attribute: &str, name: &str, target: &str, value: &str| {
+            let _ = write!(head, "  <{tag} {attribute}=\"{name}\" {target}=\"");
+            escape(value, &mut head);
+            head.push_str("\">\n");
+        };
+        for other in Language::ALL {
+            let tag = other.tag();
+            line("link rel=\"alternate\"", "hreflang", tag, "href", &format!("{page}?{query}lang={tag}"));
+        }
+        line("link rel=\"alternate\"", "hreflang", "x-default", "href", page.as_str());
+        let site = words("site.title");
+        let title = self.title(words).unwrap_or_else(|| site.clone());
+        let card = format!("{}{}", origin, self.card(psi, model));
+        let mut meta = |name: &str, value: &str| {
+            let attribute = if name.starts_with("og:") { "property" } else { "name" };
+            line("meta", attribute, name, "content", value);
+        };
+        meta("og:type", "website");
+        meta("og:site_name", &site);
+        meta("og:title", &title);
+        meta("og:description", &words("site.description"));
+        meta("og:url", &format!("{page}?{}", query.trim_end_matches('&')));
+        meta("og:locale", language.locale());
+        meta("og:image", &card);
+        meta("og:image:type", "image/jpeg");
+        meta("og:image:width", "1200");
+        meta("og:image:height", "630");
+        meta("og:image:alt", &words("card.alt"));
+        meta("twitter:card", "summary_large_image");
+        meta("twitter:title", &title);
+        meta("twitter:description", &words("site.description"));
+        meta("twitter:image", &card);
+        head
+    }
+}
+
+/// What a recipe is called.
+pub(crate) fn name(recipe: &Recipe, words: Words<'_>) -> String {
+    let creature = |creature: &Creature| {
+        if creature.path.is_empty() { creature.seed.to_string() } else { creature.to_string() }
+    };
+    match recipe {
+        Recipe::Single(one) if one.path.is_empty() => words("title.seed").replace("{seed}", &creature(one)),
+        Recipe::Single(one) => words("title.child").replace("{name}", &creature(one)),
+        Recipe::Blend { from, to, .. } => {
+            words("title.blend").replace("{a}", &creature(from)).replace("{b}", &creature(to))
+        }
+        Recipe::Mix { coarse, fine, .. } => {
+            words("title.mix").replace("{a}", &creature(coarse)).replace("{b}", &creature(fine))
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Names for pictures that no single seed gives: children, blends and mixtures of seeds, each a short text.
+//!
+//! | text | picture |
+//! |---|---|
+//! | `42` | the seed 42 |
+//! | `42-3b7` | of its 16 children the one numbered 3, of that one's children b, of that one's 7 |
+//! | `42~77-1~35` | 35 hundredths of the way from `42` to `77-1`, in a straight line through `w` |
+//! | `42_77_5` | pose and shape of 42, and from the sixth convolution onwards (they count from 0) the style of 77 |
+//!
+//! A recipe is all that is needed to draw the picture again, so that a visitor's game fits into an address.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::latent::philox;
+use crate::reference::truncate;
+use crate::seed::shortened;
+use crate::{Generator, Psi, Seed};
+
+/// Steps from a seed to one of its descendants, at most.
+pub const LONGEST_PATH: usize = 64;
+/// How far a child is from its parent, in radians: about a quarter of the way to a stranger.
+const STEP: f32 = 0.42;
+/// Sets the numbers of children apart from all other uses of a seed ("chil").
+const CHILDREN: u32 = 0x6368_696c;
+
+/// A seed, or a descendant of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Creature {
+    /// Where the line begins.
+    pub seed: Seed,
+    /// Which of the 16 children, generation by generation; each 0 to 15.
+    pub path: Vec<u8>,
+}
+
+/// How a picture is made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Recipe {
+    /// One creature.
+    Single(Creature),
+    /// A point on the straight line between two.
+    Blend {
+        /// The picture at 0.
+        from: Creature,
+        /// The picture at 100.
+        to: Creature,
+        /// How far along, 0 to 100.
+        percent: u8,
+    },
+    /// The coarse layers of one with the fine layers of another.
+    Mix {
+        /// Gives pose and shape.
+        coarse: Creature,
+        /// Gives colours and texture.
+        fine: Creature,
+        /// The first convolution that follows `fine`; 0 is all of them.
+        layer: u8,
+    },
+}
+
+/// A text that is not a [`Recipe`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} names no picture: write a seed (42), a descendant (42-3b7), a blend (42~77~35) or a mixture (42_77_5); \
+     seeds go from 0 to 18446744073709551615"
+)]
+pub struct RecipeError(String);
+
+/// The style vectors of a recipe, truncated and ready for [`Worker::draw_styles`](crate::Worker::draw_styles).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Styles {
+    /// `w` of all layers, or of the coarse ones.
+    pub w: Vec<f32>,
+    /// From which convolution on (counted from 0) another `w` rules, and which.
+    pub fine: Option<(usize, Vec<f32>)>,
+}
+
+impl Creature {
+    /// `w` before truncation. A child is its parent's deviation from the mean, turned a little towards a stranger's:
+    /// `w' = w_avg + cos(t) (w - w_avg) + sin(t) (w_r - w_avg)`. Turning keeps the spread of `w`, so that descendants
+    /// are as varied and as sound as seeds, however long their line.
+    fn w(&self, generator: &Generator) -> Vec<f32> {
+        let mut w = generator.w(self.seed);
+        let mut key = self.seed.0;
+        for &child in &self.path {
+            let words = philox([u32::from(child), 0, CHILDREN, 0], [key as u32, (key >> 32) as u32]);
+            key = u64::from(words[0]) | u64::from(words[1]) << 32;
+            for ((w, mean), stranger) in w.iter_mut().zip(generator.w_avg()).zip(generator.w(Seed(key))) {
+                *w = mean + STEP.cos() * (*w - mean) + STEP.sin() * (stranger - mean);
+            }
+        }
+        w
+    }
+}
+
+impl Recipe {
+    /// The styles to draw it with.
+    pub fn styles(&self, generator: &Generator, psi: Psi) -> Styles {
+        let truncated = |mut w: Vec<f32>| {
+            truncate(&mut w, generator.w_avg(), psi);
+            w
+        };
+        match self {
+            Recipe::Single(creature) => Styles { w: truncated(creature.w(generator)), fine: None },
+            Recipe::Blend { from, to, percent } => {
+                let t = f32::from(*percent) / 100.0;
+                let line = from.w(generator).into_iter().zip(to.w(generator)).map(|(a, b)| a + t * (b - a)).collect();
+                Styles { w: truncated(line), fine: None }
+            }
+            Recipe::Mix { coarse, fine, layer } => Styles {
+                w: truncated(coarse.w(generator)),
+                fine: Some((usize::from(*layer), truncated(fine.w(generator)))),
+            },
+        }
+    }
+
+    /// The seed whose noise the picture wears, if the model has any: that of the creature that gives the shape.
+    pub fn seed(&self) -> Seed {
+        match self {
+            Recipe::Single(creature) | Recipe::Blend { from: creature, .. } | Recipe::Mix { coarse: creature, .. } => {
+                creature.seed
+            }
+        }
+    }
+}
+
+impl From<Seed> for Recipe {
+    fn from(seed: Seed) -> Self {
+        Recipe::Single(Creature { seed, path: Vec::new() })
+    }
+}
+
+impl fmt::Display for Creature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.seed.0)?;
+        if !self.path.is_empty() {
+            f.write_str("-")?;
+        }
+        self.path.iter().try_for_each(|child| write!(f, "{child:x}"))
+    }
+}
+
+/// The shortest spelling, which is the one to put into an address.
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Recipe::Single(creature) => creature.fmt(f),
+            Recipe::Blend { from, to, percent } => write!(f, "{from}~{to}~{percent}"),
+            Recipe::Mix { coarse, fine, layer } => write!(f, "{coarse}_{fine}_{layer}"),
+        }
+    }
+}
+
+impl FromStr for Creature {
+    type Err = RecipeError;
+
+    fn from_str(text: &str) -> Result<Self, RecipeError> {
+        let wrong = || RecipeError(shortened(text));
+        let (seed, path) = match text.split_once('-') {
+            Some((_, "")) => return Err(wrong()),
+            Some((seed, path)) => (seed, path),
+            None => (text, ""),
+        };
+        if path.len() > LONGEST_PATH || path.bytes().any(|digit| digit.is_ascii_uppercase()) {
+            return Err(wrong());
+        }
+        let path = path.chars().map(|digit| digit.to_digit(16).map(|child| child as u8));
+        Ok(Self { seed: seed.parse().map_err(|_| wrong())?, path: path.collect::<Option<_>>().ok_or_else(wrong)? })
+    }
+}
+
+impl FromStr for Recipe {
+    type Err = RecipeError;
+
+    fn from_str(text: &str) -> Result<Self, RecipeError> {
+        let wrong = |_| RecipeError(shortened(text));
+        let number = |digits: &str| match digits.parse::<u8>() {
+            Ok(value) if digits.len() <= 3 && digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(value),
+            _ => Err(RecipeError(shortened(text))),
+        };
+        let creature = |text: &str| text.parse::<Creature>().map_err(wrong);
+        let parts = |mark| text.split(mark).collect::<Vec<_>>();
+        if let [from, to, percent] = parts('~')[..] {
+            let percent = number(percent)?;
+            if percent > 100 {
+                return Err(RecipeError(shortened(text)));
+            }
+            return Ok(Recipe::Blend { from: creature(from)?, to: creature(to)?, percent });
+        }
+        if let [coarse, fine, layer] = parts('_')[..] {
+            return Ok(Recipe::Mix { coarse: creature(coarse)?, fine: creature(fine)?, layer: number(layer)? });
+        }
+        creature(text).map(Recipe::Single)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn creature() -> impl Strategy<Value = Creature> {
+        (any::<u64>(), prop::collection::vec(0u8..16, 0..LONGEST_PATH))
+            .prop_map(|(seed, path)| Creature { seed: Seed(seed), path })
+    }
+
+    fn recipe() -> impl Strategy<Value = Recipe> {
+        prop_oneof![
+            creature().prop_map(Recipe::Single),
+            (creature(), creature(), 0u8..=100).prop_map(|(from, to, percent)| Recipe::Blend { from, to, percent }),
+            (creature(), creature(), any::<u8>()).prop_map(|(coarse, fine, layer)| Recipe::Mix { coarse, fine, layer }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_recipe_reads_back_from_its_own_spelling(recipe in recipe()) {
+            prop_assert_eq!(recipe.to_string().parse::<Recipe>(), Ok(recipe));
+        }
+
+        #[test]
+        fn any_text_is_parsed_or_refused_but_never_panics(text in "[-0-9a-f~_.+ é]{0,40}") {
+            let _ = text.parse::<Recipe>();
+        }
+    }
+
+    #[test]
+    fn texts_that_name_no_picture_are_refused_with_a_sentence() {
+        let long = format!("1-{}", "0".repeat(LONGEST_PATH + 1));
+        for text in [
+            "",
+            "-",
+            "a",
+            "42-",
+            "42-g",
+            "42-3B",
+            "-42",
+            "+42",
+            "42~77",
+            "42~77~101",
+            "42~77~-1",
+            "42~77~1~2",
+            "42_77",
+            "42_77_256",
+            "42_77_+1",
+            "1~2_3_4",
+            "18446744073709551616",
+            &long,
+        ] {
+            let error = text.parse::<Recipe>().unwrap_err().to_string();
+            assert!(error.contains("names no picture"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn padding_does_not_change_the_recipe() {
+        assert_eq!("00042-3b7".parse::<Recipe>().unwrap().to_string(), "42-3b7");
+        assert_eq!("0~1~007".parse::<Recipe>().unwrap().to_string(), "0~1~7");
+    }
+}

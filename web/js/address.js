@@ -1,0 +1,41 @@
+// The addresses of files: pictures of any recipe, animations, archives.
+
+import { model, saving } from './settings.js';
+import { spell } from './recipe.js';
+
+/** Creativity as addresses spell it: as short as it can be, but with a decimal. */
+export const spelledPsi = (psi) => {
+  const text = psi.toFixed(2);
+  return text.endsWith('0') ? text.slice(0, -1) : text;
+};
+
+/**
+ * The address of a picture. The model's name in the query keeps a browser from showing another model's pictures, which
+ * it may hold for a year.
+ * @param {import('./recipe.js').Recipe} recipe
+ * @param {number} psi
+ * @param {{kind?: string, size?: number, noise?: boolean}} [how]
+ */
+export function pictureAddress(recipe, psi, { kind = 'webp', size = 0, noise = true } = {}) {
+  const parts = [`psi=${spelledPsi(psi)}`];
+  if (size) parts.push(`size=${size}`);
+  if (!noise) parts.push('noise=off');
+  parts.push(`m=${model.name}`);
+  return `/api/v1/pictures/${spell(recipe)}.${kind}?${parts.join('&')}`;
+}
+
+/**
+ * A picture that suits a place of so many CSS pixels: the model's own where that is large enough, else one that the
+ * server enlarges more carefully than browsers do; a small one for visitors who save data.
+ */
+export function suitableAddress(recipe, psi, across, how = {}) {
+  const own = Math.max(model.width, model.height);
+  if (saving) return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(own, 96) });
+  const pixels = across * Math.min(devicePixelRatio || 1, 3);
+  const times = pixels > own * 3.2 ? 4 : pixels > own * 1.6 ? 2 : 1;
+  if (times === 1) return pictureAddress(recipe, psi, how);
+  return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(1024, own * times) });
+}
+
+/** Files made of several pictures of a recipe: `sweeps` with `webp` or `png`, `levels` with `zip`. */
+export const fileAddress = (kind, recipe, ending) => `/api/v1/${kind}/${spell(recipe)}.${ending}?m=${model.name}`;

@@ -1,0 +1,62 @@
+// Children of a picture: sixteen small steps around it; one is picked, and its children follow. The path can be walked back.
+
+import { pictureAddress } from './address.js';
+import { thumbnail } from './picture.js';
+import { LONGEST_PATH, single, spell, title } from './recipe.js';
+import { addressOf } from './router.js';
+import { numbers, say } from './strings.js';
+
+const COUNT = 16;
+const THUMBNAIL = 96;
+
+export class Children {
+  /** @param {(some: object, pushed: boolean) => void} change */
+  constructor(change) {
+    this.grid = document.getElementById('children');
+    this.path = document.getElementById('path');
+    this.drawn = '';
+    for (const list of [this.grid, this.path]) {
+      list.addEventListener('click', (event) => {
+        const creature = event.target.closest('a')?.creature;
+        if (!creature || event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        change({ recipe: single(creature), tool: 'children' }, true);
+      });
+    }
+  }
+
+  /** @param {import('./room.js').RoomPlace} place */
+  render(place) {
+    const { recipe, psi } = place;
+    const drawn = addressOf(place);
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    const { seed, path } = recipe.a;
+    const line = [...path].map((_, index) => ({ seed, path: path.slice(0, index + 1) }));
+    this.path.replaceChildren(
+      ...[{ seed, path: '' }, ...line].map((ancestor, index) => {
+        const item = this.#link(place, ancestor, 48);
+        if (index === path.length) item.firstChild.setAttribute('aria-current', 'page');
+        return item;
+      }),
+    );
+    this.path.lastElementChild.scrollIntoView({ block: 'nearest', inline: 'end' });
+    const more = path.length < LONGEST_PATH ? COUNT : 0;
+    const children = Array.from({ length: more }, (_, child) => ({ seed, path: path + child.toString(16) }));
+    this.grid.replaceChildren(...children.map((child) => this.#link(place, child, THUMBNAIL)));
+    this.grid.setAttribute('aria-label', say('children.of', { name: title(recipe), psi: numbers.tenths(psi) }));
+  }
+
+  #link(place, creature, side) {
+    const recipe = single(creature);
+    const link = document.createElement('a');
+    link.creature = creature;
+    link.href = addressOf({ ...place, recipe, tool: 'children' });
+    link.title = spell(recipe);
+    const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(place.psi) });
+    link.append(thumbnail(pictureAddress(recipe, place.psi, { noise: place.noise }), alt, side));
+    const item = document.createElement('li');
+    item.append(link);
+    return item;
+  }
+}

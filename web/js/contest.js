@@ -1,0 +1,90 @@
+// The second figure: two networks in contest. The smallest GAN that shows how it goes, training while it is looked at.
+
+import { Duel, HIGH, LOW, realDensity } from './duel.js';
+import { numbers, say } from './strings.js';
+
+const ROUNDS_A_FRAME = 1;
+const POINTS = 120;
+const TALLEST = 0.78;
+
+export class Contest {
+  /** @param {HTMLElement} figure with a canvas and two buttons in it */
+  constructor(figure) {
+    this.figure = figure;
+    this.canvas = figure.querySelector('canvas');
+    this.paper = this.canvas.getContext('2d');
+    this.duel = new Duel();
+    this.playing = !matchMedia('(prefers-reduced-motion: reduce)').matches;
+    this.inView = false;
+    this.frame = 0;
+    this.toggle = figure.querySelector('[data-act="toggle"]');
+    this.toggle.addEventListener('click', () => this.#play(!this.playing));
+    figure.querySelector('[data-act="again"]').addEventListener('click', () => {
+      this.duel.restart();
+      this.#draw();
+      this.#play(true);
+    });
+    new IntersectionObserver(([entry]) => {
+      this.inView = entry.isIntersecting;
+      this.#wake();
+    }).observe(this.canvas);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
+    this.#play(this.playing);
+    this.#draw();
+  }
+
+  #play(playing) {
+    this.playing = playing;
+    this.toggle.textContent = say(playing ? 'contest.stop' : 'contest.go');
+    this.#wake();
+  }
+
+  #wake() {
+    if (this.frame || !this.playing || !this.inView || document.hidden) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      for (let n = 0; n < ROUNDS_A_FRAME; n += 1) this.duel.round();
+      this.#draw();
+      this.#wake();
+    });
+  }
+
+  #draw() {
+    const { paper, canvas, duel } = this;
+    const { width, height } = canvas;
+    const style = getComputedStyle(this.figure);
+    const colour = (name) => style.getPropertyValue(name);
+    const base = height - 8;
+    const x = (index) => LOW + ((HIGH - LOW) * index) / POINTS;
+    const across = (index) => (width * index) / POINTS;
+    const path = (y) => {
+      paper.beginPath();
+      for (let index = 0; index <= POINTS; index += 1) paper.lineTo(across(index), base - (base - 12) * Math.min(1, y(x(index))));
+    };
+    paper.clearRect(0, 0, width, height);
+    paper.lineJoin = 'round';
+
+    path((at) => realDensity(at) / TALLEST);
+    paper.lineTo(width, base);
+    paper.lineTo(0, base);
+    paper.fillStyle = colour('--figure-real');
+    paper.fill();
+
+    path((at) => duel.opinion(at));
+    paper.strokeStyle = colour('--figure-judge');
+    paper.lineWidth = 3;
+    paper.setLineDash([3, 9]);
+    paper.lineCap = 'round';
+    paper.stroke();
+    paper.setLineDash([]);
+
+    path((at) => duel.drawnDensity(at) / TALLEST);
+    paper.strokeStyle = colour('--lamp');
+    paper.lineWidth = 5;
+    paper.stroke();
+
+    paper.fillStyle = colour('--soft');
+    paper.font = `22px ${style.fontFamily}`;
+    paper.fillText(say('contest.rounds', { count: numbers.plain(duel.rounds) }), 4, 24);
+  }
+}

@@ -1,0 +1,59 @@
+// The montage in the room: the same picture at the 18 levels of creativity, each a way to it.
+
+import { pictureAddress } from './address.js';
+import { thumbnail } from './picture.js';
+import { spell, title } from './recipe.js';
+import { addressOf } from './router.js';
+import { pageAddress } from './settings.js';
+import { numbers, say } from './strings.js';
+
+/** 0.3 to 2.0 in steps of 0.1, as the original had them. */
+export const LEVELS = Array.from({ length: 18 }, (_, index) => (index + 3) / 10);
+
+const THUMBNAIL = 96;
+
+export class Levels {
+  /** @param {(some: object) => void} change */
+  constructor(change) {
+    this.list = document.getElementById('levels');
+    this.link = document.getElementById('montage-link');
+    this.drawn = '';
+    this.list.addEventListener('click', (event) => {
+      const level = event.target.closest('a')?.dataset.psi;
+      if (!level || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      change({ psi: Number(level) });
+    });
+  }
+
+  /** @param {import('./room.js').RoomPlace} place */
+  render(place) {
+    const { recipe, psi, noise } = place;
+    const drawn = `${spell(recipe)} ${noise}`;
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.list.replaceChildren(...LEVELS.map((level) => this.#item(place, level)));
+    }
+    this.link.parentElement.hidden = recipe.kind !== 'single' || recipe.a.path !== '';
+    this.link.href = pageAddress('/slider.html', { seed: recipe.a.seed.padStart(5, '0') });
+    for (const link of this.list.querySelectorAll('a')) {
+      link.setAttribute('aria-current', String(Math.abs(Number(link.dataset.psi) - psi) < 0.024));
+    }
+  }
+
+  #item(place, level) {
+    const item = document.createElement('li');
+    const link = document.createElement('a');
+    const value = document.createElement('span');
+    const { recipe, noise } = place;
+    const psi = numbers.tenths(level);
+    link.href = addressOf({ ...place, psi: level });
+    link.dataset.psi = String(level);
+    value.className = 'psi-value';
+    value.textContent = psi;
+    value.setAttribute('aria-hidden', 'true');
+    link.append(thumbnail(pictureAddress(recipe, level, { noise }), say('picture.alt', { name: title(recipe), psi }), THUMBNAIL), value);
+    item.append(link);
+    return item;
+  }
+}

@@ -1,0 +1,80 @@
+// Taking a picture off the wall: a hand that rests on it lifts it, and laying it on another blends the two.
+
+/** How long a hand has to rest. */
+const REST_MS = 380;
+
+export class Lift {
+  /**
+   * @param {import('./wall.js').Wall} wall
+   * @param {(a: import('./tile.js').Tile, b: import('./tile.js').Tile) => void} blend
+   */
+  constructor(wall, blend) {
+    this.wall = wall;
+    this.blend = blend;
+    this.timer = 0;
+    /** The picture that is carried: its tile, its likeness under the hand, and the tile below. */
+    this.carrying = null;
+  }
+
+  /** A hand is laid on a tile. */
+  rest(event, tile) {
+    this.cancel();
+    if (!tile?.picture) return;
+    const { pointerId, clientX, clientY } = event;
+    this.timer = setTimeout(() => this.#lift(pointerId, tile, clientX, clientY), REST_MS);
+  }
+
+  #lift(pointerId, tile, x, y) {
+    const { view } = this.wall;
+    const likeness = tile.picture.cloneNode();
+    likeness.className = 'lifted';
+    view.append(likeness);
+    tile.element.classList.add('taken');
+    view.classList.add('carrying');
+    view.setPointerCapture(pointerId);
+    this.carrying = { tile, likeness, over: null };
+    this.carry(x, y);
+  }
+
+  /** The hand moves. */
+  carry(x, y) {
+    const { likeness, over, tile } = this.carrying;
+    const { camera, lattice } = this.wall;
+    likeness.style.transform = `translate(${x - lattice.tileWidth / 2}px, ${y - lattice.tileHeight / 2}px) rotate(-3deg)`;
+    const below = this.wall.tileAt(lattice.nearest(camera.x + x, camera.y + y));
+    if (below === over) return;
+    over?.element.classList.remove('under');
+    this.carrying.over = below === tile ? null : below;
+    this.carrying.over?.element.classList.add('under');
+  }
+
+  /** The hand goes away before it has lifted anything, or does something else. */
+  cancel() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    if (this.carrying) this.#putDown();
+  }
+
+  /**
+   * The hand opens.
+   * @returns {boolean} whether it had carried a picture
+   */
+  release(laidDown) {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    if (!this.carrying) return false;
+    const { tile, over } = this.carrying;
+    this.#putDown();
+    if (laidDown && over) this.blend(tile, over);
+    return true;
+  }
+
+  #putDown() {
+    const { tile, over, likeness } = this.carrying;
+    this.carrying = null;
+    likeness.remove();
+    tile.element.classList.remove('taken');
+    over?.element.classList.remove('under');
+    this.wall.view.classList.remove('carrying');
+  }
+}

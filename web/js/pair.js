@@ -1,0 +1,131 @@
+// Two pictures and a slider: blending them, or giving the one the colours of the other.
+
+import { pictureAddress } from './address.js';
+import { mark } from './controls.js';
+import { thumbnail } from './picture.js';
+import { creature, ofSeed, seedAfter, single, spellCreature, title } from './recipe.js';
+import { addressOf, roomOf } from './router.js';
+import { model } from './settings.js';
+import { favourites, history } from './store.js';
+import { numbers, say } from './strings.js';
+
+const CANDIDATES = 12;
+const THUMBNAIL = 96;
+/** The share of the layers, from the coarsest on, that give pose and shape. */
+const SHAPE = 0.4;
+
+const find = (id) => document.getElementById(id);
+
+export class Pair {
+  /** @param {(some: object) => void} change */
+  constructor(change) {
+    this.change = change;
+    /** @type {import('./router.js').Place} */
+    this.place = null;
+    this.draw = String(Math.floor(Math.random() * 1e9));
+    this.drawn = '';
+    this.slider = find('pair-amount');
+    this.slider.addEventListener('input', () => {
+      const { recipe } = this.place;
+      const amount = this.slider.valueAsNumber;
+      change({ recipe: recipe.kind === 'blend' ? { ...recipe, percent: amount } : { ...recipe, layer: model.layers - amount } });
+    });
+    find('pair-swap').addEventListener('click', () => {
+      const { recipe } = this.place;
+      const turned = { ...recipe, a: recipe.b, b: recipe.a };
+      if (recipe.kind === 'blend') turned.percent = 100 - recipe.percent;
+      change({ recipe: turned });
+    });
+    find('pair-others').addEventListener('click', () => {
+      this.draw = seedAfter(this.draw);
+      this.drawn = '';
+      this.render(this.place);
+    });
+    find('candidates').addEventListener('click', (event) => {
+      const chosen = event.target.closest('button')?.creature;
+      if (chosen) change({ recipe: { ...this.place.recipe, b: chosen } });
+    });
+    find('pair-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      const field = find('pair-seed');
+      const chosen = creature(field.value.trim());
+      field.setAttribute('aria-invalid', String(!chosen));
+      if (chosen) change({ recipe: { ...this.place.recipe, b: chosen } });
+      else field.focus();
+    });
+  }
+
+  /** A recipe of the other kind from the same pictures; the second one is drawn by lot if there is none. */
+  turn(recipe, kind) {
+    if (recipe.kind === kind) return recipe;
+    const b = recipe.b ?? this.#others(recipe.a)[0];
+    return kind === 'blend'
+      ? { kind, a: recipe.a, b, percent: 50 }
+      : { kind, a: recipe.a, b, layer: Math.round(model.layers * SHAPE) };
+  }
+
+  /** @param {import('./room.js').RoomPlace} place */
+  render(place) {
+    this.place = place;
+    const { recipe, psi } = place;
+    const blending = recipe.kind === 'blend';
+    const [a, b] = [recipe.a, recipe.b].map((one) => title(single(one)));
+    find('pair-hint').textContent = say(blending ? 'blend.hint' : 'mix.hint');
+    find('pair-label').textContent = say(blending ? 'blend.slider' : 'mix.slider');
+    find('pair-left').textContent = say(blending ? 'blend.left' : 'mix.left');
+    find('pair-right').textContent = say(blending ? 'blend.right' : 'mix.right');
+    this.slider.min = '0';
+    this.slider.max = String(blending ? 100 : model.layers);
+    const amount = blending ? recipe.percent : model.layers - recipe.layer;
+    this.slider.value = String(amount);
+    const share = numbers.plain(Math.round((100 * amount) / Number(this.slider.max)));
+    this.slider.setAttribute('aria-valuetext', say(blending ? 'blend.spoken' : 'mix.spoken', { share, a, b }));
+    mark(this.slider);
+    const drawn = `${spellCreature(recipe.a)} ${spellCreature(recipe.b)} ${psi}`;
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    this.#dress(find('pair-a'), recipe.a, 'A');
+    this.#dress(find('pair-b'), recipe.b, 'B');
+    find('candidates').replaceChildren(...this.#others(recipe.a).map((other) => this.#candidate(other, recipe.b)));
+  }
+
+  #picture(one, side) {
+    const { psi, noise } = this.place;
+    const recipe = single(one);
+    const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(psi) });
+    return thumbnail(pictureAddress(recipe, psi, { noise }), alt, side);
+  }
+
+  #dress(link, one, letter) {
+    const letters = document.createElement('span');
+    letters.textContent = letter;
+    link.href = addressOf(roomOf(single(one), this.place.psi));
+    link.replaceChildren(this.#picture(one, THUMBNAIL), letters);
+  }
+
+  #candidate(one, chosen) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.creature = one;
+    button.setAttribute('aria-pressed', String(spellCreature(one) === spellCreature(chosen)));
+    button.append(this.#picture(one, THUMBNAIL));
+    const item = document.createElement('li');
+    item.append(button);
+    return item;
+  }
+
+  /** Who could be the second: favourites, what was opened lately, and strangers. */
+  #others(a) {
+    const known = [...favourites.entries.slice(0, 4), ...history.entries.slice(0, 8)];
+    const creatures = new Map();
+    const add = (one) => {
+      if (spellCreature(one) !== spellCreature(a)) creatures.set(spellCreature(one), one);
+    };
+    known.filter(({ recipe }) => recipe.kind === 'single').slice(0, 6).forEach(({ recipe }) => add(recipe.a));
+    for (let seed = this.draw; creatures.size < CANDIDATES; ) {
+      seed = seedAfter(seed);
+      add(ofSeed(seed).a);
+    }
+    return [...creatures.values()];
+  }
+}

@@ -1,0 +1,75 @@
+// Names of pictures, as the server reads them: seeds (42), descendants (42-3b7), blends (42~77~35), mixtures (42_77_5).
+
+import { say } from './strings.js';
+
+const LARGEST_SEED = 0xffff_ffff_ffff_ffffn;
+export const LONGEST_PATH = 64;
+
+/**
+ * @typedef {{seed: string, path: string}} Creature the seed in decimal digits (a u64 does not fit a number), and which
+ *   child was taken in each generation, a hexadecimal digit each
+ * @typedef {{kind: 'single', a: Creature} | {kind: 'blend', a: Creature, b: Creature, percent: number}
+ *   | {kind: 'mix', a: Creature, b: Creature, layer: number}} Recipe
+ */
+
+/** @returns {Creature | null} */
+export function creature(text) {
+  const match = /^(\d{1,20})(?:-([0-9a-f]{1,64}))?$/.exec(text);
+  if (!match || BigInt(match[1]) > LARGEST_SEED) return null;
+  return { seed: BigInt(match[1]).toString(), path: match[2] ?? '' };
+}
+
+/** @returns {Recipe} */
+export const single = (a) => ({ kind: 'single', a });
+
+/** @returns {Recipe} */
+export const ofSeed = (seed) => single({ seed: String(seed), path: '' });
+
+/** @returns {Recipe | null} */
+export function parse(text) {
+  const [kind, parts] = text.includes('~') ? ['blend', text.split('~')] : text.includes('_') ? ['mix', text.split('_')] : ['single', [text]];
+  const a = creature(parts[0]);
+  if (!a) return null;
+  if (kind === 'single') return single(a);
+  const b = creature(parts[1] ?? '');
+  if (!b || parts.length !== 3 || !/^\d{1,3}$/.test(parts[2])) return null;
+  const amount = Number(parts[2]);
+  if (amount > (kind === 'blend' ? 100 : 255)) return null;
+  return kind === 'blend' ? { kind, a, b, percent: amount } : { kind, a, b, layer: amount };
+}
+
+export const spellCreature = ({ seed, path }) => (path ? `${seed}-${path}` : seed);
+
+/** @param {Recipe} recipe */
+export function spell(recipe) {
+  const a = spellCreature(recipe.a);
+  if (recipe.kind === 'single') return a;
+  const b = spellCreature(recipe.b);
+  return recipe.kind === 'blend' ? `${a}~${b}~${recipe.percent}` : `${a}_${b}_${recipe.layer}`;
+}
+
+const shown = ({ seed, path }) => (path ? `${seed}-${path}` : seed.padStart(5, '0'));
+
+/** What a picture is called, in the visitor's language. */
+export function title(recipe) {
+  const a = shown(recipe.a);
+  if (recipe.kind === 'single') return recipe.a.path ? say('title.child', { name: a }) : say('title.seed', { seed: a });
+  const b = shown(recipe.b);
+  return recipe.kind === 'blend' ? say('title.blend', { a, b }) : say('title.mix', { a, b });
+}
+
+/** The seed so many places on, or null beyond the ends. */
+export function seedBeside(seed, step) {
+  const other = BigInt(seed) + BigInt(step);
+  return other < 0n || other > LARGEST_SEED ? null : other.toString();
+}
+
+/** A seed that follows from another and looks as if drawn by lot (SplitMix64). */
+export function seedAfter(seed) {
+  const mask = LARGEST_SEED;
+  let z = (BigInt(seed) + 0x9e3779b97f4a7c15n) & mask;
+  z = ((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n) & mask;
+  z = ((z ^ (z >> 27n)) * 0x94d049bb133111ebn) & mask;
+  // Short numbers are easier on the eye, and there are enough of them.
+  return ((z ^ (z >> 31n)) % 1_000_000_000n).toString();
+}

@@ -1,0 +1,101 @@
+// One picture, large. It follows a hand on a slider: what is wanted last is shown next, each fading into the other, and
+// when the hand rests the small picture gives way to one that the server enlarged with care.
+
+import { pictureAddress, suitableAddress } from './address.js';
+import { fetchPicture } from './picture.js';
+
+/** A hand that has not moved for this long rests. */
+const REST_MS = 160;
+/** A little longer than the fade in css/room.css. */
+const FADED_MS = 260;
+const AGAIN_MS = 2500;
+
+export class Stage {
+  /** @param {HTMLElement} element with .stage-frame, .stage-glow and .stage-trouble in it */
+  constructor(element) {
+    this.element = element;
+    this.frame = element.querySelector('.stage-frame');
+    this.glow = element.querySelector('.stage-glow');
+    this.trouble = element.querySelector('.stage-trouble');
+    /** What is to be shown: a list of addresses, each better than the one before. */
+    this.wanted = null;
+    this.shown = null;
+    this.busy = false;
+    this.timer = 0;
+    this.trouble.querySelector('button').addEventListener('click', () => this.#pump());
+    addEventListener('online', () => this.#pump());
+  }
+
+  /**
+   * @param {import('./recipe.js').Recipe} recipe
+   * @param {number} psi
+   * @param {boolean} noise
+   * @param {string} alt
+   */
+  show(recipe, psi, noise, alt) {
+    const small = pictureAddress(recipe, psi, { noise });
+    if (this.wanted?.small === small) return;
+    const large = suitableAddress(recipe, psi, this.frame.clientWidth || 512, { noise });
+    this.wanted = { small, large, alt };
+    this.element.setAttribute('aria-busy', 'true');
+    clearTimeout(this.timer);
+    this.#pump();
+  }
+
+  /** Forgets what is shown, so that the next picture does not grow out of an old one. */
+  clear() {
+    this.wanted = null;
+    this.shown = null;
+    clearTimeout(this.timer);
+    this.frame.replaceChildren();
+    this.glow.replaceChildren();
+  }
+
+  /** Fetches what is wanted now; if something else is wanted by then, that follows. */
+  async #pump() {
+    if (this.busy || !this.wanted) return;
+    const { small, large, alt } = this.wanted;
+    const address = this.shown === small || this.shown === large ? large : small;
+    if (address === this.shown) return;
+    this.busy = true;
+    clearTimeout(this.timer);
+    try {
+      const picture = await fetchPicture(address);
+      this.trouble.hidden = true;
+      if (this.wanted) this.#hang(picture, alt);
+    } catch {
+      this.trouble.hidden = false;
+      this.timer = setTimeout(() => this.#pump(), AGAIN_MS);
+      return;
+    } finally {
+      this.busy = false;
+    }
+    if (!this.wanted) return;
+    if (this.wanted.small !== small) {
+      this.#pump();
+    } else if (this.shown === large) {
+      this.element.setAttribute('aria-busy', 'false');
+    } else {
+      this.timer = setTimeout(() => this.#pump(), REST_MS);
+    }
+  }
+
+  #hang(picture, alt) {
+    this.shown = picture.dataset.address;
+    const before = [...this.frame.children];
+    before.slice(0, -1).forEach((old) => old.remove());
+    before.forEach((old) => (old.alt = ''));
+    picture.alt = alt;
+    picture.className = 'stage-picture';
+    this.frame.append(picture);
+    const light = picture.cloneNode();
+    light.alt = '';
+    const lights = [...this.glow.children];
+    lights.slice(0, -1).forEach((old) => old.remove());
+    this.glow.append(light);
+    setTimeout(() => {
+      if (picture.isConnected) before.forEach((old) => old.remove());
+      if (light.isConnected) lights.forEach((old) => old.remove());
+    }, FADED_MS);
+  }
+}

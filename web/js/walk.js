@@ -1,0 +1,235 @@
+// A walk without end: picture turns into picture, full screen. The way is decided by the seed it starts from.
+
+import { fetchPicture } from './picture.js';
+import { pictureAddress, spelledPsi } from './address.js';
+import { describeCreativity, dressPause } from './controls.js';
+import { seedAfter, single, spellCreature, title } from './recipe.js';
+import { addressOf, amend, go, leave, roomOf } from './router.js';
+import { saving } from './settings.js';
+import { say } from './strings.js';
+
+/** From one picture to the next, and the moment each is looked at before it turns. */
+const LEG_MS = 4600;
+const PAUSE_SHARE = 0.18;
+/** Pictures that are drawn on the way; between them the screen cross-fades. */
+const STEPS = saving ? 10 : 25;
+const LANES = 4;
+/** Without movement of a hand the controls go away. */
+const IDLE_MS = 3200;
+const LONGEST_FRAME_MS = 60;
+
+const find = (id) => document.getElementById(id);
+/** Slow at both ends. */
+const ease = (t) => t * t * (3 - 2 * t);
+
+/** The pictures between two creatures, fetched in order. */
+class Leg {
+  constructor(from, to, psi, onTrouble) {
+    this.from = from;
+    this.to = to;
+    this.psi = psi;
+    this.frames = new Array(STEPS + 1).fill(null);
+    this.control = new AbortController();
+    this.next = 0;
+    this.onTrouble = onTrouble;
+    for (let lane = 0; lane < LANES; lane += 1) this.#fetch();
+  }
+
+  async #fetch() {
+    while (this.next <= STEPS && !this.control.signal.aborted) {
+      const index = this.next;
+      this.next += 1;
+      const percent = Math.round((100 * index) / STEPS);
+      const recipe = index === 0 ? single(this.from) : index === STEPS ? single(this.to) : { kind: 'blend', a: this.from, b: this.to, percent };
+      for (let wait = 300; !this.frames[index] && !this.control.signal.aborted; wait = Math.min(8000, wait * 2)) {
+        try {
+          this.frames[index] = await fetchPicture(pictureAddress(recipe, this.psi, saving ? { kind: 'jpg' } : {}), this.control.signal);
+          this.onTrouble(false);
+        } catch {
+          if (this.control.signal.aborted) return;
+          this.onTrouble(true);
+          await new Promise((done) => setTimeout(done, wait));
+        }
+      }
+    }
+  }
+
+  /** The two pictures around a place from 0 to 1, and how far it is between them; nothing until they are here. */
+  at(t) {
+    const place = t * STEPS;
+    const index = Math.min(STEPS - 1, Math.floor(place));
+    const [a, b] = [this.frames[index], this.frames[index + 1]];
+    return a && b ? { a, b, mix: place - index } : null;
+  }
+
+  stop() {
+    this.control.abort();
+  }
+}
+
+export class Walk {
+  constructor() {
+    this.dialog = find('walk');
+    this.canvas = this.dialog.querySelector('canvas');
+    this.paper = this.canvas.getContext('2d');
+    this.trouble = this.dialog.querySelector('.walk-trouble');
+    this.here = find('walk-here');
+    this.slider = find('walk-psi');
+    this.place = null;
+    this.paused = false;
+    /** @type {Leg | null} */
+    this.leg = null;
+    this.following = null;
+    this.elapsed = 0;
+    this.last = null;
+    this.frame = 0;
+    this.#listen();
+  }
+
+  #listen() {
+    const { dialog } = this;
+    dialog.addEventListener('close', () => this.place && leave());
+    dialog.addEventListener('click', (event) => {
+      if (event.target.closest('[data-close]')) dialog.close();
+    });
+    find('walk-pause').addEventListener('click', () => this.#pause(!this.paused));
+    find('walk-full').addEventListener('click', () => {
+      if (document.fullscreenElement) document.exitFullscreen();
+      else dialog.requestFullscreen?.().catch(() => {});
+    });
+    this.here.addEventListener('click', (event) => {
+      event.preventDefault();
+      go(roomOf(single(this.leg.from), this.place.psi));
+    });
+    dialog.addEventListener('keydown', (event) => {
+      if (event.key !== ' ' || event.target.closest('button, a')) return;
+      event.preventDefault();
+      this.#pause(!this.paused);
+    });
+    this.slider.addEventListener('change', () => {
+      const psi = this.slider.valueAsNumber;
+      this.#begin({ ...this.place, from: this.leg.from, psi });
+    });
+    this.slider.addEventListener('input', () => this.#dressSlider());
+    const awake = () => {
+      dialog.classList.remove('idle');
+      clearTimeout(this.idle);
+      this.idle = setTimeout(() => dialog.classList.toggle('idle', !this.paused), IDLE_MS);
+    };
+    for (const kind of ['pointermove', 'pointerdown', 'keydown', 'focusin']) dialog.addEventListener(kind, awake);
+    this.awake = awake;
+    new ResizeObserver(() => this.#fit()).observe(this.canvas);
+    document.addEventListener('visibilitychange', () => this.#wake());
+  }
+
+  show(place) {
+    if (!this.dialog.open) this.dialog.showModal();
+    this.#pause(matchMedia('(prefers-reduced-motion: reduce)').matches);
+    this.#begin(place);
+    this.awake();
+  }
+
+  hide() {
+    this.place = null;
+    this.#drop();
+    if (document.fullscreenElement) document.exitFullscreen();
+    this.dialog.close();
+  }
+
+  #begin(place) {
+    this.#drop();
+    this.place = place;
+    this.slider.value = String(place.psi);
+    this.#dressSlider();
+    this.elapsed = 0;
+    this.#take(this.#legFrom(place.from));
+    this.#fit();
+    this.#wake();
+  }
+
+  #dressSlider() {
+    describeCreativity(this.slider, find('walk-psi-value'));
+  }
+
+  #drop() {
+    this.leg?.stop();
+    this.following?.stop();
+    this.leg = null;
+    this.following = null;
+  }
+
+  #legFrom(from) {
+    const to = { seed: seedAfter(from.seed), path: '' };
+    return new Leg(from, to, this.place.psi, (trouble) => (this.trouble.hidden = !trouble));
+  }
+
+  /** Sets out on a leg, and lets the address name where it starts. */
+  #take(leg) {
+    this.leg = leg;
+    this.following = null;
+    this.place = { ...this.place, from: leg.from };
+    amend(this.place);
+    const name = title(single(leg.from));
+    document.title = `${say('walk.title')} · ${say('site.title')}`;
+    this.here.textContent = say('walk.here', { a: name, b: title(single(leg.to)) });
+    this.here.href = addressOf(roomOf(single(leg.from), this.place.psi));
+    this.dialog.dataset.from = spellCreature(leg.from);
+    this.dialog.dataset.psi = spelledPsi(this.place.psi);
+  }
+
+  #pause(paused) {
+    this.paused = paused;
+    dressPause(find('walk-pause'), paused);
+    this.#wake();
+  }
+
+  /** As many pixels as the screen has, up to where more cannot be seen. */
+  #fit() {
+    const side = Math.min(1024, Math.round(this.canvas.clientWidth * Math.min(2, devicePixelRatio || 1)));
+    if (side === 0 || this.canvas.width === side) return;
+    this.canvas.width = side;
+    this.canvas.height = Math.round((side * this.canvas.clientHeight) / this.canvas.clientWidth);
+    this.#draw();
+  }
+
+  #wake() {
+    if (this.frame || !this.leg || document.hidden) return;
+    this.frame = requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  #tick(now) {
+    this.frame = 0;
+    if (!this.leg || document.hidden) {
+      this.last = null;
+      return;
+    }
+    const dt = this.last === null ? 0 : Math.min(LONGEST_FRAME_MS, now - this.last);
+    this.last = now;
+    // Until the pictures are here the walk waits rather than jumps.
+    const ready = this.#draw();
+    if (ready && !this.paused) this.elapsed += dt;
+    if (this.elapsed > LEG_MS * 0.3) this.following ??= this.#legFrom(this.leg.to);
+    if (this.elapsed >= LEG_MS) {
+      this.elapsed -= LEG_MS;
+      this.#take(this.following);
+    }
+    if (this.paused && ready) this.last = null;
+    else this.#wake();
+  }
+
+  #draw() {
+    if (!this.leg) return false;
+    const t = ease(Math.min(1, Math.max(0, (this.elapsed / LEG_MS - PAUSE_SHARE) / (1 - PAUSE_SHARE))));
+    const pictures = this.leg.at(t);
+    if (!pictures) return false;
+    const { paper, canvas } = this;
+    paper.imageSmoothingEnabled = true;
+    paper.imageSmoothingQuality = 'high';
+    paper.globalAlpha = 1;
+    paper.drawImage(pictures.a, 0, 0, canvas.width, canvas.height);
+    paper.globalAlpha = pictures.mix;
+    paper.drawImage(pictures.b, 0, 0, canvas.width, canvas.height);
+    canvas.classList.add('drawn');
+    return true;
+  }
+}
