@@ -142,6 +142,9 @@ function size(wall) {
   find('larger').addEventListener('click', () => wall.zoom(ZOOM_STEP));
 }
 
+/** On screens smaller than this the placard begins folded: the pictures need the room. */
+const SMALL = '(max-width: 560px) and (max-height: 640px)';
+
 /** Buttons with aria-expanded and aria-controls fold what they control. */
 function folds() {
   for (const button of document.querySelectorAll('button[aria-expanded]')) {
@@ -152,4 +155,5 @@ function folds() {
       target.hidden = !open;
     });
   }
+  if (matchMedia(SMALL).matches) find('fold').click();
 }

@@ -1,5 +1,7 @@
 // Taking a picture off the wall: a hand that rests on it lifts it, and laying it on another blends the two.
 
+import { likeness } from './picture.js';
+
 /** How long a hand has to rest. */
 const REST_MS = 380;
 
@@ -26,21 +28,21 @@ export class Lift {
 
   #lift(pointerId, tile, x, y) {
     const { view } = this.wall;
-    const likeness = tile.picture.cloneNode();
-    likeness.className = 'lifted';
-    view.append(likeness);
+    const picture = likeness(tile.picture, tile.picture.naturalWidth, tile.picture.naturalHeight);
+    picture.className = 'lifted';
+    view.append(picture);
     tile.element.classList.add('taken');
     view.classList.add('carrying');
     view.setPointerCapture(pointerId);
-    this.carrying = { tile, likeness, over: null };
+    this.carrying = { tile, picture, over: null };
     this.carry(x, y);
   }
 
   /** The hand moves. */
   carry(x, y) {
-    const { likeness, over, tile } = this.carrying;
+    const { picture, over, tile } = this.carrying;
     const { camera, lattice } = this.wall;
-    likeness.style.transform = `translate(${x - lattice.tileWidth / 2}px, ${y - lattice.tileHeight / 2}px) rotate(-3deg)`;
+    picture.style.transform = `translate(${x - lattice.tileWidth / 2}px, ${y - lattice.tileHeight / 2}px) rotate(-3deg)`;
     const below = this.wall.tileAt(lattice.nearest(camera.x + x, camera.y + y));
     if (below === over) return;
     over?.element.classList.remove('under');
@@ -70,9 +72,9 @@ export class Lift {
   }
 
   #putDown() {
-    const { tile, over, likeness } = this.carrying;
+    const { tile, over, picture } = this.carrying;
     this.carrying = null;
-    likeness.remove();
+    picture.remove();
     tile.element.classList.remove('taken');
     over?.element.classList.remove('under');
     this.wall.view.classList.remove('carrying');

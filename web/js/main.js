@@ -6,9 +6,12 @@ import { listen } from './input.js';
 import { Loader } from './loader.js';
 import { roam } from './roam.js';
 import { addressOf, follow, go, roomOf, start } from './router.js';
-import { saving, settings } from './settings.js';
+import { model, saving, settings } from './settings.js';
 import { say } from './strings.js';
 import { Wall } from './wall.js';
+
+/** A picture is shown at most so many times as large as it was drawn; beyond that it has nothing more to tell. */
+const ENLARGED = 4.4;
 
 const find = (id) => document.getElementById(id);
 
@@ -94,4 +97,5 @@ find('about-button').addEventListener(
   },
   { once: true },
 );
+document.documentElement.style.setProperty('--most', `${ENLARGED * Math.max(model.width, model.height)}px`);
 document.documentElement.classList.add('live');

@@ -40,3 +40,11 @@ export function thumbnail(address, alt, side) {
   picture.src = address;
   return picture;
 }
+
+/** A likeness of an image that is on the page; its own address may be gone by now. */
+export function likeness(picture, width, height) {
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext('2d').drawImage(picture, 0, 0, width, height);
+  return canvas;
+}

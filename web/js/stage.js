@@ -2,7 +2,7 @@
 // when the hand rests the small picture gives way to one that the server enlarged with care.
 
 import { pictureAddress, suitableAddress } from './address.js';
-import { fetchPicture } from './picture.js';
+import { fetchPicture, likeness } from './picture.js';
 
 /** A hand that has not moved for this long rests. */
 const REST_MS = 160;
@@ -88,8 +88,8 @@ export class Stage {
     picture.alt = alt;
     picture.className = 'stage-picture';
     this.frame.append(picture);
-    const light = picture.cloneNode();
-    light.alt = '';
+    // A few pixels are enough for what is blurred beyond recognition.
+    const light = likeness(picture, 32, Math.round((32 * picture.naturalHeight) / picture.naturalWidth));
     const lights = [...this.glow.children];
     lights.slice(0, -1).forEach((old) => old.remove());
     this.glow.append(light);

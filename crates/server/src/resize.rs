@@ -6,8 +6,8 @@ use synth::Picture;
 
 use crate::pool::Stop;
 
-/// A picture whose longer side has `side` pixels. Lanczos keeps drawn lines crisp when it enlarges and does not alias
-/// when it reduces.
+/// A picture whose longer side has `side` pixels. Enlarged with Catmull-Rom, which keeps drawn lines crisp with less of
+/// a halo than Lanczos; reduced with Lanczos, which does not alias.
 pub(crate) fn to_side(picture: Picture, side: usize) -> Result<Picture, Stop> {
     let longer = picture.width.max(picture.height).max(1);
     let scaled = |length: usize| ((length * side + longer / 2) / longer).max(1);
@@ -19,7 +19,8 @@ pub(crate) fn to_side(picture: Picture, side: usize) -> Result<Picture, Stop> {
     let source = Image::from_vec_u8(picture.width as u32, picture.height as u32, picture.rgb, PixelType::U8x3)
         .map_err(|error| failed(error.to_string()))?;
     let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    let filter = if side > longer { FilterType::CatmullRom } else { FilterType::Lanczos3 };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(error.to_string()))?;
     Ok(Picture { width, height, rgb: target.into_vec() })
 }

@@ -8,7 +8,8 @@ use common::{ask, get, tiny};
 #[tokio::test]
 async fn the_page_allows_nothing_from_elsewhere_and_nothing_inline() {
     let router = tiny();
-    for uri in ["/", "/slider.html?seed=00077", "/js/main.js", "/css/base.css", "/icon.svg"] {
+    let pages = ["/", "/p/42-3b7?psi=1.1", "/walk/42", "/collection", "/slider.html?seed=00077"];
+    for uri in pages.into_iter().chain(["/js/main.js", "/css/base.css", "/icon.svg"]) {
         let answer = get(&router, uri).await;
         assert_eq!(answer.status, StatusCode::OK, "{uri}");
         let policy = answer.header("content-security-policy");
@@ -21,14 +22,14 @@ async fn the_page_allows_nothing_from_elsewhere_and_nothing_inline() {
 #[tokio::test]
 async fn every_file_the_page_names_is_there_with_its_type() {
     let router = tiny();
-    for page in ["/", "/slider.html?seed=1"] {
+    for page in ["/", "/p/42~7~50?psi=0.5&lang=it", "/walk/42", "/collection", "/slider.html?seed=1"] {
         let html = get(&router, page).await;
         assert_eq!(html.header("content-type"), "text/html; charset=utf-8");
         let mut files = 0;
         for attribute in ["href=\"/", "src=\"/"] {
             for (at, _) in html.text().match_indices(attribute) {
                 let rest = &html.text()[at + attribute.len() - 1..];
-                let path = &rest[..rest.find('"').unwrap()];
+                let path = &rest[..rest.find('"').unwrap()].replace("&amp;", "&");
                 let answer = get(&router, path).await;
                 assert_eq!(answer.status, StatusCode::OK, "{path}");
                 let media_type = answer.header("content-type");
@@ -52,7 +53,7 @@ async fn every_file_the_page_names_is_there_with_its_type() {
 #[tokio::test]
 async fn files_are_asked_for_again_but_sent_only_when_changed() {
     let router = tiny();
-    for uri in ["/", "/js/main.js"] {
+    for uri in ["/", "/p/42", "/js/main.js"] {
         let first = get(&router, uri).await;
         assert_eq!(first.header("cache-control"), "no-cache");
         let again = ask(&router, "GET", uri, &[("if-none-match", first.header("etag"))]).await;
@@ -64,7 +65,7 @@ async fn files_are_asked_for_again_but_sent_only_when_changed() {
 async fn the_montage_shows_the_eighteen_levels() {
     let answer = get(&tiny(), "/slider.html?seed=00077").await;
     assert_eq!(answer.text().matches("class=\"psi-value\"").count(), 18);
-    assert!(answer.text().contains("/results/psi-2.0/seed00077.png"));
+    assert!(answer.text().contains("/p/77?psi=2.0"));
 }
 
 #[tokio::test]
@@ -81,7 +82,21 @@ async fn the_model_describes_itself() {
 #[tokio::test]
 async fn what_is_not_there_is_a_page_for_people_and_a_sentence_for_tools() {
     let router = tiny();
-    for uri in ["/nowhere", "/index.html", "/../Cargo.toml", "/js/", "/js", "/%2e%2e/Cargo.toml", "/results/"] {
+    for uri in [
+        "/p/abc",
+        "/p/1?psi=9",
+        "/p/1_2_99",
+        "/p/",
+        "/walk/1~2~3",
+        "/walk/x",
+        "/nowhere",
+        "/index.html",
+        "/../Cargo.toml",
+        "/js/",
+        "/js",
+        "/%2e%2e/Cargo.toml",
+        "/results/",
+    ] {
         let tool = get(&router, uri).await;
         assert_eq!(tool.status, StatusCode::NOT_FOUND, "{uri}");
         assert!(tool.text().contains("/results/psi-1.0/seed00042.png"), "{uri}");
@@ -97,4 +112,36 @@ async fn only_reading_is_allowed() {
     for uri in ["/", "/results/psi-1.0/seed00042.png", "/js/main.js", "/api/model"] {
         assert_eq!(ask(&router, "POST", uri, &[]).await.status, StatusCode::METHOD_NOT_ALLOWED, "{uri}");
     }
+}
+
+#[tokio::test]
+async fn the_page_speaks_the_visitors_language() {
+    let router = tiny();
+    for (uri, accept, language, words) in [
+        ("/", "", "en", "Creativity"),
+        ("/", "it-CH,it;q=0.9,en;q=0.5", "it", "Creatività"),
+        ("/", "de,ja;q=0.8", "ja", "創造性"),
+        ("/?lang=it", "ja", "it", "Creatività"),
+        ("/?lang=xx", "ja", "ja", "創造性"),
+        ("/p/42~7~50?lang=ja", "it", "ja", "00042 と 00007 のあいだ"),
+        ("/slider.html?seed=7", "it", "it", "<span class=\"psi-value\" data-psi=\"0.3\">0,3</span>"),
+        ("/collection", "it", "it", "La tua raccolta"),
+    ] {
+        let answer = ask(&router, "GET", uri, &[("accept-language", accept)]).await;
+        assert_eq!(answer.header("content-language"), language, "{uri} {accept}");
+        assert_eq!(answer.header("vary"), "accept-language");
+        assert!(answer.text().contains(&format!("<html lang=\"{language}\"")), "{uri}");
+        assert!(answer.text().contains(words), "{uri} lacks {words}");
+    }
+    let missing = ask(&router, "GET", "/nowhere", &[("accept", "text/html"), ("accept-language", "it")]).await;
+    assert!(missing.text().contains("Qui non è appeso niente"));
+}
+
+#[tokio::test]
+async fn a_host_that_is_no_host_does_not_reach_the_page() {
+    let router = tiny();
+    let page = ask(&router, "GET", "/p/42", &[("host", "wall.example:8080")]).await;
+    assert!(page.text().contains("content=\"http://wall.example:8080/api/v1/cards/42.jpg"));
+    let page = ask(&router, "GET", "/p/42", &[("host", "\"><script>")]).await;
+    assert!(page.text().contains("content=\"/api/v1/cards/42.jpg") && !page.text().contains("\"><script>"));
 }

@@ -16,8 +16,15 @@ pub(crate) const TINY: &[usize] = &[8, 8, 8];
 /// Draws 32 x 32 pixels, slowly enough to be caught at it.
 pub(crate) const SLOW: &[usize] = &[96, 96, 96, 64];
 
+/// As quick, with noise between the layers.
+pub(crate) const NOISY: &[usize] = &[8, 8, 8, 8];
+
 /// A generator with random weights; `seed` tells models apart.
 pub(crate) fn generator(channels: &[usize], seed: u64) -> Arc<Generator> {
+    with_noise(channels, seed, NoiseInputs::None)
+}
+
+fn with_noise(channels: &[usize], seed: u64, noise: NoiseInputs) -> Arc<Generator> {
     let architecture = Architecture {
         z_dim: 16,
         w_dim: 16,
@@ -26,7 +33,7 @@ pub(crate) fn generator(channels: &[usize], seed: u64) -> Arc<Generator> {
         base: [4, 4],
         channels: channels.to_vec(),
         upsample: Upsample::UpConv,
-        noise: NoiseInputs::None,
+        noise,
         conv_clamp: None,
         labels: None,
     };
@@ -42,6 +49,16 @@ pub(crate) fn config() -> server::Config {
 /// The whole service but its socket, with the tiny model.
 pub(crate) fn tiny() -> Router {
     server::router(&config(), generator(TINY, 1)).unwrap()
+}
+
+/// The same with a model that has noise.
+pub(crate) fn noisy() -> Router {
+    server::router(&config(), noisy_generator()).unwrap()
+}
+
+/// A model that has noise.
+pub(crate) fn noisy_generator() -> Arc<Generator> {
+    with_noise(NOISY, 1, NoiseInputs::All)
 }
 
 /// An answer, read to its end.

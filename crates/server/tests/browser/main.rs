@@ -1,0 +1,8 @@
+//! Journeys of visitors in a real Chromium.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod everybody;
+mod room;
+mod visit;
+mod wall;
