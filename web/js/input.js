@@ -42,7 +42,7 @@ function hands(wall, actions) {
   const { view, camera } = wall;
   /** @type {Map<number, {x: number, y: number}>} */
   const pointers = new Map();
-  const lift = new Lift(wall, actions.blend);
+  const lift = new Lift(wall, actions);
   let drag = null;
   let pinch = null;
 

@@ -4,15 +4,19 @@ import { likeness } from './picture.js';
 
 /** How long a hand has to rest. */
 const REST_MS = 380;
+/** A hand that has moved less than this has not carried anything. */
+const STAY_PX = 8;
 
 export class Lift {
   /**
    * @param {import('./wall.js').Wall} wall
-   * @param {(a: import('./tile.js').Tile, b: import('./tile.js').Tile) => void} blend
+   * @typedef {import('./tile.js').Tile} Tile
+   * @param {{blend: (a: Tile, b: Tile) => void, open: (tile: Tile) => void}} actions
    */
-  constructor(wall, blend) {
+  constructor(wall, { blend, open }) {
     this.wall = wall;
     this.blend = blend;
+    this.open = open;
     this.timer = 0;
     /** The picture that is carried: its tile, its likeness under the hand, and the tile below. */
     this.carrying = null;
@@ -34,13 +38,14 @@ export class Lift {
     tile.element.classList.add('taken');
     view.classList.add('carrying');
     view.setPointerCapture(pointerId);
-    this.carrying = { tile, picture, over: null };
+    this.carrying = { tile, picture, over: null, from: { x, y }, stayed: true };
     this.carry(x, y);
   }
 
   /** The hand moves. */
   carry(x, y) {
-    const { picture, over, tile } = this.carrying;
+    const { picture, over, tile, from } = this.carrying;
+    if (Math.hypot(x - from.x, y - from.y) > STAY_PX) this.carrying.stayed = false;
     const { camera, lattice } = this.wall;
     picture.style.transform = `translate(${x - lattice.tileWidth / 2}px, ${y - lattice.tileHeight / 2}px) rotate(-3deg)`;
     const below = this.wall.tileAt(lattice.nearest(camera.x + x, camera.y + y));
@@ -65,9 +70,11 @@ export class Lift {
     clearTimeout(this.timer);
     this.timer = 0;
     if (!this.carrying) return false;
-    const { tile, over } = this.carrying;
+    const { tile, over, stayed } = this.carrying;
     this.#putDown();
     if (laidDown && over) this.blend(tile, over);
+    // A slow click is a click.
+    else if (laidDown && stayed) this.open(tile);
     return true;
   }
 

@@ -88,6 +88,8 @@ follow(async (place) => {
   if (current === place) view.show(place);
 });
 start();
+// Most visitors open a picture: what that needs is fetched when the first screen no longer needs the network.
+setTimeout(() => import('./room.js').catch(() => {}), 2500);
 
 find('about-button').addEventListener(
   'click',

@@ -115,7 +115,7 @@ export class Room {
   }
 
   hide() {
-    if (!this.dialog.open) return;
+    if (!this.place) return;
     this.place = null;
     clearTimeout(this.timer);
     this.dialog.close();
@@ -163,7 +163,10 @@ export class Room {
     find(panel).setAttribute('aria-labelledby', `tab-${tool}`);
     this.tools[tool].render(place);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => history.add({ recipe, psi }), LOOKED_AT_MS);
+    this.timer = setTimeout(() => {
+      history.add({ recipe, psi });
+      this.#lookAhead();
+    }, LOOKED_AT_MS);
   }
 
   #dressKeep() {
@@ -204,18 +207,33 @@ export class Room {
   /** To the neighbour: on the wall, among siblings, or the next seed. */
   #step({ x, y }) {
     const { recipe } = this.place;
-    if (recipe.kind !== 'single') return;
+    const beside = this.#beside(recipe, { x, y });
+    if (!beside) return;
+    if (this.cell) {
+      this.cell = { x: this.cell.x + x, y: this.cell.y + y };
+      this.wall.reveal(this.cell);
+    }
+    this.change({ recipe: beside });
+  }
+
+  #beside(recipe, { x, y }) {
+    if (recipe.kind !== 'single') return null;
     const { seed, path } = recipe.a;
     if (path) {
       const last = (Number.parseInt(path.at(-1), 16) + (x || y) + 16) % 16;
-      this.change({ recipe: single({ seed, path: path.slice(0, -1) + last.toString(16) }) });
-    } else if (this.cell) {
-      this.cell = { x: this.cell.x + x, y: this.cell.y + y };
-      this.wall.reveal(this.cell);
-      this.change({ recipe: ofSeed(this.wall.seedAt(this.cell)) });
-    } else {
-      const beside = seedBeside(seed, x || y);
-      if (beside !== null) this.change({ recipe: ofSeed(beside) });
+      return single({ seed, path: path.slice(0, -1) + last.toString(16) });
+    }
+    if (this.cell) return ofSeed(this.wall.seedAt({ x: this.cell.x + x, y: this.cell.y + y }));
+    const beside = seedBeside(seed, x || y);
+    return beside === null ? null : ofSeed(beside);
+  }
+
+  /** Fetches the neighbours on both sides, so that the next step is at once. */
+  #lookAhead() {
+    const { recipe, psi, noise } = this.place;
+    for (const x of [-1, 1]) {
+      const beside = this.#beside(recipe, { x, y: 0 });
+      if (beside) fetch(pictureAddress(beside, psi, { noise }), { priority: 'low' }).catch(() => {});
     }
   }
 }

@@ -1,6 +1,6 @@
 // Which view the address shows, and going from one to another with Back and Forward intact.
 
-import { change, defaults, pageAddress, settings, wallAddress } from './settings.js';
+import { defaults, pageAddress, settings, wallAddress } from './settings.js';
 import { creature, parse, spell, spellCreature } from './recipe.js';
 import { spelledPsi } from './address.js';
 
@@ -98,10 +98,8 @@ export function leave() {
   }
 }
 
-/** Starts to listen. A picture that was opened by its address has the wall's creativity follow it. */
+/** Starts to listen, and shows what the address says. */
 export function start() {
-  const place = here();
-  if ('psi' in place) change({ psi: Math.round(Math.min(2, Math.max(0.3, place.psi)) * 10) / 10 });
   addEventListener('popstate', tell);
   tell();
 }

@@ -111,7 +111,9 @@ fn measure(browsing: &Browsing) {
         times[2].push(visit.number(&half));
         let _ = visit.tab.close(false);
     }
-    for (name, times) in ["first picture", "first screen full", "half the screen at another creativity"].iter().zip(&mut times) {
+    for (name, times) in
+        ["first picture", "first screen full", "half the screen at another creativity"].iter().zip(&mut times)
+    {
         times.sort_by(f64::total_cmp);
         println!("{name:<38} median {:.0} ms, worst of five {:.0} ms", times[2], times[4]);
     }
@@ -156,9 +158,10 @@ fn memory(browsing: &Browsing, minutes: u32) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let minutes = arguments.iter().position(|argument| argument == "--memory").map(|at| {
-        arguments.get(at + 1).and_then(|minutes| minutes.parse().ok()).unwrap_or(5)
-    });
+    let minutes = arguments
+        .iter()
+        .position(|argument| argument == "--memory")
+        .map(|at| arguments.get(at + 1).and_then(|minutes| minutes.parse().ok()).unwrap_or(5));
     let model = ModelFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tadne.safetensors")).unwrap();
     let generator = Arc::new(Generator::new(&model).unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -190,7 +190,7 @@ mod tests {
             ("pictures/42.png?psi=3", "from 0.0 to 2.0"),
             ("pictures/42.png?size=1e9", "from 16 to 1024"),
             ("pictures/42.png?size=15", "from 16 to 1024"),
-            ("pictures/42.png?noise=loud", "on or off"),
+            ("pictures/42.png?noise=loud", "noise=on or noise=off"),
             ("sweeps/42.gif", "/api/v1/"),
             ("levels/42.png", "/api/v1/"),
             ("cards/42.png", "/api/v1/"),

@@ -77,11 +77,14 @@ fn every_string_that_the_scripts_name_exists_and_none_is_left_over() {
     for path in assets::all().filter(|path| path.ends_with(".js") || path.ends_with(".html")) {
         everything.push_str(&assets::text(&path).unwrap());
     }
-    for part in everything.split("say(").skip(1) {
-        let name = part.trim_start().strip_prefix('\'').and_then(|rest| rest.split_once('\''));
-        if let Some((name, _)) = name {
-            assert!(strings.contains_key(name), "a script says {name:?}, which is no string");
-            named.insert(name.to_owned());
+    // Whatever stands in quotes and begins like a string's name is one.
+    let families: BTreeSet<_> = strings.keys().filter_map(|name| name.split('.').next()).collect();
+    for quoted in
+        everything.split('\'').filter(|text| text.split_once('.').is_some_and(|(family, _)| families.contains(family)))
+    {
+        if quoted.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b)) {
+            assert!(strings.contains_key(quoted), "a script says {quoted:?}, which is no string");
+            named.insert(quoted.to_owned());
         }
     }
     assert!(named.len() > 40, "only {} strings are said", named.len());

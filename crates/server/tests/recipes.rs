@@ -131,7 +131,7 @@ async fn bad_orders_get_a_sentence_and_draw_nothing() {
         ("/api/v1/pictures/42_77_200.png", "layers"),
         ("/api/v1/pictures/42.png?psi=NaN", "from 0.0 to 2.0"),
         ("/api/v1/pictures/42.png?size=1e9", "from 16 to 1024"),
-        ("/api/v1/pictures/42.png?noise=2", "on or off"),
+        ("/api/v1/pictures/42.png?noise=2", "noise=on or noise=off"),
         ("/api/v1/pictures/../../etc/passwd", "names no picture"),
         ("/api/v1/sweeps/42.gif", "/api/v1/"),
         ("/api/v1/x", "/api/v1/"),

@@ -107,7 +107,7 @@ async fn without_scripts_there_are_pictures_and_links_that_work() {
             (".pictures li:last-child a", "location.search === '?psi=2.0'"),
             (".still-links:last-child a:last-child", "location.pathname === '/'"),
         ] {
-            visit.tab.find_element(link).unwrap().click().unwrap();
+            visit.click(link);
             visit.until(&format!("{there} && document.readyState === 'complete'"));
             visit.until(&format!("{loaded} >= 1"));
         }
@@ -123,7 +123,7 @@ fn barriers(visit: &Visit) -> String {
         visit.value(&format!("{AXE}; null"));
     }
     visit.text(
-        "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, help, nodes }) =>
+        "axe.run(document, { resultTypes: ['violations'] }).then(({ violations, passes }) => passes.length < 20 ? 'axe looked at nothing' : violations.map(({ id, help, nodes }) =>
              `${id}: ${help}\\n` + nodes.map(({ target, any }) => `    ${target.join(' ')} ${any[0]?.message ?? ''}`).join('\\n')).join('\\n'))",
     )
 }

@@ -24,7 +24,9 @@ async fn a_click_opens_a_picture_whose_creativity_lives() {
         let visit = browsing.at("/?wall=0000beef&speed=0");
         visit.until_full();
         visit.comes_to_rest();
-        visit.drag(0.0, 0.0);
+        let (x, y) = visit.picture_near(900.0, 350.0);
+        visit.mouse("mousePressed", x, y);
+        visit.mouse("mouseReleased", x, y);
         visit.until("document.getElementById('room').open && location.pathname.startsWith('/p/')");
         visit.until(SHOWN);
         let first = visit.text(TITLE);
@@ -156,7 +158,9 @@ async fn children_follow_each_other_and_the_way_can_be_walked_back() {
         let visit = browsing.at("/p/42?psi=0.9");
         visit.until(SHOWN);
         visit.click("#tab-children");
-        visit.until("document.querySelectorAll('#children a').length === 16 && location.search.includes('tool=children')");
+        visit.until(
+            "document.querySelectorAll('#children a').length === 16 && location.search.includes('tool=children')",
+        );
         visit.click("#children li:nth-child(4) a");
         visit.until("location.pathname === '/p/42-3'");
         visit.click("#children li:nth-child(12) a");
@@ -241,8 +245,10 @@ async fn a_walk_goes_on_from_picture_to_picture() {
         visit.until("document.querySelector('.walk-canvas.drawn') !== null");
         // The address names where it is, so that it can be shared on the way.
         visit.until("/^\\/walk\\/\\d+$/.test(location.pathname) && location.pathname !== '/walk/42'");
-        let colours = "(() => { const canvas = document.querySelector('.walk-canvas');
-            return [...canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 4, 4).data].join(); })()";
+        let colours =
+            "(() => { const paper = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+            paper.drawImage(document.querySelector('.walk-canvas'), 0, 0, 8, 8);
+            return [...paper.getImageData(2, 2, 4, 4).data].join(); })()";
         let before = visit.text(colours);
         visit.until(&format!("{colours} !== '{before}'"));
         visit.click("#walk-pause");

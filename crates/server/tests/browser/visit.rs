@@ -32,7 +32,8 @@ pub(crate) const IN_VIEW: &str = "[...document.querySelectorAll('.tile')].filter
     return box.right > 0 && box.bottom > 0 && box.left < innerWidth && box.top < innerHeight;
 })";
 /// Where the wall is.
-pub(crate) const PLACE: &str = "(() => { const m = new DOMMatrix(getComputedStyle(document.querySelector('.layer')).transform);
+pub(crate) const PLACE: &str =
+    "(() => { const m = new DOMMatrix(getComputedStyle(document.querySelector('.layer')).transform);
     return `${m.m41.toFixed(2)} ${m.m42.toFixed(2)}`; })()";
 /// The same, across only.
 pub(crate) const ACROSS: &str = "new DOMMatrix(getComputedStyle(document.querySelector('.layer')).transform).m41";
@@ -59,7 +60,6 @@ commands! {
     Downloads = "Browser.setDownloadBehavior",
     EnableNetwork = "Network.enable",
     ExtraHeaders = "Network.setExtraHTTPHeaders",
-    Key = "Input.dispatchKeyEvent",
     Media = "Emulation.setEmulatedMedia",
     Mouse = "Input.dispatchMouseEvent",
     NetworkConditions = "Network.emulateNetworkConditions",
@@ -193,7 +193,8 @@ impl Visit {
     /// Waits until an expression is true.
     pub(crate) fn until(&self, expression: &str) {
         let start = Instant::now();
-        while self.value(expression) != true {
+        // Between two pages there is nothing to ask; that counts as not yet.
+        while self.tab.evaluate(expression, true).ok().and_then(|result| result.value) != Some(Value::Bool(true)) {
             let heard = self.complaints.lock().unwrap();
             assert!(start.elapsed() < PATIENCE, "never came true: {expression}\nthe console has: {heard:#?}");
             drop(heard);
@@ -278,9 +279,7 @@ impl Visit {
     }
 
     pub(crate) fn set_window(&self, width: u32, height: u32, mobile: bool) {
-        self.send(DeviceMetrics(
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile }),
-        ));
+        self.send(DeviceMetrics(json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile })));
     }
 
     /// Nothing was complained about, and nobody else was asked for anything.
