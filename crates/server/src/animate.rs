@@ -8,6 +8,9 @@ use crate::pool::Stop;
 /// How long a frame is seen, in milliseconds, and how long the first and the last.
 const FRAME_MS: u16 = 90;
 const END_MS: u16 = 540;
+/// Flags of the WebP container: of the file, and of a frame that covers what was before.
+const ANIMATED: u8 = 1 << 1;
+const NO_BLENDING: u8 = 1 << 1;
 
 /// Frames there and back, with the time each is seen; neither end is shown twice.
 fn there_and_back(frames: &[Picture]) -> impl ExactSizeIterator<Item = (&Picture, u16)> {
@@ -48,13 +51,11 @@ pub(crate) fn webp(frames: &[Picture]) -> Result<Vec<u8>, Stop> {
     let bitstreams = frames.iter().map(lossless).collect::<Result<Vec<_>, _>>()?;
     let size = [u24(first.width - 1), u24(first.height - 1)].concat();
     let mut body = b"WEBP".to_vec();
-    const ANIMATED: u8 = 1 << 1;
     chunk(&mut body, *b"VP8X", &[&[ANIMATED, 0, 0, 0], &size[..]].concat());
     // A black background, and no end to the repetitions.
     chunk(&mut body, *b"ANIM", &[0, 0, 0, 255, 0, 0]);
     let last = frames.len() - 1;
     for (at, (_, time)) in there_and_back(frames).enumerate() {
-        const NO_BLENDING: u8 = 1 << 1;
         let mut frame = [&[0; 6], &size[..], &u24(usize::from(time)), &[NO_BLENDING]].concat();
         chunk(&mut frame, *b"VP8L", &bitstreams[if at <= last { at } else { 2 * last - at }]);
         chunk(&mut body, *b"ANMF", &frame);

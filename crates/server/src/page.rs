@@ -132,7 +132,7 @@ impl Pages {
                 (file("sweeps", "png"), "room.sweep.png"),
             ],
         );
-        let at = |seed: u64| format!("/slider.html?seed={:05}", seed);
+        let at = |seed: u64| format!("/slider.html?seed={seed:05}");
         let mut links = Vec::new();
         links.extend(seed.0.checked_sub(1).map(|seed| (at(seed), "montage.previous")));
         links.push(("/?".to_owned(), "montage.wall"));

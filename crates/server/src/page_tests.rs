@@ -74,7 +74,7 @@ fn every_string_that_the_scripts_name_exists_and_none_is_left_over() {
     let strings = pages().strings.remove(0).1;
     let mut named = BTreeSet::new();
     let mut everything = String::new();
-    for path in assets::all().filter(|path| path.ends_with(".js") || path.ends_with(".html")) {
+    for path in assets::all().filter(|path| matches!(path.rsplit_once('.'), Some((_, "js" | "html")))) {
         everything.push_str(&assets::text(&path).unwrap());
     }
     // Whatever stands in quotes and begins like a string's name is one.
