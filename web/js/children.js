@@ -1,4 +1,4 @@
-// Children of a picture: sixteen small steps around it; one is picked, and its children follow. The path can be walked back.
+// Children of a picture: sixteen small steps around it; one is picked, and its children follow. The path leads back.
 
 import { pictureAddress } from './address.js';
 import { thumbnail } from './picture.js';

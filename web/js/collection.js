@@ -100,7 +100,8 @@ export class Collection {
     if (!file) return;
     const count = favourites.import(await file.text());
     find('import').value = '';
-    const words = count < 0 ? say('collection.unreadable') : say('collection.imported', { count: numbers.plain(count) });
+    const words =
+      count < 0 ? say('collection.unreadable') : say('collection.imported', { count: numbers.plain(count) });
     announce(words);
     const note = find('import-note');
     note.textContent = words;

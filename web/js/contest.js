@@ -59,7 +59,9 @@ export class Contest {
     const across = (index) => (width * index) / POINTS;
     const path = (y) => {
       paper.beginPath();
-      for (let index = 0; index <= POINTS; index += 1) paper.lineTo(across(index), base - (base - 12) * Math.min(1, y(x(index))));
+      for (let index = 0; index <= POINTS; index += 1) {
+        paper.lineTo(across(index), base - (base - 12) * Math.min(1, y(x(index))));
+      }
     };
     paper.clearRect(0, 0, width, height);
     paper.lineJoin = 'round';

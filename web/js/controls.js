@@ -92,7 +92,8 @@ function speed(wall) {
     const pace = pixelsPerSecond(speed);
     const direction = speed === 0 ? 'still' : speed > 0 ? 'forward' : 'backward';
     value.textContent = numbers.signed(speed);
-    slider.setAttribute('aria-valuetext', say(`speed.${direction}`, { pace: numbers.plain(Math.round(Math.abs(pace))) }));
+    const spoken = say(`speed.${direction}`, { pace: numbers.plain(Math.round(Math.abs(pace))) });
+    slider.setAttribute('aria-valuetext', spoken);
     mark(slider);
     wall.camera.speed = pace;
     wall.wake();

@@ -1,5 +1,5 @@
-// A GAN small enough to watch: numbers instead of pictures, a generator of 40 and a discriminator of 25 parameters, trained
-// here and now. Pure arithmetic; contest.js draws it.
+// A GAN small enough to watch: numbers instead of pictures, a generator of 40 and a discriminator of 25 parameters,
+// trained here and now. Pure arithmetic; contest.js draws it.
 
 export const LOW = -3;
 export const HIGH = 3;

@@ -147,7 +147,8 @@ function wheel(wall) {
       const unit = [1, LINE_PX, wall.height][event.deltaMode];
       const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
       // Two fingers pulled apart on a touch pad arrive as a wheel with Ctrl.
-      if (event.ctrlKey) wall.zoom(Math.exp(Math.min(60, Math.max(-60, -dy)) / 150), event.clientX, event.clientY, false);
+      const pull = Math.exp(Math.min(60, Math.max(-60, -dy)) / 150);
+      if (event.ctrlKey) wall.zoom(pull, event.clientX, event.clientY, false);
       else if (event.shiftKey && dx === 0) wall.camera.glide(dy, 0);
       else wall.camera.glide(dx, dy);
       wall.wake();

@@ -52,7 +52,8 @@ export class Levels {
     value.className = 'psi-value';
     value.textContent = psi;
     value.setAttribute('aria-hidden', 'true');
-    link.append(thumbnail(pictureAddress(recipe, level, { noise }), say('picture.alt', { name: title(recipe), psi }), THUMBNAIL), value);
+    const alt = say('picture.alt', { name: title(recipe), psi });
+    link.append(thumbnail(pictureAddress(recipe, level, { noise }), alt, THUMBNAIL), value);
     item.append(link);
     return item;
   }

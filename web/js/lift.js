@@ -47,7 +47,8 @@ export class Lift {
     const { picture, over, tile, from } = this.carrying;
     if (Math.hypot(x - from.x, y - from.y) > STAY_PX) this.carrying.stayed = false;
     const { camera, lattice } = this.wall;
-    picture.style.transform = `translate(${x - lattice.tileWidth / 2}px, ${y - lattice.tileHeight / 2}px) rotate(-3deg)`;
+    const [left, top] = [x - lattice.tileWidth / 2, y - lattice.tileHeight / 2];
+    picture.style.transform = `translate(${left}px, ${top}px) rotate(-3deg)`;
     const below = this.wall.tileAt(lattice.nearest(camera.x + x, camera.y + y));
     if (below === over) return;
     over?.element.classList.remove('under');

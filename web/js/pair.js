@@ -28,7 +28,8 @@ export class Pair {
     this.slider.addEventListener('input', () => {
       const { recipe } = this.place;
       const amount = this.slider.valueAsNumber;
-      change({ recipe: recipe.kind === 'blend' ? { ...recipe, percent: amount } : { ...recipe, layer: model.layers - amount } });
+      const part = recipe.kind === 'blend' ? { percent: amount } : { layer: model.layers - amount };
+      change({ recipe: { ...recipe, ...part } });
     });
     find('pair-swap').addEventListener('click', () => {
       const { recipe } = this.place;

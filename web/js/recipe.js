@@ -27,7 +27,8 @@ export const ofSeed = (seed) => single({ seed: String(seed), path: '' });
 
 /** @returns {Recipe | null} */
 export function parse(text) {
-  const [kind, parts] = text.includes('~') ? ['blend', text.split('~')] : text.includes('_') ? ['mix', text.split('_')] : ['single', [text]];
+  const kind = text.includes('~') ? 'blend' : text.includes('_') ? 'mix' : 'single';
+  const parts = text.split(/[~_]/);
   const a = creature(parts[0]);
   if (!a) return null;
   if (kind === 'single') return single(a);

@@ -8,7 +8,8 @@ import { say } from './strings.js';
  * The stop is the picture in the middle. The wall follows the focus, and stands still as long as a picture is focused
  * by keyboard. B takes a picture, and on another one blends the two.
  * @param {import('./wall.js').Wall} wall
- * @param {{obstructed: () => number, blend: (a: import('./tile.js').Tile, b: import('./tile.js').Tile) => void}} actions
+ * @typedef {import('./tile.js').Tile} Tile
+ * @param {{obstructed: () => number, blend: (a: Tile, b: Tile) => void}} actions
  */
 export function roam(wall, { obstructed, blend }) {
   const { view, camera } = wall;

@@ -126,7 +126,8 @@ export class Room {
   /** The same room with something changed; `pushed` if Back should undo it. */
   change(some, pushed = false) {
     const place = { ...this.place, ...some };
-    if (some.recipe && !some.tool) place.tool = usualTool(some.recipe) === 'levels' ? place.tool : usualTool(some.recipe);
+    // Blends and mixtures have a tool of their own; any other stays in the hand.
+    if (place.recipe.kind !== 'single' && !some.tool && some.recipe) place.tool = usualTool(place.recipe);
     if (pushed) {
       go(place);
     } else {

@@ -40,10 +40,11 @@ class Leg {
       const index = this.next;
       this.next += 1;
       const percent = Math.round((100 * index) / STEPS);
-      const recipe = index === 0 ? single(this.from) : index === STEPS ? single(this.to) : { kind: 'blend', a: this.from, b: this.to, percent };
+      const recipe = { kind: 'blend', a: this.from, b: this.to, percent };
+      const address = pictureAddress(recipe, this.psi, saving ? { kind: 'jpg' } : {});
       for (let wait = 300; !this.frames[index] && !this.control.signal.aborted; wait = Math.min(8000, wait * 2)) {
         try {
-          this.frames[index] = await fetchPicture(pictureAddress(recipe, this.psi, saving ? { kind: 'jpg' } : {}), this.control.signal);
+          this.frames[index] = await fetchPicture(address, this.control.signal);
           this.onTrouble(false);
         } catch {
           if (this.control.signal.aborted) return;
