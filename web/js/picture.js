@@ -11,23 +11,39 @@ export class Refused extends Error {
 }
 
 /**
- * Fetches and decodes, so that showing the image does not stall a frame. Unlike an image's own `src`, this can be
- * aborted, and then the server stops drawing.
+ * Fetches and decodes, so that showing the image does not stall a frame. An abort takes the address away again: the
+ * browser closes the request, and the server stops drawing. (Not by way of a blob: those live until the next
+ * collection of garbage, which on a wall that drifts for hours is long.)
  * @returns {Promise<HTMLImageElement>}
  */
 export async function fetchPicture(address, signal) {
-  const response = await fetch(address, { signal });
-  if (!response.ok) throw new Refused(response);
-  const url = URL.createObjectURL(await response.blob());
   const picture = new Image();
+  const drop = () => picture.removeAttribute('src');
+  signal?.addEventListener('abort', drop, { once: true });
+  picture.src = address;
   try {
-    picture.src = url;
     await picture.decode();
+  } catch (error) {
+    if (!signal?.aborted) {
+      drop();
+      // An image does not say why it did not come.
+      const response = await fetch(address, { signal });
+      if (!response.ok) throw new Refused(response);
+    }
+    throw error;
   } finally {
-    URL.revokeObjectURL(url);
+    signal?.removeEventListener('abort', drop);
   }
   picture.dataset.address = address;
   return picture;
+}
+
+/** Lets go of images that are not shown any more, before the next collection of garbage would. */
+export function release(pictures) {
+  for (const picture of pictures) {
+    picture.remove();
+    picture.removeAttribute('src');
+  }
 }
 
 /** An image for a list, loaded when it comes into view. */

@@ -1,6 +1,7 @@
 // One place on the wall: a link with a picture in it. It is used again for another cell when it has left the view.
 
 import { suitableAddress } from './address.js';
+import { release } from './picture.js';
 import { ofSeed, title } from './recipe.js';
 import { addressOf, roomOf } from './router.js';
 import { numbers, say } from './strings.js';
@@ -32,7 +33,7 @@ export class Tile {
     this.cell = cell;
     this.recipe = ofSeed(seed);
     this.wished = null;
-    this.element.replaceChildren();
+    release([...this.element.children]);
     this.element.classList.remove('filled');
     // The frame's tone until the picture is there: every place its own, all of them quiet.
     this.element.style.setProperty('--hue', String(seed % 360));
@@ -63,11 +64,11 @@ export class Tile {
     picture.dataset.psi = this.psi.toFixed(1);
     const before = [...this.element.children];
     // Of a quick series only the newest old picture needs to shine through the fade.
-    before.slice(0, -1).forEach((old) => old.remove());
+    release(before.slice(0, -1));
     this.element.append(picture);
     this.element.classList.add('filled');
     setTimeout(() => {
-      if (picture.isConnected) before.forEach((old) => old.remove());
+      if (picture.isConnected) release(before);
     }, FADED_MS);
   }
 
