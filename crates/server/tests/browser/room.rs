@@ -193,6 +193,8 @@ async fn favourites_are_kept_exported_and_imported() {
         visit.until(SHOWN);
         visit.click("#keep");
         visit.until("document.getElementById('keep').getAttribute('aria-pressed') === 'true'");
+        // What is looked at for a moment goes into the history.
+        visit.until("JSON.parse(localStorage.getItem('tadne.history') ?? '[]').length === 1");
         visit.go("/p/9?psi=0.7");
         visit.until(SHOWN);
         visit.click("#keep");

@@ -257,21 +257,32 @@ impl Visit {
 
     /// One event of the mouse: `mousePressed`, `mouseMoved` or `mouseReleased`.
     pub(crate) fn mouse(&self, kind: &str, x: f64, y: f64) {
-        let buttons = i32::from(kind != "mouseReleased");
-        self.send(Mouse(
-            json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1 }),
-        ));
+        self.mouse_at(kind, x, y, self.seconds());
     }
 
-    /// A gesture from the middle of a picture near the middle of the window.
+    /// The same at a given time, so that a gesture is as quick as it should be however slow the computer is.
+    fn mouse_at(&self, kind: &str, x: f64, y: f64, time: f64) {
+        let buttons = i32::from(kind != "mouseReleased");
+        self.send(Mouse(json!({
+            "type": kind, "x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1, "timestamp": time,
+        })));
+    }
+
+    /// The page's clock.
+    fn seconds(&self) -> f64 {
+        self.number("(performance.timeOrigin + performance.now()) / 1000")
+    }
+
+    /// A gesture of a tenth of a second from the middle of a picture near the middle of the window.
     pub(crate) fn drag(&self, dx: f64, dy: f64) {
         let (x, y) = self.picture_near(900.0, 350.0);
-        self.mouse("mousePressed", x, y);
+        let start = self.seconds();
+        self.mouse_at("mousePressed", x, y, start);
         for step in 1..=8 {
             let part = f64::from(step) / 8.0;
-            self.mouse("mouseMoved", x + dx * part, y + dy * part);
+            self.mouse_at("mouseMoved", x + dx * part, y + dy * part, start + part * 0.1);
         }
-        self.mouse("mouseReleased", x + dx, y + dy);
+        self.mouse_at("mouseReleased", x + dx, y + dy, start + 0.105);
     }
 
     pub(crate) fn set_media(&self, name: &str, value: &str) {
