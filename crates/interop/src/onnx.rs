@@ -5,6 +5,8 @@
 
 mod graph;
 mod proto;
+#[cfg(test)]
+mod tests;
 
 use prost::Message;
 use synth::{LabelNorm, ModelFile, NoiseInputs, Upsample};
