@@ -26,7 +26,7 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
     let root = pickle.root();
     let mut parts = Parts { layout: Some(Layout::NvidiaTorch), normalize_z: true, ..Parts::default() };
     let generator = if let Some(module) = Module::of(document, root) {
-        parts.name = module.class.clone();
+        parts.name.clone_from(&module.class);
         module
     } else {
         let name = which.pick("G_ema", "G");

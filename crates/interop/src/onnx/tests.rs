@@ -56,12 +56,14 @@ fn the_graph_draws_the_reference_picture() {
                 put("z", &|i| latent::z(seeds[i], 6), &[6]);
                 put("psi", &|i| vec![psis[i]], &[1]);
                 if let Some(labels) = architecture.labels {
-                    let one_hot = |i: usize| (0..3).map(|k| f32::from(k == latent::class(seeds[i], labels.classes))).collect();
+                    let one_hot =
+                        |i: usize| (0..3).map(|k| f32::from(k == latent::class(seeds[i], labels.classes))).collect();
                     put("c", &one_hot, &[3]);
                 }
             }
             if architecture.noise == NoiseInputs::All {
-                for (k, name) in ["b4.conv1", "b8.conv0", "b8.conv1", "b16.conv0", "b16.conv1"].into_iter().enumerate() {
+                for (k, name) in ["b4.conv1", "b8.conv0", "b8.conv1", "b16.conv0", "b16.conv1"].into_iter().enumerate()
+                {
                     let (height, width) = (2 << k.div_ceil(2), 3 << k.div_ceil(2));
                     let noise = |i: usize| {
                         let mut noise = vec![0.0; height * width];
@@ -161,7 +163,8 @@ fn compute(node: &Node, inputs: &[&Array]) -> Array {
         "Conv" | "ConvTranspose" => {
             let pad = ints("pads").map_or(0, |pads| pads[0] as usize);
             let stride = ints("strides").map_or(1, |strides| strides[0] as usize);
-            let y = convolve(inputs[0], inputs[1], pad, stride, int("group", 1) as usize, node.op_type == "ConvTranspose");
+            let y =
+                convolve(inputs[0], inputs[1], pad, stride, int("group", 1) as usize, node.op_type == "ConvTranspose");
             match inputs.get(2) {
                 Some((shape, bias)) => broadcast(&y, &(vec![1, shape[0], 1, 1], bias.clone()), |a, b| a + b),
                 None => y,
@@ -202,7 +205,9 @@ fn convolve(x: &Array, weight: &Array, pad: usize, stride: usize, groups: usize,
     let (per_in, per_out) = (channels / groups, outputs / groups);
     let mut out = vec![0.0; n * outputs * rows * columns];
     for picture in 0..n {
-        for (o, i, ky, kx) in (0..outputs * per_in * k * k).map(|p| (p / (per_in * k * k), p / (k * k) % per_in, p / k % k, p % k)) {
+        for (o, i, ky, kx) in
+            (0..outputs * per_in * k * k).map(|p| (p / (per_in * k * k), p / (k * k) % per_in, p / k % k, p % k))
+        {
             let input = o / per_out * per_in + i;
             let tap = if transposed { (input * per_out + o % per_out, ky, kx) } else { (o * per_in + i, ky, kx) };
             let tap = weight.1[(tap.0 * k + tap.1) * k + tap.2];
@@ -229,7 +234,7 @@ fn convolve(x: &Array, weight: &Array, pad: usize, stride: usize, groups: usize,
 fn resize(x: &Array) -> Array {
     let [n, channels, h, w] = x.0[..].try_into().unwrap();
     let source = |place: usize, side: usize| {
-        let at = ((place as f32 + 0.5) / 2.0 - 0.5).clamp(0.0, (side - 1) as f32);
+        let at = (0.5 * place as f32 - 0.25).clamp(0.0, (side - 1) as f32);
         (at as usize, (at as usize + 1).min(side - 1), at.fract())
     };
     let mut out = Vec::with_capacity(x.1.len() * 4);
