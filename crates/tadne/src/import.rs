@@ -62,7 +62,9 @@ impl Import {
         if let Some(labels) = network.architecture.labels {
             println!("classes       {} (--class 0 to {})", labels.classes, labels.classes - 1);
         }
-        network.notes.iter().for_each(|note| println!("note          {note}"));
+        for note in &network.notes {
+            println!("note          {note}");
+        }
         if !network.dropped.is_empty() {
             println!("not imported  {}", network.dropped.join(", "));
         }
