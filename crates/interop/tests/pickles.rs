@@ -66,7 +66,9 @@ fn write(value: &Python, protocol: u8, out: &mut Vec<u8>) {
         Python::Text(text) => out.extend([&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()),
         Python::Bytes(bytes) if protocol == 0 => {
             out.extend(b"S'");
-            bytes.iter().for_each(|byte| out.extend(format!("\\x{byte:02x}").bytes()));
+            for byte in bytes {
+                out.extend(format!("\\x{byte:02x}").bytes());
+            }
             out.extend(b"'\n");
         }
         Python::Bytes(bytes) if bytes.len() < 256 => out.extend([&[b'C', bytes.len() as u8], &bytes[..]].concat()),
