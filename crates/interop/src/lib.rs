@@ -27,6 +27,7 @@ mod rosinality;
 mod source;
 mod tensor;
 mod tensorflow;
+mod torch;
 
 use std::path::Path;
 
