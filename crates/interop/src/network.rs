@@ -113,7 +113,8 @@ impl Parts {
             return Err(Error::TooMuch(format!("{total} weights")));
         }
         let mut weights = self.weights;
-        let known: Vec<String> = architecture.tensors().into_iter().chain(architecture.optional_tensors()).map(|t| t.0).collect();
+        let known: Vec<String> =
+            architecture.tensors().into_iter().chain(architecture.optional_tensors()).map(|t| t.0).collect();
         weights.retain(|name, _| known.contains(name));
         Ok(Network {
             layout: self.layout.expect("a reader says who it reads"),
@@ -132,13 +133,14 @@ impl Parts {
             Some(shape) => Err(Error::weight(name, format!("has shape {shape:?}; {axes} axes are expected"))),
             None => Err(Error::weight(name, "is missing")),
         };
-        let layers = (0..).take_while(|k| self.weights.contains_key(&format!("mapping.fc{k}.weight"))).count();
+        let layers = (0..64).take_while(|k| self.weights.contains_key(&format!("mapping.fc{k}.weight"))).count();
         let inputs = shape("mapping.fc0.weight", 2)?[1];
         let w_dim = shape(&format!("mapping.fc{}.weight", layers.saturating_sub(1)), 2)?[0];
         for layer in 0..layers {
             let width = shape(&format!("mapping.fc{layer}.weight"), 2)?[0];
             if width != w_dim {
-                let problem = format!("a mapping network {width} wide inside and {w_dim} at its end cannot be drawn yet");
+                let problem =
+                    format!("a mapping network {width} wide inside and {w_dim} at its end cannot be drawn yet");
                 return Err(Error::unsupported(problem));
             }
         }

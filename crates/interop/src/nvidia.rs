@@ -26,14 +26,14 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
     let root = pickle.root();
     let mut parts = Parts { layout: Some(Layout::NvidiaTorch), normalize_z: true, ..Parts::default() };
     let generator = if let Some(module) = Module::of(document, root) {
-        parts.name = module.class.clone();
+        parts.name.clone_from(&module.class);
         module
     } else {
         let name = which.pick("G_ema", "G");
         parts.name = name.into();
-        for &(key, _) in pickle.pairs(root).unwrap_or_default() {
-            parts.dropped.extend(pickle.text(key).filter(|key| key != name));
-        }
+        let others =
+            pickle.pairs(root).unwrap_or_default().iter().filter(|(_, it)| !matches!(pickle.get(*it), Value::None));
+        parts.dropped.extend(others.filter_map(|&(key, _)| pickle.text(key)).filter(|key| key != name));
         let module = pickle.entry(root, name).and_then(|id| Module::of(document, id));
         module.ok_or_else(|| Error::Unknown(format!("the snapshot holds no generator {name}")))?
     };

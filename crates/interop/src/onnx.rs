@@ -5,6 +5,8 @@
 
 mod graph;
 mod proto;
+#[cfg(test)]
+mod tests;
 
 use prost::Message;
 use synth::{LabelNorm, ModelFile, NoiseInputs, Upsample};
@@ -97,7 +99,7 @@ impl Writer<'_> {
     /// A tensor of the model as a constant of the graph.
     fn weight(&mut self, name: &str) -> String {
         let tensor = &self.model.tensors[name];
-        self.graph.constant(name, &tensor.shape, tensor.data.clone())
+        self.graph.constant(name, &tensor.shape, &tensor.data)
     }
 
     /// `x W' + b` for the tensors `{name}.weight` and `{name}.bias`.
@@ -142,7 +144,8 @@ impl Writer<'_> {
             x = self.graph.node("Mul", &[&y, &gain], vec![]);
         }
         let psi = self.graph.input("psi", &["P".into(), 1.into()]);
-        let mean = self.graph.constant("mapping.w_avg", &[1, architecture.w_dim], self.values("mapping.w_avg").to_vec());
+        let mean =
+            self.graph.constant("mapping.w_avg", &[1, architecture.w_dim], &self.model.tensors["mapping.w_avg"].data);
         let away = self.graph.node("Sub", &[&x, &mean], vec![]);
         let away = self.graph.node("Mul", &[&away, &psi], vec![]);
         self.graph.node("Add", &[&mean, &away], vec![])
@@ -152,7 +155,7 @@ impl Writer<'_> {
         let architecture = self.model.architecture.clone();
         let [height, width] = architecture.base;
         let constant = self.values("synthesis.b4.const").to_vec();
-        let mut x = self.graph.constant("synthesis.b4.const", &[1, architecture.channels[0], height, width], constant);
+        let mut x = self.graph.constant("synthesis.b4.const", &[1, architecture.channels[0], height, width], &constant);
         let mut picture: Option<String> = None;
         for block in 0..architecture.channels.len() {
             let name = format!("synthesis.b{}", 4_u64 << block);
@@ -160,7 +163,7 @@ impl Writer<'_> {
                 x = self.conv(&format!("{name}.conv0"), &x, w, block, true);
             }
             x = self.conv(&format!("{name}.conv1"), &x, w, block, false);
-            let colours = self.to_rgb(&format!("{name}.torgb"), &x, w);
+            let colours = self.colours(&format!("{name}.torgb"), &x, w);
             picture = Some(match picture {
                 None => colours,
                 Some(coarse) => {
@@ -189,8 +192,8 @@ impl Writer<'_> {
         // d_o = rsqrt(sum_i s_i^2 sum_k W_oik^2 + 1e-8), times the gain of the activation, which is homogeneous.
         let tensor = &self.model.tensors[&format!("{name}.weight")];
         let (shape, weight) = (tensor.shape.clone(), tensor.data.clone());
-        let energy = weight.chunks_exact(9).map(|taps| taps.iter().map(|v| v * v).sum()).collect();
-        let energy = self.graph.constant(&format!("{name}.energy"), &shape[..2], energy);
+        let energy: Vec<f32> = weight.chunks_exact(9).map(|taps| taps.iter().map(|v| v * v).sum()).collect();
+        let energy = self.graph.constant(&format!("{name}.energy"), &shape[..2], &energy);
         let small = self.graph.scalar("epsilon", 1e-8);
         let square = self.graph.node("Mul", &[&style, &style], vec![]);
         let sum = self.graph.node("Gemm", &[&square, &energy, &small], vec![graph::int("transB", 1)]);
@@ -218,8 +221,8 @@ impl Writer<'_> {
             Some(noise) => self.graph.node("Add", &[&y, &noise], vec![]),
             None => y,
         };
-        let bias = self.values(&format!("{name}.bias")).iter().map(|v| v * GAIN).collect();
-        let bias = self.graph.constant(&format!("{name}.bias"), &[1, shape[0], 1, 1], bias);
+        let bias: Vec<f32> = self.values(&format!("{name}.bias")).iter().map(|v| v * GAIN).collect();
+        let bias = self.graph.constant(&format!("{name}.bias"), &[1, shape[0], 1, 1], &bias);
         let y = self.graph.node("Add", &[&y, &bias], vec![]);
         let y = self.graph.node("LeakyRelu", &[&y], vec![graph::float("alpha", 0.2)]);
         self.clamp(y)
@@ -234,19 +237,22 @@ impl Writer<'_> {
     fn transposed(&mut self, name: &str, shape: &[usize], weight: &[f32], x: &str) -> String {
         let (output, input) = (shape[0], shape[1]);
         let turned = (0..input).flat_map(|i| (0..output).flat_map(move |o| &weight[(o * input + i) * 9..][..9]));
-        let weight = self.graph.constant(&format!("{name}.weight"), &[input, output, 3, 3], turned.copied().collect());
+        let weight = self.graph.constant(
+            &format!("{name}.weight"),
+            &[input, output, 3, 3],
+            &turned.copied().collect::<Vec<f32>>(),
+        );
         let attributes = vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])];
         let y = self.graph.node("ConvTranspose", &[x, &weight], attributes);
         let filter = self.filter(output);
-        let attributes =
-            vec![ints("kernel_shape", &[4, 4]), ints("pads", &[1; 4]), graph::int("group", output as i64)];
+        let attributes = vec![ints("kernel_shape", &[4, 4]), ints("pads", &[1; 4]), graph::int("group", output as i64)];
         self.graph.node("Conv", &[&y, &filter], attributes)
     }
 
     /// The filter's outer product with gain 4, once for each channel.
     fn filter(&mut self, channels: usize) -> String {
         let one: Vec<f32> = FILTER.iter().flat_map(|a| FILTER.map(|b| a * b / 16.0)).collect();
-        self.graph.constant(&format!("filter.{channels}"), &[channels, 1, 4, 4], one.repeat(channels))
+        self.graph.constant(&format!("filter.{channels}"), &[channels, 1, 4, 4], &one.repeat(channels))
     }
 
     /// Noise of a layer times its strength and the gain of the activation.
@@ -259,20 +265,20 @@ impl Writer<'_> {
         let [height, width] = architecture.base.map(|side| side << block);
         match self.model.tensors.get(&format!("{name}.noise_const")) {
             Some(stored) if self.options.noise == Noise::Const => {
-                let scaled = stored.data.iter().map(|v| v * strength).collect();
-                Some(self.graph.constant(&format!("{name}.noise"), &[1, 1, height, width], scaled))
+                let scaled: Vec<f32> = stored.data.iter().map(|v| v * strength).collect();
+                Some(self.graph.constant(&format!("{name}.noise"), &[1, 1, height, width], &scaled))
             }
             _ => {
                 let place = name.strip_prefix("synthesis.").unwrap_or(name);
                 let sizes = ["M".into(), 1.into(), height.into(), width.into()];
                 let noise = self.graph.input(&format!("noise.{place}"), &sizes);
-                let strength = self.graph.constant(&format!("{name}.noise_strength"), &[], vec![strength]);
+                let strength = self.graph.constant(&format!("{name}.noise_strength"), &[], &[strength]);
                 Some(self.graph.node("Mul", &[&noise, &strength], vec![]))
             }
         }
     }
 
-    fn to_rgb(&mut self, name: &str, x: &str, w: &str) -> String {
+    fn colours(&mut self, name: &str, x: &str, w: &str) -> String {
         let style = self.style(name, w);
         let style = self.over_pixels(&style);
         let x = self.graph.node("Mul", &[x, &style], vec![]);
@@ -307,11 +313,9 @@ impl Writer<'_> {
 
     /// Twice the size, bilinear, edges repeated.
     fn bilinear(&mut self, x: &str) -> String {
-        let scales = self.graph.constant("scales", &[4], vec![1.0, 1.0, 2.0, 2.0]);
-        let attributes = vec![
-            graph::string("mode", "linear"),
-            graph::string("coordinate_transformation_mode", "half_pixel"),
-        ];
+        let scales = self.graph.constant("scales", &[4], &[1.0, 1.0, 2.0, 2.0]);
+        let attributes =
+            vec![graph::string("mode", "linear"), graph::string("coordinate_transformation_mode", "half_pixel")];
         // The region of interest, left out.
         self.graph.node("Resize", &[x, "", &scales], attributes)
     }

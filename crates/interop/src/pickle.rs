@@ -5,6 +5,7 @@
 //! what. So nothing is ever imported, run or looked up, and the result is a plain graph of [`Value`]s.
 
 mod input;
+mod instructions;
 mod machine;
 mod text;
 mod value;

@@ -203,7 +203,9 @@ impl View {
             break;
         }
         if (self.scale.to_bits(), self.add.to_bits()) != (1.0_f32.to_bits(), 0.0_f32.to_bits()) {
-            out.iter_mut().for_each(|v| *v = *v * self.scale + self.add);
+            for v in &mut out {
+                *v = *v * self.scale + self.add;
+            }
         }
         Ok(out)
     }

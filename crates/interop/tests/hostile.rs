@@ -181,6 +181,8 @@ fn other_networks_are_named_and_refused() {
     assert!(error.contains("StyleGAN3-T") && error.contains("--cfg=stylegan2"), "{error}");
     let error = refuse("lucidrains.pt");
     assert!(error.contains("lucidrains"), "{error}");
+    let error = import(b"\x1f\x8b\x08\x00 and more".to_vec()).unwrap_err().to_string();
+    assert!(error.contains("gzip"), "{error}");
     let error = refuse("make.py");
     assert!(error.contains("neither a pickle"), "{error}");
     assert!(interop::open(&golden("absent.pkl"), Which::Ema).is_err());

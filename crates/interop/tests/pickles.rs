@@ -65,8 +65,11 @@ fn write(value: &Python, protocol: u8, out: &mut Vec<u8>) {
         Python::Text(text) if protocol >= 4 => out.extend([&[0x8c, text.len() as u8], text.as_bytes()].concat()),
         Python::Text(text) => out.extend([&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()),
         Python::Bytes(bytes) if protocol == 0 => {
-            let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-            out.extend(format!("S'{escaped}'\n").bytes());
+            out.extend(b"S'");
+            for byte in bytes {
+                out.extend(format!("\\x{byte:02x}").bytes());
+            }
+            out.extend(b"'\n");
         }
         Python::Bytes(bytes) if bytes.len() < 256 => out.extend([&[b'C', bytes.len() as u8], &bytes[..]].concat()),
         Python::Bytes(bytes) if protocol == 5 => {

@@ -46,8 +46,8 @@ pub fn z(seed: Seed, dim: usize) -> Vec<f32> {
 /// The class that a seed chooses among `classes`, each as likely as the others (to 2^-48, with at most 2^16 classes).
 pub fn class(seed: Seed, classes: usize) -> usize {
     let words = philox([0, CLASS_STREAM, 0, 0], [seed.0 as u32, (seed.0 >> 32) as u32]);
-    let uniform = u128::from(words[0]) << 32 | u128::from(words[1]);
-    (uniform * classes as u128 >> 64) as usize
+    let uniform = (u128::from(words[0]) << 32) | u128::from(words[1]);
+    ((uniform * classes as u128) >> 64) as usize
 }
 
 fn box_muller(a: u32, b: u32) -> (f32, f32) {

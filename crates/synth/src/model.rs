@@ -325,7 +325,7 @@ impl ModelHeader {
             other => other.map_err(io("read", path))?,
         };
         let info: safetensors::tensor::Metadata =
-            serde_json::from_slice(&header).map_err(|error| SafeTensorError::InvalidHeaderDeserialization(error))?;
+            serde_json::from_slice(&header).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
         let (architecture, metadata) = described(info.metadata().as_ref())?;
         let tensors = info.tensors();
         let end = tensors.values().map(|tensor| tensor.data_offsets.1 as u64).max().unwrap_or(0);

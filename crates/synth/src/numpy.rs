@@ -105,7 +105,9 @@ impl RandomState {
 
     /// `randn(out.len())`, rounded to f32.
     pub fn fill(&mut self, out: &mut [f32]) {
-        out.iter_mut().for_each(|v| *v = self.normal() as f32);
+        for v in out {
+            *v = self.normal() as f32;
+        }
     }
 }
 

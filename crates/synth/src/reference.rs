@@ -54,7 +54,9 @@ pub(crate) fn embeddings(model: &ModelFile) -> Vec<f32> {
 pub(crate) fn normalise(x: &mut [f32]) {
     let mean = x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
     let scale = (mean + 1e-8).sqrt().recip();
-    x.iter_mut().for_each(|v| *v *= scale);
+    for v in x {
+        *v *= scale;
+    }
 }
 
 /// `w' = w_avg + psi (w - w_avg)`, in place.

@@ -49,7 +49,8 @@ impl Import {
             Which::Ema => interop::Which::Ema,
             Which::G => interop::Which::Raw,
         };
-        let network = interop::open(&self.file, which).with_context(|| format!("cannot import {}", self.file.display()))?;
+        let network =
+            interop::open(&self.file, which).with_context(|| format!("cannot import {}", self.file.display()))?;
         let (height, width) = network.architecture.resolution();
         println!("found         {} of a file of {}", network.name, network.layout.name());
         println!(
@@ -61,7 +62,9 @@ impl Import {
         if let Some(labels) = network.architecture.labels {
             println!("classes       {} (--class 0 to {})", labels.classes, labels.classes - 1);
         }
-        network.notes.iter().for_each(|note| println!("note          {note}"));
+        for note in &network.notes {
+            println!("note          {note}");
+        }
         if !network.dropped.is_empty() {
             println!("not imported  {}", network.dropped.join(", "));
         }

@@ -48,7 +48,7 @@ impl Info {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let about = match self.file.as_deref().or(self.model.as_deref()) {
             Some(path) => self.about(path).with_context(|| format!("cannot use {}", path.display())),
-            None => self.embedded(),
+            None => embedded(),
         }?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&about.json())?);
@@ -63,11 +63,8 @@ impl Info {
         if interop::is_foreign(path)? {
             let network = interop::open(path, Which::Ema)?;
             let about = metadata(path, &network, UNKNOWN_TERMS);
-            let fingerprint = if self.fingerprint {
-                Some(network.load(about.clone(), &mut |_| ())?.fingerprint())
-            } else {
-                None
-            };
+            let fingerprint =
+                if self.fingerprint { Some(network.load(about.clone(), &mut |_| ())?.fingerprint()) } else { None };
             return Ok(About {
                 layout: format!("{}, {}", network.layout.name(), network.name),
                 bytes,
@@ -83,20 +80,20 @@ impl Info {
         let layout = "model file".into();
         Ok(About { layout, bytes, architecture, parameters, metadata, fingerprint, import: None })
     }
+}
 
-    /// The model inside this program, whose weights are at hand.
-    fn embedded(&self) -> anyhow::Result<About> {
-        let file = ModelFile::from_bytes(EMBEDDED).context("the model inside this program is damaged")?;
-        Ok(About {
-            layout: "inside this program".into(),
-            bytes: EMBEDDED.len() as u64,
-            parameters: file.tensors.values().map(|tensor| tensor.data.len()).sum(),
-            fingerprint: Some(file.fingerprint()),
-            architecture: file.architecture,
-            metadata: file.metadata,
-            import: None,
-        })
-    }
+/// The model inside this program, whose weights are at hand.
+fn embedded() -> anyhow::Result<About> {
+    let file = ModelFile::from_bytes(EMBEDDED).context("the model inside this program is damaged")?;
+    Ok(About {
+        layout: "inside this program".into(),
+        bytes: EMBEDDED.len() as u64,
+        parameters: file.tensors.values().map(|tensor| tensor.data.len()).sum(),
+        fingerprint: Some(file.fingerprint()),
+        architecture: file.architecture,
+        metadata: file.metadata,
+        import: None,
+    })
 }
 
 impl About {
@@ -142,7 +139,9 @@ impl About {
             println!("fingerprint   {fingerprint}");
         }
         if let Some((notes, dropped)) = &self.import {
-            notes.iter().for_each(|note| println!("note          {note}"));
+            for note in notes {
+                println!("note          {note}");
+            }
             if !dropped.is_empty() {
                 println!("not imported  {}", dropped.join(", "));
             }

@@ -16,8 +16,8 @@ pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safeten
 #[derive(Args, Debug)]
 pub(crate) struct Model {
     /// Model to draw with: a model file, or a StyleGAN2 .pkl or .pt [default: the one inside this program]
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    #[arg(long = "model", value_name = "FILE")]
+    path: Option<PathBuf>,
     /// How seeds become pictures: philox (this project's) or numpy (those of published StyleGAN2 pictures)
     #[arg(long, value_name = "STYLE", default_value = "philox")]
     seed_style: SeedStyle,
@@ -35,7 +35,7 @@ pub(crate) struct Model {
 impl Model {
     /// The model ready to draw, and what its file says about it.
     pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
-        let file = file(self.model.as_deref())?;
+        let file = file(self.path.as_deref())?;
         let variation =
             Variation { seeds: self.seed_style, noise: self.noise, noise_seed: self.noise_seed, class: self.class };
         Ok((Arc::new(Generator::new(&file)?.with_variation(variation)?), file.metadata))

@@ -48,14 +48,14 @@ impl Graph {
     }
 
     /// A constant of floating-point numbers; of a name that is taken already, the first one stays.
-    pub(super) fn constant(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> String {
+    pub(super) fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         let raw = || values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.put(name, ElementKind::Float, shape, raw)
     }
 
     /// A constant number.
     pub(super) fn scalar(&mut self, name: &str, value: f32) -> String {
-        self.constant(name, &[], vec![value])
+        self.constant(name, &[], &[value])
     }
 
     /// The axes of height and width.
@@ -97,7 +97,8 @@ impl Graph {
             None => "?".into(),
         };
         let described = |input: &ValueInfo| {
-            let shape = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).and_then(|tensor| tensor.shape.as_ref());
+            let shape =
+                input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).and_then(|tensor| tensor.shape.as_ref());
             let lengths: Vec<String> = shape.map(|shape| shape.dim.iter().map(length).collect()).unwrap_or_default();
             format!("{} [{}]", input.name, lengths.join(", "))
         };

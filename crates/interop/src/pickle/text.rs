@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn escapes_come_back_as_what_they_stand_for() {
-        assert_eq!(quoted(br#"'a\x00\n\'\\b'"#).unwrap(), b"a\0\n'\\b");
+        assert_eq!(quoted(br"'a\x00\n\'\\b'").unwrap(), b"a\0\n'\\b");
         assert_eq!(quoted(b"\"it's\"").unwrap(), b"it's");
         assert_eq!(raw_unicode(b"a\\u3042\xe9").unwrap(), "a\u{3042}\u{e9}");
         for bad in [&b"'"[..], b"", b"'a", b"'\\x1'", b"'\\'"] {

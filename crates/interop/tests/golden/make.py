@@ -182,7 +182,7 @@ def G_synthesis_stylegan2(
 """
 
 
-def tensorflow_pickle(rng, size, channels, dim, layers, labels=0, body="", concat=False):
+def tensorflow_pickle(rng, size, channels, dim, layers, labels=0, body="", concat=False, base=(4, 4)):
     """(G, D, Gs) as dnnlib.tflib.Network pickles them."""
     dnnlib = types.ModuleType("dnnlib.tflib.network")
 
@@ -215,16 +215,17 @@ def tensorflow_pickle(rng, size, channels, dim, layers, labels=0, body="", conca
             mapping += [(f"Dense{i}/weight", normal(inputs, dim, scale=100)), (f"Dense{i}/bias", normal(dim, scale=10))]
         log2 = int(np.log2(size))
         for i in range(log2 * 2 - 3):
-            side = 2 ** ((i + 5) // 2)
-            synthesis.append((f"noise{i}", normal(1, 1, side, side)))
+            double = 2 ** ((i + 5) // 2 - 2)
+            synthesis.append((f"noise{i}", normal(1, 1, base[0] * double, base[1] * double)))
         width = lambda side: min(static["fmap_base"] * 2 // side, static["fmap_max"])
-        synthesis.append(("4x4/Const/const", normal(1, width(4), 4, 4)))
-        synthesis += layer("4x4/Conv", 3, width(4), width(4), True) + layer("4x4/ToRGB", 1, width(4), 3, False)
+        name = lambda side: f"{base[0] * side // 4}x{base[1] * side // 4}"
+        synthesis.append((f"{name(4)}/Const/const", normal(1, width(4), *base)))
+        synthesis += layer(f"{name(4)}/Conv", 3, width(4), width(4), True) + layer(f"{name(4)}/ToRGB", 1, width(4), 3, False)
         for r in range(3, log2 + 1):
             s = 2 ** r
-            synthesis += layer(f"{s}x{s}/Conv0_up", 3, width(s // 2), width(s), True)
-            synthesis += layer(f"{s}x{s}/Conv1", 3, width(s), width(s), True)
-            synthesis += layer(f"{s}x{s}/ToRGB", 1, width(s), 3, False)
+            synthesis += layer(f"{name(s)}/Conv0_up", 3, width(s // 2), width(s), True)
+            synthesis += layer(f"{name(s)}/Conv1", 3, width(s), width(s), True)
+            synthesis += layer(f"{name(s)}/ToRGB", 1, width(s), 3, False)
         part = lambda name, func, variables: Network(version=4, name=name, static_kwargs=static, components={},
                                                      build_module_src=SOURCE % body, build_func_name=func, variables=variables)
         return Network(version=4, name="G", static_kwargs=static, build_module_src=SOURCE % body, build_func_name="G_main",
@@ -305,6 +306,30 @@ def tensorflow(cases):
         with torch.no_grad():
             pictures.append(picture(G(torch.from_numpy(z), None, truncation_psi=p, noise_mode="const")[0], 2, p, label=k))
     cases.append(dict(file="tensorflow-concat-16.pkl", pictures=pictures))
+
+
+    # aydao's oblong pictures. NVIDIA's later code, which would draw any size but for its assertions.
+    from torch_utils import misc
+    data, net = tensorflow_pickle(np.random.RandomState(15), 16, 12, 16, 2, base=(5, 3))
+    (HERE / "tensorflow-oblong-20x12.pkl").write_bytes(data)
+    synthesis, oblong, square = net.components["synthesis"], {}, []
+    for name, value in synthesis.variables:
+        for side in (4, 8, 16):
+            name = name.replace(f"{5 * side // 4}x{3 * side // 4}/", f"{side}x{side}/")
+        if "noise" in name and value.ndim == 4 or "const" in name:
+            oblong[name] = torch.from_numpy(value)
+            side = 4 if "const" in name else 2 ** ((int(name[5:]) + 5) // 2)
+            value = np.zeros((1, value.shape[1], side, side), np.float32)
+        square.append((name, value))
+    synthesis.variables = square
+    G = convert(net)
+    G.synthesis.b4.const = torch.nn.Parameter(oblong["4x4/Const/const"][0], requires_grad=False)
+    convs = [getattr(getattr(G.synthesis, f"b{r}"), n) for r in (4, 8, 16) for n in ("conv0", "conv1") if (r, n) != (4, "conv0")]
+    for i, conv in enumerate(convs):
+        conv.noise_const = oblong[f"noise{i}"][0, 0]
+    strict, misc.assert_shape = misc.assert_shape, lambda *_: None
+    cases.append(dict(file="tensorflow-oblong-20x12.pkl", pictures=[picture(draw_nvidia(G, 4, p), 4, p) for p in PSIS]))
+    misc.assert_shape = strict
 
 
 # ------------------------------------------------------------------ rosinality
