@@ -9,19 +9,22 @@
 //! Winograd's F(4x4, 3x3) for all but small pictures, and ends in an [`Epilogue`] that applies demodulation, noise,
 //! bias, activation and clamp before anything is written.
 //!
-//! This is the only crate of the workspace with `unsafe` code. It is single-threaded: draw one picture a thread.
+//! A [`Crew`] is one thread or several that share every layer: one picture a thread for throughput, one picture on all
+//! threads for latency. Several pictures at once share the reading of weights.
+//!
+//! This is the only crate of the workspace with `unsafe` code.
 //!
 //! ```
-//! use kernels::{Activation, Conv3x3, Epilogue, Isa, Method, Scratch};
+//! use kernels::{Activation, Conv3x3, Crew, Epilogue, Isa, Method, Scratch, Shape};
 //!
 //! // One channel, all weights one: every result is the sum of its neighbourhood.
 //! let conv = Conv3x3::new(&[1.0; 9], 1, 1, Method::F4);
-//! let mut x = Activation::new(1, 4, 4);
+//! let mut x = Activation::new(Shape { pictures: 1, channels: 1, height: 4, width: 4 });
 //! x.fill(&[1.0; 16]);
 //! let (ones, zeros) = ([1.0; 16], [0.0; 16]);
 //! let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
 //! let mut y = Activation::default();
-//! conv.run(Isa::best(), &mut x, &ones, &plain, &mut Scratch::default(), &mut y);
+//! conv.run(&Crew::alone(Isa::best()), &mut x, &ones, &plain, &mut Scratch::default(), &mut y);
 //! let rounded: Vec<f32> = y.to_planar().iter().map(|v| v.round()).collect();
 //! assert_eq!(rounded[..8], [4.0, 6.0, 6.0, 4.0, 6.0, 9.0, 9.0, 6.0]);
 //! ```
@@ -31,20 +34,26 @@
 
 mod activation;
 mod conv;
+mod crew;
 mod direct;
 mod epilogue;
 mod gemm;
 mod linear;
+mod pack;
 mod rgb;
 pub mod scalar;
+mod scheme;
 mod simd;
+mod smooth;
+mod spread;
 #[cfg(test)]
 mod testing;
 mod upsample;
 mod winograd;
 
-pub use activation::{Activation, padded};
+pub use activation::{Activation, Shape, padded};
 pub use conv::{Conv3x3, Method, Scratch};
+pub use crew::Crew;
 pub use epilogue::Epilogue;
 pub use linear::Linear;
 pub use rgb::{Edge, Rgb, ToRgb};

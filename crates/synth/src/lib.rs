@@ -34,6 +34,7 @@
 //! ```
 
 mod architecture;
+mod canvas;
 mod files;
 mod generator;
 pub mod latent;
