@@ -50,7 +50,7 @@ mod worker;
 pub use architecture::{Architecture, ArchitectureError, LabelNorm, Labels, NoiseInputs, Upsample};
 pub use files::write_atomically;
 pub use generator::Generator;
-pub use kernels::{Isa, IsaError};
+pub use kernels::{Isa, IsaError, multiply_adds};
 pub use mapper::mean_w;
 pub use model::{Calibration, Metadata, ModelError, ModelFile, ModelHeader, Precision, Tensor};
 pub use seed::{Psi, PsiError, Seed, SeedError};
