@@ -158,6 +158,9 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The sum over the lanes of each of four vectors.
     fn sum4(self, v: [Self::V; 4]) -> [f32; 4];
+    /// Asks for the cache line of an address, which need not exist.
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }
 
 #[cfg(test)]

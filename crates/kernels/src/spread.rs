@@ -9,6 +9,8 @@
 //! The results of neighbouring tiles overlap by one line, where they are added up. Twice as many places and one more
 //! come out; the filter of [`smooth`](crate::smooth) makes the picture of them.
 
+use std::mem::MaybeUninit;
+
 use crate::activation::flat;
 use crate::scheme::{Input, Output, Scheme, Seams};
 use crate::simd::Simd;
@@ -110,11 +112,11 @@ macro_rules! scheme {
             }
             #[inline(always)]
             fn input<S: Simd>(s: S, job: &Input<'_>) {
-                input::<S, $n, $p, Self>(s, job);
+                input::<S, $n, $p, { $p + $n }, Self>(s, job);
             }
             #[inline(always)]
             fn output<S: Simd>(s: S, job: &Output<'_>) {
-                output::<S, $n, $p, Self>(s, job);
+                output::<S, $n, $p, { $p + $n }, Self>(s, job);
             }
         }
     };
@@ -122,9 +124,6 @@ macro_rules! scheme {
 scheme!(Spread1, 1, 2);
 scheme!(Spread2, 2, 3);
 scheme!(Spread4, 4, 5);
-
-/// Values at the points and, behind them, the inputs as they are: at most 5 + 4.
-const MOST: usize = 9;
 
 /// The places, in blocks, of the rows of a tile in the groups' memory: even and odd points in both directions.
 struct Places {
@@ -149,9 +148,19 @@ impl Places {
     }
 }
 
-/// Values of tiles, scaled by their style, at all points and in all inputs.
+/// The values at the points and, behind them, the inputs as they are.
 #[inline(always)]
-fn input<S: Simd, const N: usize, const P: usize, W: Points<N, P>>(s: S, job: &Input<'_>) {
+fn values<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P>>(s: S, x: [S::V; N]) -> [S::V; M] {
+    let values = W::values(s, x);
+    let mut all = [x[0]; M];
+    all[..P].copy_from_slice(&values);
+    all[P..].copy_from_slice(&x);
+    all
+}
+
+/// Values of tiles, scaled by their style, at all points and in all inputs: `M = P + N` in each direction.
+#[inline(always)]
+fn input<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P>>(s: S, job: &Input<'_>) {
     job.check(N);
     let Input { x, style, tiles, layout, .. } = job;
     let (shape, count) = (x.shape(), tiles.count);
@@ -173,24 +182,27 @@ fn input<S: Simd, const N: usize, const P: usize, W: Points<N, P>>(s: S, job: &I
             let plane = picture * blocks + block;
             for lane in (0..16).step_by(S::LANES) {
                 // SAFETY: the tile's N x N pixels lie within rows and columns of its plane (one pixel of border is
-                // before them), each row of its transform within its position, block and group, by the assertions above.
+                // before them), each row of its transform within its position, block and group, by the assertions above. The columns are
+                // all written before they are read.
                 unsafe {
                     let style = s.load(style.as_ptr().add(plane * 16 + lane));
                     let from = from.add(((plane * rows + ty * N + 1) * pitch + tx * N + 1) * 16 + lane);
                     let to = to.add(tile * 16 + lane);
-                    let mut lines = [[style; N]; MOST];
-                    for x in 0..N {
-                        let mut column = [style; N];
-                        for (y, v) in column.iter_mut().enumerate() {
+                    let mut columns = [const { MaybeUninit::<[S::V; M]>::uninit() }; N];
+                    for (x, column) in columns.iter_mut().enumerate() {
+                        let mut pixels = [style; N];
+                        for (y, v) in pixels.iter_mut().enumerate() {
                             *v = s.mul(style, s.load(from.add((y * pitch + x) * 16)));
                         }
-                        for (u, v) in W::values(s, column).into_iter().chain(column).enumerate() {
-                            lines[u][x] = v;
-                        }
+                        column.write(values::<S, N, P, M, W>(s, pixels));
                     }
-                    for (u, line) in lines.into_iter().enumerate().take(P + N) {
-                        for (v, value) in W::values(s, line).into_iter().chain(line).enumerate() {
-                            s.store(to.add(places.at::<N, P>(u, v) * 16), value);
+                    for u in 0..M {
+                        let mut line = [style; N];
+                        for (v, column) in line.iter_mut().zip(&columns) {
+                            *v = column.assume_init_ref()[u];
+                        }
+                        for (v, value) in values::<S, N, P, M, W>(s, line).iter().enumerate() {
+                            s.store(to.add(places.at::<N, P>(u, v) * 16), *value);
                         }
                     }
                 }
@@ -199,24 +211,27 @@ fn input<S: Simd, const N: usize, const P: usize, W: Points<N, P>>(s: S, job: &I
     }
 }
 
-/// Even and odd places from the products of one direction: `2 N + 1` of them.
+/// Even and odd places from the products of one direction: `M = 2 N + 1` of them.
 #[inline(always)]
-fn interleave<S: Simd, const N: usize, const P: usize, W: Points<N, P>>(s: S, m: [S::V; MOST]) -> [S::V; MOST] {
+fn interleave<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P>>(
+    s: S,
+    m: &[S::V; M],
+) -> [S::V; M] {
     let mut points = [m[0]; P];
     points.copy_from_slice(&m[..P]);
-    let mut out = m;
-    for (i, even) in W::product(s, points).into_iter().enumerate() {
-        out[2 * i] = even;
+    let mut all = *m;
+    for (i, even) in W::product(s, points).iter().enumerate() {
+        all[2 * i] = *even;
     }
     for i in 0..N {
-        out[2 * i + 1] = m[P + i];
+        all[2 * i + 1] = m[P + i];
     }
-    out
+    all
 }
 
 /// The spread results of a panel, added where tiles overlap. The epilogue is left to the filter that follows.
 #[inline(always)]
-fn output<S: Simd, const N: usize, const P: usize, W: Points<N, P>>(s: S, job: &Output<'_>) {
+fn output<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P>>(s: S, job: &Output<'_>) {
     job.check();
     let Output { sums, tiles, part, layout, block, y, seams, .. } = job;
     let (shape, columns, across) = (y.shape, layout.columns, tiles.across);
@@ -244,32 +259,35 @@ fn output<S: Simd, const N: usize, const P: usize, W: Points<N, P>>(s: S, job: &
             for lane in (0..16).step_by(S::LANES) {
                 // The last column of the tile to the left, which is this tile's first. Added before anything is written,
                 // so that a corner is always (left + right) + (left + right), whichever row of tiles comes first.
-                let mut carried = [s.splat(0.0); MOST];
+                let mut carried = [s.splat(0.0); M];
                 for tile in start..start + across {
                     let tx = tile - start;
                     // SAFETY: `sums` reaches to the tile's last row of each position, by the assertions above.
                     let m = unsafe { from.add((tile * columns + sub) * 16 + lane) };
-                    let mut lines = [[s.splat(0.0); MOST]; MOST];
-                    for v in 0..P + N {
-                        let mut column = [s.splat(0.0); MOST];
-                        for (u, value) in column.iter_mut().enumerate().take(P + N) {
+                    let mut columns = [const { MaybeUninit::<[S::V; M]>::uninit() }; M];
+                    for (v, column) in columns.iter_mut().enumerate() {
+                        let mut products = carried;
+                        for (u, product) in products.iter_mut().enumerate() {
                             // SAFETY: as for `m`.
-                            *value = unsafe { s.load(m.add(places.at::<N, P>(u, v) * 16)) };
+                            *product = unsafe { s.load(m.add(places.at::<N, P>(u, v) * 16)) };
                         }
-                        for (line, value) in lines.iter_mut().zip(interleave::<S, N, P, W>(s, column)) {
-                            line[v] = value;
-                        }
+                        column.write(interleave::<S, N, P, M, W>(s, &products));
                     }
                     let (top, left) = (2 * N * ty, 2 * N * tx);
                     // A tile's last column is written by its right neighbour, if it has one.
                     let width = if tx + 1 < across { 2 * N } else { (2 * N + 1).min(shape.width - left) };
-                    for (i, line) in lines.into_iter().enumerate().take((2 * N + 1).min(shape.height - top)) {
+                    for i in 0..(2 * N + 1).min(shape.height - top) {
                         let seam = (i == 0 && above) || (i == 2 * N && below);
-                        let mut line = interleave::<S, N, P, W>(s, line);
+                        let mut products = carried;
+                        for (product, column) in products.iter_mut().zip(&columns) {
+                            // SAFETY: all columns have been written above.
+                            *product = unsafe { column.assume_init_ref()[i] };
+                        }
+                        let mut line = interleave::<S, N, P, M, W>(s, &products);
                         line[0] = s.add(line[0], carried[i]);
                         carried[i] = line[2 * N];
                         let out = shape.place(plane, top + i, left) * 16 + lane;
-                        for (j, v) in line.into_iter().enumerate().take(width) {
+                        for (j, &v) in line.iter().enumerate().take(width) {
                             // SAFETY: (top + i, left + j) is a pixel of the picture.
                             unsafe {
                                 let out = to.add(out + 16 * j);

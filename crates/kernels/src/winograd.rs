@@ -3,6 +3,8 @@
 //! `Y = A^T [(G g G^T) * (B^T d B)] A` with the matrices of Lavin and Gray, "Fast Algorithms for Convolutional Neural
 //! Networks" (CVPR 2016), sections 4.1 and 4.2. `IN` is the side of an input tile, `OUT` that of an output tile.
 
+use std::mem::MaybeUninit;
+
 use crate::activation::flat;
 use crate::epilogue::Finish;
 use crate::scheme::{Input, Output, Scheme};
@@ -132,21 +134,21 @@ fn input<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S,
                     let style = s.load(style.as_ptr().add(plane * 16 + lane));
                     let from = from.add(((plane * rows + ty * OUT) * pitch + tx * OUT) * 16 + lane);
                     let to = to.add((block * count + tile) * 16 + lane);
-                    let mut columns = [[style; IN]; IN];
+                    let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; IN];
                     for (x, column) in columns.iter_mut().enumerate() {
                         let mut d = [style; IN];
                         for (y, d) in d.iter_mut().enumerate() {
                             *d = s.mul(style, s.load(from.add((y * pitch + x) * 16)));
                         }
-                        *column = W::input(s, d);
+                        column.write(W::input(s, d));
                     }
                     for y in 0..IN {
                         let mut d = [style; IN];
                         for (d, column) in d.iter_mut().zip(&columns) {
-                            *d = column[y];
+                            *d = column.assume_init_ref()[y];
                         }
-                        for (x, v) in W::input(s, d).into_iter().enumerate() {
-                            s.store(to.add((y * IN + x) * position * 16), v);
+                        for (x, v) in W::input(s, d).iter().enumerate() {
+                            s.store(to.add((y * IN + x) * position * 16), *v);
                         }
                     }
                 }
@@ -175,21 +177,25 @@ fn output<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S
                     let (_, ty, tx) = tiles.at(tile);
                     // SAFETY: `sums` reaches to this tile of the last position, by the assertion above.
                     let m = unsafe { from.add((tile * columns + sub) * 16 + lane) };
-                    let mut lines = [[s.splat(0.0); IN]; OUT];
-                    for x in 0..IN {
-                        let mut column = [s.splat(0.0); IN];
-                        for (y, v) in column.iter_mut().enumerate() {
+                    let mut columns = [const { MaybeUninit::<[S::V; OUT]>::uninit() }; IN];
+                    for (x, column) in columns.iter_mut().enumerate() {
+                        let mut sums = [s.splat(0.0); IN];
+                        for (y, v) in sums.iter_mut().enumerate() {
                             // SAFETY: as for `m`.
                             *v = unsafe { s.load(m.add((y * IN + x) * position * 16)) };
                         }
-                        for (line, v) in lines.iter_mut().zip(W::output(s, column)) {
-                            line[x] = v;
-                        }
+                        column.write(W::output(s, sums));
                     }
                     // Tiles at the right and lower edge may reach beyond the picture.
-                    for (i, line) in lines.into_iter().enumerate().take(shape.height - ty * OUT) {
+                    for i in 0..OUT.min(shape.height - ty * OUT) {
                         let (py, px) = (ty * OUT + i, tx * OUT);
-                        for (j, v) in W::output(s, line).into_iter().enumerate() {
+                        let mut line = [s.splat(0.0); IN];
+                        for (v, column) in line.iter_mut().zip(&columns) {
+                            // SAFETY: all columns have been written above.
+                            *v = unsafe { column.assume_init_ref()[i] };
+                        }
+                        let line = W::output(s, line);
+                        for (j, &v) in line.iter().enumerate() {
                             if px + j < shape.width {
                                 // SAFETY: (py, px + j) is a pixel of the picture, so it has noise and memory.
                                 unsafe {
