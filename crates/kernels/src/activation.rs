@@ -178,6 +178,22 @@ impl Activation {
         }
     }
 
+    /// Sets one line of every plane to zero.
+    pub(crate) fn zero_line(&mut self, line: usize) {
+        let (pitch, rows) = (self.shape.pitch(), self.shape.rows());
+        for plane in self.data_mut().chunks_exact_mut(rows * pitch) {
+            plane[(line + 1) * pitch..(line + 2) * pitch].fill(Block::default());
+        }
+    }
+
+    /// Copies one line of every plane over another.
+    pub(crate) fn copy_line(&mut self, from: usize, to: usize) {
+        let (pitch, rows) = (self.shape.pitch(), self.shape.rows());
+        for plane in self.data_mut().chunks_exact_mut(rows * pitch) {
+            plane.copy_within((from + 1) * pitch..(from + 2) * pitch, (to + 1) * pitch);
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn data(&self) -> &[Block] {
         &self.data[..self.shape.size()]

@@ -8,8 +8,7 @@ use crate::direct::Direct;
 use crate::epilogue::Epilogue;
 use crate::gemm::Gemm;
 use crate::pack::pack;
-use crate::scheme::{Backwards, Forwards, Input, Layout, Output, Scheme, Seams, Tiles};
-use crate::smooth::smooth;
+use crate::scheme::{Backwards, Forwards, Input, Layout, Output, Scheme, Tiles};
 use crate::spread::{Spread1, Spread2, Spread4};
 use crate::winograd::{F2, F4};
 
@@ -56,23 +55,24 @@ pub struct Conv3x3 {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     memory: Memory,
-    /// What the transposed convolution gives to the filter behind it.
-    spread: Activation,
+    /// What the transposed convolution gives to the filter behind it: some lines of it.
+    strip: Activation,
 }
 
 /// Factors and products of all threads.
 #[derive(Clone, Debug, Default)]
-struct Memory {
-    factors: Vec<Block>,
-    products: Vec<Block>,
+pub(crate) struct Memory {
+    pub(crate) factors: Vec<Block>,
+    pub(crate) products: Vec<Block>,
 }
 
 /// Bytes of factors and products a thread works on at once, chosen to leave room for weights in a second-level cache.
-const WORKING_SET: usize = 512 << 10;
-/// The same where weights are too large to be read again and again: in a third-level cache.
-const LARGE_SET: usize = 6 << 20;
-/// Bytes of weights that are read again for every run rather than once for a large one.
-const WEIGHTS_READ_AGAIN: usize = 12 << 20;
+pub(crate) const WORKING_SET: usize = 512 << 10;
+/// The same where all threads work on one run, or weights are too large to be read for every small one: in a third-level
+/// cache.
+pub(crate) const LARGE_SET: usize = 12 << 20;
+/// Bytes of weights that a third-level cache keeps from run to run.
+pub(crate) const KEPT_WEIGHTS: usize = 24 << 20;
 /// Rows that keep the registers of the largest tile of products busy.
 const FEW_ROWS: usize = 12;
 
@@ -105,12 +105,12 @@ impl Conv3x3 {
     }
 
     /// Panels of up to 32 output channels.
-    fn panels(&self) -> usize {
+    pub(crate) fn panels(&self) -> usize {
         self.output.div_ceil(32)
     }
 
     /// A panel's first block of output channels, and how many it has.
-    fn panel(&self, panel: usize) -> (usize, usize) {
+    pub(crate) fn panel(&self, panel: usize) -> (usize, usize) {
         (2 * panel, (self.output.div_ceil(16) - 2 * panel).min(2))
     }
 
@@ -143,17 +143,16 @@ impl Conv3x3 {
         assert_eq!(x.shape().channels, self.input, "the convolution's input channels");
         x.zero_border();
         let Shape { height, width, .. } = x.shape();
-        let Scratch { memory, spread } = scratch;
+        let Scratch { memory, strip } = scratch;
         let result = Shape { channels: self.output, ..x.shape() };
         let job = Job { conv: self, x, style, epilogue };
         if self.doubles {
-            spread.reshape(Shape { height: 2 * height + 1, width: 2 * width + 1, ..result });
+            y.reshape(Shape { height: 2 * height, width: 2 * width, ..result });
             match self.method {
-                Method::Direct => job.run::<Spread1>(crew, memory, spread.target()),
-                Method::F2 => job.run::<Spread2>(crew, memory, spread.target()),
-                Method::F4 => job.run::<Spread4>(crew, memory, spread.target()),
+                Method::Direct => job.double::<Spread1>(crew, memory, strip, y.target()),
+                Method::F2 => job.double::<Spread2>(crew, memory, strip, y.target()),
+                Method::F4 => job.double::<Spread4>(crew, memory, strip, y.target()),
             }
-            smooth(crew, spread, epilogue, y);
         } else {
             y.reshape(result);
             match self.method {
@@ -166,11 +165,11 @@ impl Conv3x3 {
 }
 
 /// One call of [`Conv3x3::run`].
-struct Job<'a> {
-    conv: &'a Conv3x3,
-    x: &'a Activation,
-    style: &'a [f32],
-    epilogue: &'a Epilogue<'a>,
+pub(crate) struct Job<'a> {
+    pub(crate) conv: &'a Conv3x3,
+    pub(crate) x: &'a Activation,
+    pub(crate) style: &'a [f32],
+    pub(crate) epilogue: &'a Epilogue<'a>,
 }
 
 /// How the tiles are shared out.
@@ -193,22 +192,13 @@ impl Job<'_> {
 
     /// The order and the tiles of a run.
     fn plan<X: Scheme>(&self, crew: &Crew, tiles: Tiles) -> (Order, usize) {
-        let (threads, chunks) = (crew.threads(), X::TAPS * self.x.shape().blocks());
-        // Where results overlap, runs are whole rows of tiles.
-        let unit = if self.conv.doubles { tiles.across } else { 1 };
-        let cut = |blocks: usize, memory: usize, multiple: usize| {
-            let most = (memory / (X::rows() * blocks * size_of::<Block>())).max(FEW_ROWS);
-            // Parts of nearly equal size, as many for every thread.
-            let runs = tiles.count.div_ceil(most).next_multiple_of(multiple);
-            tiles.count.div_ceil(runs).next_multiple_of(unit)
-        };
-        let small = cut(chunks + 2, WORKING_SET, threads);
-        let again = tiles.count.div_ceil(small).saturating_sub(1) * self.conv.bytes();
-        let apart = threads == 1 || (!self.conv.doubles && small >= FEW_ROWS);
-        if apart && again <= WEIGHTS_READ_AGAIN * threads {
+        let (threads, chunks) = (crew.threads(), self.x.shape().blocks());
+        let small = run_length::<X>(tiles.count, chunks, 2, WORKING_SET, threads);
+        let read_again = tiles.count > small && self.conv.bytes() > KEPT_WEIGHTS;
+        if (threads == 1 || small >= FEW_ROWS) && !read_again {
             (Order::Runs, small)
         } else {
-            (Order::Phases, cut(chunks + self.conv.output.div_ceil(16), LARGE_SET, 1))
+            (Order::Phases, run_length::<X>(tiles.count, chunks, self.conv.output.div_ceil(16), LARGE_SET, 1))
         }
     }
 
@@ -233,9 +223,8 @@ impl Job<'_> {
                     let sums = &mut products[position.products..][..position.positions * position.product];
                     isa.run(self.product::<X>(panel, &layout, position.first, position.positions, factors, sums));
                 }
-                let part = 0..tiles.count;
-                let (sums, epilogue, seams) = (&*products, *self.epilogue, Seams::InOrder);
-                isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue, y, seams }));
+                let (part, epilogue) = (0..tiles.count, *self.epilogue);
+                isa.run(Backwards::<X>::new(Output { sums: products, tiles, part, layout, block, epilogue, y }));
             }
         });
     }
@@ -250,49 +239,58 @@ impl Job<'_> {
             let tiles = Tiles { first, count: count.min(all - first), ..tiles };
             crew.run(blocks, |_, block| isa.run(self.input::<X>(tiles, block..block + 1, factors)));
             let of_panel = |panel: usize| panel * longest.products..(panel + 1) * longest.products;
-            let positions = X::positions();
-            crew.run(positions * panels, |_, task| {
-                // The last positions have the most rows, so they come first. All panels of a position read the same
-                // factors, so they follow each other.
-                let (position, panel) = (positions - 1 - task / panels, task % panels);
-                let layout = Layout::new::<X>(blocks, tiles.count, self.conv.panel(panel).1);
-                let (group, within) = layout.of_position(position);
-                let start = of_panel(panel).start + group.products + within * group.product;
-                // SAFETY: the factors are only read in this phase, and each task writes the results of one position.
-                let (factors, sums) =
-                    unsafe { (factors.read(0..layout.factors), products.part(start..start + group.product)) };
-                isa.run(self.product::<X>(panel, &layout, position, 1, factors, sums));
-            });
-            // Parts of the run: rows of tiles where results overlap, even ones before odd ones.
-            let unit = if self.conv.doubles { tiles.across } else { tiles.count.div_ceil(2 * crew.threads()) };
+            self.products::<X>(crew, tiles, factors, products, longest.products);
+            let unit = tiles.count.div_ceil(2 * crew.threads());
             let parts = tiles.count.div_ceil(unit);
-            let finish = |panel: usize, part: usize| {
+            crew.run(panels * parts, |_, task| {
+                let (panel, part) = (task / parts, task % parts);
                 let (block, columns) = self.conv.panel(panel);
                 let layout = Layout::new::<X>(blocks, tiles.count, columns);
                 // SAFETY: the products are only read in this phase.
                 let sums = unsafe { products.read(of_panel(panel)) };
                 let part = part * unit..tiles.count.min((part + 1) * unit);
-                let (epilogue, seams) = (*self.epilogue, Seams::Alternate);
-                isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue, y, seams }));
-            };
-            if self.conv.doubles {
-                let (even, odd) = (parts.div_ceil(2), parts / 2);
-                crew.run(panels * even, |_, task| finish(task / even, 2 * (task % even)));
-                crew.run(panels * odd, |_, task| finish(task / odd, 2 * (task % odd) + 1));
-            } else {
-                crew.run(panels * parts, |_, task| finish(task / parts, task % parts));
-            }
+                isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue: *self.epilogue, y }));
+            });
         }
     }
 
-    fn input<'b, X: Scheme>(&'b self, tiles: Tiles, blocks: Range<usize>, out: Shared<'b>) -> Forwards<'b, X> {
+    pub(crate) fn input<'b, X: Scheme>(
+        &'b self,
+        tiles: Tiles,
+        blocks: Range<usize>,
+        out: Shared<'b>,
+    ) -> Forwards<'b, X> {
         let Job { x, style, .. } = *self;
         let layout = Layout::new::<X>(x.shape().blocks(), tiles.count, 1);
         Forwards::new(Input { x, style, tiles, blocks, layout, out })
     }
 
+    /// All products of a run, shared out: each panel's `length` blocks after the panel's before.
+    pub(crate) fn products<X: Scheme>(
+        &self,
+        crew: &Crew,
+        tiles: Tiles,
+        factors: Shared<'_>,
+        products: Shared<'_>,
+        length: usize,
+    ) {
+        let (isa, panels, positions) = (crew.isa(), self.conv.panels(), X::positions());
+        crew.run(positions * panels, |_, task| {
+            // The last positions have the most rows, so they come first. All panels of a position read the same factors,
+            // so they follow each other.
+            let (position, panel) = (positions - 1 - task / panels, task % panels);
+            let layout = Layout::new::<X>(self.x.shape().blocks(), tiles.count, self.conv.panel(panel).1);
+            let (group, within) = layout.of_position(position);
+            let start = panel * length + group.products + within * group.product;
+            // SAFETY: the factors are only read in this phase, and each task writes the results of one position.
+            let (factors, sums) =
+                unsafe { (factors.read(0..layout.factors), products.part(start..start + group.product)) };
+            isa.run(self.product::<X>(panel, &layout, position, 1, factors, sums));
+        });
+    }
+
     /// The products of some positions of one group and panel.
-    fn product<'b, X: Scheme>(
+    pub(crate) fn product<'b, X: Scheme>(
         &'b self,
         panel: usize,
         layout: &Layout,
@@ -322,9 +320,22 @@ impl Job<'_> {
 }
 
 /// The first `blocks` blocks of a memory that grows if it must.
-fn space(memory: &mut Vec<Block>, blocks: usize) -> &mut [Block] {
+pub(crate) fn space(memory: &mut Vec<Block>, blocks: usize) -> &mut [Block] {
     if memory.len() < blocks {
         memory.resize(blocks, Block::default());
     }
     &mut memory[..blocks]
+}
+
+/// How many of `tiles` tiles to work on at once, so that factors of `chunks` and products of `columns` blocks fill about
+/// `memory` bytes: parts of nearly equal size, a multiple of `multiple` of them.
+pub(crate) fn run_length<X: Scheme>(
+    tiles: usize,
+    chunks: usize,
+    columns: usize,
+    memory: usize,
+    multiple: usize,
+) -> usize {
+    let most = (memory / (X::rows() * (X::TAPS * chunks + columns) * size_of::<Block>())).max(FEW_ROWS);
+    tiles.div_ceil(tiles.div_ceil(most).next_multiple_of(multiple))
 }

@@ -36,6 +36,7 @@ mod activation;
 mod conv;
 mod crew;
 mod direct;
+mod double;
 mod epilogue;
 mod gemm;
 mod linear;

@@ -167,14 +167,13 @@ impl Input<'_> {
 pub(crate) struct Output<'a> {
     pub(crate) sums: &'a [Block],
     pub(crate) tiles: Tiles,
-    /// Which tiles of the run to do; whole rows for a doubling convolution.
+    /// Which tiles of the run to do.
     pub(crate) part: Range<usize>,
     pub(crate) layout: Layout,
     /// First block of output channels.
     pub(crate) block: usize,
     pub(crate) epilogue: Epilogue<'a>,
     pub(crate) y: Target<'a>,
-    pub(crate) seams: Seams,
 }
 
 impl Output<'_> {
@@ -217,13 +216,4 @@ impl<X: Scheme> Kernel for Backwards<'_, X> {
     fn run<S: Simd>(self, s: S) {
         X::output(s, &self.0);
     }
-}
-
-/// In which order rows of tiles are written whose results overlap by one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seams {
-    /// From the top; each adds to the line that the row above has written.
-    InOrder,
-    /// Within a run all even rows, then all odd ones, which add to lines that even rows have written.
-    Alternate,
 }

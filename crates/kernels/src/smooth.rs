@@ -3,72 +3,84 @@
 use std::ops::Range;
 
 use crate::activation::{Activation, Shape, Target, flat};
-use crate::crew::Crew;
 use crate::epilogue::{Epilogue, Finish};
 use crate::simd::{Kernel, Simd};
 
 /// [1, 3, 3, 1] / 4 in both directions, which makes `[2 H, 2 W]` of `[2 H + 1, 2 W + 1]` with zeros outside: output `j` is
 /// made of inputs `j - 1` to `j + 2`. Half the filter's weight in each direction is the gain that makes up for the zeros
 /// between the transposed convolution's inputs. Then the epilogue.
-///
-/// `y` is given its shape; its border is unspecified afterwards.
-///
-/// # Panics
-/// If the epilogue is too short, or a size of `x` is even.
-pub(crate) fn smooth(crew: &Crew, x: &mut Activation, epilogue: &Epilogue<'_>, y: &mut Activation) {
-    x.zero_border();
-    let Shape { height, width, .. } = x.shape();
-    assert!(!height.is_multiple_of(2) && !width.is_multiple_of(2), "twice as many places and one more");
-    y.reshape(Shape { height: height - 1, width: width - 1, ..x.shape() });
-    let (isa, x, y) = (crew.isa(), &*x, y.target());
-    crew.by_lines(y.shape.planes() * y.shape.height, |lines| isa.run(Smooth { x, epilogue, lines, y }));
-}
-
-struct Smooth<'a> {
-    /// With zeros in its border.
-    x: &'a Activation,
-    epilogue: &'a Epilogue<'a>,
-    /// Lines of the result, counted over all planes.
-    lines: Range<usize>,
-    y: Target<'a>,
+pub(crate) struct Smooth<'a> {
+    /// Some lines of the input for some pictures, with zeros in its border.
+    pub(crate) strip: &'a Activation,
+    /// The line of the strip from which the first of `rows` takes its first input.
+    pub(crate) line: usize,
+    /// Which rows of the result to make.
+    pub(crate) rows: Range<usize>,
+    /// Which blocks of channels.
+    pub(crate) blocks: Range<usize>,
+    /// The picture of the result that is the strip's first.
+    pub(crate) picture: usize,
+    pub(crate) epilogue: &'a Epilogue<'a>,
+    pub(crate) y: Target<'a>,
 }
 
 impl Kernel for Smooth<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Smooth { x, epilogue, lines, y } = self;
-        let (source, shape) = (x.shape(), y.shape);
+        let Smooth { strip, line, rows, blocks, picture, epilogue, y } = self;
+        let (source, shape) = (strip.shape(), y.shape);
+        let Shape { pictures, width, .. } = source;
         epilogue.check(shape);
-        assert!(source == Shape { height: shape.height + 1, width: shape.width + 1, ..shape });
-        assert!(x.data().len() >= source.size() && y.data.len() >= shape.size());
-        assert!(lines.end <= shape.planes() * shape.height);
-        let (near, far) = (s.splat(0.75), s.splat(0.25));
-        let weigh = |a: S::V, b: S::V, c: S::V, d: S::V| s.mul_add(near, s.add(b, c), s.mul(far, s.add(a, d)));
-        let (from, pitch) = (flat(x.data()).as_ptr(), source.pitch() * 16);
-        for line in lines {
-            let (plane, row) = (line / shape.height, line % shape.height);
-            for lane in (0..16).step_by(S::LANES) {
-                // SAFETY: rows `row - 1` to `row + 2` of the source, columns -1 to its width, lie within its border;
-                // the row of the result lies within `y`, and the epilogue covers all planes and pixels of `y`.
-                unsafe {
-                    let (picture, channel) = (plane / shape.blocks(), plane % shape.blocks() * 16 + lane);
-                    let finish = Finish::new(s, epilogue, shape, picture, channel);
-                    let from = from.add((source.place(plane, row, 0) - source.pitch()) * 16 + lane);
-                    let out = y.data.pointer().add(shape.place(plane, row, 0) * 16 + lane);
-                    let column = |x: usize| {
-                        // `x` counts from the border's column on.
-                        let at = from.add(16 * x).sub(16);
-                        weigh(s.load(at), s.load(at.add(pitch)), s.load(at.add(2 * pitch)), s.load(at.add(3 * pitch)))
-                    };
-                    let (mut a, mut b, mut c) = (column(0), column(1), column(2));
-                    for x in 0..shape.width {
-                        let d = column(x + 3);
-                        let v = finish.apply(s, weigh(a, b, c, d), row * shape.width + x);
-                        s.store(out.add(16 * x), v);
-                        (a, b, c) = (b, c, d);
+        assert!(source.channels == shape.channels && width == shape.width + 1 && blocks.end <= shape.blocks());
+        assert!(rows.end <= shape.height && line + rows.len() + 3 <= source.height);
+        assert!(picture + pictures <= shape.pictures);
+        assert!(strip.data().len() >= source.size() && y.data.len() >= shape.size());
+        let (from_start, pitch) = (flat(strip.data()).as_ptr(), source.pitch() * 16);
+        for index in 0..pictures {
+            for block in blocks.clone() {
+                for lane in (0..16).step_by(S::LANES) {
+                    // SAFETY: the epilogue covers all pictures and channels of `y`.
+                    let finish = unsafe { Finish::new(s, epilogue, shape, picture + index, block * 16 + lane) };
+                    for (line, row) in (line..).zip(rows.clone()) {
+                        let from = source.place(index * source.blocks() + block, line, 0) * 16 + lane;
+                        let out = shape.place((picture + index) * shape.blocks() + block, row, 0) * 16 + lane;
+                        // SAFETY: four lines of the strip from `line` on and columns -1 to its width lie within it and
+                        // its border; the row of the result lies within `y`, and the epilogue covers its pixels.
+                        unsafe {
+                            let (from, out) = (from_start.add(from).sub(16), y.data.pointer().add(out));
+                            // Columns of the filter, counted from the border's; each is used by four results.
+                            let (mut a, mut b) = (column(s, from, pitch), column(s, from.add(16), pitch));
+                            let mut c = column(s, from.add(32), pitch);
+                            for x in 0..shape.width {
+                                let d = column(s, from.add(16 * x + 48), pitch);
+                                let v = finish.apply(s, weigh(s, [a, b, c, d]), row * shape.width + x);
+                                s.store(out.add(16 * x), v);
+                                (a, b, c) = (b, c, d);
+                            }
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// [1, 3, 3, 1] / 4
+#[inline(always)]
+fn weigh<S: Simd>(s: S, [a, b, c, d]: [S::V; 4]) -> S::V {
+    s.mul_add(s.splat(0.75), s.add(b, c), s.mul(s.splat(0.25), s.add(a, d)))
+}
+
+/// The filter downwards.
+///
+/// # Safety
+/// A vector at `from` and three more, each `pitch` numbers after the one before, must be readable.
+#[inline(always)]
+unsafe fn column<S: Simd>(s: S, from: *const f32, pitch: usize) -> S::V {
+    let mut v = [s.splat(0.0); 4];
+    for (i, v) in v.iter_mut().enumerate() {
+        // SAFETY: passed on to the caller.
+        *v = unsafe { s.load(from.add(i * pitch)) };
+    }
+    weigh(s, v)
 }

@@ -7,12 +7,12 @@
 //! of 144 for `N = 4`. As the odd products share their weights, there are only `(N + 2)^2` matrices of weights.
 //!
 //! The results of neighbouring tiles overlap by one line, where they are added up. Twice as many places and one more
-//! come out; the filter of [`smooth`](crate::smooth) makes the picture of them.
+//! come out; the filter of [`smooth`](crate::smooth) makes the picture of them, strip by strip.
 
 use std::mem::MaybeUninit;
 
 use crate::activation::flat;
-use crate::scheme::{Input, Output, Scheme, Seams};
+use crate::scheme::{Input, Output, Scheme};
 use crate::simd::Simd;
 use crate::winograd::transform_weight;
 
@@ -229,15 +229,25 @@ fn interleave<S: Simd, const N: usize, const P: usize, const M: usize, W: Points
     all
 }
 
-/// The spread results of a panel, added where tiles overlap. The epilogue is left to the filter that follows.
+/// The lines of a strip before those of its first row of tiles: what the filter needs of the lines above.
+pub(crate) const LINES_ABOVE: usize = 3;
+
+/// The spread results of a panel, added where tiles overlap, into a strip: the lines of the rows of tiles of the run, after
+/// [`LINES_ABOVE`] others. The epilogue is left to the filter that follows.
+///
+/// A row of tiles adds its first line to what is there unless it is its picture's first. Within a run, even rows come before
+/// odd ones, which also add to the line below; the first row of a run finds the line of the run before.
 #[inline(always)]
 fn output<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P>>(s: S, job: &Output<'_>) {
     job.check();
-    let Output { sums, tiles, part, layout, block, y, seams, .. } = job;
+    let Output { sums, tiles, part, layout, block, y, .. } = job;
     let (shape, columns, across) = (y.shape, layout.columns, tiles.across);
-    assert!(2 * N * (tiles.down - 1) < shape.height && 2 * N * (across - 1) < shape.width && P == N + 1);
-    assert!(tiles.first + tiles.count <= shape.pictures * tiles.down * across);
     assert!([tiles.first, part.start, part.end].iter().all(|n| n.is_multiple_of(across)), "whole rows of tiles");
+    assert!(2 * N * (across - 1) < shape.width && P == N + 1 && M == P + N);
+    let first_picture = tiles.at(0).0;
+    // A run is a part of one picture, or some whole pictures.
+    let rows = (tiles.count / across).min(tiles.down);
+    assert!(shape.height > LINES_ABOVE + 2 * N * rows && tiles.at(tiles.count - 1).0 - first_picture < shape.pictures);
     for (group, (positions, tall)) in layout.groups.iter().zip([(P * P, 1), (2 * P, N), (1, N * N)]) {
         assert!(group.positions == positions && group.rows == tall * tiles.count);
         assert!(group.product >= group.rows * columns && group.products + positions * group.product <= layout.products);
@@ -247,15 +257,11 @@ fn output<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, 
     let (from, to) = (flat(sums).as_ptr(), y.data.pointer());
     for start in part.clone().step_by(across) {
         let (picture, ty, _) = tiles.at(start);
-        let row = start / across;
+        let row = start / across % rows;
         // Whether the first and the last line of this row of tiles hold another row's results already.
-        let (above, below) = match seams {
-            Seams::InOrder => (ty > 0, false),
-            Seams::Alternate if row.is_multiple_of(2) => (ty > 0 && row == 0, false),
-            Seams::Alternate => (ty > 0, ty + 1 < tiles.down && start + across < tiles.count),
-        };
+        let (above, below) = if row % 2 == 0 { (ty > 0 && row == 0, false) } else { (true, row + 1 < rows) };
         for sub in 0..columns {
-            let plane = picture * shape.blocks() + block + sub;
+            let plane = (picture - first_picture) * shape.blocks() + block + sub;
             for lane in (0..16).step_by(S::LANES) {
                 // The last column of the tile to the left, which is this tile's first. Added before anything is written,
                 // so that a corner is always (left + right) + (left + right), whichever row of tiles comes first.
@@ -273,10 +279,10 @@ fn output<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, 
                         }
                         column.write(interleave::<S, N, P, M, W>(s, &products));
                     }
-                    let (top, left) = (2 * N * ty, 2 * N * tx);
+                    let (top, left) = (LINES_ABOVE + 2 * N * row, 2 * N * tx);
                     // A tile's last column is written by its right neighbour, if it has one.
                     let width = if tx + 1 < across { 2 * N } else { (2 * N + 1).min(shape.width - left) };
-                    for i in 0..(2 * N + 1).min(shape.height - top) {
+                    for i in 0..=2 * N {
                         let seam = (i == 0 && above) || (i == 2 * N && below);
                         let mut products = carried;
                         for (product, column) in products.iter_mut().zip(&columns) {
@@ -288,7 +294,7 @@ fn output<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, 
                         carried[i] = line[2 * N];
                         let out = shape.place(plane, top + i, left) * 16 + lane;
                         for (j, &v) in line.iter().enumerate().take(width) {
-                            // SAFETY: (top + i, left + j) is a pixel of the picture.
+                            // SAFETY: (top + i, left + j) is a pixel of the strip.
                             unsafe {
                                 let out = to.add(out + 16 * j);
                                 s.store(out, if seam { s.add(v, s.load(out)) } else { v });
