@@ -229,6 +229,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(target_family = "wasm", ignore = "a panic ends the program there")]
     fn a_panic_reaches_the_caller_and_the_crew_works_on() {
         let crew = Crew::new(Isa::SCALAR, 3);
         for bad in 0..6 {

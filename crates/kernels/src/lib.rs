@@ -1,8 +1,8 @@
 //! SIMD kernels for style-based generators: modulated 3x3 convolution, resampling, `toRGB`, small matrix products.
 //!
-//! Kernels know arrays, not models. Each is written once against a small vector trait and compiled for AVX-512, for
-//! AVX2 with FMA, and for plain Rust; [`Isa`] chooses at run time (`TADNE_SIMD=scalar|avx2|avx512` forces one). The
-//! same operations in plain loops are in [`scalar`], for tests.
+//! Kernels know arrays, not models. Each is written once against a small vector trait and compiled for AVX-512, AVX2 with
+//! FMA, NEON, WebAssembly's simd128 (with or without relaxed-simd), and for plain Rust; [`Isa`] chooses at run time
+//! (`TADNE_SIMD=scalar|avx2|avx512|neon` forces one). The same operations in plain loops are in [`scalar`], for tests.
 //!
 //! An [`Activation`] keeps 16 channels of a pixel together, one cache line, and a border around the picture. The
 //! convolution ([`Conv3x3`]) scales its input by a style, so that one set of packed weights serves all pictures, uses

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+// Runs a test program compiled for wasm32-wasip1 under Node: `node wasi.mjs PROGRAM [ARGUMENT ...]`.
+import { readFile } from "node:fs/promises";
+import { cwd, env, exit } from "node:process";
+import { WASI } from "node:wasi";
+
+const [program, ...args] = process.argv.slice(2);
+const wasi = new WASI({ version: "preview1", args: [program, ...args], env, preopens: { "/": cwd() }, returnOnExit: true });
+const { instance } = await WebAssembly.instantiate(await readFile(program), wasi.getImportObject());
+exit(wasi.start(instance));
