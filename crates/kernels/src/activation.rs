@@ -113,6 +113,16 @@ impl Activation {
         }
     }
 
+    /// Becomes one of the pictures of `other`; allocates as [`reshape`](Self::reshape) does.
+    ///
+    /// # Panics
+    /// If `other` has no such picture.
+    pub fn copy_picture(&mut self, other: &Activation, picture: usize) {
+        self.reshape(Shape { pictures: 1, ..other.shape });
+        let size = self.shape.size();
+        self.data_mut().copy_from_slice(&other.data()[picture * size..(picture + 1) * size]);
+    }
+
     /// Fills from planar [pictures, C, H, W] numbers.
     ///
     /// # Panics

@@ -1,5 +1,7 @@
 //! The memory of a drawing, and the layers of a [`Generator`] run in it.
 
+use std::ops::Range;
+
 use kernels::{Activation, Crew, Epilogue, Rgb, Scratch, ToRgb, upsample2x};
 
 use crate::generator::{Conv, GAIN, Noise, RgbLayer, SLOPE};
@@ -34,6 +36,8 @@ pub(crate) struct Canvas {
     x: Activation,
     y: Activation,
     between: Activation,
+    /// The activations of all pictures where they part.
+    parted: Activation,
     /// The pictures so far, and the finer one that takes the place of one of them.
     pictures: Vec<Rgb>,
     finer: Rgb,
@@ -56,16 +60,47 @@ impl Canvas {
         }
         (watch.finished)("styles");
         self.x.repeat(&generator.constant, seeds.len());
-        for (index, block) in generator.blocks.iter().enumerate() {
+        let all = 0..generator.blocks.len();
+        if seeds.len() == 1 {
+            return self.blocks(generator, crew, all, 0..1, seeds, watch);
+        }
+        // Together as long as that saves more weights from being read again than it adds activations to be read again.
+        let together = 0..generator.blocks.iter().take_while(|block| block.weighs_more_than_pictures()).count();
+        let apart = together.end..all.end;
+        if !self.blocks(generator, crew, together, 0..seeds.len(), seeds, watch) {
+            return false;
+        }
+        std::mem::swap(&mut self.x, &mut self.parted);
+        for picture in 0..if apart.is_empty() { 0 } else { seeds.len() } {
+            self.x.copy_picture(&self.parted, picture);
+            if !self.blocks(generator, crew, apart.clone(), picture..picture + 1, seeds, watch) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Some blocks of the network for some of the pictures; false if it was cancelled.
+    fn blocks(
+        &mut self,
+        generator: &Generator,
+        crew: &Crew,
+        blocks: Range<usize>,
+        pictures: Range<usize>,
+        seeds: &[Seed],
+        watch: &mut Watch<'_>,
+    ) -> bool {
+        for index in blocks {
+            let block = &generator.blocks[index];
             for conv in &block.convs {
                 if (watch.cancelled)() {
                     return false;
                 }
-                self.conv(generator, crew, conv, seeds);
+                self.conv(generator, crew, conv, pictures.clone(), seeds);
                 (watch.finished)(&conv.name);
             }
-            for picture in 0..seeds.len() {
-                self.colour(generator, crew, &block.rgb, picture, index > 0);
+            for (place, picture) in pictures.clone().enumerate() {
+                self.colour(generator, crew, &block.rgb, picture, place, index > 0);
             }
             (watch.finished)(&block.rgb.name);
         }
@@ -78,23 +113,23 @@ impl Canvas {
     }
 
     /// One convolution, from `self.x` to `self.x`.
-    fn conv(&mut self, generator: &Generator, crew: &Crew, conv: &Conv, seeds: &[Seed]) {
-        let (pictures, all) = (seeds.len(), generator.styles.padded_output());
+    fn conv(&mut self, generator: &Generator, crew: &Crew, conv: &Conv, pictures: Range<usize>, seeds: &[Seed]) {
+        let all = generator.styles.padded_output();
         self.style.clear();
         self.squares.clear();
-        for styles in self.styles.chunks_exact(all) {
+        for styles in self.styles.chunks_exact(all).skip(pictures.start).take(pictures.len()) {
             let style = &styles[conv.style.clone()];
             self.style.extend_from_slice(style);
             self.squares.extend(style[..conv.energy.input()].iter().map(|s| s * s));
         }
-        self.scale.resize(pictures * conv.energy.padded_output(), 0.0);
+        self.scale.resize(pictures.len() * conv.energy.padded_output(), 0.0);
         conv.energy.run(crew, &self.squares, &mut self.scale);
         // d_o = rsqrt(sum_i s_i^2 sum_k W_oik^2 + 1e-8), times the gain.
         for v in &mut self.scale {
             *v = GAIN / (*v + 1e-8).sqrt();
         }
         let noise = conv.noise.as_ref().filter(|_| generator.variation().noise != NoiseMode::None);
-        let noise = noise.map(|noise| fill_noise(generator, noise, seeds, &mut self.noise));
+        let noise = noise.map(|noise| fill_noise(generator, noise, &seeds[pictures], &mut self.noise));
         let (style, scale) = (&self.style, &self.scale);
         let end = Epilogue { scale, bias: &conv.bias, noise, slope: SLOPE, clamp: generator.clamp() };
         // The neutral epilogue serves channels of the input (before the convolution) and of its result.
@@ -118,8 +153,16 @@ impl Canvas {
         std::mem::swap(&mut self.x, &mut self.y);
     }
 
-    /// Adds the colours of a block to a picture, doubled if there is one already.
-    fn colour(&mut self, generator: &Generator, crew: &Crew, rgb: &RgbLayer, picture: usize, double: bool) {
+    /// Adds the colours of a block to a picture, doubled if there is one already. It has the given place in `self.x`.
+    fn colour(
+        &mut self,
+        generator: &Generator,
+        crew: &Crew,
+        rgb: &RgbLayer,
+        picture: usize,
+        place: usize,
+        double: bool,
+    ) {
         let styles = &self.styles[picture * generator.styles.padded_output()..];
         let style = &styles[rgb.style.clone()];
         self.colours.clear();
@@ -129,7 +172,7 @@ impl Canvas {
         let layer = ToRgb { weight: &self.colours, bias: rgb.bias, clamp: generator.clamp() };
         let coarser = &mut self.pictures[picture];
         let coarse = double.then_some((&mut *coarser, generator.edge()));
-        layer.run(crew, &self.x, picture, coarse, &mut self.finer);
+        layer.run(crew, &self.x, place, coarse, &mut self.finer);
         std::mem::swap(coarser, &mut self.finer);
     }
 }

@@ -36,6 +36,15 @@ pub struct Generator {
 pub(crate) struct Block {
     pub(crate) convs: Vec<Conv>,
     pub(crate) rgb: RgbLayer,
+    /// Bytes of one picture's activation.
+    activation: usize,
+}
+
+impl Block {
+    /// Whether its weights take much more memory than what a picture reads and writes in it.
+    pub(crate) fn weighs_more_than_pictures(&self) -> bool {
+        self.convs.iter().map(|conv| conv.kernel.bytes()).sum::<usize>() > 4 * self.activation
+    }
 }
 
 /// A 3x3 convolution and what surrounds it.
@@ -130,7 +139,9 @@ impl Generator {
         for (block, &channels) in architecture.channels.iter().enumerate() {
             let count = if block == 0 { 1 } else { 2 };
             let convs = plans.by_ref().take(count).map(|(k, plan)| conv(model, &plan, k as u32, &mut styles)).collect();
-            blocks.push(Block { convs, rgb: rgb(model, block, channels, &mut styles) });
+            let (h, w) = architecture.block_size(block);
+            let activation = size_of::<f32>() * channels * h * w;
+            blocks.push(Block { convs, rgb: rgb(model, block, channels, &mut styles), activation });
         }
         Ok(Generator {
             isa,
