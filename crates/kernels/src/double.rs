@@ -26,8 +26,10 @@ impl Job<'_> {
     pub(crate) fn double<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, strip: &mut Activation, y: Target<'_>) {
         let (shape, blocks, panels) = (self.x.shape(), self.x.shape().blocks(), self.conv.panels());
         let all = Tiles::all(shape, X::TILE);
-        let alone = crew.threads() == 1 && self.conv.bytes() <= KEPT_WEIGHTS;
-        let (columns, set) = if alone { (2, WORKING_SET) } else { (self.conv.panels() * 2, LARGE_SET) };
+        let kept = self.conv.bytes() <= KEPT_WEIGHTS;
+        let alone = crew.threads() == 1 && kept;
+        let columns = if alone { 2 } else { 2 * panels };
+        let set = if kept { WORKING_SET * crew.threads() } else { LARGE_SET };
         let most = run_length::<X>(all.count, blocks, columns, set, 1);
         let (pictures, rows) = ((most / (all.across * all.down)).max(1), most.div_ceil(all.across).min(all.down));
         let (height, width) = (LINES_ABOVE + 2 * X::TILE * rows + 2, 2 * shape.width + 1);
