@@ -102,7 +102,8 @@ def torch_network(architecture, tensors):
     t = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
     way, clamp = architecture["upsample"], architecture.get("conv_clamp")
     fir = torch.from_numpy(FIR)
-    energies = {n: t[n].square().sum((2, 3)) / float(GAIN) ** 2 for n in t if ".conv" in n and n.endswith(".weight")}
+    gain = float(GAIN)
+    energies = {n: t[n].square().sum((2, 3)) / gain**2 for n in t if n.endswith((".conv0.weight", ".conv1.weight"))}
 
     def bilinear(x):
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
@@ -128,11 +129,11 @@ def torch_network(architecture, tensors):
                     x = F.conv2d(x, fir.expand(channels, 1, 4, 4), groups=channels, padding=1)
                 else:
                     x = F.conv2d(x, weight, padding=1)
-                scale = torch.rsqrt(F.linear(s.square(), energies[name + ".weight"]) + 1e-8 / float(GAIN) ** 2)
+                scale = torch.rsqrt(F.linear(s.square(), energies[name + ".weight"]) + 1e-8 / gain**2)
                 x = x * scale[:, :, None, None]
                 if doubles and way == "conv_up":
                     x = bilinear(x)
-                x = clamped(F.leaky_relu(x + (t[name + ".bias"] * float(GAIN))[:, None, None], 0.2))
+                x = clamped(F.leaky_relu(x + (t[name + ".bias"] * gain)[:, None, None], 0.2))
             name = f"{block}.torgb"
             s = style(name, w)[:, :, None, None]
             colours = clamped(F.conv2d(x * s, t[name + ".weight"], t[name + ".bias"]))

@@ -44,8 +44,12 @@ const AT_WORK: usize = (1 << 16) - 1;
 const OPEN: usize = 1 << 16;
 const LIST: usize = 1 << 17;
 
-/// How long a helper looks for work before it sleeps: some tens of microseconds.
-const PATIENCE: usize = 4000;
+/// How often a helper looks for work before it sleeps: for a few hundred microseconds, longer than anything that one
+/// thread does alone between two layers, as a thread that has slept is slow to come back where others compute too.
+const PATIENCE: usize = 20_000;
+/// How often the owner looks whether the helpers are done before it lets others have its core: one of the helpers may be
+/// waiting for it.
+const OWNERS_PATIENCE: usize = 1000;
 
 type Task<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
@@ -135,7 +139,7 @@ impl Crew {
         let mut waited = 0;
         while board.gate.load(Ordering::Acquire) & AT_WORK != 0 {
             waited += 1;
-            if waited < PATIENCE { spin_loop() } else { thread::yield_now() }
+            if waited < OWNERS_PATIENCE { spin_loop() } else { thread::yield_now() }
         }
         if let Err(panic) = mine {
             resume_unwind(panic);

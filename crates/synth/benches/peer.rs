@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             ["time", threads, pictures, seed] => {
                 let (threads, pictures, seed) = (threads.parse()?, pictures.parse()?, seed.parse()?);
-                let crew = workers.entry((threads, pictures)).or_insert_with(|| Crew::new(&generator, threads, pictures));
+                let crew =
+                    workers.entry((threads, pictures)).or_insert_with(|| Crew::new(&generator, threads, pictures));
                 crew.draw(seed);
                 let start = Instant::now();
                 crew.draw(seed);
