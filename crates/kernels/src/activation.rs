@@ -232,7 +232,7 @@ pub(crate) struct Target<'a> {
 /// Blocks that several threads write to at once, each in places of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
-    start: *mut f32,
+    start: *mut Block,
     blocks: usize,
     borrow: PhantomData<&'a mut [Block]>,
 }
@@ -245,7 +245,7 @@ unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
     pub(crate) fn new(blocks: &'a mut [Block]) -> Self {
-        Shared { start: blocks.as_mut_ptr().cast(), blocks: blocks.len(), borrow: PhantomData }
+        Shared { start: blocks.as_mut_ptr(), blocks: blocks.len(), borrow: PhantomData }
     }
 
     /// How many blocks there are.
@@ -257,7 +257,7 @@ impl<'a> Shared<'a> {
     /// The first number; [`len`](Self::len) blocks of sixteen may be reached from it.
     #[inline(always)]
     pub(crate) fn pointer(self) -> *mut f32 {
-        self.start
+        self.start.cast()
     }
 
     /// Some of the blocks, to be read.
@@ -271,7 +271,7 @@ impl<'a> Shared<'a> {
     pub(crate) unsafe fn read(self, range: std::ops::Range<usize>) -> &'a [Block] {
         assert!(range.start <= range.end && range.end <= self.blocks);
         // SAFETY: the range lies within the borrowed blocks; the caller vouches that nobody writes.
-        unsafe { std::slice::from_raw_parts(self.start.cast::<Block>().add(range.start), range.len()) }
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
     }
 
     /// Some of the blocks, to be written.
@@ -286,7 +286,7 @@ impl<'a> Shared<'a> {
     pub(crate) unsafe fn part(self, range: std::ops::Range<usize>) -> &'a mut [Block] {
         assert!(range.start <= range.end && range.end <= self.blocks);
         // SAFETY: the range lies within the borrowed blocks; the caller vouches for being alone.
-        unsafe { std::slice::from_raw_parts_mut(self.start.cast::<Block>().add(range.start), range.len()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 }
 

@@ -121,6 +121,7 @@ impl Crew {
             return;
         }
         let borrowed: &Task<'_> = &task;
+        #[allow(clippy::transmute_ptr_to_ptr, reason = "a cast cannot change the lifetime")]
         // SAFETY: only the lifetime changes; nobody uses the task after this function has returned.
         let erased = unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(borrowed) };
         let board = &*self.board;

@@ -165,7 +165,7 @@ fn input<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P
     let Input { x, style, tiles, layout, .. } = job;
     let (shape, count) = (x.shape(), tiles.count);
     let (blocks, pitch, rows) = (shape.blocks(), shape.pitch(), shape.rows());
-    assert!(tiles.down * N + 1 <= rows && tiles.across * N + 1 <= pitch && P == N + 1);
+    assert!(tiles.down * N < rows && tiles.across * N < pitch && P == N + 1);
     for (group, (positions, tall)) in layout.groups.iter().zip([(P * P, 1), (2 * P, N), (1, N * N)]) {
         assert!(group.positions == positions && group.rows == tall * count && group.factor >= blocks * group.rows);
         assert!(group.factors + positions * group.factor <= layout.factors);
