@@ -73,6 +73,8 @@ pub(crate) const WORKING_SET: usize = 512 << 10;
 pub(crate) const LARGE_SET: usize = 12 << 20;
 /// Bytes of weights that a third-level cache keeps from run to run.
 pub(crate) const KEPT_WEIGHTS: usize = 24 << 20;
+/// Parts that a phase is cut into for every thread, so that one that comes late costs little.
+const PARTS: usize = 16;
 /// Rows that keep the registers of the largest tile of products busy.
 const FEW_ROWS: usize = 12;
 
@@ -274,18 +276,22 @@ impl Job<'_> {
         products: Shared<'_>,
         length: usize,
     ) {
-        let (isa, panels, positions) = (crew.isa(), self.conv.panels(), X::positions());
-        crew.run(positions * panels, |_, task| {
-            // The last positions have the most rows, so they come first. All panels of a position read the same factors,
-            // so they follow each other.
-            let (position, panel) = (positions - 1 - task / panels, task % panels);
-            let layout = Layout::new::<X>(self.x.shape().blocks(), tiles.count, self.conv.panel(panel).1);
-            let (group, within) = layout.of_position(position);
-            let start = panel * length + group.products + within * group.product;
-            // SAFETY: the factors are only read in this phase, and each task writes the results of one position.
-            let (factors, sums) =
-                unsafe { (factors.read(0..layout.factors), products.part(start..start + group.product)) };
-            isa.run(self.product::<X>(panel, &layout, position, 1, factors, sums));
+        let (isa, positions) = (crew.isa(), X::positions());
+        // Some positions of a panel after each other, as their weights follow each other in memory; the last positions have
+        // the most rows, so they come first.
+        let all = self.conv.panels() * positions;
+        let part = (all / (PARTS * crew.threads())).max(1);
+        crew.run(all.div_ceil(part), |_, task| {
+            for index in task * part..all.min((task + 1) * part) {
+                let (panel, position) = (index / positions, positions - 1 - index % positions);
+                let layout = Layout::new::<X>(self.x.shape().blocks(), tiles.count, self.conv.panel(panel).1);
+                let (group, within) = layout.of_position(position);
+                let start = panel * length + group.products + within * group.product;
+                // SAFETY: the factors are only read in this phase, and each index has the results of one position.
+                let (factors, sums) =
+                    unsafe { (factors.read(0..layout.factors), products.part(start..start + group.product)) };
+                isa.run(self.product::<X>(panel, &layout, position, 1, factors, sums));
+            }
         });
     }
 

@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
-use synth::{Generator, ModelFile, Picture, Psi, Seed, Worker};
+use synth::{Generator, ModelFile, Picture, Psi, Seed};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(path) = std::env::args().skip(1).find(|argument| argument != "--bench") else {
@@ -35,12 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("done");
             }
             ["time", threads, pictures, seed] => {
-                let (threads, pictures, seed) = (threads.parse()?, pictures.parse()?, seed.parse()?);
-                let crew =
-                    workers.entry((threads, pictures)).or_insert_with(|| Crew::new(&generator, threads, pictures));
-                crew.draw(seed);
+                let (threads, pictures, seed) = (threads.parse()?, pictures.parse::<u64>()?, seed.parse::<u64>()?);
+                let new = || generator.worker_with_threads(threads);
+                let worker = workers.entry((threads, pictures)).or_insert_with(new);
+                let wanted: Vec<_> = (seed..seed + pictures).map(|seed| (Seed(seed), Psi::default())).collect();
+                let mut drawn = vec![Picture::default(); wanted.len()];
+                worker.draw_batch(&wanted, &mut drawn);
                 let start = Instant::now();
-                crew.draw(seed);
+                worker.draw_batch(&wanted, &mut drawn);
                 println!("{}", start.elapsed().as_secs_f64() * 1e3);
             }
             ["memory"] => println!("{}", memory_mb().unwrap_or(f64::NAN)),
@@ -48,38 +49,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// Workers for some pictures: one worker with all threads for a single picture, else a worker a thread.
-struct Crew {
-    workers: Vec<Worker>,
-    pictures: Vec<Picture>,
-}
-
-impl Crew {
-    fn new(generator: &Arc<Generator>, threads: usize, pictures: usize) -> Self {
-        let workers = match pictures {
-            1 => vec![generator.worker_with_threads(threads)],
-            _ => (0..threads).map(|_| generator.worker()).collect(),
-        };
-        Crew { workers, pictures: vec![Picture::default(); pictures] }
-    }
-
-    fn draw(&mut self, seed: Seed) {
-        let share = self.pictures.len().div_ceil(self.workers.len());
-        let wanted: Vec<_> = (0..share).map(|i| (Seed(seed.0 + i as u64), Psi::default())).collect();
-        thread::scope(|scope| {
-            let mut shares = self.workers.iter_mut().zip(self.pictures.chunks_mut(share));
-            let mine = shares.next();
-            for (worker, pictures) in shares {
-                let wanted = &wanted[..pictures.len()];
-                scope.spawn(move || worker.draw_batch(wanted, pictures));
-            }
-            if let Some((worker, pictures)) = mine {
-                worker.draw_batch(&wanted, pictures);
-            }
-        });
-    }
 }
 
 fn memory_mb() -> Option<f64> {

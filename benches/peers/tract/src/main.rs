@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
         let start = Instant::now();
         let picture = model.run(tvec!(w.into()))?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        let sum: f32 = picture[0].to_array_view::<f32>()?.iter().map(|v| v.abs()).sum();
+        let sum: f32 = picture[0].to_plain_array_view::<f32>()?.iter().map(|v| v.abs()).sum();
         println!("{ms} {sum}");
     }
     Ok(())
