@@ -81,7 +81,8 @@ impl Document {
             let entry = archive.by_index_raw(index).map_err(damaged)?;
             let name = entry.name().map_err(damaged)?.into_owned();
             if entry.compression() != zip::CompressionMethod::Stored {
-                let problem = format!("{name:?} is compressed inside the archive, which torch.save never does; save it again");
+                let problem =
+                    format!("{name:?} is compressed inside the archive, which torch.save never does; save it again");
                 return Err(Error::Unknown(problem));
             }
             let start = entry.data_start().ok_or_else(|| Error::damaged(0, format!("{name:?} has no place")))?;
@@ -99,7 +100,8 @@ impl Document {
         }
         let pickle = read(&entries[&format!("{prefix}data.pkl")], Limits::default())?;
         let data = format!("{prefix}data/");
-        let storages = entries.into_iter().filter_map(|(name, part)| Some((name.strip_prefix(&data)?.to_owned(), part)));
+        let storages =
+            entries.into_iter().filter_map(|(name, part)| Some((name.strip_prefix(&data)?.to_owned(), part)));
         Ok(Document { storages: storages.collect(), pickle, container: Container::TorchZip })
     }
 
@@ -265,7 +267,9 @@ struct Reference {
 impl Reference {
     fn of(pickle: &Pickle, name: Id) -> Result<Self, Error> {
         let wrong = || Error::damaged(0, "a reference to a storage is malformed");
-        let [_, class, key, _, count, view @ ..] = pickle.elements(name).ok_or_else(wrong)? else { return Err(wrong()) };
+        let [_, class, key, _, count, view @ ..] = pickle.elements(name).ok_or_else(wrong)? else {
+            return Err(wrong());
+        };
         let Value::Global { name: class, .. } = pickle.get(*class) else { return Err(wrong()) };
         let kind = match &**class {
             "HalfStorage" => Some(Kind::F16),

@@ -125,14 +125,24 @@ fn stranger(document: &Document) -> Error {
 /// Names in a pickle that no honest model file has: whoever opens it in Python runs them.
 fn warnings(document: &Document) -> Vec<String> {
     const HARMLESS: [&str; 10] = [
-        "torch.", "torch_utils.", "numpy.", "collections.", "dnnlib.", "training.", "_codecs.encode", "copyreg.",
-        "copy_reg.", "argparse.Namespace",
+        "torch.",
+        "torch_utils.",
+        "numpy.",
+        "collections.",
+        "dnnlib.",
+        "training.",
+        "_codecs.encode",
+        "copyreg.",
+        "copy_reg.",
+        "argparse.Namespace",
     ];
     let mut names = document.pickle().globals();
     names.retain(|name| !HARMLESS.iter().any(|start| name.starts_with(start)));
     match names.as_slice() {
         [] => Vec::new(),
-        names => vec![format!("opened in Python this file would call {}; nothing of it was run here", shortened(names))],
+        names => {
+            vec![format!("opened in Python this file would call {}; nothing of it was run here", shortened(names))]
+        }
     }
 }
 

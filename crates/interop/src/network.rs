@@ -113,7 +113,8 @@ impl Parts {
             return Err(Error::TooMuch(format!("{total} weights")));
         }
         let mut weights = self.weights;
-        let known: Vec<String> = architecture.tensors().into_iter().chain(architecture.optional_tensors()).map(|t| t.0).collect();
+        let known: Vec<String> =
+            architecture.tensors().into_iter().chain(architecture.optional_tensors()).map(|t| t.0).collect();
         weights.retain(|name, _| known.contains(name));
         Ok(Network {
             layout: self.layout.expect("a reader says who it reads"),
@@ -138,7 +139,8 @@ impl Parts {
         for layer in 0..layers {
             let width = shape(&format!("mapping.fc{layer}.weight"), 2)?[0];
             if width != w_dim {
-                let problem = format!("a mapping network {width} wide inside and {w_dim} at its end cannot be drawn yet");
+                let problem =
+                    format!("a mapping network {width} wide inside and {w_dim} at its end cannot be drawn yet");
                 return Err(Error::unsupported(problem));
             }
         }

@@ -142,7 +142,8 @@ impl Writer<'_> {
             x = self.graph.node("Mul", &[&y, &gain], vec![]);
         }
         let psi = self.graph.input("psi", &["P".into(), 1.into()]);
-        let mean = self.graph.constant("mapping.w_avg", &[1, architecture.w_dim], self.values("mapping.w_avg").to_vec());
+        let mean =
+            self.graph.constant("mapping.w_avg", &[1, architecture.w_dim], self.values("mapping.w_avg").to_vec());
         let away = self.graph.node("Sub", &[&x, &mean], vec![]);
         let away = self.graph.node("Mul", &[&away, &psi], vec![]);
         self.graph.node("Add", &[&mean, &away], vec![])
@@ -238,8 +239,7 @@ impl Writer<'_> {
         let attributes = vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])];
         let y = self.graph.node("ConvTranspose", &[x, &weight], attributes);
         let filter = self.filter(output);
-        let attributes =
-            vec![ints("kernel_shape", &[4, 4]), ints("pads", &[1; 4]), graph::int("group", output as i64)];
+        let attributes = vec![ints("kernel_shape", &[4, 4]), ints("pads", &[1; 4]), graph::int("group", output as i64)];
         self.graph.node("Conv", &[&y, &filter], attributes)
     }
 
@@ -308,10 +308,8 @@ impl Writer<'_> {
     /// Twice the size, bilinear, edges repeated.
     fn bilinear(&mut self, x: &str) -> String {
         let scales = self.graph.constant("scales", &[4], vec![1.0, 1.0, 2.0, 2.0]);
-        let attributes = vec![
-            graph::string("mode", "linear"),
-            graph::string("coordinate_transformation_mode", "half_pixel"),
-        ];
+        let attributes =
+            vec![graph::string("mode", "linear"), graph::string("coordinate_transformation_mode", "half_pixel")];
         // The region of interest, left out.
         self.graph.node("Resize", &[x, "", &scales], attributes)
     }

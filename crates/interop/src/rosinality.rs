@@ -16,9 +16,9 @@ const MAPPING_RATE: f32 = 0.01;
 pub(crate) fn is_one(document: &Document) -> bool {
     let pickle = document.pickle();
     ["g_ema", "g"].iter().any(|key| {
-        pickle.entry(pickle.root(), key).is_some_and(|id| {
-            ["input.input", "module.input.input"].iter().any(|name| pickle.entry(id, name).is_some())
-        })
+        pickle
+            .entry(pickle.root(), key)
+            .is_some_and(|id| ["input.input", "module.input.input"].iter().any(|name| pickle.entry(id, name).is_some()))
     })
 }
 
@@ -27,7 +27,8 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
     let pickle = document.pickle();
     let root = pickle.root();
     let name = which.pick("g_ema", "g");
-    let mut parts = Parts { layout: Some(Layout::Rosinality), name: name.into(), normalize_z: true, ..Parts::default() };
+    let mut parts =
+        Parts { layout: Some(Layout::Rosinality), name: name.into(), normalize_z: true, ..Parts::default() };
     let Some(network) = pickle.entry(root, name) else {
         return Err(Error::Unknown(format!("the checkpoint holds no generator {name}")));
     };

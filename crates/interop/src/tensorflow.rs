@@ -35,7 +35,9 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
             parts.dropped = ["G", "D", "Gs"].iter().filter(|other| **other != name).map(ToString::to_string).collect();
             pickle.elements(root).unwrap_or_default()[index]
         }
-        Some(nets) => return Err(Error::Unknown(format!("the file holds {} networks; (G, D, Gs) are expected", nets.len()))),
+        Some(nets) => {
+            return Err(Error::Unknown(format!("the file holds {} networks; (G, D, Gs) are expected", nets.len())));
+        }
     };
     let unknown = || Error::Unknown(format!("{name} is not a network"));
     let top = Record::of(document, network).ok_or_else(unknown)?;
@@ -257,7 +259,8 @@ impl<'d> Record<'d> {
                 Value::Bool(true) => Some("True".into()),
                 Value::Bool(false) => Some("False".into()),
                 Value::List(ids) => {
-                    let numbers: Option<Vec<String>> = ids.iter().map(|&id| Some(self.document.number(id)?.to_string())).collect();
+                    let numbers: Option<Vec<String>> =
+                        ids.iter().map(|&id| Some(self.document.number(id)?.to_string())).collect();
                     Some(format!("[{}]", numbers?.join(",")))
                 }
                 _ => pickle.text(id).or_else(|| Some(self.document.number(id)?.to_string())),

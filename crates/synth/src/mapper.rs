@@ -65,10 +65,10 @@ pub fn mean_w(model: &ModelFile, samples: usize) -> Result<Vec<f32>, ModelError>
         }
     }
     let generator = Generator::new(&small)?;
-    let mut mapper = Mapper::new(&generator);
+    let (mut mapper, crew) = (Mapper::new(&generator), Crew::alone(generator.isa));
     let mut sum = vec![0.0_f64; model.architecture.w_dim];
     for seed in 0..samples as u64 {
-        let w = mapper.map(&generator, &Crew::alone(generator.isa), Seed(seed));
+        let w = mapper.map(&generator, &crew, Seed(seed));
         sum.iter_mut().zip(w).for_each(|(sum, w)| *sum += f64::from(*w));
     }
     Ok(sum.into_iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect())

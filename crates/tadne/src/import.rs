@@ -49,7 +49,8 @@ impl Import {
             Which::Ema => interop::Which::Ema,
             Which::G => interop::Which::Raw,
         };
-        let network = interop::open(&self.file, which).with_context(|| format!("cannot import {}", self.file.display()))?;
+        let network =
+            interop::open(&self.file, which).with_context(|| format!("cannot import {}", self.file.display()))?;
         let (height, width) = network.architecture.resolution();
         println!("found         {} of a file of {}", network.name, network.layout.name());
         println!(

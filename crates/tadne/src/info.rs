@@ -63,11 +63,8 @@ impl Info {
         if interop::is_foreign(path)? {
             let network = interop::open(path, Which::Ema)?;
             let about = metadata(path, &network, UNKNOWN_TERMS);
-            let fingerprint = if self.fingerprint {
-                Some(network.load(about.clone(), &mut |_| ())?.fingerprint())
-            } else {
-                None
-            };
+            let fingerprint =
+                if self.fingerprint { Some(network.load(about.clone(), &mut |_| ())?.fingerprint()) } else { None };
             return Ok(About {
                 layout: format!("{}, {}", network.layout.name(), network.name),
                 bytes,

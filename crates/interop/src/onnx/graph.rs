@@ -97,7 +97,8 @@ impl Graph {
             None => "?".into(),
         };
         let described = |input: &ValueInfo| {
-            let shape = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).and_then(|tensor| tensor.shape.as_ref());
+            let shape =
+                input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).and_then(|tensor| tensor.shape.as_ref());
             let lengths: Vec<String> = shape.map(|shape| shape.dim.iter().map(length).collect()).unwrap_or_default();
             format!("{} [{}]", input.name, lengths.join(", "))
         };
