@@ -187,7 +187,7 @@ fn the_header_tells_the_same_without_the_weights_and_notices_a_cut_file() {
     model.save(&path, Precision::F16).unwrap();
     let header = ModelHeader::open(&path).unwrap();
     assert_eq!((&header.architecture, &header.metadata), (&model.architecture, &model.metadata));
-    assert_eq!(header.parameters, model.tensors.values().map(|t| t.data.len()).sum());
+    assert_eq!(header.parameters, model.tensors.values().map(|t| t.data.len()).sum::<usize>());
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(header.bytes, bytes.len() as u64);
     for end in [0, 4, 8, 100, bytes.len() - 1] {
