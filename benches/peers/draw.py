@@ -1,171 +1,204 @@
-"""Compares ONNX Runtime with this project on the same model files: one thread, one picture at a time.
+"""Draws the same model files with this project and with other runtimes by turns, and prints times and ratios.
 
-For each file the network from w to the picture (styles, demodulation, convolutions, colours) is written as an ONNX graph
-with its weights baked in and run by ONNX Runtime; our half is `crates/synth/benches/peer.rs`. First the pictures are
-compared, then both draw by turns, each twice with the second time counted, so that noise of the machine meets both.
-Run it through draw.sh.
+Peers: ONNX Runtime and PyTorch in this process, tract (one thread, one picture) in one of its own; our half is
+crates/synth/benches/peer.rs. First the pictures are compared. Then, for every number of threads and of pictures, all draw
+by turns, each twice with the second time counted, so that noise of the machine meets all alike; a ratio is the median of
+the rounds' ratios. Run it through draw.sh.
 """
 
+import argparse
 import json
+import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 from safetensors import safe_open
 
-ROUNDS = 101
-GAIN = np.float32(np.sqrt(2))
+from network import onnx_network, torch_network
+
 TOLERANCE = 1e-3
+HERE = Path(__file__).resolve().parent
 
 
-class Graph:
-    """An ONNX graph under construction: every call adds a node and gives the name of its result."""
+class Process:
+    """A program that answers every line with a line."""
 
-    def __init__(self):
-        self.nodes, self.constants = [], []
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.greeting = self.read()
 
-    def constant(self, array):
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.process.args} ended")
+        return line.strip()
 
-    def add(self, kind, *inputs, **attributes):
-        name = f"n{len(self.nodes)}"
-        inputs = [i if isinstance(i, str) else self.constant(i) for i in inputs]
-        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
-        return name
+    def ask(self, request):
+        self.process.stdin.write(request + "\n")
+        self.process.stdin.flush()
+        return self.read()
 
-
-def f32(*values):
-    return np.array(values, dtype=np.float32)
-
-
-def network(architecture, tensors):
-    """The synthesis network as an ONNX model from w [1, w_dim] to the picture [1, 3, H, W]."""
-    if architecture["noise"] != "none":
-        sys.exit("this comparison has no noise inputs; use a model trained without noise")
-    graph, way, clamp = Graph(), architecture["upsample"], architecture.get("conv_clamp")
-    fir = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 16
-
-    def bilinear(x):
-        return graph.add("Resize", x, f32(), f32(1, 1, 2, 2), mode="linear", coordinate_transformation_mode="half_pixel")
-
-    def filtered(x, channels, pads):
-        return graph.add("Conv", x, np.tile(fir, (channels, 1, 1, 1)), group=channels, pads=pads)
-
-    def style(name):
-        weight, bias = tensors[name + ".affine.weight"], tensors[name + ".affine.bias"]
-        return graph.add("Gemm", "w", weight, bias, transB=1)
-
-    def scaled(x, factors, channels):
-        return graph.add("Mul", x, graph.add("Reshape", factors, np.array([1, channels, 1, 1])))
-
-    def clamped(x):
-        return graph.add("Clip", x, f32(-clamp).reshape(()), f32(clamp).reshape(())) if clamp else x
-
-    x, picture = graph.constant(tensors["synthesis.b4.const"][None]), None
-    for block, channels in enumerate(architecture["channels"]):
-        resolution = f"synthesis.b{4 << block}"
-        for conv in ["conv1"] if block == 0 else ["conv0", "conv1"]:
-            name = f"{resolution}.{conv}"
-            weight = tensors[name + ".weight"]
-            s = style(name)
-            x = scaled(x, s, weight.shape[1])
-            if conv == "conv0" and way == "up_conv":
-                x = graph.add("Conv", bilinear(x), weight, pads=[1] * 4)
-            elif conv == "conv0" and way == "stylegan2":
-                spread = graph.add("ConvTranspose", x, weight.transpose(1, 0, 2, 3), strides=[2, 2])
-                x = filtered(spread, channels, [1] * 4)
-            else:
-                x = graph.add("Conv", x, weight, pads=[1] * 4)
-            # The gain of the activation goes into demodulation and bias here as it does on our side.
-            energy = np.square(weight).sum((2, 3)) / GAIN**2
-            sums = graph.add("Gemm", graph.add("Mul", s, s), energy, f32(1e-8 / GAIN**2), transB=1)
-            x = scaled(x, graph.add("Reciprocal", graph.add("Sqrt", sums)), channels)
-            if conv == "conv0" and way == "conv_up":
-                x = bilinear(x)
-            x = graph.add("Add", x, (tensors[name + ".bias"] * GAIN).reshape(1, -1, 1, 1))
-            x = clamped(graph.add("LeakyRelu", x, alpha=0.2))
-        name = f"{resolution}.torgb"
-        colours = graph.add("Conv", scaled(x, style(name), channels), tensors[name + ".weight"], tensors[name + ".bias"])
-        colours = clamped(colours)
-        if picture is None:
-            picture = colours
-        elif way == "stylegan2":
-            spread = graph.add("ConvTranspose", picture, np.tile(fir, (3, 1, 1, 1)), group=3, strides=[2, 2], pads=[1] * 4)
-            picture = graph.add("Add", spread, colours)
-        else:
-            picture = graph.add("Add", bilinear(picture), colours)
-    w = helper.make_tensor_value_info("w", TensorProto.FLOAT, [1, architecture["w_dim"]])
-    out = helper.make_tensor_value_info(picture, TensorProto.FLOAT, None)
-    model = helper.make_graph(graph.nodes, "synthesis", [w], [out], graph.constants)
-    return helper.make_model(model, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def session(model):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def ours():
-    """Builds our half and gives the path of its program."""
-    build = ["cargo", "bench", "-p", "tadne-synth", "--bench", "peer", "--no-run", "--message-format=json"]
-    for line in subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+def built(arguments, target, cwd):
+    """Builds a program of a cargo project and gives its path."""
+    command = ["cargo", *arguments, "--message-format=json"]
+    for line in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=cwd).stdout.splitlines():
         message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "peer":
+        if message.get("executable") and message["target"]["name"] == target:
             return message["executable"]
-    sys.exit("cargo built no program named peer")
+    sys.exit(f"cargo built no program named {target}")
 
 
-def compare(program, path):
-    with safe_open(path, "np") as file:
-        architecture = json.loads(file.metadata()["architecture"])
-        tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
-    runtime = session(network(architecture, tensors))
-    with subprocess.Popen([program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+class OnnxRuntime:
+    name = f"ONNX Runtime {onnxruntime.__version__}"
 
-        def ask(request):
-            process.stdin.write(request + "\n")
-            process.stdin.flush()
-            return process.stdout.readline().strip()
+    def __init__(self, model, threads, pictures, _):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        # Its threads look for work for a while after it is done; nobody else should meet them.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        self.session = onnxruntime.InferenceSession(
+            model.graph(pictures).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
 
-        simd = process.stdout.readline().strip()
-        worst = 0.0
-        for seed in range(3):
-            with tempfile.NamedTemporaryFile() as raw:
-                if ask(f"raw {seed} {raw.name}") != "done":
-                    sys.exit(f"{path}: our half gave no picture")
-                numbers = np.fromfile(raw.name, dtype="<f4")
-            w, picture = numbers[: architecture["w_dim"]], numbers[architecture["w_dim"] :]
-            worst = max(worst, np.abs(runtime.run(None, {"w": w[None]})[0].ravel() - picture).max())
-        if not worst < TOLERANCE:
-            sys.exit(f"{path}: the pictures differ by {worst:.2e}, more than {TOLERANCE}: nothing to compare")
+    def draw(self, w):
+        start = time.perf_counter()
+        picture = self.session.run(None, {"w": w})[0]
+        return (time.perf_counter() - start) * 1e3, picture
 
-        times = {"onnxruntime": [], "ours": []}
-        for round_ in range(ROUNDS):
-            times["ours"].append(float(ask(f"time {round_}")))
-            runtime.run(None, {"w": w[None]})
-            start = time.perf_counter()
-            runtime.run(None, {"w": w[None]})
-            times["onnxruntime"].append((time.perf_counter() - start) * 1e3)
-        process.stdin.close()
-    ratio = statistics.median(peer / own for peer, own in zip(times["onnxruntime"], times["ours"]))
-    print(f"{path}: {architecture['channels']} {architecture['upsample']}, pictures agree to {worst:.1e}")
-    for name, label in (("onnxruntime", f"ONNX Runtime {onnxruntime.__version__}"), ("ours", f"this project ({simd})")):
-        print(f"  {label:26} {statistics.median(times[name]):8.3f} ms median, {min(times[name]):8.3f} ms fastest")
-    print(f"  ratio {ratio:.2f} (median of {ROUNDS} pairs, 1 thread, batch 1)")
+
+class PyTorch:
+    def __init__(self, model, threads, _pictures, _):
+        import torch
+
+        self.torch, self.threads = torch, threads
+        self.name = f"PyTorch {torch.__version__}"
+        self.network = torch_network(model.architecture, model.tensors)
+
+    def draw(self, w):
+        self.torch.set_num_threads(self.threads)
+        w = self.torch.from_numpy(w)
+        start = time.perf_counter()
+        picture = self.network(w)
+        return (time.perf_counter() - start) * 1e3, picture.numpy()
+
+
+class Tract:
+    name = "tract 0.23"
+
+    def __init__(self, model, threads, pictures, folder):
+        if (threads, pictures) != (1, 1):
+            raise ValueError("one thread, one picture")
+        path = Path(folder) / "network.onnx"
+        path.write_bytes(model.graph(1).SerializeToString())
+        self.process, self.w = Process(model.programs["tract"], str(path)), Path(folder) / "w"
+
+    def draw(self, w):
+        w.tofile(self.w)
+        return float(self.process.ask(str(self.w)).split()[0]), None
+
+
+PEERS = {"onnxruntime": OnnxRuntime, "pytorch": PyTorch, "tract": Tract}
+
+
+class Model:
+    """A model file and our half of the comparison."""
+
+    def __init__(self, path, programs):
+        self.path, self.programs = path, programs
+        with safe_open(path, "np") as file:
+            self.architecture = json.loads(file.metadata()["architecture"])
+            self.tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
+        if self.architecture["noise"] != "none":
+            sys.exit(f"{path}: this comparison has no noise inputs; use a model trained without noise")
+        self.ours = Process(programs["ours"], path)
+        self.name = f"this project ({self.ours.greeting})"
+
+    def graph(self, pictures):
+        return onnx_network(self.architecture, self.tensors, pictures)
+
+    def raw(self, seed):
+        """w and the raw picture of a seed, as we draw it."""
+        with tempfile.NamedTemporaryFile() as raw:
+            self.ours.ask(f"raw {seed} {raw.name}")
+            numbers = np.fromfile(raw.name, dtype="<f4")
+        return numbers[: self.architecture["w_dim"]], numbers[self.architecture["w_dim"] :]
+
+
+def compare(model, threads, pictures, names, seconds):
+    """One setting: prints a line for everybody who takes part."""
+    with tempfile.TemporaryDirectory() as folder:
+        peers, times, worst = [], {model.name: []}, {}
+        for name in names:
+            try:
+                peers.append(PEERS[name](model, threads, pictures, folder))
+            except ValueError:
+                continue
+        w, expected = model.raw(1)
+        w = np.ascontiguousarray(np.repeat(w[None], pictures, 0))
+        for peer in peers:
+            times[peer.name] = []
+            _, picture = peer.draw(w)
+            if picture is not None:
+                worst[peer.name] = float(np.abs(picture[0].ravel() - expected).max())
+                if not worst[peer.name] < TOLERANCE:
+                    sys.exit(f"{model.path}: {peer.name}'s picture differs by {worst[peer.name]:.2e}: nothing to compare")
+        begin, rounds = time.perf_counter(), 0
+        while rounds < 5 or (time.perf_counter() - begin < seconds and rounds < 1001):
+            times[model.name].append(float(model.ours.ask(f"time {threads} {pictures} {rounds}")))
+            for peer in peers:
+                peer.draw(w)
+                times[peer.name].append(peer.draw(w)[0])
+                # OpenMP has no such switch.
+                time.sleep(0.01)
+            rounds += 1
+    print(f"{threads} threads, {pictures} pictures, {rounds} rounds")
+    for name, ms in times.items():
+        ratio = statistics.median(peer / own for peer, own in zip(ms, times[model.name]))
+        agrees = f", agrees to {worst[name]:.1e}" if name in worst else ""
+        note = "" if name == model.name else f"   {ratio:5.2f} x ours{agrees}"
+        print(f"  {name:26} {statistics.median(ms) / pictures:9.3f} ms a picture, fastest {min(ms) / pictures:9.3f}{note}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="draw.sh", description="compares this project with other runtimes")
+    parser.add_argument("models", nargs="+", help="model files, or names of untrained networks (tadne bench --help)")
+    parser.add_argument("--peers", default="onnxruntime", help="a list of " + ", ".join(PEERS))
+    parser.add_argument("--threads", default="1,2", help="a list of numbers of threads")
+    parser.add_argument("--pictures", default="1,8", help="a list of numbers of pictures drawn at once")
+    parser.add_argument("--seconds", type=float, default=8, help="for each setting")
+    options = parser.parse_args()
+    names = options.peers.split(",")
+    root = HERE.parent.parent
+    programs = {"ours": built(["bench", "-p", "tadne-synth", "--bench", "peer", "--no-run"], "peer", root)}
+    if "tract" in names:
+        programs["tract"] = built(["build", "--release"], "tract-peer", HERE / "tract")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in options.models:
+            if not Path(path).exists():
+                name, path = path, str(Path(folder) / f"{path}.safetensors")
+                tadne = built(["build", "--release", "-p", "tadne"], "tadne", root)
+                subprocess.run([tadne, "bench", "--network", name, "--save", path], check=True)
+            model = Model(path, programs)
+            print(f"\n{path}: {model.architecture['channels']} {model.architecture['upsample']}")
+            for threads in map(int, options.threads.split(",")):
+                for pictures in map(int, options.pictures.split(",")):
+                    compare(model, threads, pictures, names, options.seconds)
+            print(f"{float(model.ours.ask('memory')):.0f} MB of memory at most on our side")
+            model.ours.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: draw.sh MODEL_FILE ...")
-    built = ours()
-    for name in sys.argv[1:]:
-        compare(built, name)
+    main()

@@ -1,13 +1,32 @@
 #!/bin/sh
-# Draws with ONNX Runtime and with this project by turns, on one thread, and prints both times and their ratio.
-# Usage: benches/peers/draw.sh [MODEL_FILE ...]   (default: every file in models/)
-# Needs Python 3 with venv; the first run fetches the peers from PyPI into an ignored folder beside this script.
+# Draws with other runtimes and with this project by turns and prints times and ratios.
+#
+#   benches/peers/draw.sh                                       the shipped model against ONNX Runtime
+#   benches/peers/draw.sh up-conv-128 stylegan2-128             untrained networks (`tadne bench --help` names them)
+#   benches/peers/draw.sh --peers onnxruntime,pytorch,tract --threads 1 --pictures 1 models/tadne.safetensors
+#
+# Needs Python 3 with venv; the peers are fetched from PyPI, and tract from crates.io, into ignored folders beside this
+# script when they are asked for.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
-if [ ! -x "$here/.venv/bin/python" ] || ! "$here/.venv/bin/python" -c 'import numpy, onnx, onnxruntime, safetensors' 2>/dev/null; then
-    python3 -m venv "$here/.venv"
-    "$here/.venv/bin/pip" install --quiet numpy onnx onnxruntime safetensors
-fi
-[ $# -gt 0 ] || set -- models/*.safetensors
-exec "$here/.venv/bin/python" "$here/draw.py" "$@"
+python=$here/.venv/bin/python
+has() { "$python" -c "import $1" 2>/dev/null; }
+[ -x "$python" ] || python3 -m venv "$here/.venv"
+has numpy,onnx,onnxruntime,safetensors || "$here/.venv/bin/pip" install --quiet numpy onnx onnxruntime safetensors
+case " $* " in
+*pytorch*)
+    if ! has torch; then
+        # The wheel for CUDA without its gigabytes: on a CPU it needs only the two libraries it is linked with.
+        "$here/.venv/bin/pip" install --quiet --no-deps torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
+        "$here/.venv/bin/pip" install --quiet filelock fsspec jinja2 networkx sympy typing-extensions
+    fi
+    ;;
+esac
+for argument; do
+    case $argument in
+    *.safetensors | c64 | c128 | up-conv-* | stylegan2-*) models=yes ;;
+    esac
+done
+[ -n "${models:-}" ] || set -- "$@" models/*.safetensors
+exec "$python" "$here/draw.py" "$@"

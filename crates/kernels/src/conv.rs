@@ -1,22 +1,26 @@
-//! The 3x3 convolution: weights packed once, then run for any picture and style.
+//! The 3x3 convolution: weights packed once, then run for any pictures and styles.
 
-use std::marker::PhantomData;
+use std::ops::Range;
 
-use crate::activation::{Activation, Block, flat_mut};
-use crate::direct::{Gather, Scatter};
-use crate::epilogue::{Epilogue, OutputTransform, Target};
+use crate::activation::{Activation, Block, Shape, Shared, Target};
+use crate::crew::Crew;
+use crate::direct::Direct;
+use crate::epilogue::Epilogue;
 use crate::gemm::Gemm;
-use crate::simd::Isa;
-use crate::winograd::{F2, F4, InputTransform, Tiles, Winograd, transform_weight};
+use crate::pack::pack;
+use crate::scheme::{Backwards, Forwards, Input, Layout, Output, Scheme, Tiles};
+use crate::spread::{Spread1, Spread2, Spread4};
+use crate::winograd::{F2, F4};
 
 /// How the sums of a convolution are computed. All give the same result up to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// The plain sum; up to about 4x4 pixels.
     Direct,
-    /// Winograd F(2x2, 3x3); about 8x8 pixels, where reading the weights of F(4x4) would cost more than it saves.
+    /// Tiles of 2x2, 2.25 times fewer products (1.44 times for a doubling convolution); about 8x8 pixels, where reading
+    /// the weights of `F4` would cost more than it saves.
     F2,
-    /// Winograd F(4x4, 3x3); larger pictures.
+    /// Tiles of 4x4, 4 times fewer products (1.78 times for a doubling convolution); larger pictures.
     F4,
 }
 
@@ -31,15 +35,6 @@ impl Method {
             _ => Method::F4,
         }
     }
-
-    /// Matrix products that make up one convolution.
-    fn positions(self) -> usize {
-        match self {
-            Method::Direct => 1,
-            Method::F2 => 16,
-            Method::F4 => 36,
-        }
-    }
 }
 
 /// A 3x3 convolution with zeros outside the picture, its weights packed for one [`Method`].
@@ -51,30 +46,37 @@ pub struct Conv3x3 {
     input: usize,
     output: usize,
     method: Method,
-    /// 1, or 2 for a convolution that doubles the size in four phases.
-    step: usize,
-    panels: Vec<Panel>,
-    /// For each panel [position][tap, only if direct][input channel][panel's blocks][16].
+    doubles: bool,
+    /// Panels of up to 32 output channels, each [position][tap, if direct][input channel][panel's blocks][16].
     weights: Vec<Block>,
-}
-
-/// Up to 32 output channels of one phase.
-#[derive(Clone, Copy, Debug)]
-struct Panel {
-    target: Target,
-    /// Index of its first block of weights.
-    start: usize,
 }
 
 /// Memory for the intermediate results of a convolution. Grows to the largest need and stays.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    inputs: Vec<Block>,
-    sums: Vec<Block>,
+    memory: Memory,
+    /// What the transposed convolution gives to the filter behind it: some lines of it.
+    strip: Activation,
 }
 
-/// Bytes of transformed input and sums worked on at once, chosen to leave room for weights in a second-level cache.
-const WORKING_SET: usize = 512 << 10;
+/// Factors and products of all threads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) factors: Vec<Block>,
+    pub(crate) products: Vec<Block>,
+}
+
+/// Bytes of factors and products a thread works on at once, chosen to leave room for weights in a second-level cache.
+pub(crate) const WORKING_SET: usize = 512 << 10;
+/// The same where all threads work on one run, or weights are too large to be read for every small one: in a third-level
+/// cache.
+pub(crate) const LARGE_SET: usize = 12 << 20;
+/// Bytes of weights that a third-level cache keeps from run to run.
+pub(crate) const KEPT_WEIGHTS: usize = 24 << 20;
+/// Parts that a phase is cut into for every thread, so that one that comes late costs little.
+const PARTS: usize = 16;
+/// Rows that keep the registers of the largest tile of products busy.
+const FEW_ROWS: usize = 12;
 
 impl Conv3x3 {
     /// Packs `weight` [output, input, 3, 3].
@@ -82,224 +84,264 @@ impl Conv3x3 {
     /// # Panics
     /// If `weight` is not `9 * output * input` long, or that is zero.
     pub fn new(weight: &[f32], output: usize, input: usize, method: Method) -> Self {
-        Self::with_phases(&[((0, 0), weight.to_vec())], 1, output, input, method)
+        let weights = match method {
+            Method::Direct => pack::<Direct>(weight, output, input),
+            Method::F2 => pack::<F2>(weight, output, input),
+            Method::F4 => pack::<F4>(weight, output, input),
+        };
+        Conv3x3 { input, output, method, doubles: false, weights }
     }
 
     /// Packs `weight` [output, input, 3, 3] for `StyleGAN2`'s doubling convolution: transposed with stride 2 (no
-    /// padding), then the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 16 with one zero outside. `method` runs at the low
-    /// resolution: both filters together are a 3x3 kernel for each of the four places an output pixel can have
-    /// relative to the input's.
+    /// padding), then the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 16 with one zero outside.
     ///
     /// # Panics
     /// If `weight` is not `9 * output * input` long, or that is zero.
     pub fn doubling(weight: &[f32], output: usize, input: usize, method: Method) -> Self {
-        let phases = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|phase| (phase, phase_weight(weight, phase)));
-        Self::with_phases(&phases, 2, output, input, method)
+        let weights = match method {
+            Method::Direct => pack::<Spread1>(weight, output, input),
+            Method::F2 => pack::<Spread2>(weight, output, input),
+            Method::F4 => pack::<Spread4>(weight, output, input),
+        };
+        Conv3x3 { input, output, method, doubles: true, weights }
     }
 
-    fn with_phases(
-        phases: &[((usize, usize), Vec<f32>)],
-        step: usize,
-        output: usize,
-        input: usize,
-        method: Method,
-    ) -> Self {
-        let (mut panels, mut weights) = (Vec::new(), Vec::new());
-        for (phase, weight) in phases {
-            assert!(
-                output * input > 0 && weight.len() == 9 * output * input,
-                "weight must be [{output}, {input}, 3, 3]"
-            );
-            for block in (0..output.div_ceil(16)).step_by(2) {
-                let blocks = (output.div_ceil(16) - block).min(2);
-                let start = weights.len();
-                panels.push(Panel { target: Target { block, blocks, step, phase: *phase }, start });
-                pack(weight, output, input, method, block..block + blocks, &mut weights);
-            }
-        }
-        Conv3x3 { input, output, method, step, panels, weights }
+    /// Panels of up to 32 output channels.
+    pub(crate) fn panels(&self) -> usize {
+        self.output.div_ceil(32)
     }
 
-    /// Convolves one picture.
+    /// A panel's first block of output channels, and how many it has.
+    pub(crate) fn panel(&self, panel: usize) -> (usize, usize) {
+        (2 * panel, (self.output.div_ceil(16) - 2 * panel).min(2))
+    }
+
+    /// The method its weights are packed for.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Bytes of packed weights.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.weights.as_slice())
+    }
+
+    /// Convolves pictures.
     ///
-    /// `style` holds a factor for every input channel, rounded up to whole blocks of 16. `x` is read with zeros
-    /// outside; its border is set by this. `y` is given its shape; its border is unspecified afterwards.
+    /// `style` holds for every picture a factor for every input channel, rounded up to whole blocks of 16. `x` is read
+    /// with zeros outside; its border is set by this. `y` is given its shape; its border is unspecified afterwards.
     ///
     /// # Panics
-    /// If `x` has another number of channels, or `style` or the epilogue are too short.
+    /// If `x` has another number of channels or no pixels, or `style` or the epilogue are too short.
     pub fn run(
         &self,
-        isa: Isa,
+        crew: &Crew,
         x: &mut Activation,
         style: &[f32],
         epilogue: &Epilogue<'_>,
         scratch: &mut Scratch,
         y: &mut Activation,
     ) {
-        assert_eq!(x.channels(), self.input, "the convolution's input channels");
+        assert_eq!(x.shape().channels, self.input, "the convolution's input channels");
         x.zero_border();
-        y.reshape(self.output, x.height() * self.step, x.width() * self.step);
-        match self.method {
-            Method::Direct => self.direct(isa, x, style, epilogue, scratch, y),
-            Method::F2 => self.winograd::<4, 2, F2>(isa, x, style, epilogue, scratch, y),
-            Method::F4 => self.winograd::<6, 4, F4>(isa, x, style, epilogue, scratch, y),
-        }
-    }
-
-    fn direct(
-        &self,
-        isa: Isa,
-        x: &Activation,
-        style: &[f32],
-        epilogue: &Epilogue<'_>,
-        scratch: &mut Scratch,
-        y: &mut Activation,
-    ) {
-        let (chunks, pixels) = (9 * x.blocks(), x.height() * x.width());
-        let most = at_once(chunks + 2, pixels);
-        for first in (0..pixels).step_by(most) {
-            let count = most.min(pixels - first);
-            let inputs = space(&mut scratch.inputs, chunks * count);
-            isa.run(Gather { x, style, first, count, out: inputs });
-            for panel in &self.panels {
-                let columns = panel.target.blocks;
-                let sums = space(&mut scratch.sums, count * columns);
-                isa.run(Gemm {
-                    positions: 1,
-                    rows: count,
-                    chunks,
-                    columns,
-                    a: inputs,
-                    a_chunk: count,
-                    a_position: chunks * count,
-                    b: &self.weights[panel.start..],
-                    c: sums,
-                    c_position: count * columns,
-                });
-                isa.run(Scatter { sums, first, count, target: panel.target, epilogue: *epilogue, y });
+        let Shape { height, width, .. } = x.shape();
+        let Scratch { memory, strip } = scratch;
+        let result = Shape { channels: self.output, ..x.shape() };
+        let job = Job { conv: self, x, style, epilogue };
+        if self.doubles {
+            y.reshape(Shape { height: 2 * height, width: 2 * width, ..result });
+            match self.method {
+                Method::Direct => job.double::<Spread1>(crew, memory, strip, y.target()),
+                Method::F2 => job.double::<Spread2>(crew, memory, strip, y.target()),
+                Method::F4 => job.double::<Spread4>(crew, memory, strip, y.target()),
             }
-        }
-    }
-
-    fn winograd<const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(
-        &self,
-        isa: Isa,
-        x: &Activation,
-        style: &[f32],
-        epilogue: &Epilogue<'_>,
-        scratch: &mut Scratch,
-        y: &mut Activation,
-    ) {
-        let (chunks, across) = (x.blocks(), x.width().div_ceil(OUT));
-        let all = x.height().div_ceil(OUT) * across;
-        let most = at_once(IN * IN * (chunks + 2), all);
-        for first in (0..all).step_by(most) {
-            let count = most.min(all - first);
-            let tiles = Tiles { first, count, across };
-            // One block between positions, so that they do not all fall into the same set of the cache.
-            let a_position = chunks * count + 1;
-            let inputs = space(&mut scratch.inputs, IN * IN * a_position);
-            isa.run(InputTransform { x, style, tiles, out: inputs, position: a_position, method: PhantomData::<W> });
-            for panel in &self.panels {
-                let columns = panel.target.blocks;
-                let c_position = count * columns + 1;
-                let sums = space(&mut scratch.sums, IN * IN * c_position);
-                isa.run(Gemm {
-                    positions: IN * IN,
-                    rows: count,
-                    chunks,
-                    columns,
-                    a: inputs,
-                    a_chunk: count,
-                    a_position,
-                    b: &self.weights[panel.start..],
-                    c: sums,
-                    c_position,
-                });
-                isa.run(OutputTransform {
-                    sums,
-                    position: c_position,
-                    tiles,
-                    target: panel.target,
-                    epilogue: *epilogue,
-                    y,
-                    method: PhantomData::<W>,
-                });
+        } else {
+            y.reshape(result);
+            match self.method {
+                Method::Direct => job.run::<Direct>(crew, memory, y.target()),
+                Method::F2 => job.run::<F2>(crew, memory, y.target()),
+                Method::F4 => job.run::<F4>(crew, memory, y.target()),
             }
         }
     }
 }
 
-/// How many of `all` rows to work on at once when each takes `blocks` blocks: parts of nearly equal size.
-fn at_once(blocks: usize, all: usize) -> usize {
-    let most = (WORKING_SET / (blocks * size_of::<Block>())).max(12);
-    all.div_ceil(all.div_ceil(most))
+/// One call of [`Conv3x3::run`].
+pub(crate) struct Job<'a> {
+    pub(crate) conv: &'a Conv3x3,
+    pub(crate) x: &'a Activation,
+    pub(crate) style: &'a [f32],
+    pub(crate) epilogue: &'a Epilogue<'a>,
+}
+
+/// How the tiles are shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Every thread takes runs of tiles from beginning to end; each run reads all weights.
+    Runs,
+    /// One run after the other, all threads at each of its phases: factors, products, results.
+    Phases,
+}
+
+impl Job<'_> {
+    fn run<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, y: Target<'_>) {
+        let tiles = Tiles::all(self.x.shape(), X::TILE);
+        match self.plan::<X>(crew, tiles) {
+            (Order::Runs, count) => self.runs::<X>(crew, memory, tiles, count, y),
+            (Order::Phases, count) => self.phases::<X>(crew, memory, tiles, count, y),
+        }
+    }
+
+    /// The order and the tiles of a run.
+    fn plan<X: Scheme>(&self, crew: &Crew, tiles: Tiles) -> (Order, usize) {
+        let (threads, chunks) = (crew.threads(), self.x.shape().blocks());
+        let small = run_length::<X>(tiles.count, chunks, 2, WORKING_SET, threads);
+        let read_again = tiles.count > small && self.conv.bytes() > KEPT_WEIGHTS;
+        if (threads == 1 || small >= FEW_ROWS) && !read_again {
+            (Order::Runs, small)
+        } else {
+            (Order::Phases, run_length::<X>(tiles.count, chunks, self.conv.output.div_ceil(16), LARGE_SET, 1))
+        }
+    }
+
+    fn runs<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, count: usize, y: Target<'_>) {
+        let (isa, threads, blocks) = (crew.isa(), crew.threads(), self.x.shape().blocks());
+        let longest = Layout::new::<X>(blocks, count, 2);
+        let factors = Shared::new(space(&mut memory.factors, threads * longest.factors));
+        let products = Shared::new(space(&mut memory.products, threads * longest.products));
+        crew.run(tiles.count.div_ceil(count), |thread, run| {
+            let first = run * count;
+            let tiles = Tiles { first, count: count.min(tiles.count - first), ..tiles };
+            // SAFETY: no other call has this thread's number while this one runs.
+            let (factors, products) = unsafe {
+                let of = |length: usize| thread * length..(thread + 1) * length;
+                (factors.part(of(longest.factors)), products.part(of(longest.products)))
+            };
+            isa.run(self.input::<X>(tiles, 0..blocks, Shared::new(factors)));
+            for panel in 0..self.conv.panels() {
+                let (block, columns) = self.conv.panel(panel);
+                let layout = Layout::new::<X>(blocks, tiles.count, columns);
+                for position in layout.groups.iter().filter(|group| group.positions > 0) {
+                    let sums = &mut products[position.products..][..position.positions * position.product];
+                    isa.run(self.product::<X>(panel, &layout, position.first, position.positions, factors, sums));
+                }
+                let (part, epilogue) = (0..tiles.count, *self.epilogue);
+                isa.run(Backwards::<X>::new(Output { sums: products, tiles, part, layout, block, epilogue, y }));
+            }
+        });
+    }
+
+    fn phases<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, count: usize, y: Target<'_>) {
+        let (isa, blocks, panels) = (crew.isa(), self.x.shape().blocks(), self.conv.panels());
+        let longest = Layout::new::<X>(blocks, count, 2);
+        let factors = Shared::new(space(&mut memory.factors, longest.factors));
+        let products = Shared::new(space(&mut memory.products, panels * longest.products));
+        let all = tiles.count;
+        for first in (0..all).step_by(count) {
+            let tiles = Tiles { first, count: count.min(all - first), ..tiles };
+            crew.run(blocks, |_, block| isa.run(self.input::<X>(tiles, block..block + 1, factors)));
+            let of_panel = |panel: usize| panel * longest.products..(panel + 1) * longest.products;
+            self.products::<X>(crew, tiles, factors, products, longest.products);
+            let unit = tiles.count.div_ceil(2 * crew.threads());
+            let parts = tiles.count.div_ceil(unit);
+            crew.run(panels * parts, |_, task| {
+                let (panel, part) = (task / parts, task % parts);
+                let (block, columns) = self.conv.panel(panel);
+                let layout = Layout::new::<X>(blocks, tiles.count, columns);
+                // SAFETY: the products are only read in this phase.
+                let sums = unsafe { products.read(of_panel(panel)) };
+                let part = part * unit..tiles.count.min((part + 1) * unit);
+                isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue: *self.epilogue, y }));
+            });
+        }
+    }
+
+    pub(crate) fn input<'b, X: Scheme>(
+        &'b self,
+        tiles: Tiles,
+        blocks: Range<usize>,
+        out: Shared<'b>,
+    ) -> Forwards<'b, X> {
+        let Job { x, style, .. } = *self;
+        let layout = Layout::new::<X>(x.shape().blocks(), tiles.count, 1);
+        Forwards::new(Input { x, style, tiles, blocks, layout, out })
+    }
+
+    /// All products of a run, shared out: each panel's `length` blocks after the panel's before.
+    pub(crate) fn products<X: Scheme>(
+        &self,
+        crew: &Crew,
+        tiles: Tiles,
+        factors: Shared<'_>,
+        products: Shared<'_>,
+        length: usize,
+    ) {
+        let (isa, positions) = (crew.isa(), X::positions());
+        // Some positions of a panel after each other, as their weights follow each other in memory; the last positions have
+        // the most rows, so they come first.
+        let all = self.conv.panels() * positions;
+        let part = (all / (PARTS * crew.threads())).max(1);
+        crew.run(all.div_ceil(part), |_, task| {
+            for index in task * part..all.min((task + 1) * part) {
+                let (panel, position) = (index / positions, positions - 1 - index % positions);
+                let layout = Layout::new::<X>(self.x.shape().blocks(), tiles.count, self.conv.panel(panel).1);
+                let (group, within) = layout.of_position(position);
+                let start = panel * length + group.products + within * group.product;
+                // SAFETY: the factors are only read in this phase, and each index has the results of one position.
+                let (factors, sums) =
+                    unsafe { (factors.read(0..layout.factors), products.part(start..start + group.product)) };
+                isa.run(self.product::<X>(panel, &layout, position, 1, factors, sums));
+            }
+        });
+    }
+
+    /// The products of some positions of one group and panel.
+    pub(crate) fn product<'b, X: Scheme>(
+        &'b self,
+        panel: usize,
+        layout: &Layout,
+        position: usize,
+        positions: usize,
+        factors: &'b [Block],
+        sums: &'b mut [Block],
+    ) -> Gemm<'b> {
+        let (group, within) = layout.of_position(position);
+        let (chunks, columns) = (X::TAPS * layout.chunks, layout.columns);
+        // All panels before this one are two blocks wide.
+        let matrices = panel * 2 * X::positions() + position * columns;
+        let end = matrices + positions * columns;
+        Gemm {
+            positions,
+            rows: group.rows,
+            chunks,
+            columns,
+            a: &factors[group.factors + within * group.factor..],
+            a_chunk: group.rows,
+            a_position: group.factor,
+            b: &self.conv.weights[matrices * chunks * 16..end * chunks * 16],
+            c: sums,
+            c_position: group.product,
+        }
+    }
 }
 
 /// The first `blocks` blocks of a memory that grows if it must.
-fn space(memory: &mut Vec<Block>, blocks: usize) -> &mut [Block] {
+pub(crate) fn space(memory: &mut Vec<Block>, blocks: usize) -> &mut [Block] {
     if memory.len() < blocks {
         memory.resize(blocks, Block::default());
     }
     &mut memory[..blocks]
 }
 
-/// Appends the weights of some blocks of output channels, in the order of [`Conv3x3::weights`].
-fn pack(
-    weight: &[f32],
-    output: usize,
-    input: usize,
-    method: Method,
-    blocks: std::ops::Range<usize>,
-    out: &mut Vec<Block>,
-) {
-    let (chunks, columns) = (input.div_ceil(16), blocks.len());
-    let (start, positions) = (out.len(), method.positions());
-    let taps = if method == Method::Direct { 9 } else { 1 };
-    let inner = taps * chunks * 16;
-    out.resize(start + positions * inner * columns, Block::default());
-    let numbers = flat_mut(&mut out[start..]);
-    for o in blocks.start * 16..output.min(blocks.end * 16) {
-        for i in 0..input {
-            let kernel = &weight[(o * input + i) * 9..][..9];
-            let transformed = match method {
-                Method::Direct => kernel.to_vec(),
-                Method::F2 => transform_weight::<4, 2, F2>(kernel),
-                Method::F4 => transform_weight::<6, 4, F4>(kernel),
-            };
-            for (k, value) in transformed.into_iter().enumerate() {
-                // For the direct method k is a tap, part of the inner dimension; otherwise it is a position.
-                let row = if method == Method::Direct { k * chunks * 16 + i } else { k * inner + i };
-                numbers[row * columns * 16 + o - blocks.start * 16] = value;
-            }
-        }
-    }
-}
-
-/// The 3x3 kernel, at the low resolution, of one phase of the doubling convolution.
-///
-/// In one dimension: the transposed convolution puts `x_i W_k` at place `2 i + k`, and the filter f = [1, 3, 3, 1] / 4
-/// (half its weight for each dimension's gain of 2) reads place `j + t - 1` with `f_t`. So output `j = 2 p + phase`
-/// takes from input `i = p + d` the sum of `W_k f_t` over `t = 2 d + k + 1 - phase`.
-fn phase_weight(weight: &[f32], phase: (usize, usize)) -> Vec<f32> {
-    let mut matrix = [[[0.0_f64; 3]; 3]; 2];
-    for (phase, matrix) in matrix.iter_mut().enumerate() {
-        for (d, row) in matrix.iter_mut().enumerate() {
-            for (k, value) in row.iter_mut().enumerate() {
-                let t = 2 * (d as isize - 1) + k as isize + 1 - phase as isize;
-                *value = if (0..4).contains(&t) { [0.25, 0.75, 0.75, 0.25][t as usize] } else { 0.0 };
-            }
-        }
-    }
-    let (rows, columns) = (matrix[phase.0], matrix[phase.1]);
-    let mut out = Vec::with_capacity(weight.len());
-    for kernel in weight.as_chunks::<9>().0 {
-        for row in &rows {
-            for column in &columns {
-                let sum: f64 = (0..9).map(|k| row[k / 3] * f64::from(kernel[k]) * column[k % 3]).sum();
-                out.push(sum as f32);
-            }
-        }
-    }
-    out
+/// How many of `tiles` tiles to work on at once, so that factors of `chunks` and products of `columns` blocks fill about
+/// `memory` bytes: parts of nearly equal size, a multiple of `multiple` of them.
+pub(crate) fn run_length<X: Scheme>(
+    tiles: usize,
+    chunks: usize,
+    columns: usize,
+    memory: usize,
+    multiple: usize,
+) -> usize {
+    let most = (memory / (X::rows() * (X::TAPS * chunks + columns) * size_of::<Block>())).max(FEW_ROWS);
+    tiles.div_ceil(tiles.div_ceil(most).next_multiple_of(multiple))
 }

@@ -72,6 +72,9 @@ impl Kernel for Gemm<'_> {
     }
 }
 
+/// Weights are asked for this many numbers before they are used: 8 KiB, the time that a third-level cache takes to answer.
+const AHEAD: usize = 2048;
+
 /// A part of C small enough to stay in registers: `R` rows, `N` vectors wide. Strides count numbers.
 struct Tile {
     a: *const f32,
@@ -111,6 +114,10 @@ impl Tile {
             for k in 0..16 {
                 // SAFETY: the row of B and the R numbers of A at place k of this chunk are readable, says the caller.
                 unsafe {
+                    simd.prefetch(b.wrapping_add(AHEAD));
+                    if N * S::LANES > 16 {
+                        simd.prefetch(b.wrapping_add(AHEAD + 16));
+                    }
                     let mut row = [simd.splat(0.0); N];
                     for (n, vector) in row.iter_mut().enumerate() {
                         *vector = simd.load(b.add(n * S::LANES));

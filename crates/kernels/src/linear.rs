@@ -1,7 +1,10 @@
-//! A matrix times a vector: mapping layers, styles, demodulation.
+//! A matrix times some vectors: mapping layers, styles, demodulation.
+
+use std::ops::Range;
 
 use crate::activation::{Block, flat, flat_mut};
-use crate::simd::{Isa, Kernel, Simd};
+use crate::crew::Crew;
+use crate::simd::{Kernel, Simd};
 
 /// `y = W x + b`, packed once.
 #[derive(Clone, Debug)]
@@ -42,48 +45,67 @@ impl Linear {
         self.bias.len() * 16
     }
 
-    /// Computes `y`.
+    /// Computes `y` for one vector or several, one after the other in `x` and in `y`.
     ///
     /// # Panics
-    /// If `x` is not [`input`](Self::input) long or `y` not [`padded_output`](Self::padded_output).
-    pub fn run(&self, isa: Isa, x: &[f32], y: &mut [f32]) {
-        assert_eq!(x.len(), self.input, "input of a linear layer");
-        assert_eq!(y.len(), self.padded_output(), "output of a linear layer");
-        isa.run(Product { layer: self, x, y });
+    /// If `x` does not hold vectors of [`input`](Self::input) numbers and `y` as many of
+    /// [`padded_output`](Self::padded_output).
+    pub fn run(&self, crew: &Crew, x: &[f32], y: &mut [f32]) {
+        assert!(x.len().is_multiple_of(self.input), "inputs of a linear layer");
+        assert_eq!(y.len(), x.len() / self.input * self.padded_output(), "outputs of a linear layer");
+        let (isa, y) = (crew.isa(), Places(y.as_mut_ptr()));
+        crew.by_lines(self.bias.len(), |blocks| isa.run(Product { layer: self, x, blocks, y }));
     }
 }
+
+/// The outputs that several threads write to.
+#[derive(Clone, Copy)]
+struct Places(*mut f32);
+
+// SAFETY: each thread writes the outputs of blocks of its own, while they are borrowed by `Linear::run`.
+unsafe impl Send for Places {}
+// SAFETY: as above.
+unsafe impl Sync for Places {}
 
 struct Product<'a> {
     layer: &'a Linear,
     x: &'a [f32],
-    y: &'a mut [f32],
+    /// Blocks of outputs to do, which no other thread does.
+    blocks: Range<usize>,
+    /// As many vectors of padded outputs as `x` has inputs.
+    y: Places,
 }
 
 impl Kernel for Product<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Product { layer, x, y } = self;
-        assert!(layer.weights.len() >= layer.bias.len() * x.len() && y.len() == layer.bias.len() * 16);
+        let Product { layer, x, blocks, y } = self;
+        let (input, output) = (layer.input, layer.padded_output());
+        assert!(layer.weights.len() >= layer.bias.len() * input && blocks.end <= layer.bias.len());
         let (weights, bias) = (flat(&layer.weights).as_ptr(), flat(&layer.bias).as_ptr());
-        let (fours, rest) = x.as_chunks::<4>();
-        for block in 0..layer.bias.len() {
-            for lane in (0..16).step_by(S::LANES) {
-                // SAFETY: block `block` has a bias, a place in `y` and `x.len()` rows of weights, by the assertion above.
-                unsafe {
-                    let mut row = weights.add(block * x.len() * 16 + lane);
-                    // Four sums hide the latency of the addition.
-                    let mut sums = [s.load(bias.add(block * 16 + lane)), s.splat(0.0), s.splat(0.0), s.splat(0.0)];
-                    for four in fours {
-                        for (i, sum) in sums.iter_mut().enumerate() {
-                            *sum = s.mul_add(s.splat(four[i]), s.load(row.add(16 * i)), *sum);
+        for block in blocks {
+            for (index, x) in x.chunks_exact(input).enumerate() {
+                let (fours, rest) = x.as_chunks::<4>();
+                for lane in (0..16).step_by(S::LANES) {
+                    // SAFETY: block `block` has a bias, `input` rows of weights and, for each vector, a place in `y`, by
+                    // the assertions above and in `Linear::run`.
+                    unsafe {
+                        let mut row = weights.add(block * input * 16 + lane);
+                        // Four sums hide the latency of the addition.
+                        let zero = s.splat(0.0);
+                        let mut sums = [s.load(bias.add(block * 16 + lane)), zero, zero, zero];
+                        for four in fours {
+                            for (i, sum) in sums.iter_mut().enumerate() {
+                                *sum = s.mul_add(s.splat(four[i]), s.load(row.add(16 * i)), *sum);
+                            }
+                            row = row.add(64);
                         }
-                        row = row.add(64);
+                        for (i, &value) in rest.iter().enumerate() {
+                            sums[0] = s.mul_add(s.splat(value), s.load(row.add(16 * i)), sums[0]);
+                        }
+                        let sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
+                        s.store(y.0.add(index * output + block * 16 + lane), sum);
                     }
-                    for (i, &value) in rest.iter().enumerate() {
-                        sums[0] = s.mul_add(s.splat(value), s.load(row.add(16 * i)), sums[0]);
-                    }
-                    let sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
-                    s.store(y.as_mut_ptr().add(block * 16 + lane), sum);
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! The picture itself: three colours, the 1x1 convolution that makes them, and the doubling of the coarser picture.
 
+use std::ops::Range;
+
 use crate::activation::{Activation, flat};
-use crate::simd::{Isa, Kernel, Simd};
+use crate::crew::Crew;
+use crate::simd::{Kernel, Simd};
 
 /// A picture of red, green, blue and a number of no meaning for each pixel, with a border of one pixel.
 #[derive(Clone, Debug, Default)]
@@ -92,42 +95,63 @@ pub struct ToRgb<'a> {
 }
 
 impl ToRgb<'_> {
-    /// `y = clamp(weight x + bias) + doubled coarse`, where doubling is the filter of [`upsample2x`](crate::upsample2x).
+    /// `y = clamp(weight x + bias) + doubled coarse` of one picture of `x`, where doubling is the filter of [`upsample2x`](crate::upsample2x).
     ///
     /// # Panics
-    /// If the weights are too short, or `coarse` is not half the size of `x`.
-    pub fn run(&self, isa: Isa, x: &Activation, coarse: Option<(&mut Rgb, Edge)>, y: &mut Rgb) {
-        assert!(self.weight.len() >= 48 * x.blocks(), "weights for {} channels", x.channels());
-        y.reshape(x.height(), x.width());
+    /// If the weights are too short, `x` has no such picture, or `coarse` is not half the size of `x`.
+    pub fn run(&self, crew: &Crew, x: &Activation, picture: usize, coarse: Option<(&mut Rgb, Edge)>, y: &mut Rgb) {
+        let shape = x.shape();
+        assert!(self.weight.len() >= 48 * shape.blocks(), "weights for {} channels", shape.channels);
+        assert!(picture < shape.pictures, "picture {picture} of {}", shape.pictures);
+        y.reshape(shape.height, shape.width);
         let coarse = coarse.map(|(coarse, edge)| {
             assert_eq!((2 * coarse.height, 2 * coarse.width), (y.height, y.width), "the coarser picture's size");
             coarse.set_border(edge);
             &*coarse
         });
-        isa.run(Colour { layer: self, x, coarse, y });
+        let (isa, out) = (crew.isa(), Rows { start: y.data.as_mut_ptr(), pitch: y.width + 2 });
+        crew.by_lines(shape.height, |rows| isa.run(Colour { layer: self, x, picture, coarse, rows, out }));
     }
 }
+
+/// The rows of a picture that several threads write to.
+#[derive(Clone, Copy)]
+struct Rows {
+    start: *mut [f32; 4],
+    /// Pixels from one row to the next, the border's among them.
+    pitch: usize,
+}
+
+// SAFETY: each thread takes rows of its own from it, while the picture is borrowed by `ToRgb::run`.
+unsafe impl Send for Rows {}
+// SAFETY: as above.
+unsafe impl Sync for Rows {}
 
 struct Colour<'a> {
     layer: &'a ToRgb<'a>,
     x: &'a Activation,
+    picture: usize,
     coarse: Option<&'a Rgb>,
-    y: &'a mut Rgb,
+    /// Rows to do, which no other thread does; the picture has as many as `x`.
+    rows: Range<usize>,
+    out: Rows,
 }
 
 impl Kernel for Colour<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Colour { layer, x, coarse, y } = self;
-        let (blocks, pitch, width) = (x.blocks(), x.pitch(), x.width());
-        let plane = x.rows() * pitch;
-        assert!(layer.weight.len() >= 48 * blocks && x.data().len() >= blocks * plane);
+        let Colour { layer, x, picture, coarse, rows, out } = self;
+        let shape = x.shape();
+        let (blocks, plane, width) = (shape.blocks(), shape.rows() * shape.pitch(), shape.width);
+        assert!(layer.weight.len() >= 48 * blocks && x.data().len() >= shape.size() && picture < shape.pictures);
+        assert!(rows.end <= shape.height && out.pitch == width + 2);
         let (weight, from) = (layer.weight.as_ptr(), flat(x.data()).as_ptr());
         let [red, green, blue] = layer.bias;
-        for row in 0..x.height() {
-            let out = &mut y.data[(row + 1) * (width + 2) + 1..][..width];
+        for row in rows {
+            // SAFETY: the picture has (height + 2) rows of `pitch` pixels, and no other thread works on this one.
+            let out = unsafe { std::slice::from_raw_parts_mut(out.start.add((row + 1) * out.pitch + 1), width) };
             for (column, out) in out.iter_mut().enumerate() {
-                let place = x.place(0, row, column);
+                let place = shape.place(picture * blocks, row, column);
                 let mut sums = [s.splat(0.0); 4];
                 for block in 0..blocks {
                     for lane in (0..16).step_by(S::LANES) {

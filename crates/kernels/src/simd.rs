@@ -4,7 +4,11 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +25,10 @@ enum Set {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
 }
 
 /// A name that is not an instruction set of this machine.
@@ -44,7 +52,7 @@ impl Isa {
     pub fn available() -> &'static [Isa] {
         static FOUND: OnceLock<Vec<Isa>> = OnceLock::new();
         FOUND.get_or_init(|| {
-            #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there is but one set to list"))]
+            #[allow(unused_mut, reason = "some targets have but one set to list")]
             let mut found = vec![Isa::SCALAR];
             #[cfg(target_arch = "x86_64")]
             {
@@ -55,6 +63,10 @@ impl Isa {
                     found.push(Isa(Set::Avx512));
                 }
             }
+            #[cfg(target_arch = "aarch64")]
+            found.push(Isa(Set::Neon));
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            found.push(Isa(Set::Simd128));
             found
         })
     }
@@ -64,7 +76,8 @@ impl Isa {
         Isa::available().last().copied().unwrap_or(Isa::SCALAR)
     }
 
-    /// The set named by the environment variable `TADNE_SIMD` (`scalar`, `avx2`, `avx512`), or the fastest if unset.
+    /// The set named by the environment variable `TADNE_SIMD` (`scalar`, `avx2`, `avx512`, `neon`), or the fastest if
+    /// unset.
     ///
     /// # Errors
     /// The variable names something else, or a set that this machine lacks.
@@ -75,7 +88,7 @@ impl Isa {
         }
     }
 
-    /// `scalar`, `avx2` or `avx512`.
+    /// `scalar`, `avx2`, `avx512`, `neon`, `simd128` or, with relaxed-simd, `simd128-relaxed`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Set::Scalar => "scalar",
@@ -83,6 +96,12 @@ impl Isa {
             Set::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Simd128 if cfg!(target_feature = "relaxed-simd") => "simd128-relaxed",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Simd128 => "simd128",
         }
     }
 
@@ -96,6 +115,10 @@ impl Isa {
             // SAFETY: an `Isa` of this kind is made by `available` only, after the processor said it has AVX-512F.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { avx512::run(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => neon::run(kernel),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Set::Simd128 => simd128::run(kernel),
         }
     }
 }
@@ -158,6 +181,9 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The sum over the lanes of each of four vectors.
     fn sum4(self, v: [Self::V; 4]) -> [f32; 4];
+    /// Asks for the cache line of an address, which need not exist.
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }
 
 #[cfg(test)]

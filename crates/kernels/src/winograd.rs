@@ -1,12 +1,14 @@
-//! Winograd's minimal filtering F(2x2, 3x3) and F(4x4, 3x3): the transforms of inputs, weights and outputs.
+//! Winograd's minimal filtering F(2x2, 3x3) and F(4x4, 3x3).
 //!
 //! `Y = A^T [(G g G^T) * (B^T d B)] A` with the matrices of Lavin and Gray, "Fast Algorithms for Convolutional Neural
 //! Networks" (CVPR 2016), sections 4.1 and 4.2. `IN` is the side of an input tile, `OUT` that of an output tile.
 
-use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
-use crate::activation::{Activation, Block, flat, flat_mut};
-use crate::simd::{Kernel, Simd};
+use crate::activation::flat;
+use crate::epilogue::Finish;
+use crate::scheme::{Input, Output, Scheme};
+use crate::simd::Simd;
 
 /// One-dimensional transforms of a tile size.
 pub(crate) trait Winograd<const IN: usize, const OUT: usize> {
@@ -76,78 +78,77 @@ impl Winograd<6, 4> for F4 {
     }
 }
 
-/// `G g G^T` of one 3x3 kernel, in f64: `IN * IN` numbers in row-major order.
-pub(crate) fn transform_weight<const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(g: &[f32]) -> Vec<f32> {
-    let mut out = Vec::with_capacity(IN * IN);
-    for row in &W::G {
-        for column in &W::G {
-            let sum: f64 = (0..9).map(|k| row[k / 3] * f64::from(g[k]) * column[k % 3]).sum();
-            out.push(sum as f32);
+macro_rules! scheme {
+    ($name:ident, $in:literal, $out:literal) => {
+        impl Scheme for $name {
+            const TILE: usize = $out;
+            const TAPS: usize = 1;
+            const GROUPS: [(usize, usize); 3] = [($in * $in, 1), (0, 0), (0, 0)];
+
+            fn weights(kernel: &[f32; 9], out: &mut [f32]) {
+                transform_weight(&Self::G, kernel, out);
+            }
+            #[inline(always)]
+            fn input<S: Simd>(s: S, job: &Input<'_>) {
+                input::<S, $in, $out, Self>(s, job);
+            }
+            #[inline(always)]
+            fn output<S: Simd>(s: S, job: &Output<'_>) {
+                output::<S, $in, $out, Self>(s, job);
+            }
+        }
+    };
+}
+scheme!(F2, 4, 2);
+scheme!(F4, 6, 4);
+
+/// `G g G^T` of one 3x3 kernel, in f64, in row-major order.
+pub(crate) fn transform_weight(matrix: &[[f64; 3]], kernel: &[f32; 9], out: &mut [f32]) {
+    for (row, out) in matrix.iter().zip(out.chunks_exact_mut(matrix.len())) {
+        let tap = |y: usize, x: usize| f64::from(kernel[3 * y + x]);
+        let line = [0, 1, 2].map(|x| row[0] * tap(0, x) + row[1] * tap(1, x) + row[2] * tap(2, x));
+        for (column, out) in matrix.iter().zip(out) {
+            *out = (line[0] * column[0] + line[1] * column[1] + line[2] * column[2]) as f32;
         }
     }
-    out
 }
 
-/// A run of tiles of a picture, counted in rows from the top left, and where their transforms lie.
-#[derive(Clone, Copy)]
-pub(crate) struct Tiles {
-    /// The first tile.
-    pub(crate) first: usize,
-    /// How many.
-    pub(crate) count: usize,
-    /// Tiles in a row of the picture.
-    pub(crate) across: usize,
-}
-
-/// `B^T d B` of the tiles of an activation scaled by its style, to [position][channels / 16][tile][16].
-pub(crate) struct InputTransform<'a, const IN: usize, const OUT: usize, W> {
-    pub(crate) x: &'a Activation,
-    /// A factor for every channel, rounded up to whole blocks.
-    pub(crate) style: &'a [f32],
-    pub(crate) tiles: Tiles,
-    pub(crate) out: &'a mut [Block],
-    /// Blocks from one position of `out` to the next.
-    pub(crate) position: usize,
-    pub(crate) method: PhantomData<W>,
-}
-
-impl<const IN: usize, const OUT: usize, W: Winograd<IN, OUT>> Kernel for InputTransform<'_, IN, OUT, W> {
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let InputTransform { x, style, tiles, out, position, .. } = self;
-        let (blocks, pitch, rows) = (x.blocks(), x.pitch(), x.rows());
-        let down = (tiles.first + tiles.count).div_ceil(tiles.across);
-        assert!(style.len() >= blocks * 16 && x.data().len() >= blocks * rows * pitch);
-        assert!(down * OUT + 2 <= rows && tiles.across * OUT + 2 <= pitch && IN == OUT + 2);
-        assert!(tiles.count > 0 && position >= blocks * tiles.count);
-        assert!(out.len() >= (IN * IN - 1) * position + blocks * tiles.count);
-        let (from, to) = (flat(x.data()).as_ptr(), flat_mut(out).as_mut_ptr());
-        for block in 0..blocks {
-            for tile in 0..tiles.count {
-                let (ty, tx) = ((tiles.first + tile) / tiles.across, (tiles.first + tile) % tiles.across);
-                for lane in (0..16).step_by(S::LANES) {
-                    // SAFETY: the tile's IN x IN pixels lie within rows and columns of block `block`, its transform
-                    // within the last position of `out`, and the style within its blocks, by the assertions above.
-                    unsafe {
-                        let style = s.load(style.as_ptr().add(block * 16 + lane));
-                        let from = from.add(((block * rows + ty * OUT) * pitch + tx * OUT) * 16 + lane);
-                        let to = to.add((block * tiles.count + tile) * 16 + lane);
-                        let mut columns = [[style; IN]; IN];
-                        for (x, column) in columns.iter_mut().enumerate() {
-                            let mut d = [style; IN];
-                            for (y, d) in d.iter_mut().enumerate() {
-                                *d = s.mul(style, s.load(from.add((y * pitch + x) * 16)));
-                            }
-                            *column = W::input(s, d);
+/// `B^T d B` of tiles scaled by their style.
+#[inline(always)]
+fn input<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S, job: &Input<'_>) {
+    job.check(OUT);
+    let Input { x, style, tiles, layout, .. } = job;
+    let (shape, position, count) = (x.shape(), layout.groups[0].factor, tiles.count);
+    let (pitch, rows) = (shape.pitch(), shape.rows());
+    assert!(tiles.down * OUT + 2 <= rows && tiles.across * OUT + 2 <= pitch && IN == OUT + 2);
+    assert!(layout.factors >= (IN * IN - 1) * position + shape.blocks() * count);
+    let (from, to) = (flat(x.data()).as_ptr(), job.out.pointer());
+    for block in job.blocks.clone() {
+        for tile in 0..count {
+            let (picture, ty, tx) = tiles.at(tile);
+            let plane = picture * shape.blocks() + block;
+            for lane in (0..16).step_by(S::LANES) {
+                // SAFETY: the tile's IN x IN pixels lie within rows and columns of its plane, its transform within the
+                // last position of `out`, and the style within its planes, by the assertions above.
+                unsafe {
+                    let style = s.load(style.as_ptr().add(plane * 16 + lane));
+                    let from = from.add(((plane * rows + ty * OUT) * pitch + tx * OUT) * 16 + lane);
+                    let to = to.add((block * count + tile) * 16 + lane);
+                    let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; IN];
+                    for (x, column) in columns.iter_mut().enumerate() {
+                        let mut d = [style; IN];
+                        for (y, d) in d.iter_mut().enumerate() {
+                            *d = s.mul(style, s.load(from.add((y * pitch + x) * 16)));
                         }
-                        for y in 0..IN {
-                            let mut d = [style; IN];
-                            for (d, column) in d.iter_mut().zip(&columns) {
-                                *d = column[y];
-                            }
-                            for (x, v) in W::input(s, d).into_iter().enumerate() {
-                                s.store(to.add((y * IN + x) * position * 16), v);
-                            }
+                        column.write(W::input(s, d));
+                    }
+                    for y in 0..IN {
+                        let mut d = [style; IN];
+                        for (d, column) in d.iter_mut().zip(&columns) {
+                            *d = column.assume_init_ref()[y];
+                        }
+                        for (x, v) in W::input(s, d).iter().enumerate() {
+                            s.store(to.add((y * IN + x) * position * 16), *v);
                         }
                     }
                 }
@@ -156,9 +157,67 @@ impl<const IN: usize, const OUT: usize, W: Winograd<IN, OUT>> Kernel for InputTr
     }
 }
 
+/// `A^T m A` of a panel, finished and written to the picture.
+#[inline(always)]
+fn output<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S, job: &Output<'_>) {
+    job.check();
+    let Output { sums, tiles, layout, block, epilogue, y, .. } = job;
+    let (shape, position, columns) = (y.shape, layout.groups[0].product, layout.columns);
+    epilogue.check(shape);
+    tiles.check(shape, OUT);
+    assert!(layout.products >= (IN * IN - 1) * position + tiles.count * columns);
+    let (from, to) = (flat(sums).as_ptr(), y.data.pointer());
+    tiles.by_picture(job.part.clone(), |picture, part| {
+        for sub in 0..columns {
+            let plane = picture * shape.blocks() + block + sub;
+            for lane in (0..16).step_by(S::LANES) {
+                // SAFETY: the epilogue covers all of the result's pictures and blocks, `block + sub` among them.
+                let finish = unsafe { Finish::new(s, epilogue, shape, picture, (block + sub) * 16 + lane) };
+                for tile in part.clone() {
+                    let (_, ty, tx) = tiles.at(tile);
+                    // SAFETY: `sums` reaches to this tile of the last position, by the assertion above.
+                    let m = unsafe { from.add((tile * columns + sub) * 16 + lane) };
+                    let mut columns = [const { MaybeUninit::<[S::V; OUT]>::uninit() }; IN];
+                    for (x, column) in columns.iter_mut().enumerate() {
+                        let mut sums = [s.splat(0.0); IN];
+                        for (y, v) in sums.iter_mut().enumerate() {
+                            // SAFETY: as for `m`.
+                            *v = unsafe { s.load(m.add((y * IN + x) * position * 16)) };
+                        }
+                        column.write(W::output(s, sums));
+                    }
+                    // Tiles at the right and lower edge may reach beyond the picture.
+                    for i in 0..OUT.min(shape.height - ty * OUT) {
+                        let (py, px) = (ty * OUT + i, tx * OUT);
+                        let mut line = [s.splat(0.0); IN];
+                        for (v, column) in line.iter_mut().zip(&columns) {
+                            // SAFETY: all columns have been written above.
+                            *v = unsafe { column.assume_init_ref()[i] };
+                        }
+                        let line = W::output(s, line);
+                        for (j, &v) in line.iter().enumerate() {
+                            if px + j < shape.width {
+                                // SAFETY: (py, px + j) is a pixel of the picture, so it has noise and memory.
+                                unsafe {
+                                    let v = finish.apply(s, v, py * shape.width + px + j);
+                                    s.store(to.add(shape.place(plane, py, px + j) * 16 + lane), v);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
     use super::*;
+    use crate::activation::{Block, flat_mut};
+    use crate::simd::Kernel;
 
     /// The transforms as matrices, found by feeding unit vectors, satisfy Winograd's identity in one dimension:
     /// `A^T ((G g) * (B^T d))` is the correlation of d with g.
@@ -177,10 +236,10 @@ mod tests {
                     }
                     for (place, y) in W::output(s, m).into_iter().enumerate() {
                         let expected = if (place..place + 3).contains(&unit) { g[unit - place] } else { 0.0 };
-                        let mut lanes = [0.0_f32; 16];
+                        let mut lanes = [Block::default()];
                         // SAFETY: no vector has more than sixteen lanes.
-                        unsafe { s.store(lanes.as_mut_ptr(), y) };
-                        assert!((f64::from(lanes[0]) - expected).abs() < 1e-6, "{unit} {place}");
+                        unsafe { s.store(flat_mut(&mut lanes).as_mut_ptr(), y) };
+                        assert!((f64::from(lanes[0].0[0]) - expected).abs() < 1e-6, "{unit} {place}");
                     }
                 }
             }

@@ -1,11 +1,12 @@
-//! Properties: on every instruction set of this machine, every kernel gives what the plain loops give, whatever the
-//! sizes. Inputs are in -1 to 1; tolerances are for sums of up to a few hundred products of such numbers.
+//! Properties: on every instruction set of this machine, alone or with helpers, one picture or several at a time, every
+//! kernel gives what the plain loops give, whatever the sizes. Inputs are in -1 to 1; tolerances are for sums of up to a few hundred products of such numbers.
 
 #[path = "../src/testing.rs"]
 mod testing;
 
 use kernels::{
-    Activation, Conv3x3, Edge, Epilogue, Isa, Linear, Method, Rgb, Scratch, ToRgb, padded, scalar, upsample2x,
+    Activation, Conv3x3, Crew, Edge, Epilogue, Isa, Linear, Method, Rgb, Scratch, Shape, ToRgb, padded, scalar,
+    upsample2x,
 };
 use proptest::prelude::*;
 use testing::numbers;
@@ -36,11 +37,11 @@ struct End {
 }
 
 impl End {
-    fn new(channels: usize, area: usize, noise: bool, clamp: bool) -> Self {
+    fn new(pictures: usize, channels: usize, area: usize, noise: bool, clamp: bool) -> Self {
         End {
-            scale: numbers(padded(channels), 11),
+            scale: numbers(pictures * padded(channels), 11),
             bias: numbers(padded(channels), 12),
-            noise: noise.then(|| numbers(area, 13)),
+            noise: noise.then(|| numbers(pictures * area, 13)),
             slope: 0.2,
             clamp: if clamp { 0.7 } else { f32::INFINITY },
         }
@@ -56,10 +57,12 @@ impl End {
         }
     }
 
-    fn apply(&self, y: &mut [f32], area: usize) {
+    /// The result for one picture.
+    fn apply(&self, picture: usize, y: &mut [f32], area: usize) {
+        let padded = padded(y.len() / area);
         for (index, v) in y.iter_mut().enumerate() {
-            let noise = self.noise.as_ref().map_or(0.0, |noise| noise[index % area]);
-            let linear = *v * self.scale[index / area] + noise + self.bias[index / area];
+            let noise = self.noise.as_ref().map_or(0.0, |noise| noise[picture * area + index % area]);
+            let linear = *v * self.scale[picture * padded + index / area] + noise + self.bias[index / area];
             *v = linear.max(self.slope * linear).clamp(-self.clamp, self.clamp);
         }
     }
@@ -70,10 +73,19 @@ fn styled(x: &[f32], area: usize, style: &[f32]) -> Vec<f32> {
 }
 
 /// An activation whose memory is full of another picture's numbers, as it is when buffers are used again.
-fn used(isa_seed: u64) -> Activation {
-    let mut y = Activation::new(33, 19, 19);
-    y.fill(&numbers(33 * 19 * 19, isa_seed));
+fn used(seed: u64) -> Activation {
+    let mut y = Activation::new(Shape { pictures: 1, channels: 33, height: 19, width: 19 });
+    y.fill(&numbers(33 * 19 * 19, seed));
     y
+}
+
+/// Every instruction set, alone and with helpers.
+fn crews() -> Vec<Crew> {
+    Isa::available().iter().flat_map(|isa| [Crew::alone(*isa), Crew::new(*isa, 3)]).collect()
+}
+
+fn name(crew: &Crew) -> String {
+    format!("{} with {} threads", crew.isa(), crew.threads())
 }
 
 proptest! {
@@ -81,52 +93,65 @@ proptest! {
 
     #[test]
     fn convolution(
-        (input, output) in (1_usize..40, 1_usize..70), (height, width) in (1_usize..14, 1_usize..14),
-        noise: bool, clamp: bool, doubling: bool,
+        pictures in 1_usize..4, (input, output) in (1_usize..40, 1_usize..70),
+        (height, width) in (1_usize..14, 1_usize..14), noise: bool, clamp: bool, doubling: bool,
     ) {
         let weight = numbers(9 * input * output, 1);
-        let x = numbers(input * height * width, 2);
-        let style = numbers(padded(input), 3);
-        let by_style = styled(&x, height * width, &style);
-        let (mut expected, area) = if doubling {
-            (scalar::doubling_conv3x3(&by_style, [height, width], &weight, output), 4 * height * width)
-        } else {
-            (scalar::conv3x3(&by_style, [height, width], &weight, output), height * width)
-        };
-        let scale = largest(&expected);
-        let end = End::new(output, area, noise, clamp);
-        end.apply(&mut expected, area);
+        let area = height * width;
+        let x = numbers(pictures * input * area, 2);
+        let style = numbers(pictures * padded(input), 3);
+        let results = if doubling { 4 * area } else { area };
+        let end = End::new(pictures, output, results, noise, clamp);
+        let (mut expected, mut scale) = (Vec::new(), 1.0_f32);
+        for (picture, x) in x.chunks(input * area).enumerate() {
+            let by_style = styled(x, area, &style[picture * padded(input)..]);
+            let mut y = if doubling {
+                scalar::doubling_conv3x3(&by_style, [height, width], &weight, output)
+            } else {
+                scalar::conv3x3(&by_style, [height, width], &weight, output)
+            };
+            scale = scale.max(largest(&y));
+            end.apply(picture, &mut y, results);
+            expected.extend(y);
+        }
+        let crews = crews();
         for method in [Method::Direct, Method::F2, Method::F4] {
             let conv = if doubling {
                 Conv3x3::doubling(&weight, output, input, method)
             } else {
                 Conv3x3::new(&weight, output, input, method)
             };
-            for isa in Isa::available() {
+            for crew in &crews {
                 let (mut source, mut y) = (used(4), used(5));
-                source.reshape(input, height, width);
+                source.reshape(Shape { pictures, channels: input, height, width });
                 source.fill(&x);
-                conv.run(*isa, &mut source, &style, &end.epilogue(), &mut Scratch::default(), &mut y);
-                close(&y.to_planar(), &expected, scale, &format!("{isa} {method:?}"))?;
+                conv.run(crew, &mut source, &style, &end.epilogue(), &mut Scratch::default(), &mut y);
+                close(&y.to_planar(), &expected, scale, &format!("{} {method:?}", name(crew)))?;
             }
         }
     }
 
     #[test]
     fn upsampling(
-        channels in 1_usize..40, (height, width) in (1_usize..10, 1_usize..10), noise: bool, clamp: bool,
+        pictures in 1_usize..4, channels in 1_usize..40, (height, width) in (1_usize..10, 1_usize..10),
+        noise: bool, clamp: bool,
     ) {
-        let x = numbers(channels * height * width, 6);
-        let mut expected = scalar::upsample2x(&x, [height, width], Edge::Replicate);
-        let scale = largest(&expected);
-        let end = End::new(channels, 4 * height * width, noise, clamp);
-        end.apply(&mut expected, 4 * height * width);
-        for isa in Isa::available() {
+        let area = height * width;
+        let x = numbers(pictures * channels * area, 6);
+        let end = End::new(pictures, channels, 4 * area, noise, clamp);
+        let (mut expected, mut scale) = (Vec::new(), 1.0_f32);
+        for (picture, x) in x.chunks(channels * area).enumerate() {
+            let mut y = scalar::upsample2x(x, [height, width], Edge::Replicate);
+            scale = scale.max(largest(&y));
+            end.apply(picture, &mut y, 4 * area);
+            expected.extend(y);
+        }
+        for crew in crews() {
             let (mut source, mut y) = (used(7), used(8));
-            source.reshape(channels, height, width);
+            source.reshape(Shape { pictures, channels, height, width });
             source.fill(&x);
-            upsample2x(*isa, &mut source, &end.epilogue(), &mut y);
-            close(&y.to_planar(), &expected, scale, isa.name())?;
+            upsample2x(&crew, &mut source, &end.epilogue(), &mut y);
+            close(&y.to_planar(), &expected, scale, &name(&crew))?;
         }
     }
 
@@ -148,21 +173,22 @@ proptest! {
             for v in &mut y {
                 *v = v.clamp(-clamp, clamp);
             }
-            let mut activation = Activation::new(channels, height, width);
-            activation.fill(&x);
+            // The picture stands behind another one.
+            let mut activation = Activation::new(Shape { pictures: 2, channels, height, width });
+            activation.fill(&[numbers(x.len(), 99), x].concat());
             (activation, packed, y)
         };
         let (coarse_x, coarse_weight, coarse) = layer(channels, height, width, 20);
         let (fine_x, fine_weight, mut expected) = layer(channels, fine_height, fine_width, 30);
         let doubled = scalar::upsample2x(&coarse, [height, width], edge);
         expected.iter_mut().zip(doubled).for_each(|(a, b)| *a += b);
-        for isa in Isa::available() {
+        for crew in crews() {
             let (mut first, mut second) = (Rgb::default(), Rgb::default());
-            ToRgb { weight: &coarse_weight, bias, clamp }.run(*isa, &coarse_x, None, &mut first);
-            ToRgb { weight: &fine_weight, bias, clamp }.run(*isa, &fine_x, Some((&mut first, edge)), &mut second);
+            ToRgb { weight: &coarse_weight, bias, clamp }.run(&crew, &coarse_x, 1, None, &mut first);
+            ToRgb { weight: &fine_weight, bias, clamp }.run(&crew, &fine_x, 1, Some((&mut first, edge)), &mut second);
             let mut found = vec![0.0; expected.len()];
             second.write_planar(&mut found);
-            close(&found, &expected, (channels as f32).sqrt().max(largest(&expected)), isa.name())?;
+            close(&found, &expected, (channels as f32).sqrt().max(largest(&expected)), &name(&crew))?;
             let mut bytes = vec![0; expected.len()];
             second.write_bytes(&mut bytes);
             let area = fine_height * fine_width;
@@ -174,34 +200,41 @@ proptest! {
     }
 
     #[test]
-    fn matrix_times_vector((input, output) in (1_usize..90, 1_usize..90)) {
-        let (weight, bias, x) = (numbers(input * output, 40), numbers(output, 41), numbers(input, 42));
-        let expected = scalar::linear(&weight, &bias, &x);
+    fn matrix_times_vectors(vectors in 1_usize..4, (input, output) in (1_usize..90, 1_usize..90)) {
+        let (weight, bias) = (numbers(input * output, 40), numbers(output, 41));
+        let x = numbers(vectors * input, 42);
         let layer = Linear::new(&weight, &bias);
-        for isa in Isa::available() {
-            let mut y = vec![9.0; layer.padded_output()];
-            layer.run(*isa, &x, &mut y);
-            close(&y[..output], &expected, largest(&expected), isa.name())?;
-            prop_assert!(y[output..].iter().all(|v| v.abs() < f32::MIN_POSITIVE));
+        for crew in crews() {
+            let mut y = vec![9.0; vectors * layer.padded_output()];
+            layer.run(&crew, &x, &mut y);
+            for (x, y) in x.chunks(input).zip(y.chunks(layer.padded_output())) {
+                let expected = scalar::linear(&weight, &bias, x);
+                close(&y[..output], &expected, largest(&expected), &name(&crew))?;
+                prop_assert!(y[output..].iter().all(|v| v.abs() < f32::MIN_POSITIVE));
+            }
         }
     }
 }
 
 #[test]
 fn large_pictures_are_worked_on_in_parts() {
-    // 36 x 18 blocks for each of 100 tiles is more than the working set, so tiles are done in several runs.
+    // Factors for 256 channels of that many tiles are more than is worked on at once.
     let (channels, side) = (256, 40);
     let (weight, x) = (numbers(9 * channels * 3, 50), numbers(channels * side * side, 51));
     let (style, ones, zeros) = (vec![1.0; channels], [1.0; 16], [0.0; 16]);
-    let expected = scalar::conv3x3(&x, [side, side], &weight, 3);
     let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
+    let expected =
+        [scalar::conv3x3(&x, [side, side], &weight, 3), scalar::doubling_conv3x3(&x, [side, side], &weight, 3)];
     for method in [Method::Direct, Method::F2, Method::F4] {
-        let conv = Conv3x3::new(&weight, 3, channels, method);
-        for isa in Isa::available() {
-            let (mut source, mut y) = (Activation::new(channels, side, side), Activation::default());
-            source.fill(&x);
-            conv.run(*isa, &mut source, &style, &plain, &mut Scratch::default(), &mut y);
-            close(&y.to_planar(), &expected, largest(&expected), &format!("{isa} {method:?}")).unwrap();
+        let convs = [Conv3x3::new(&weight, 3, channels, method), Conv3x3::doubling(&weight, 3, channels, method)];
+        for (conv, expected) in convs.iter().zip(&expected) {
+            for crew in crews() {
+                let mut source = Activation::new(Shape { pictures: 1, channels, height: side, width: side });
+                source.fill(&x);
+                let mut y = Activation::default();
+                conv.run(&crew, &mut source, &style, &plain, &mut Scratch::default(), &mut y);
+                close(&y.to_planar(), expected, largest(expected), &format!("{} {method:?}", name(&crew))).unwrap();
+            }
         }
     }
 }
@@ -211,7 +244,8 @@ fn large_pictures_are_worked_on_in_parts() {
 fn a_picture_with_other_channels_is_refused() {
     let (ones, zeros) = ([1.0; 16], [0.0; 16]);
     let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
-    let mut x = Activation::new(2, 4, 4);
+    let mut x = Activation::new(Shape { pictures: 1, channels: 2, height: 4, width: 4 });
     let conv = Conv3x3::new(&[1.0; 9], 1, 1, Method::Direct);
-    conv.run(Isa::best(), &mut x, &ones, &plain, &mut Scratch::default(), &mut Activation::default());
+    let crew = Crew::alone(Isa::best());
+    conv.run(&crew, &mut x, &ones, &plain, &mut Scratch::default(), &mut Activation::default());
 }

@@ -1,7 +1,7 @@
 //! Milliseconds a picture on one thread: `cargo bench -p tadne-synth --bench draw [-- NAME_OR_FILE ...]`.
 //!
 //! Without arguments, untrained networks of the sizes this project trains are drawn on every instruction set of this
-//! machine. A name picks one of them; anything else is the path of a model file. The rounds of the sets are interleaved,
+//! machine, or on the one that `TADNE_SIMD` names. A name picks one of them; anything else is the path of a model file. The rounds of the sets are interleaved,
 //! so that a change in the machine's speed meets all alike; the median and the fastest of the rounds are printed.
 
 use std::path::Path;
@@ -52,8 +52,10 @@ fn main() {
 }
 
 fn measure(name: &str, model: &ModelFile, rounds: usize) {
+    let forced = std::env::var_os("TADNE_SIMD").map(|_| Isa::from_environment().expect("TADNE_SIMD"));
     let mut workers: Vec<_> = Isa::available()
         .iter()
+        .filter(|isa| forced.is_none_or(|forced| forced == **isa))
         .map(|isa| Arc::new(Generator::with_isa(model, *isa).expect("a checked model")).worker())
         .collect();
     let mut times = vec![Vec::with_capacity(rounds); workers.len()];

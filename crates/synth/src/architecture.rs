@@ -212,17 +212,25 @@ impl Architecture {
 
     /// Multiply-accumulates of the 3x3 and 1x1 convolutions of one picture, as the plain forward pass counts them.
     pub fn macs(&self) -> u64 {
-        let convs = self.convs().into_iter().map(|conv| {
-            let (h, w) = conv.size;
-            // Both of these convolve at the low resolution; the transposed one has 9 taps for each input pixel.
-            let low = conv.doubles && self.upsample != Upsample::UpConv;
-            (9 * conv.input * conv.output * h * w / if low { 4 } else { 1 }) as u64
-        });
-        let rgb = self.channels.iter().enumerate().map(|(block, &channels)| {
+        self.layer_macs().into_iter().map(|(_, macs)| macs).sum()
+    }
+
+    /// The convolutions in the order of the forward pass and the multiply-accumulates of each; see
+    /// [`macs`](Self::macs).
+    pub fn layer_macs(&self) -> Vec<(String, u64)> {
+        let mut list = Vec::new();
+        let mut convs = self.convs().into_iter();
+        for (block, &channels) in self.channels.iter().enumerate() {
+            for conv in convs.by_ref().take(if block == 0 { 1 } else { 2 }) {
+                let (h, w) = conv.size;
+                // Both of these convolve at the low resolution; the transposed one has 9 taps for each input pixel.
+                let low = conv.doubles && self.upsample != Upsample::UpConv;
+                list.push((conv.name, (9 * conv.input * conv.output * h * w / if low { 4 } else { 1 }) as u64));
+            }
             let (h, w) = self.block_size(block);
-            (3 * channels * h * w) as u64
-        });
-        convs.sum::<u64>() + rgb.sum::<u64>()
+            list.push((format!("synthesis.b{}.torgb", 4 << block), (3 * channels * h * w) as u64));
+        }
+        list
     }
 
     /// Inputs of the mapping network: `z`, and the embedding of a class behind it.

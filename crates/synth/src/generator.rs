@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kernels::{Activation, Conv3x3, Edge, Isa, Linear, Method, padded};
+use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Method, Shape, padded};
 
 use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
 use crate::model::{ModelError, ModelFile};
@@ -36,11 +36,22 @@ pub struct Generator {
 pub(crate) struct Block {
     pub(crate) convs: Vec<Conv>,
     pub(crate) rgb: RgbLayer,
+    /// Bytes of one picture's activation.
+    activation: usize,
+}
+
+impl Block {
+    /// Whether its weights take much more memory than what a picture reads and writes in it.
+    pub(crate) fn weighs_more_than_pictures(&self) -> bool {
+        self.convs.iter().map(|conv| conv.kernel.bytes()).sum::<usize>() > 4 * self.activation
+    }
 }
 
 /// A 3x3 convolution and what surrounds it.
 #[derive(Debug)]
 pub(crate) struct Conv {
+    /// `synthesis.b8.conv0` and so on.
+    pub(crate) name: String,
     pub(crate) kernel: Conv3x3,
     /// None if the size stays.
     pub(crate) doubles: Option<Upsample>,
@@ -71,6 +82,8 @@ pub(crate) struct Noise {
 /// The 1x1 convolution to colours.
 #[derive(Debug)]
 pub(crate) struct RgbLayer {
+    /// `synthesis.b8.torgb` and so on.
+    pub(crate) name: String,
     /// [3, padded channels]
     pub(crate) weight: Vec<f32>,
     pub(crate) bias: [f32; 3],
@@ -118,7 +131,7 @@ impl Generator {
             Linear::new(values("weight"), values("bias"))
         });
         let [height, width] = architecture.base;
-        let mut constant = Activation::new(architecture.channels[0], height, width);
+        let mut constant = Activation::new(Shape { pictures: 1, channels: architecture.channels[0], height, width });
         constant.fill(model.values("synthesis.b4.const"));
         let mut styles = Styles::default();
         let mut plans = architecture.convs().into_iter().enumerate();
@@ -126,7 +139,9 @@ impl Generator {
         for (block, &channels) in architecture.channels.iter().enumerate() {
             let count = if block == 0 { 1 } else { 2 };
             let convs = plans.by_ref().take(count).map(|(k, plan)| conv(model, &plan, k as u32, &mut styles)).collect();
-            blocks.push(Block { convs, rgb: rgb(model, block, channels, &mut styles) });
+            let (h, w) = architecture.block_size(block);
+            let activation = size_of::<f32>() * channels * h * w;
+            blocks.push(Block { convs, rgb: rgb(model, block, channels, &mut styles), activation });
         }
         Ok(Generator {
             isa,
@@ -186,7 +201,7 @@ impl Generator {
     /// `w` of a seed, before truncation: `w_dim` values.
     pub fn w(&self, seed: Seed) -> Vec<f32> {
         let mut mapper = crate::mapper::Mapper::new(self);
-        mapper.map(self, seed).to_vec()
+        mapper.map(self, &Crew::alone(self.isa), seed).to_vec()
     }
 
     /// The mean of `w`, towards which truncation pulls: `w_dim` values.
@@ -210,9 +225,21 @@ impl Generator {
         convs.nth(layer).map_or(self.styles.padded_output(), |conv| conv.style.start)
     }
 
-    /// Memory to draw with. It grows while the first picture is drawn; nothing is allocated afterwards.
+    /// Memory to draw with on one thread: the way to draw many pictures, one worker a core. It grows while the first
+    /// picture is drawn; nothing is allocated afterwards.
     pub fn worker(self: &Arc<Self>) -> Worker {
-        Worker::new(Arc::clone(self))
+        Worker::new(Arc::clone(self), Crew::alone(self.isa))
+    }
+
+    /// As [`Generator::worker`], but with `threads` threads (one of them the caller's) at every picture: the way to have
+    /// one picture soon. Where the system has no threads to give, it draws with those there are.
+    pub fn worker_with_threads(self: &Arc<Self>, threads: usize) -> Worker {
+        Worker::new(Arc::clone(self), Crew::new(self.isa, threads))
+    }
+
+    /// Bytes of weights in the order the kernels read them.
+    pub fn packed_bytes(&self) -> usize {
+        self.blocks.iter().flat_map(|block| &block.convs).map(|conv| conv.kernel.bytes()).sum()
     }
 
     /// What lies outside the coarser picture when it is doubled.
@@ -253,6 +280,7 @@ fn conv(model: &ModelFile, plan: &ConvPlan, index: u32, styles: &mut Styles) -> 
         area: height * width,
     });
     Conv {
+        name: name.clone(),
         kernel,
         doubles: doubles.then_some(upsample),
         style: styles.add(model, name),
@@ -270,5 +298,5 @@ fn rgb(model: &ModelFile, block: usize, channels: usize, styles: &mut Styles) ->
         packed[..channels].copy_from_slice(row);
     }
     let bias = model.values(&format!("{name}.bias"));
-    RgbLayer { weight, bias: [bias[0], bias[1], bias[2]], style: styles.add(model, &name) }
+    RgbLayer { weight, bias: [bias[0], bias[1], bias[2]], style: styles.add(model, &name), name }
 }

@@ -34,6 +34,7 @@
 //! ```
 
 mod architecture;
+mod canvas;
 mod files;
 mod generator;
 pub mod latent;
@@ -50,7 +51,7 @@ mod worker;
 pub use architecture::{Architecture, ArchitectureError, LabelNorm, Labels, NoiseInputs, Upsample};
 pub use files::write_atomically;
 pub use generator::Generator;
-pub use kernels::{Isa, IsaError};
+pub use kernels::{Isa, IsaError, multiply_adds};
 pub use mapper::mean_w;
 pub use model::{Calibration, Metadata, ModelError, ModelFile, ModelHeader, Precision, Tensor};
 pub use recipe::{Creature, LONGEST_PATH, Recipe, RecipeError, Styles};

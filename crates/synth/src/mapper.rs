@@ -1,5 +1,7 @@
 //! From a seed to `w`: the latent vector, the class, their normalisation and the mapping network.
 
+use kernels::Crew;
+
 use crate::generator::{GAIN, SLOPE};
 use crate::reference::normalise;
 use crate::{Architecture, Generator, LabelNorm, ModelError, ModelFile, NoiseInputs, Seed};
@@ -21,7 +23,7 @@ impl Mapper {
     }
 
     /// `w` of a seed, before truncation.
-    pub(crate) fn map(&mut self, generator: &Generator, seed: Seed) -> &[f32] {
+    pub(crate) fn map(&mut self, generator: &Generator, crew: &Crew, seed: Seed) -> &[f32] {
         let (architecture, variation) = (generator.architecture(), generator.variation());
         let (z, embedding) = self.z.split_at_mut(architecture.z_dim);
         variation.z(seed, z);
@@ -37,7 +39,7 @@ impl Mapper {
         for (index, layer) in generator.mapping.iter().enumerate() {
             let x = if index == 0 { &self.z } else { &source[..layer.input()] };
             let y = &mut target[..layer.padded_output()];
-            layer.run(generator.isa, x, y);
+            layer.run(crew, x, y);
             for v in y {
                 *v = GAIN * v.max(SLOPE * *v);
             }
@@ -63,10 +65,10 @@ pub fn mean_w(model: &ModelFile, samples: usize) -> Result<Vec<f32>, ModelError>
         }
     }
     let generator = Generator::new(&small)?;
-    let mut mapper = Mapper::new(&generator);
+    let (mut mapper, crew) = (Mapper::new(&generator), Crew::alone(generator.isa));
     let mut sum = vec![0.0_f64; model.architecture.w_dim];
     for seed in 0..samples as u64 {
-        let w = mapper.map(&generator, Seed(seed));
+        let w = mapper.map(&generator, &crew, Seed(seed));
         sum.iter_mut().zip(w).for_each(|(sum, w)| *sum += f64::from(*w));
     }
     Ok(sum.into_iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect())

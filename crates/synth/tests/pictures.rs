@@ -124,6 +124,37 @@ fn stored_noise_takes_the_place_of_the_seeds() {
 }
 
 #[test]
+fn threads_and_company_change_no_byte() {
+    for architecture in architectures() {
+        let generator = generator(&model(&architecture));
+        let wanted: Vec<_> = [(4, 0.7), (5, 1.0), (4, 2.0)].map(|(s, p)| (Seed(s), Psi::new(p).unwrap())).into();
+        let mut alone = generator.worker();
+        let expected: Vec<_> = wanted.iter().map(|&(seed, psi)| alone.draw(seed, psi)).collect();
+        for threads in [1, 2, 3] {
+            let mut worker = generator.worker_with_threads(threads);
+            let mut together = vec![Picture::default(); wanted.len()];
+            worker.draw_batch(&wanted, &mut together);
+            assert_eq!(together, expected, "{threads} threads");
+            // A single picture after a batch.
+            assert_eq!(worker.draw(wanted[1].0, wanted[1].1), expected[1]);
+            worker.draw_batch(&[], &mut []);
+        }
+    }
+}
+
+#[test]
+fn every_part_is_announced_once_and_in_order() {
+    let generator = generator(&model(&architectures()[0]));
+    let (mut names, mut picture) = (Vec::new(), Picture::default());
+    generator.worker().draw_watched(Seed(1), Psi::default(), &mut picture, &mut |name| names.push(name.to_owned()));
+    let [first, second, third, .., last] = names.as_slice() else { panic!("{names:?}") };
+    assert_eq!([first, second, third, last], ["mapping", "styles", "synthesis.b4.conv1", "bytes"]);
+    // Four blocks: seven convolutions and four times colours.
+    assert_eq!(names.len(), 3 + 7 + 4);
+    assert_eq!(picture, generator.worker().draw(Seed(1), Psi::default()));
+}
+
+#[test]
 fn a_cancelled_picture_stops_between_layers_and_harms_no_other() {
     let generator = generator(&model(&architectures()[0]));
     let mut worker = generator.worker();

@@ -1,5 +1,6 @@
 //! `tadne`: one binary that shows, draws, trains and explains. Each command lives in a file of its own; this one only chooses.
 
+mod bench;
 mod export_onnx;
 mod generate;
 mod import;
@@ -62,6 +63,8 @@ enum Command {
     ExportOnnx(export_onnx::ExportOnnx),
     /// Show a training run as a page, live or afterwards
     Watch(watch::Watch),
+    /// Measure how fast this machine draws
+    Bench(bench::Bench),
     /// Train a model from pictures
     #[cfg(feature = "train")]
     Train(Box<train::Train>),
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Some(Command::Import(import)) => import.run(),
         Some(Command::ExportOnnx(export)) => export.run(),
         Some(Command::Watch(watch)) => watch.run(),
+        Some(Command::Bench(bench)) => bench.run(),
         Some(Command::Train(train)) => train.run(),
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),

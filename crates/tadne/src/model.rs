@@ -33,9 +33,14 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// The model as it lies in its file.
+    pub(crate) fn file(&self) -> anyhow::Result<ModelFile> {
+        file(self.path.as_deref())
+    }
+
     /// The model ready to draw, and what its file says about it.
     pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
-        let file = file(self.path.as_deref())?;
+        let file = self.file()?;
         let variation =
             Variation { seeds: self.seed_style, noise: self.noise, noise_seed: self.noise_seed, class: self.class };
         Ok((Arc::new(Generator::new(&file)?.with_variation(variation)?), file.metadata))

@@ -68,7 +68,7 @@ async fn a_click_opens_a_picture_whose_creativity_lives() {
 fn downloaded(folder: &Path, name: &str) -> Vec<u8> {
     let start = Instant::now();
     loop {
-        assert!(start.elapsed() < Duration::from_secs(60), "{name} was not downloaded");
+        assert!(start.elapsed() < Duration::from_mins(1), "{name} was not downloaded");
         match std::fs::read(folder.join(name)) {
             Ok(bytes) if !bytes.is_empty() => return bytes,
             _ => std::thread::sleep(Duration::from_millis(50)),
@@ -114,7 +114,7 @@ async fn a_picture_laid_on_another_blends_with_it() {
         let (to_x, to_y) = visit.picture_near(1150.0, 300.0);
         visit.mouse("mousePressed", x, y);
         visit.until("document.querySelector('.lifted') !== null");
-        visit.mouse("mouseMoved", (x + to_x) / 2.0, y);
+        visit.mouse("mouseMoved", f64::midpoint(x, to_x), y);
         visit.mouse("mouseMoved", to_x, to_y);
         visit.until("document.querySelector('.tile.under') !== null");
         visit.mouse("mouseReleased", to_x, to_y);

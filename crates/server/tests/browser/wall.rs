@@ -168,7 +168,7 @@ async fn the_keyboard_alone_is_enough() {
         visit.comes_to_rest();
         let before = visit.number(ACROSS);
         visit.press("ArrowRight");
-        visit.until(&format!("{ACROSS} < {} - 50", before));
+        visit.until(&format!("{ACROSS} < {before} - 50"));
         // Tab goes through the controls to the wall, arrows from picture to picture, Enter opens.
         let focused = "document.activeElement.classList.contains('tile')";
         for _ in 0..24 {
