@@ -32,7 +32,7 @@ pub(crate) struct Bench {
     #[command(flatten)]
     model: Model,
     /// An untrained network instead of a model
-    #[arg(long, value_enum, value_name = "NAME", conflicts_with = "model")]
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with = "path")]
     network: Option<Network>,
     /// Numbers of threads, e.g. 1,2,8 [default: 1, and all cores]
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u16).range(1..=256))]
