@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::arrays::Arrays;
 use crate::document::Document;
 use crate::error::Error;
 use crate::network::{Layout, Network, Parts};
-use crate::pickle::Id;
 use crate::tensor::View;
 use crate::{Which, check_filter};
 
@@ -35,7 +35,7 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
     for &(key, _) in pickle.pairs(root).unwrap_or_default() {
         parts.dropped.extend(pickle.text(key).filter(|key| key != name && key != "latent_avg"));
     }
-    let mut state = State { document, all: BTreeMap::new() };
+    let mut state = Arrays { document, all: BTreeMap::new() };
     for &(key, value) in pickle.pairs(network).unwrap_or_default() {
         if let Some(key) = pickle.text(key) {
             // Saved from a wrapper for several GPUs, every name begins with this.
@@ -54,7 +54,7 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
     }
 }
 
-fn read(state: &mut State<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn read(state: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
     // Layer 0 of the sequence normalises z.
     for layer in 0..64 {
         let (theirs, ours) = (format!("style.{}", layer + 1), format!("mapping.fc{layer}"));
@@ -82,7 +82,7 @@ fn read(state: &mut State<'_>, parts: &mut Parts) -> Result<(), Error> {
 }
 
 /// A styled convolution; `layer` counts the stored noise.
-fn conv(state: &mut State<'_>, theirs: &str, ours: &str, layer: usize, parts: &mut Parts) -> Result<(), Error> {
+fn conv(state: &mut Arrays<'_>, theirs: &str, ours: &str, layer: usize, parts: &mut Parts) -> Result<(), Error> {
     let weight = modulated(state, theirs, ours, parts)?;
     parts.put(format!("{ours}.weight"), weight);
     parts.put(format!("{ours}.bias"), state.weight(&format!("{theirs}.activate.bias"))?);
@@ -93,7 +93,7 @@ fn conv(state: &mut State<'_>, theirs: &str, ours: &str, layer: usize, parts: &m
     Ok(())
 }
 
-fn colours(state: &mut State<'_>, theirs: &str, ours: &str, parts: &mut Parts) -> Result<(), Error> {
+fn colours(state: &mut Arrays<'_>, theirs: &str, ours: &str, parts: &mut Parts) -> Result<(), Error> {
     let weight = modulated(state, theirs, ours, parts)?;
     let bias = state.weight(&format!("{theirs}.bias"))?;
     // [1, colours, 1, 1]
@@ -105,7 +105,7 @@ fn colours(state: &mut State<'_>, theirs: &str, ours: &str, parts: &mut Parts) -
 }
 
 /// The style's affine layer, and the weight times its gain.
-fn modulated(state: &mut State<'_>, theirs: &str, ours: &str, parts: &mut Parts) -> Result<View, Error> {
+fn modulated(state: &mut Arrays<'_>, theirs: &str, ours: &str, parts: &mut Parts) -> Result<View, Error> {
     let affine = state.weight(&format!("{theirs}.conv.modulation.weight"))?;
     let gain = fan_in_gain(&affine);
     parts.put(format!("{ours}.affine.weight"), affine.scaled(gain));
@@ -121,26 +121,4 @@ fn modulated(state: &mut State<'_>, theirs: &str, ours: &str, parts: &mut Parts)
 /// `1 / sqrt(inputs)`.
 fn fan_in_gain(weight: &View) -> f32 {
     (weight.shape().iter().skip(1).product::<usize>() as f32).sqrt().recip()
-}
-
-/// A state dictionary; each tensor is taken once.
-struct State<'d> {
-    document: &'d Document,
-    all: BTreeMap<String, Id>,
-}
-
-impl State<'_> {
-    fn take(&mut self, name: &str) -> Result<Option<View>, Error> {
-        match self.all.remove(name) {
-            Some(id) => match self.document.array(id)? {
-                Some(view) => Ok(Some(view)),
-                None => Err(Error::weight(name, "is not an array of floating-point numbers")),
-            },
-            None => Ok(None),
-        }
-    }
-
-    fn weight(&mut self, name: &str) -> Result<View, Error> {
-        self.take(name)?.ok_or_else(|| Error::weight(name, "is missing"))
-    }
 }

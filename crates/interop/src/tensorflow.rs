@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use synth::LabelNorm;
 
+use crate::arrays::Arrays;
 use crate::document::Document;
 use crate::error::Error;
 use crate::network::{Layout, Network, Parts};
@@ -45,7 +46,7 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
         return Err(Error::unsupported("this is a network older than StyleGAN2 (a pickle before version 4)"));
     }
     let (mapping, synthesis) = (top.component("mapping")?, top.component("synthesis")?);
-    let mut variables = Variables { document, all: BTreeMap::new() };
+    let mut variables = Arrays { document, all: BTreeMap::new() };
     variables.add("", &top)?;
     variables.add("mapping/", &mapping)?;
     variables.add("synthesis/", &synthesis)?;
@@ -70,7 +71,7 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
     }
 }
 
-fn read_mapping(mapping: &Record<'_>, variables: &mut Variables<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn read_mapping(mapping: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
     let rate = mapping.setting("mapping_lrmul").and_then(|text| text.parse().ok()).unwrap_or(0.01_f32);
     parts.normalize_z = mapping.setting("normalize_latents").is_none_or(|text| text != "False");
     if !parts.normalize_z {
@@ -98,7 +99,7 @@ fn read_mapping(mapping: &Record<'_>, variables: &mut Variables<'_>, parts: &mut
     Ok(())
 }
 
-fn read_synthesis(synthesis: &Record<'_>, variables: &mut Variables<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn read_synthesis(synthesis: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
     synthesis.expect("nonlinearity", "lrelu")?;
     synthesis.expect("architecture", "skip")?;
     if let Some(kernel) = synthesis.setting("resample_kernel").filter(|text| text.replace(' ', "") != "[1,3,3,1]") {
@@ -147,7 +148,7 @@ fn block_size(name: &str) -> Option<(usize, usize)> {
 }
 
 /// The style's affine layer, and the weight as [out, in, height, width] times its gain.
-fn modulated(theirs: &str, ours: &str, variables: &mut Variables<'_>, parts: &mut Parts) -> Result<View, Error> {
+fn modulated(theirs: &str, ours: &str, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<View, Error> {
     let name = format!("{theirs}/mod_weight");
     let affine = turned(variables.weight(&name)?, &name)?;
     let gain = gain(affine.shape()[1]);
@@ -162,7 +163,7 @@ fn modulated(theirs: &str, ours: &str, variables: &mut Variables<'_>, parts: &mu
 }
 
 /// A fully connected layer that learnt at `rate` times the common rate.
-fn dense(theirs: &str, rate: f32, ours: &str, variables: &mut Variables<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn dense(theirs: &str, rate: f32, ours: &str, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
     let name = format!("{theirs}/weight");
     let weight = turned(variables.weight(&name)?, &name)?;
     let gain = rate * gain(weight.shape()[1]);
@@ -184,13 +185,8 @@ fn gain(inputs: usize) -> f32 {
     (inputs as f32).sqrt().recip()
 }
 
-/// Variables of a network and its parts, by the names they have in the whole; each is taken once.
-struct Variables<'d> {
-    document: &'d Document,
-    all: BTreeMap<String, Id>,
-}
-
-impl Variables<'_> {
+impl Arrays<'_> {
+    /// Adds the variables of a network or of a part of it, by the names they have in the whole.
     fn add(&mut self, prefix: &str, record: &Record<'_>) -> Result<(), Error> {
         let pickle = self.document.pickle();
         let list = record.entry("variables").and_then(|list| pickle.elements(list));
@@ -202,20 +198,6 @@ impl Variables<'_> {
             self.all.insert(format!("{prefix}{name}"), value);
         }
         Ok(())
-    }
-
-    fn take(&mut self, name: &str) -> Result<Option<View>, Error> {
-        match self.all.remove(name) {
-            Some(id) => match self.document.array(id)? {
-                Some(view) => Ok(Some(view)),
-                None => Err(Error::weight(name, "is not an array of floating-point numbers")),
-            },
-            None => Ok(None),
-        }
-    }
-
-    fn weight(&mut self, name: &str) -> Result<View, Error> {
-        self.take(name)?.ok_or_else(|| Error::weight(name, "is missing"))
     }
 }
 
