@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::trainer::Progress;
-use crate::{Config, Error, Trainer};
+use crate::{Config, Error, Trainer, params};
 
 const FORMAT: &str = "tadne-checkpoint";
 const VERSION: u32 = 1;
@@ -131,7 +131,7 @@ impl Checkpoint {
             let values: Vec<f32> = if header.compact {
                 view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
             } else {
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                params::f32s(view.data())
             };
             no_grad(|| tensor.f_copy_(&Tensor::from_slice(&values)))?;
         }

@@ -173,8 +173,7 @@ impl Features {
             if view.dtype() != Dtype::F32 {
                 return Err(format!("tensor {name} must be f32"));
             }
-            let values: Vec<f32> =
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let values = crate::params::f32s(view.data());
             let shape: Vec<i64> = view.shape().iter().map(|&d| d as i64).collect();
             Ok(Tensor::from_slice(&values).view(shape.as_slice()).to_device(device))
         };

@@ -7,6 +7,11 @@ use std::collections::HashMap;
 
 use tch::{Device, Kind, Tensor};
 
+/// 32-bit floats as safetensors stores them.
+pub(crate) fn f32s(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+}
+
 /// Name of the `i`-th size, counted from the constant: `b4`, `b8` and so on, whatever the constant's own size.
 pub(crate) fn block(i: usize) -> String {
     format!("b{}", 4usize << i)
