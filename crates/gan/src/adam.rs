@@ -17,8 +17,16 @@ impl Adam {
         Self { first: weights.zeros_like(), second: weights.zeros_like(), steps: 0 }
     }
 
-    /// One step along `gradient`. Non-finite entries count as zero; their number is returned as a tensor, so that nothing waits.
-    pub(crate) fn step(&mut self, weights: &mut Tensor, mut gradient: Tensor, lr: f64, o: &OptimizerConfig) -> Tensor {
+    /// One step along `gradient`, `factors` times the learning rate where they are given. Non-finite entries count as zero; their
+    /// number is returned as a tensor, so that nothing waits.
+    pub(crate) fn step(
+        &mut self,
+        weights: &mut Tensor,
+        mut gradient: Tensor,
+        lr: f64,
+        factors: Option<&Tensor>,
+        o: &OptimizerConfig,
+    ) -> Tensor {
         no_grad(|| {
             let bad = gradient.isfinite().logical_not().sum(Kind::Float);
             let _ = gradient.nan_to_num_(0.0, 0.0, 0.0);
@@ -29,7 +37,11 @@ impl Adam {
             let _ = self.first.lerp_(&gradient, 1.0 - o.beta1);
             let _ = self.second.lerp_(&gradient.square(), 1.0 - o.beta2);
             let denominator = self.second.sqrt() / correction2.sqrt() + o.eps;
-            let _ = weights.addcdiv_(&(&self.first * (-lr / correction1)), &denominator);
+            let mut step = &self.first * (-lr / correction1);
+            if let Some(factors) = factors {
+                step *= factors;
+            }
+            let _ = weights.addcdiv_(&step, &denominator);
             bad
         })
     }
@@ -48,7 +60,7 @@ mod tests {
         let mut adam = Adam::new(&w);
         for _ in 0..3 {
             let gradient = &w * 2.0;
-            let _ = adam.step(&mut w, gradient, 0.1, &o);
+            let _ = adam.step(&mut w, gradient, 0.1, None, &o);
         }
         let w: Vec<f32> = Vec::try_from(&w).unwrap();
         assert!((w[0] - ADAM_GOLDEN[0]).abs() < 1e-6 && (w[1] - ADAM_GOLDEN[1]).abs() < 1e-6, "{w:?}");
@@ -61,7 +73,7 @@ mod tests {
         let o = Config::preset("c64").unwrap().optimizer;
         let mut w = Tensor::from_slice(&[1f32, 1.0, 1.0]);
         let mut adam = Adam::new(&w);
-        let bad = adam.step(&mut w, Tensor::from_slice(&[f32::NAN, f32::INFINITY, 1.0]), 0.1, &o);
+        let bad = adam.step(&mut w, Tensor::from_slice(&[f32::NAN, f32::INFINITY, 1.0]), 0.1, None, &o);
         assert_eq!(f64::try_from(bad).unwrap() as i64, 2);
         let w: Vec<f32> = Vec::try_from(&w).unwrap();
         assert_eq!(&w[..2], [1.0, 1.0]);

@@ -27,6 +27,9 @@ pub struct Config {
     pub one_stage: bool,
     /// Adam and its schedule.
     pub optimizer: OptimizerConfig,
+    /// How weights that came from a smaller network learn at first; see [`crate::Trainer::grow`].
+    #[serde(default)]
+    pub growth: GrowthConfig,
     /// The average of the generator's weights that is shown and exported.
     pub ema: EmaConfig,
     /// What is done to real and drawn pictures alike before the discriminator sees them.
@@ -165,6 +168,25 @@ pub struct OptimizerConfig {
     pub cooldown_start: f64,
     /// Fraction of the learning rate left at the end.
     pub final_fraction: f64,
+}
+
+/// Restraint after growing: until the new stages draw sharply, both critics only see blur, and what they say of it would tear at
+/// everything that the old stages know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GrowthConfig {
+    /// Stages that came from the smaller network, in G and D alike; growing sets it, 0 for networks that were not grown.
+    pub stages: usize,
+    /// Factor on the learning rate of what came from the smaller network.
+    pub inherited: f64,
+    /// It holds for so many kimg, then rises to 1 along half a cosine in as many again.
+    pub hold_kimg: f64,
+}
+
+impl Default for GrowthConfig {
+    fn default() -> Self {
+        Self { stages: 0, inherited: 0.05, hold_kimg: 10.0 }
+    }
 }
 
 /// Exponential moving average of G's weights.
@@ -315,6 +337,7 @@ impl Config {
                 cooldown_start: 0.6,
                 final_fraction: 0.05,
             },
+            growth: GrowthConfig::default(),
             ema: EmaConfig { half_life_kimg: 10.0, ramp: 0.05, w_avg_beta: 0.995 },
             augment: AugmentConfig {
                 p: 0.1,
@@ -367,6 +390,9 @@ impl Config {
         if self.discriminator.entrances >= self.discriminator.channels.len() {
             return fail("discriminator.entrances must be smaller than the number of stages".into());
         }
+        if self.growth.stages >= self.discriminator.channels.len() {
+            return fail("growth.stages must be smaller than the number of stages".into());
+        }
         let group = self.discriminator.group;
         if group == 0 || self.batch == 0 || !self.batch.is_multiple_of(group) {
             return fail(format!("batch ({}) must be a multiple of discriminator.group ({group})", self.batch));
@@ -401,6 +427,7 @@ impl Config {
             ("optimizer.beta2", self.optimizer.beta2),
             ("optimizer.cooldown_start", self.optimizer.cooldown_start),
             ("optimizer.final_fraction", self.optimizer.final_fraction),
+            ("growth.inherited", self.growth.inherited),
             ("ema.w_avg_beta", self.ema.w_avg_beta),
         ];
         if let Some((name, v)) = fractions.iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
@@ -413,6 +440,7 @@ impl Config {
             ("augment.colour", self.augment.colour),
             ("augment.ramp_kimg", self.augment.ramp_kimg),
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
+            ("growth.hold_kimg", self.growth.hold_kimg),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));

@@ -2,7 +2,8 @@
 //! fade).
 //!
 //! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
-//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there.
+//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, the
+//! old stages more slowly at first ([`crate::GrowthConfig`]).
 
 use std::collections::HashMap;
 
@@ -35,6 +36,7 @@ impl Trainer {
             });
         }
         config.discriminator.entrances = old.discriminator.entrances + added;
+        config.growth.stages = if added > 0 { old.architecture.channels.len() } else { 0 };
         let first_new = old.architecture.channels.len();
         let mut grown = Self::new(config, device)?;
         let silent = |name: &str| {
@@ -45,7 +47,8 @@ impl Trainer {
             })
         };
         no_grad(|| {
-            inherit(&grown.g.layout, &grown.g.weights.detach(), &small.g.layout, &small.g.weights, silent);
+            // What its average draws is better than what it draws itself, and is to be kept.
+            inherit(&grown.g.layout, &grown.g.weights.detach(), &small.g.layout, &small.ema, silent);
             inherit(&grown.d.layout, &grown.d.weights.detach(), &small.d.layout, &small.d.weights, silent);
             inherit(&grown.g.layout, &grown.ema, &small.g.layout, &small.ema, silent);
             grown.w_avg.copy_(&small.w_avg);

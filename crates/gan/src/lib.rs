@@ -22,6 +22,7 @@
 
 mod adam;
 mod augment;
+pub mod calibrate;
 mod checkpoint;
 mod config;
 mod critic;
@@ -45,8 +46,8 @@ mod trainer;
 
 pub use checkpoint::Checkpoint;
 pub use config::{
-    AugmentConfig, Config, CriticConfig, DiscriminatorConfig, Downsample, EmaConfig, LossConfig, MetricConfig,
-    OptimizerConfig, Penalty, Precision,
+    AugmentConfig, Config, CriticConfig, DiscriminatorConfig, Downsample, EmaConfig, GrowthConfig, LossConfig,
+    MetricConfig, OptimizerConfig, Penalty, Precision,
 };
 pub use error::Error;
 pub use evaluate::{Distances, Evaluator, Floors, Memorisation, Spoil};

@@ -98,6 +98,20 @@ impl Layout {
         Tensor::cat(&parts, 0).to_device(device)
     }
 
+    /// A vector with 1 where a value belongs to size `stages` or a larger one, counted from the constant, and 0 elsewhere.
+    pub(crate) fn belongs_from(&self, stages: usize, device: Device) -> Tensor {
+        let parts: Vec<Tensor> = self
+            .entries
+            .iter()
+            .map(|e| {
+                let size = e.name.split('.').find_map(|part| part.strip_prefix('b')?.parse::<usize>().ok());
+                let new = size.is_some_and(|size| size >= 4 << stages);
+                Tensor::full([e.len()], i64::from(new), (Kind::Float, Device::Cpu))
+            })
+            .collect();
+        Tensor::cat(&parts, 0).to_device(device)
+    }
+
     /// Effective tensors by name, cut from `flat * gains` so that gradients arrive in one piece.
     pub(crate) fn views(&self, flat: &Tensor, gains: &Tensor) -> Views {
         let sizes: Vec<i64> = self.entries.iter().map(Entry::len).collect();
@@ -131,6 +145,17 @@ impl Views {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn larger_sizes_are_told_from_smaller_ones_by_their_names() {
+        let mut layout = Layout::default();
+        layout.linear("mapping.fc0", 1, 1, 0.01, 0.0);
+        layout.push("synthesis.b8.torgb.bias".into(), &[3], 0.0, 1.0);
+        layout.push("b16.conv0.weight".into(), &[2], 1.0, 1.0);
+        layout.push("b128.conv0.weight".into(), &[1], 1.0, 1.0);
+        let new: Vec<f32> = Vec::try_from(layout.belongs_from(2, Device::Cpu)).unwrap();
+        assert_eq!(new, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    }
 
     #[test]
     fn gradients_of_all_views_arrive_in_one_vector_scaled_by_the_gain() {

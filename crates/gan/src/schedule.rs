@@ -15,6 +15,8 @@ pub struct Schedule {
     pub p: f64,
     /// Weight of the feature critic once it has warmed up.
     pub critic: f64,
+    /// Multiplies the learning rate of what a grown network inherited.
+    pub inherited: f64,
     /// Factor that the average keeps of itself in this step.
     pub ema_beta: f64,
 }
@@ -39,8 +41,15 @@ impl Schedule {
             let faded = if c.fade_start < 1.0 { (done - c.fade_start) / (1.0 - c.fade_start) } else { 0.0 };
             cosine(c.weight, c.weight_final, faded)
         });
+        let g = &config.growth;
+        let inherited = match g.hold_kimg {
+            _ if g.stages == 0 => 1.0,
+            hold if hold > 0.0 => cosine(g.inherited, 1.0, kimg / hold - 1.0),
+            _ => 1.0,
+        };
         Self {
             critic,
+            inherited,
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
             p: a.p + (a.p_final - a.p) * ramp,
@@ -71,6 +80,16 @@ mod tests {
         assert!((Schedule::at(&c, 80_000).lr - 0.525).abs() < 1e-12);
         assert!((Schedule::at(&c, 100_000).lr - 0.05).abs() < 1e-12);
         assert!((Schedule::at(&c, 200_000).lr - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn inherited_weights_are_held_and_then_let_go() {
+        let mut c = config();
+        assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12);
+        c.growth = crate::GrowthConfig { stages: 3, inherited: 0.1, hold_kimg: 10.0 };
+        for (images, factor) in [(0, 0.1), (10_000, 0.1), (15_000, 0.55), (20_000, 1.0), (90_000, 1.0)] {
+            assert!((Schedule::at(&c, images).inherited - factor).abs() < 1e-12, "{images}");
+        }
     }
 
     #[test]

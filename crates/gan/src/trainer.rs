@@ -6,6 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::adam::Adam;
 use crate::augment::Augmentation;
+use crate::config::OptimizerConfig;
 use crate::critic::Critic;
 use crate::discriminator::Discriminator;
 use crate::generator::Generator;
@@ -46,18 +47,28 @@ pub(crate) struct Side {
     gains: Tensor,
     pub(crate) weights: Tensor,
     pub(crate) adam: Adam,
+    /// 1 for each weight that a grown network did not inherit, 0 for each that it did.
+    new: Option<Tensor>,
 }
 
 impl Side {
-    fn new(layout: Layout, device: Device) -> Self {
+    fn new(layout: Layout, inherited_stages: usize, device: Device) -> Self {
         let weights = layout.initial(device);
         let adam = Adam::new(&weights);
         let gains = layout.gains(device);
-        Self { weights: weights.set_requires_grad(true), gains, adam, layout }
+        let new = (inherited_stages > 0).then(|| layout.belongs_from(inherited_stages, device));
+        Self { weights: weights.set_requires_grad(true), gains, adam, new, layout }
     }
 
     fn views(&self) -> crate::params::Views {
         self.layout.views(&self.weights, &self.gains)
+    }
+
+    /// One step of Adam; `inherited` multiplies the learning rate of what came from a smaller network.
+    fn descend(&mut self, gradient: Tensor, lr: f64, inherited: f64, o: &OptimizerConfig) -> Tensor {
+        let restrained = self.new.as_ref().filter(|_| inherited < 1.0);
+        let factors = restrained.map(|new| new * (1.0 - inherited) + inherited);
+        self.adam.step(&mut self.weights, gradient, lr, factors.as_ref(), o)
     }
 
     fn gradient(&self, loss: &Tensor) -> Tensor {
@@ -165,12 +176,12 @@ impl Trainer {
         tch::manual_seed(step_seed(config.seed, u64::MAX));
         let generator = Generator::new(&config.architecture, config.precision);
         let discriminator = Discriminator::new(&config.discriminator, config.architecture.base, config.precision);
-        let g = Side::new(generator.layout(), device);
-        let d = Side::new(discriminator.layout(), device);
+        let g = Side::new(generator.layout(), config.growth.stages, device);
+        let d = Side::new(discriminator.layout(), config.growth.stages, device);
         let options = (Kind::Float, device);
         let critic = config.critic.as_ref().map(|c| {
             let critic = Critic::new(c, device);
-            CriticSide { heads: Side::new(critic.layout(), device), critic }
+            CriticSide { heads: Side::new(critic.layout(), 0, device), critic }
         });
         Ok(Self {
             critic,
@@ -217,6 +228,7 @@ impl Trainer {
         }
         self.generator = fresh.generator;
         self.discriminator = fresh.discriminator;
+        (self.g.new, self.d.new) = (fresh.g.new, fresh.d.new);
         self.critic = fresh.critic;
         self.config = fresh.config;
         self.prepare()
@@ -316,7 +328,7 @@ impl Trainer {
         });
         pair.logits_real = Some(l.logits_real);
         let o = &self.config.optimizer;
-        self.d.adam.step(&mut self.d.weights, gradient, o.lr_d * schedule.lr, o)
+        self.d.descend(gradient, o.lr_d * schedule.lr, schedule.inherited, o)
     }
 
     /// One step of the feature critic's heads, if there is a critic.
@@ -329,7 +341,7 @@ impl Trainer {
             let sums = Tensor::stack(&[&l.total.detach(), &l.real, &l.fake], 0);
             let _ = self.sums.narrow(0, sum::CRITIC, 3).g_add_(&sums);
         });
-        Some(heads.adam.step(&mut heads.weights, gradient, config.lr, &self.config.optimizer))
+        Some(heads.descend(gradient, config.lr, 1.0, &self.config.optimizer))
     }
 
     fn step_g(&mut self, pair: &Pair, schedule: &Schedule) -> Tensor {
@@ -359,7 +371,7 @@ impl Trainer {
             let _ = self.w_avg.lerp_(&mean, 1.0 - self.config.ema.w_avg_beta);
         });
         let o = &self.config.optimizer;
-        self.g.adam.step(&mut self.g.weights, gradient, o.lr_g * schedule.lr, o)
+        self.g.descend(gradient, o.lr_g * schedule.lr, schedule.inherited, o)
     }
 
     /// Means since the last call; waits for the device once.

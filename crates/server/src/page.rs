@@ -53,9 +53,7 @@ pub(crate) struct Pages {
 impl ModelFacts {
     pub(crate) fn new(generator: &synth::Generator, config: &Config) -> Self {
         let (height, width) = generator.resolution();
-        let best = config.metadata.calibration.map_or(1.0, |calibration| calibration.psi_best);
-        // The slider has steps of 0.1 and starts at 0.3, whatever the calibration found.
-        let psi = Psi::new((best.clamp(0.3, 2.0) * 10.0).round() / 10.0).unwrap_or_default();
+        let psi = Psi::default();
         let (layers, noise) = (generator.layers(), generator.has_noise());
         Self { width, height, fingerprint: generator.fingerprint(), psi, layers, noise }
     }

@@ -46,36 +46,23 @@ pub(crate) struct Canvas {
 }
 
 impl Canvas {
-    /// Leaves the raw pictures, for which `w` holds as many vectors as there are seeds; false if it was cancelled.
-    pub(crate) fn synthesize(
-        &mut self,
-        generator: &Generator,
-        crew: &Crew,
-        w: &[f32],
-        seeds: &[Option<Seed>],
-        watch: &mut Watch<'_>,
-    ) -> bool {
-        self.style(generator, crew, w, seeds.len());
-        (watch.finished)("styles");
-        self.layers(generator, crew, seeds, watch)
-    }
-
     /// Makes the styles of all layers of so many pictures follow the vectors in `w`.
     pub(crate) fn style(&mut self, generator: &Generator, crew: &Crew, w: &[f32], pictures: usize) {
         self.styles.resize(pictures * generator.styles.padded_output(), 0.0);
         generator.styles.run(crew, w, &mut self.styles);
     }
 
-    /// Makes the styles of the one picture follow another `w` from convolution `layer` onwards.
-    pub(crate) fn style_from(&mut self, generator: &Generator, crew: &Crew, layer: usize, w: &[f32]) {
-        self.fine_styles.resize(generator.styles.padded_output(), 0.0);
+    /// Makes the styles of one of the pictures follow another `w` from convolution `layer` onwards.
+    pub(crate) fn style_from(&mut self, generator: &Generator, crew: &Crew, picture: usize, layer: usize, w: &[f32]) {
+        let all = generator.styles.padded_output();
+        self.fine_styles.resize(all, 0.0);
         generator.styles.run(crew, w, &mut self.fine_styles);
         let start = generator.style_start(layer);
-        self.styles[start..].copy_from_slice(&self.fine_styles[start..]);
+        self.styles[picture * all + start..(picture + 1) * all].copy_from_slice(&self.fine_styles[start..]);
     }
 
-    /// Runs the layers under the styles that are set, for a picture a seed, with its noise or with none; false if it was
-    /// cancelled.
+    /// Runs the layers under the styles that are set, for a picture a seed, with its noise or with none, and leaves the raw
+    /// pictures; false if it was cancelled.
     pub(crate) fn layers(
         &mut self,
         generator: &Generator,

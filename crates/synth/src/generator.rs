@@ -7,6 +7,7 @@ use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Method, Shape, padde
 
 use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
 use crate::model::{ModelError, ModelFile};
+use crate::truncation::Truncation;
 use crate::{ClassError, Seed, Variation, Worker};
 
 /// The gain of the leaky `ReLU`, `lrelu(v) = GAIN * max(v, SLOPE * v)`.
@@ -24,7 +25,7 @@ pub struct Generator {
     /// What each class puts behind `z`, [`classes`, `features`]; empty if there are none.
     pub(crate) embeddings: Vec<f32>,
     pub(crate) mapping: Vec<Linear>,
-    pub(crate) w_avg: Vec<f32>,
+    pub(crate) truncation: Truncation,
     /// The affine layers of all convolutions and `toRGB`s in one: from `w` to the styles, each padded to whole blocks.
     pub(crate) styles: Linear,
     pub(crate) constant: Activation,
@@ -149,7 +150,7 @@ impl Generator {
             variation: Variation::default(),
             embeddings: crate::reference::embeddings(model),
             mapping: mapping.collect(),
-            w_avg: model.values("mapping.w_avg").to_vec(),
+            truncation: Truncation::new(model),
             styles: Linear::new(&styles.weight, &styles.bias),
             constant,
             blocks,
@@ -206,7 +207,7 @@ impl Generator {
 
     /// The mean of `w`, towards which truncation pulls: `w_dim` values.
     pub fn w_avg(&self) -> &[f32] {
-        &self.w_avg
+        &self.truncation.w_avg
     }
 
     /// How many convolutions draw a picture: the places at which one style may take over from another.

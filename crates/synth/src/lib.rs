@@ -45,6 +45,7 @@ mod recipe;
 pub mod reference;
 mod seed;
 mod sheet;
+mod truncation;
 mod variation;
 mod worker;
 

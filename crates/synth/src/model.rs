@@ -13,8 +13,10 @@ use crate::{Seed, latent};
 
 const FORMAT: &str = "tadne-generator";
 const FORMAT_VERSION: &str = "1";
-/// Name of the optional truncation centres, [K, `w_dim`]; kept, not used yet.
-const CENTRES: &str = "truncation.centres";
+/// Name of the optional truncation centres, [K, `w_dim`].
+pub(crate) const CENTRES: &str = "truncation.centres";
+/// Name of the optional radius and temperature of truncation, [2]. The centres need it.
+pub(crate) const SPREAD: &str = "truncation.spread";
 
 /// A generator as it lies in a file: architecture, named tensors, and what is to be known about its origin.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,13 +228,25 @@ impl ModelFile {
                 Some(tensor) => check_shape(name, tensor, shape)?,
             }
         }
+        if let Some(calibration) = self.metadata.calibration.filter(|calibration| !calibration.is_sound()) {
+            let problem = format!("{calibration:?} must rise from above 0 to at most 2");
+            return Err(ModelError::Metadata { entry: "calibration", problem });
+        }
         let optional = self.architecture.optional_tensors();
         for (name, tensor) in &self.tensors {
             if let Some((_, shape)) = optional.iter().find(|(known, _)| known == name) {
                 check_shape(name, tensor, shape)?;
             } else if name == CENTRES {
-                let rows = tensor.shape.first().copied().unwrap_or(0);
+                let rows = tensor.shape.first().copied().unwrap_or(0).max(1);
                 check_shape(name, tensor, &[rows, self.architecture.w_dim])?;
+                if !self.tensors.contains_key(SPREAD) {
+                    return Err(ModelError::tensor(name, format!("needs {SPREAD:?} beside it")));
+                }
+            } else if name == SPREAD {
+                check_shape(name, tensor, &[2])?;
+                if tensor.data.iter().any(|&value| value <= 0.0) {
+                    return Err(ModelError::tensor(name, "must hold a radius and a temperature above 0"));
+                }
             } else if !required.iter().any(|(known, _)| known == name) {
                 return Err(ModelError::tensor(name, "is unknown to the file's architecture"));
             }
@@ -269,11 +283,15 @@ impl ModelFile {
         Ok(ModelFile { architecture, tensors, metadata })
     }
 
-    /// Sixteen hexadecimal digits that change whenever the architecture or a weight does: FNV-1a, not cryptographic.
+    /// Sixteen hexadecimal digits that change whenever the architecture, a weight or the calibration does: FNV-1a, not
+    /// cryptographic.
     pub fn fingerprint(&self) -> String {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0000_0100_0000_01b3);
         format!("{:?}", self.architecture).bytes().for_each(|byte| add(byte.into()));
+        if let Some(calibration) = &self.metadata.calibration {
+            format!("{calibration:?}").bytes().for_each(|byte| add(byte.into()));
+        }
         for (name, tensor) in &self.tensors {
             name.bytes().for_each(|byte| add(byte.into()));
             // Whole words instead of bytes: four times as fast; the rotation lets high bits reach low ones.

@@ -13,7 +13,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::latent::philox;
-use crate::reference::truncate;
 use crate::seed::shortened;
 use crate::{Generator, Psi, Seed};
 
@@ -96,21 +95,24 @@ impl Creature {
 impl Recipe {
     /// The styles to draw it with.
     pub fn styles(&self, generator: &Generator, psi: Psi) -> Styles {
-        let truncated = |mut w: Vec<f32>| {
-            truncate(&mut w, generator.w_avg(), psi);
-            w
-        };
         match self {
-            Recipe::Single(creature) => Styles { w: truncated(creature.w(generator)), fine: None },
+            Recipe::Single(creature) => generator.truncate(creature.w(generator), psi),
             Recipe::Blend { from, to, percent } => {
                 let t = f32::from(*percent) / 100.0;
                 let line = from.w(generator).into_iter().zip(to.w(generator)).map(|(a, b)| a + t * (b - a)).collect();
-                Styles { w: truncated(line), fine: None }
+                generator.truncate(line, psi)
             }
-            Recipe::Mix { coarse, fine, layer } => Styles {
-                w: truncated(coarse.w(generator)),
-                fine: Some((usize::from(*layer), truncated(fine.w(generator)))),
-            },
+            Recipe::Mix { coarse, fine, layer } => {
+                let layer = usize::from(*layer);
+                // Each gives what rules its own layers; where it is divided itself, the greater part of them decides.
+                let coarse = generator.truncate(coarse.w(generator), psi).w;
+                let fine = generator.truncate(fine.w(generator), psi);
+                let fine = match fine.fine {
+                    Some((from, w)) if from <= layer => w,
+                    _ => fine.w,
+                };
+                Styles { w: coarse, fine: Some((layer, fine)) }
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use kernels::Crew;
 use crate::canvas::{Canvas, Watch};
 use crate::mapper::Mapper;
 use crate::recipe::Styles;
-use crate::reference::truncate;
+use crate::truncation::Split;
 use crate::{Generator, Psi, Seed};
 
 /// A picture of 8-bit RGB.
@@ -31,6 +31,11 @@ pub struct Worker {
     mapper: Mapper,
     /// Truncated `w` of all pictures.
     w: Vec<f32>,
+    /// The pictures whose finer layers follow another `w`, from which convolution on, and that `w`, one behind the other.
+    split: Vec<(usize, usize)>,
+    fine: Vec<f32>,
+    /// What truncation computes in.
+    scratch: Vec<f32>,
     /// Whose noise each picture gets.
     seeds: Vec<Option<Seed>>,
     canvas: Canvas,
@@ -51,6 +56,9 @@ impl Worker {
             crew,
             mapper: Mapper::new(&generator),
             w: Vec::new(),
+            split: Vec::new(),
+            fine: Vec::new(),
+            scratch: Vec::new(),
             seeds: Vec::new(),
             canvas: Canvas::default(),
             planar: Vec::new(),
@@ -118,7 +126,7 @@ impl Worker {
     ) -> Option<Picture> {
         self.canvas.style(&self.generator, &self.crew, &styles.w, 1);
         if let Some((layer, fine)) = &styles.fine {
-            self.canvas.style_from(&self.generator, &self.crew, *layer, fine);
+            self.canvas.style_from(&self.generator, &self.crew, 0, *layer, fine);
         }
         let mut picture = Picture::default();
         let mut watch = Watch { cancelled, finished: &mut |_| () };
@@ -135,7 +143,8 @@ impl Worker {
     /// If `w` is not `w_dim` long.
     pub fn synthesize(&mut self, w: &[f32], seed: Seed) -> &[f32] {
         assert_eq!(w.len(), self.generator.architecture().w_dim, "w must hold w_dim values");
-        self.canvas.synthesize(&self.generator, &self.crew, w, &[Some(seed)], &mut nobody!());
+        self.canvas.style(&self.generator, &self.crew, w, 1);
+        self.canvas.layers(&self.generator, &self.crew, &[Some(seed)], &mut nobody!());
         let picture = self.canvas.picture(0);
         self.planar.resize(3 * picture.height() * picture.width(), 0.0);
         picture.write_planar(&mut self.planar);
@@ -145,15 +154,28 @@ impl Worker {
     /// Draws into `pictures`; false if it was cancelled.
     fn paint(&mut self, wanted: &[(Seed, Psi)], watch: &mut Watch<'_>, pictures: &mut [Picture]) -> bool {
         self.w.clear();
+        self.split.clear();
+        self.fine.clear();
         self.seeds.clear();
-        for &(seed, psi) in wanted {
+        for (picture, &(seed, psi)) in wanted.iter().enumerate() {
             let start = self.w.len();
-            self.w.extend_from_slice(self.mapper.map(&self.generator, &self.crew, seed));
-            truncate(&mut self.w[start..], &self.generator.w_avg, psi);
+            let w = self.mapper.map(&self.generator, &self.crew, seed);
+            self.w.extend_from_slice(w);
+            let truncation = &self.generator.truncation;
+            if let Split::From(layer) = truncation.apply(&mut self.w[start..], psi, &mut self.scratch) {
+                self.split.push((picture, layer));
+                self.fine.extend_from_slice(w);
+            }
             self.seeds.push(Some(seed));
         }
         (watch.finished)("mapping");
-        if !self.canvas.synthesize(&self.generator, &self.crew, &self.w, &self.seeds, watch) {
+        self.canvas.style(&self.generator, &self.crew, &self.w, wanted.len());
+        let fine = self.fine.chunks_exact(self.generator.architecture().w_dim);
+        for (&(picture, layer), w) in self.split.iter().zip(fine) {
+            self.canvas.style_from(&self.generator, &self.crew, picture, layer, w);
+        }
+        (watch.finished)("styles");
+        if !self.canvas.layers(&self.generator, &self.crew, &self.seeds, watch) {
             return false;
         }
         self.develop(pictures);

@@ -13,6 +13,8 @@ mod watch;
 #[cfg(feature = "train")]
 mod auto;
 #[cfg(feature = "train")]
+mod calibrate;
+#[cfg(feature = "train")]
 mod export;
 #[cfg(feature = "train")]
 mod metrics;
@@ -74,6 +76,9 @@ enum Command {
     /// Measure how far a model's pictures are from real ones
     #[cfg(feature = "train")]
     Metrics(Box<metrics::Metrics>),
+    /// Measure a model for the creativity slider
+    #[cfg(feature = "train")]
+    Calibrate(calibrate::Calibrate),
     /// Train a model from pictures (needs a build with the trainer)
     #[cfg(not(feature = "train"))]
     Train(untrained::Untrained),
@@ -83,6 +88,9 @@ enum Command {
     /// Measure how far a model's pictures are from real ones (needs a build with the trainer)
     #[cfg(not(feature = "train"))]
     Metrics(untrained::Untrained),
+    /// Measure a model for the creativity slider (needs a build with the trainer)
+    #[cfg(not(feature = "train"))]
+    Calibrate(untrained::Untrained),
 }
 
 fn main() -> ExitCode {
@@ -101,6 +109,7 @@ fn main() -> ExitCode {
         Some(Command::Train(train)) => train.run(),
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),
+        Some(Command::Calibrate(calibrate)) => calibrate.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

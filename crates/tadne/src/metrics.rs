@@ -87,7 +87,7 @@ fn resizing(text: &str) -> Result<Resizing, String> {
 }
 
 /// Seeds drawn here begin where no visitor looks.
-const FIRST_SEED: u64 = 1 << 32;
+pub(crate) const FIRST_SEED: u64 = 1 << 32;
 const SHEET: (usize, usize) = (16, 4);
 
 impl Metrics {
@@ -215,7 +215,11 @@ impl Metrics {
 }
 
 /// Runs `work` under a progress bar of `n` pictures.
-fn bar<T, E>(what: &'static str, n: usize, work: impl FnOnce(&mut dyn FnMut(usize)) -> Result<T, E>) -> Result<T, E> {
+pub(crate) fn bar<T, E>(
+    what: &'static str,
+    n: usize,
+    work: impl FnOnce(&mut dyn FnMut(usize)) -> Result<T, E>,
+) -> Result<T, E> {
     let bar = ProgressBar::new(n as u64).with_message(what);
     let style = ProgressStyle::with_template(
         "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left",

@@ -1,0 +1,91 @@
+//! `tadne calibrate`: measures a model for the creativity slider and stores what it found in the model file.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use dataset::{Dataset, Options};
+use gan::{Device, Evaluator, Features, Resizing, Spoil, calibrate};
+use synth::{Generator, Precision, Psi, Seed};
+
+use crate::metrics::{FIRST_SEED, bar};
+use crate::model;
+
+/// Arguments of `tadne calibrate`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne calibrate model.safetensors --data pictures/
+  tadne calibrate model.safetensors --data 'shards/*.tar' --out calibrated.safetensors
+
+Creativity 0.3, 1 and 2 then mean the calmest, the best and the strangest psi that were found; below 1 pictures keep their kind
+instead of all becoming the same mean face, and above 1 they stay within what the model knows.")]
+pub(crate) struct Calibrate {
+    /// Model file to measure
+    model: PathBuf,
+    /// The pictures it was trained on: folders, tars or globs
+    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// Model file to write [default: the one that was measured]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Feature network: a file, or a name that tools/features.py made
+    #[arg(long, default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORK")]
+    features: String,
+    /// Pictures a psi
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    samples: usize,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Folder that keeps the resized pictures for the next start
+    #[arg(long, default_value = "runs/cache", value_name = "DIR")]
+    cache: PathBuf,
+}
+
+/// Steps of 0.1 to 1.2, then of 0.2 to 2.
+const TENTHS: [u8; 15] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20];
+
+impl Calibrate {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
+        ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
+        let mut file = model::file(Some(&self.model))?;
+        let evaluator = Evaluator::new(Features::find(&self.features, Device::Cpu)?, Resizing::Clean, Device::Cpu);
+        calibrate::measure_spread(&mut file)?;
+        let generator = Arc::new(Generator::new(&file)?);
+        let (height, width) = generator.resolution();
+        ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
+        let data = Dataset::open(&self.data, &Options { cache: Some(self.cache.clone()), ..Options::new(width) })?;
+        let n = self.samples;
+        ensure!(n <= data.len(), "--samples {n}: there are only {} training pictures", data.len());
+        let real = bar("training", n, |done| evaluator.training(&data, 0, n, Spoil::No, done))?;
+        println!("{:<6}{:>12}{:>11}{:>9}{:>10}", "psi", "KD x 1000", "precision", "recall", "variety");
+        let mut sweep = Vec::new();
+        for tenths in TENTHS {
+            let psi = Psi::new(f32::from(tenths) / 10.0)?;
+            let mut worker = generator.worker();
+            let next = |i: usize| Ok::<_, Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
+            let drawn = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
+            let step = calibrate::Step::measure(psi, &real, &drawn);
+            let (kd, c) = (step.distances.kd * 1e3, step.distances.coverage);
+            println!("{psi:<6}{kd:>12.3}{:>11.3}{:>9.3}{:>10.1}", c.precision, c.recall, step.variety);
+            sweep.push(step);
+        }
+        let found = calibrate::landmarks(&sweep);
+        file.metadata.calibration = Some(found);
+        let out = self.out.as_ref().unwrap_or(&self.model);
+        file.save(out, Precision::F16)?;
+        println!(
+            "{}: creativity 0.3 is psi {}, 1 is {}, 2 is {}",
+            out.display(),
+            found.psi_low,
+            found.psi_best,
+            found.psi_high
+        );
+        Ok(())
+    }
+}
