@@ -1,9 +1,9 @@
 //! What truncation and the creativity slider need to know of a trained model: where its `w` lie, and which psi deserve a name.
 
 use synth::{Calibration, Generator, ModelFile, Psi, Seed, Tensor as ModelTensor};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
-use crate::{Distances, Error, metrics};
+use crate::{Distances, Error};
 
 /// `w` that are looked at.
 const SAMPLES: u64 = 20_000;
@@ -102,7 +102,8 @@ pub fn landmarks(sweep: &[Step]) -> Calibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use metrics::Coverage;
+    use crate::metrics::Coverage;
+    use tch::Device;
 
     #[test]
     fn clusters_find_the_heaps_that_are_there() {

@@ -86,16 +86,39 @@ fn inherit(new: &Layout, weights: &Tensor, old: &Layout, from: &Tensor, silent: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Precision, ops};
+    use crate::{GrowthConfig, Precision, ops};
     use tch::Kind;
 
-    #[test]
-    fn a_grown_discriminator_judges_as_before() {
-        let mut config = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
+    /// A small network of 16 px and the one of 32 px that grows from it.
+    fn pair(growth: GrowthConfig) -> (Trainer, Trainer) {
+        let mut config = Config { precision: Precision::F32, growth, ..Config::preset("tiny").unwrap() };
         let small = Trainer::new(config.clone(), Device::Cpu).unwrap();
         config.architecture.channels.push(12);
         config.discriminator.channels.push(12);
         let grown = Trainer::grow(&small, config, Device::Cpu).unwrap();
+        (small, grown)
+    }
+
+    #[test]
+    fn what_was_inherited_is_held_while_the_new_stages_learn() {
+        for (inherited, still) in [(0.0, true), (0.5, false)] {
+            let (_, mut grown) = pair(GrowthConfig { inherited, hold_kimg: 1.0, ..GrowthConfig::default() });
+            let before = [grown.g.weights.detach().copy(), grown.d.weights.detach().copy()];
+            let pixels: Vec<u8> = (0..grown.config.batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
+            grown.step(&pixels);
+            for (side, before) in [&grown.g, &grown.d].into_iter().zip(before) {
+                let new = side.layout.belongs_from(3, Device::Cpu);
+                let moved = (side.weights.detach() - before).abs();
+                let largest = |mask: Tensor| f64::try_from((&moved * mask).max()).unwrap();
+                assert_eq!(largest(1.0 - &new) > 0.0, !still, "at factor {inherited}");
+                assert!(largest(new) > 0.0, "new stages stand still");
+            }
+        }
+    }
+
+    #[test]
+    fn a_grown_discriminator_judges_as_before() {
+        let (small, grown) = pair(GrowthConfig::default());
         let pictures = Tensor::randn([8, 3, 32, 32], (Kind::Float, Device::Cpu));
         let (before, after) = (small.judge(&ops::downsample(&pictures)), grown.judge(&pictures));
         assert!(f64::try_from((&before - &after).abs().max()).unwrap() < 1e-5);

@@ -6,7 +6,6 @@ use synth::{Psi, Seed};
 
 use crate::address::spelled;
 use crate::assets;
-use crate::config::Config;
 use crate::draft::{LEVELS, level};
 use crate::language::Language;
 use crate::still::Still;
@@ -51,7 +50,7 @@ pub(crate) struct Pages {
 }
 
 impl ModelFacts {
-    pub(crate) fn new(generator: &synth::Generator, config: &Config) -> Self {
+    pub(crate) fn new(generator: &synth::Generator) -> Self {
         let (height, width) = generator.resolution();
         let psi = Psi::default();
         let (layers, noise) = (generator.layers(), generator.has_noise());
