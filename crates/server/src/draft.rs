@@ -11,10 +11,10 @@ use crate::pool::Stop;
 use crate::{animate, archive, resize};
 
 /// The creativity slider of the original: 0.3 to 2.0 in steps of 0.1.
-pub(crate) const LEVELS: std::ops::RangeInclusive<u8> = 3..=20;
+pub const LEVELS: std::ops::RangeInclusive<u8> = 3..=20;
 
 /// The psi of one of the [`LEVELS`].
-pub(crate) fn level(tenths: u8) -> Psi {
+pub fn level(tenths: u8) -> Psi {
     Psi::new(f32::from(tenths) / 10.0).unwrap_or_default()
 }
 

@@ -64,6 +64,7 @@ mod view;
 pub use address::{AddressError, PictureAddress};
 pub use app::router;
 pub use config::Config;
+pub use draft::{LEVELS, level};
 pub use encode::{EncodeError, Format};
 pub use error::Error;
 pub use serve::{Server, run};

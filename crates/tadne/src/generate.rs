@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use server::Format;
+use server::{Format, LEVELS, level};
 use synth::{Generator, Picture, Psi, Seed};
 
 use crate::model::Model;
@@ -26,6 +26,7 @@ Examples:
   tadne generate --seeds 0-15,77 --psi 0.7 --out pictures
   tadne generate --seeds 42 --psi 1.4 --format webp --out pictures
   tadne generate --grid 8x8 --psi 0.7 --out sheet.png
+  tadne generate --seeds 0-9 --sweep --out sweep.png
   tadne generate --model network.pkl --seed-style numpy --seeds 85 --psi 0.5 --out pictures
 
 The same seed, psi and model always give the same picture.")]
@@ -42,6 +43,9 @@ pub(crate) struct Generate {
     /// Put them on one sheet, columns x rows
     #[arg(long, value_name = "CxR")]
     grid: Option<Grid>,
+    /// Put them on one sheet, a row a seed, through the 18 levels of creativity from 0.3 to 2
+    #[arg(long, conflicts_with_all = ["grid", "psi"])]
+    sweep: bool,
     /// png, webp or jpg [default: png, or what the sheet's name says]
     #[arg(long, value_parser = format, value_name = "KIND")]
     format: Option<Format>,
@@ -78,10 +82,12 @@ impl Generate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (generator, _) = self.model.generator()?;
         let drawn = match self.grid {
-            Some(grid) => self.sheet(&generator, grid),
+            Some(grid) => self.grid(&generator, grid),
+            None if self.sweep => self.levels(&generator),
             None => self.files(&generator),
         }?;
-        println!("{drawn} pictures at psi {} in {}", self.psi, self.out.display());
+        let psi = if self.sweep { "0.3 to 2.0".into() } else { self.psi.to_string() };
+        println!("{drawn} pictures at psi {psi} in {}", self.out.display());
         Ok(())
     }
 
@@ -90,14 +96,14 @@ impl Generate {
         let seeds = self.seeds.clone().unwrap_or(Seeds::first(1));
         let format = self.format.unwrap_or(Format::Png);
         fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
-        self.draw(generator, &seeds, |seed, picture| {
+        self.draw(generator, seeds.count(), seeds.iter().map(|seed| (seed, self.psi)), |_, seed, picture| {
             write(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)
         })?;
         Ok(seeds.count())
     }
 
-    /// Draws one sheet; gives the number of pictures on it.
-    fn sheet(&self, generator: &Arc<Generator>, grid: Grid) -> anyhow::Result<u64> {
+    /// Draws a sheet of different seeds; gives their number.
+    fn grid(&self, generator: &Arc<Generator>, grid: Grid) -> anyhow::Result<u64> {
         let cells = (grid.columns * grid.rows) as u64;
         let seeds = self.seeds.clone().unwrap_or(Seeds::first(cells));
         ensure!(
@@ -107,56 +113,73 @@ impl Generate {
             grid.rows,
             seeds.count()
         );
+        self.sheet(generator, grid, cells, seeds.iter().map(|seed| (seed, self.psi)))
+    }
+
+    /// Draws a sheet of all levels of creativity; gives the number of pictures on it.
+    fn levels(&self, generator: &Arc<Generator>) -> anyhow::Result<u64> {
+        let seeds = self.seeds.clone().unwrap_or(Seeds::first(1));
+        let rows = usize::try_from(seeds.count()).unwrap_or(usize::MAX);
+        let grid = Grid { columns: LEVELS.count(), rows };
+        let wanted = seeds.iter().flat_map(|seed| LEVELS.map(move |tenths| (seed, level(tenths))));
+        self.sheet(generator, grid, (grid.columns as u64).saturating_mul(seeds.count()), wanted)
+    }
+
+    /// Draws the wanted pictures, so many, on one sheet; gives their number.
+    fn sheet(
+        &self,
+        generator: &Arc<Generator>,
+        grid: Grid,
+        count: u64,
+        wanted: impl Iterator<Item = (Seed, Psi)> + Send,
+    ) -> anyhow::Result<u64> {
         let (height, width) = generator.resolution();
+        let (across, down) = (grid.columns.saturating_mul(width), grid.rows.saturating_mul(height));
         ensure!(
-            grid.columns * width <= LONGEST_SHEET && grid.rows * height <= LONGEST_SHEET,
-            "the sheet would be {} x {} pixels; {LONGEST_SHEET} a side is the limit, draw fewer pictures",
-            grid.columns * width,
-            grid.rows * height
+            across <= LONGEST_SHEET && down <= LONGEST_SHEET,
+            "the sheet would be {across} x {down} pixels; {LONGEST_SHEET} a side is the limit, draw fewer pictures",
         );
         let named = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
         let Some(format) = self.format.or(named) else {
             bail!("{} does not end in .png, .webp or .jpg; name it so or add --format", self.out.display())
         };
-        let places: Vec<Seed> = seeds.iter().collect();
-        let pictures = Mutex::new(vec![None; places.len()]);
-        // Equal seeds give equal pictures, so each place takes the picture of its seed.
-        self.draw(generator, &seeds, |seed, picture| {
-            let mut pictures = pictures.lock().expect("no thread panics holding the sheet");
-            for (place, _) in places.iter().enumerate().filter(|(_, s)| **s == seed) {
-                pictures[place] = Some(picture.clone());
-            }
+        let pictures = Mutex::new(vec![Picture::default(); grid.columns * grid.rows]);
+        self.draw(generator, count, wanted, |place, _, picture| {
+            pictures.lock().expect("no thread panics holding the sheet")[place].clone_from(picture);
             Ok(())
         })?;
         let pictures = pictures.into_inner().expect("no thread panics holding the sheet");
-        let pictures: Vec<Picture> = pictures.into_iter().flatten().collect();
         write(&self.out, format, &synth::sheet(&pictures, grid.columns))?;
-        Ok(cells)
+        Ok(count)
     }
 
-    /// Draws every seed on all threads and hands each picture to `done`; the first error ends it.
+    /// Draws what is wanted, `count` in all, on all threads and hands each picture to `done` with its place in the order; the
+    /// first error ends it.
     fn draw(
         &self,
         generator: &Arc<Generator>,
-        seeds: &Seeds,
-        done: impl Fn(Seed, &Picture) -> anyhow::Result<()> + Sync,
+        count: u64,
+        wanted: impl Iterator<Item = (Seed, Psi)> + Send,
+        done: impl Fn(usize, Seed, &Picture) -> anyhow::Result<()> + Sync,
     ) -> anyhow::Result<()> {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
-        let bar = ProgressBar::new(seeds.count());
+        let bar = ProgressBar::new(count);
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {per_sec}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
-        let queue = Mutex::new(seeds.iter());
+        let queue = Mutex::new(wanted.enumerate());
         let failed = Mutex::new(None);
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
                     let mut worker = generator.worker();
                     while failed.lock().expect("no thread panics holding an error").is_none() {
-                        let Some(seed) = queue.lock().expect("no thread panics holding the queue").next() else {
+                        let Some((place, (seed, psi))) =
+                            queue.lock().expect("no thread panics holding the queue").next()
+                        else {
                             break;
                         };
-                        if let Err(error) = done(seed, &worker.draw(seed, self.psi)) {
+                        if let Err(error) = done(place, seed, &worker.draw(seed, psi)) {
                             *failed.lock().expect("no thread panics holding an error") = Some(error);
                         }
                         bar.inc(1);

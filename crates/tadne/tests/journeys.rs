@@ -136,6 +136,18 @@ fn a_grid_is_the_pictures_side_by_side() {
 }
 
 #[test]
+fn a_sweep_has_a_row_a_seed_and_a_column_a_level() {
+    let dir = tempfile::tempdir().unwrap();
+    let sweep = dir.path().join("sweep.png");
+    succeed(&["generate", "--seeds", "4,5", "--sweep", "--out", text(&sweep)]);
+    succeed(&["generate", "--seeds", "5", "--psi", "1.9", "--out", text(dir.path())]);
+    let (sweep, single) = (image::open(sweep).unwrap(), image::open(dir.path().join("seed00005.png")).unwrap());
+    let (w, h) = (single.width(), single.height());
+    assert_eq!((sweep.width(), sweep.height()), (18 * w, 2 * h));
+    assert_eq!(sweep.crop_imm(16 * w, h, w, h).to_rgb8(), single.to_rgb8(), "0.3 + 16 x 0.1 = 1.9");
+}
+
+#[test]
 fn wrong_arguments_say_what_is_right() {
     let dir = tempfile::tempdir().unwrap();
     let out = text(dir.path());
