@@ -170,14 +170,14 @@ pub struct OptimizerConfig {
     pub final_fraction: f64,
 }
 
-/// Restraint after growing: until the new stages draw sharply, both critics only see blur, and what they say of it would tear at
-/// everything that the old stages know.
+/// Restraint of G after growing: until the new stages draw sharply, both critics only see blur, and what they say of it would tear
+/// at everything that the old stages know. D is free: it has to learn what the new size looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
-    /// Stages that came from the smaller network, in G and D alike; growing sets it, 0 for networks that were not grown.
+    /// Stages that came from the smaller network; growing sets it, 0 for networks that were not grown.
     pub stages: usize,
-    /// Factor on the learning rate of what came from the smaller network.
+    /// Factor on the learning rate of what G has from the smaller network.
     pub inherited: f64,
     /// It holds for so many kimg, then rises to 1 along half a cosine in as many again.
     pub hold_kimg: f64,

@@ -2,7 +2,7 @@
 //! fade).
 //!
 //! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
-//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, the
+//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, G's
 //! old stages more slowly at first ([`crate::GrowthConfig`]).
 
 use std::collections::HashMap;
@@ -100,13 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_inherited_is_held_while_the_new_stages_learn() {
+    fn what_g_inherited_is_held_while_the_new_stages_and_d_learn() {
         for (inherited, still) in [(0.0, true), (0.5, false)] {
             let (_, mut grown) = pair(GrowthConfig { inherited, hold_kimg: 1.0, ..GrowthConfig::default() });
             let before = [grown.g.weights.detach().copy(), grown.d.weights.detach().copy()];
+            let held = [still, false];
             let pixels: Vec<u8> = (0..grown.config.batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
             grown.step(&pixels);
-            for (side, before) in [&grown.g, &grown.d].into_iter().zip(before) {
+            for ((side, before), still) in [&grown.g, &grown.d].into_iter().zip(before).zip(held) {
                 let new = side.layout.belongs_from(3, Device::Cpu);
                 let moved = (side.weights.detach() - before).abs();
                 let largest = |mask: Tensor| f64::try_from((&moved * mask).max()).unwrap();

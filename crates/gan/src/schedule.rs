@@ -15,7 +15,7 @@ pub struct Schedule {
     pub p: f64,
     /// Weight of the feature critic once it has warmed up.
     pub critic: f64,
-    /// Multiplies the learning rate of what a grown network inherited.
+    /// Multiplies the learning rate of what a grown G inherited.
     pub inherited: f64,
     /// Factor that the average keeps of itself in this step.
     pub ema_beta: f64,

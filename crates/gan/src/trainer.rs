@@ -177,7 +177,7 @@ impl Trainer {
         let generator = Generator::new(&config.architecture, config.precision);
         let discriminator = Discriminator::new(&config.discriminator, config.architecture.base, config.precision);
         let g = Side::new(generator.layout(), config.growth.stages, device);
-        let d = Side::new(discriminator.layout(), config.growth.stages, device);
+        let d = Side::new(discriminator.layout(), 0, device);
         let options = (Kind::Float, device);
         let critic = config.critic.as_ref().map(|c| {
             let critic = Critic::new(c, device);
@@ -228,7 +228,7 @@ impl Trainer {
         }
         self.generator = fresh.generator;
         self.discriminator = fresh.discriminator;
-        (self.g.new, self.d.new) = (fresh.g.new, fresh.d.new);
+        self.g.new = fresh.g.new;
         self.critic = fresh.critic;
         self.config = fresh.config;
         self.prepare()
@@ -328,7 +328,7 @@ impl Trainer {
         });
         pair.logits_real = Some(l.logits_real);
         let o = &self.config.optimizer;
-        self.d.descend(gradient, o.lr_d * schedule.lr, schedule.inherited, o)
+        self.d.descend(gradient, o.lr_d * schedule.lr, 1.0, o)
     }
 
     /// One step of the feature critic's heads, if there is a critic.
