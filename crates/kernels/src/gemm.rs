@@ -150,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 24 }))]
         #[test]
         fn products_equal_the_plain_sum(
             positions in 1_usize..4, rows in 1_usize..40, chunks in 1_usize..4, columns in 1_usize..3, gap in 0_usize..3,
