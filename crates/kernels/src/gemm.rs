@@ -128,8 +128,9 @@ impl Tile {
                             sum[n] = simd.mul_add(factor, row[n], sum[n]);
                         }
                     }
-                    b = b.add(self.width);
                 }
+                // Not `add`: behind the last row, a tile that starts within the row would end beyond the matrix.
+                b = b.wrapping_add(self.width);
             }
             a = a.wrapping_add(self.a_chunk);
         }
