@@ -1,35 +1,71 @@
-// The first figure: one seed as creativity grows. The pictures are the model's own, and another seed is a click away.
+// The first figure: one seed as creativity grows. It plays by itself, each level melting into the next, or follows the
+// slider below it; the row under the slider shows five of the levels side by side, each a way to its room.
 
 import { pictureAddress } from './address.js';
-import { thumbnail } from './picture.js';
+import { describeCreativity } from './controls.js';
+import { fetchPicture, thumbnail } from './picture.js';
 import { ofSeed, seedAfter, title } from './recipe.js';
 import { addressOf, go, roomOf } from './router.js';
 import { numbers, say } from './strings.js';
 
-const STEPS = [0.3, 0.7, 1.1, 1.5, 2];
+/** The levels of a montage, which a server that showed one has drawn already. */
+const LOW = 0.3;
+const HIGH = 2;
+const LEVELS = Array.from({ length: 18 }, (_, index) => (3 + index) / 10);
+/** Which of them hang in the row. */
+const ROW = [0.3, 0.7, 1.1, 1.5, 2];
 const THUMBNAIL = 96;
+/** From the lowest level to the highest and back. */
+const ROUND_S = 14;
+/** After a longer gap it goes on from where it was. */
+const LONGEST_FRAME_S = 0.05;
 
 export class Growth {
-  /** @param {HTMLElement} figure with an `ol` and a button in it */
+  /** @param {HTMLElement} figure with a canvas, a slider, an `ol` and two buttons in it */
   constructor(figure) {
+    this.canvas = figure.querySelector('canvas');
+    this.paper = this.canvas.getContext('2d');
+    this.slider = figure.querySelector('input');
+    this.value = figure.querySelector('output');
     this.list = figure.querySelector('ol');
-    this.seed = '42';
-    this.#draw();
-    figure.querySelector('[data-act="another"]').addEventListener('click', () => {
-      this.seed = seedAfter(this.seed);
-      this.#draw();
-    });
+    this.toggle = figure.querySelector('[data-act="toggle"]');
+    /** Where in its round it is, 0 to 1: up in the first half, down in the second. */
+    this.phase = 0;
+    /** Between levels while it plays; a level when a hand chose it. */
+    this.psi = LOW;
+    this.frame = 0;
+    this.last = null;
+    this.inView = false;
+    this.slider.addEventListener('input', () => this.#choose(this.slider.valueAsNumber));
+    this.toggle.addEventListener('click', () => this.#play(!this.playing));
+    figure.querySelector('[data-act="another"]').addEventListener('click', () => this.#hang(seedAfter(this.seed)));
     this.list.addEventListener('click', (event) => {
       const place = event.target.closest('a')?.place;
       if (!place || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       go(place);
     });
+    new IntersectionObserver(([entry]) => {
+      this.inView = entry.isIntersecting;
+      this.#fetch();
+      this.#wake();
+    }).observe(this.canvas);
+    document.addEventListener('visibilitychange', () => this.#wake());
+    const still = matchMedia('(prefers-reduced-motion: reduce)');
+    still.addEventListener('change', () => still.matches && this.#play(false));
+    if (still.matches) [this.psi, this.phase] = [1, (1 - LOW) / (HIGH - LOW) / 2];
+    this.#hang('42');
+    this.#play(!still.matches);
   }
 
-  #draw() {
-    const recipe = ofSeed(this.seed);
-    const items = STEPS.map((psi) => {
+  /** Shows another seed. */
+  #hang(seed) {
+    this.seed = seed;
+    const recipe = ofSeed(seed);
+    /** The pictures of the levels, as far as they have come. */
+    this.pictures = [];
+    this.fetching = false;
+    const items = ROW.map((psi) => {
       const link = document.createElement('a');
       link.place = roomOf(recipe, psi);
       link.href = addressOf(link.place);
@@ -43,5 +79,83 @@ export class Growth {
       return item;
     });
     this.list.replaceChildren(...items);
+    this.#fetch();
+    this.#draw();
+  }
+
+  /** Fetches the levels one after the other, once they are looked at. A level that does not come is passed over. */
+  async #fetch() {
+    const { seed, pictures } = this;
+    if (this.fetching || !this.inView) return;
+    this.fetching = true;
+    for (const [index, psi] of LEVELS.entries()) {
+      const picture = await fetchPicture(pictureAddress(ofSeed(seed), psi)).catch(() => null);
+      if (seed !== this.seed) return;
+      pictures[index] = picture;
+      this.#draw();
+    }
+  }
+
+  /** A hand on the slider stops the play and shows a level. */
+  #choose(psi) {
+    this.#play(false);
+    this.psi = psi;
+    this.phase = (psi - LOW) / (HIGH - LOW) / 2;
+    this.#draw();
+  }
+
+  #play(playing) {
+    this.playing = playing;
+    this.toggle.textContent = say(playing ? 'contest.stop' : 'contest.go');
+    this.#wake();
+  }
+
+  #wake() {
+    if (this.frame || !this.playing || !this.inView || document.hidden) return;
+    this.frame = requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  #tick(now) {
+    this.frame = 0;
+    const dt = this.last === null ? 0 : Math.min(LONGEST_FRAME_S, (now - this.last) / 1000);
+    this.last = this.playing && this.inView ? now : null;
+    if (!this.playing) return;
+    this.phase = (this.phase + dt / ROUND_S) % 1;
+    const up = 1 - Math.abs(2 * this.phase - 1);
+    this.psi = LOW + (HIGH - LOW) * up;
+    this.#draw();
+    this.#wake();
+  }
+
+  /** The picture between two levels: the lower one, and over it as much of the upper one as is due. */
+  #draw() {
+    const { paper, canvas, pictures } = this;
+    const at = (this.psi - LOW) * 10;
+    const below = Math.min(LEVELS.length - 1, Math.floor(at + 1e-6));
+    const lower = pictures.slice(0, below + 1).findLast(Boolean);
+    if (lower) {
+      if (canvas.width !== lower.naturalWidth) [canvas.width, canvas.height] = [lower.naturalWidth, lower.naturalHeight];
+      paper.globalAlpha = 1;
+      paper.drawImage(lower, 0, 0);
+      const upper = pictures[below + 1];
+      if (upper && at - below > 1e-6) {
+        paper.globalAlpha = at - below;
+        paper.drawImage(upper, 0, 0);
+      }
+    } else {
+      paper.clearRect(0, 0, canvas.width, canvas.height);
+    }
+    this.#tell();
+  }
+
+  /** The value beside the slider, and for those who cannot see the picture what it is. */
+  #tell() {
+    const psi = Math.round(this.psi * 10) / 10;
+    const told = `${this.seed} ${psi}`;
+    if (told === this.told) return;
+    this.told = told;
+    this.slider.value = String(psi);
+    describeCreativity(this.slider, this.value);
+    this.canvas.setAttribute('aria-label', say('picture.alt', { name: title(ofSeed(this.seed)), psi: numbers.tenths(psi) }));
   }
 }

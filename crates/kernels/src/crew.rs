@@ -46,7 +46,7 @@ const LIST: usize = 1 << 17;
 
 /// How often a helper looks for work before it sleeps: for a few hundred microseconds, longer than anything that one
 /// thread does alone between two layers, as a thread that has slept is slow to come back where others compute too.
-const PATIENCE: usize = 20_000;
+const PATIENCE: usize = if cfg!(miri) { 10 } else { 20_000 };
 /// How often the owner looks whether the helpers are done before it lets others have its core: one of the helpers may be
 /// waiting for it.
 const OWNERS_PATIENCE: usize = 1000;

@@ -128,8 +128,9 @@ impl Tile {
                             sum[n] = simd.mul_add(factor, row[n], sum[n]);
                         }
                     }
-                    b = b.add(self.width);
                 }
+                // Not `add`: behind the last row, a tile that starts within the row would end beyond the matrix.
+                b = b.wrapping_add(self.width);
             }
             a = a.wrapping_add(self.a_chunk);
         }
@@ -150,7 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 24 }))]
         #[test]
         fn products_equal_the_plain_sum(
             positions in 1_usize..4, rows in 1_usize..40, chunks in 1_usize..4, columns in 1_usize..3, gap in 0_usize..3,

@@ -11,6 +11,13 @@ use kernels::{
 use proptest::prelude::*;
 use testing::numbers;
 
+/// How often each property is tried, and how many channels at most: Miri, which looks at every access to memory, is
+/// thousands of times slower.
+const CASES: u32 = if cfg!(miri) { 3 } else { 40 };
+const CHANNELS: usize = if cfg!(miri) { 18 } else { 40 };
+/// Just more than two blocks at least, so that there are two panels of output.
+const MANY: usize = if cfg!(miri) { 34 } else { 70 };
+
 /// Relative to the largest value before clamping: Winograd's F(4x4) loses two to three digits of f32's seven.
 const TOLERANCE: f32 = 3e-5;
 
@@ -89,11 +96,11 @@ fn name(crew: &Crew) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn convolution(
-        pictures in 1_usize..4, (input, output) in (1_usize..40, 1_usize..70),
+        pictures in 1_usize..4, (input, output) in (1..CHANNELS, 1..MANY),
         (height, width) in (1_usize..14, 1_usize..14), noise: bool, clamp: bool, doubling: bool,
     ) {
         let weight = numbers(9 * input * output, 1);
@@ -133,7 +140,7 @@ proptest! {
 
     #[test]
     fn upsampling(
-        pictures in 1_usize..4, channels in 1_usize..40, (height, width) in (1_usize..10, 1_usize..10),
+        pictures in 1_usize..4, channels in 1..CHANNELS, (height, width) in (1_usize..10, 1_usize..10),
         noise: bool, clamp: bool,
     ) {
         let area = height * width;
@@ -157,7 +164,7 @@ proptest! {
 
     #[test]
     fn colours(
-        channels in 1_usize..70, (height, width) in (1_usize..6, 1_usize..6), zero_edge: bool, clamp: bool,
+        channels in 1..MANY, (height, width) in (1_usize..6, 1_usize..6), zero_edge: bool, clamp: bool,
     ) {
         let (fine_height, fine_width) = (2 * height, 2 * width);
         let edge = if zero_edge { Edge::Zero } else { Edge::Replicate };
@@ -217,6 +224,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "would take Miri days")]
 fn large_pictures_are_worked_on_in_parts() {
     // Factors for 256 channels of that many tiles are more than is worked on at once.
     let (channels, side) = (256, 40);

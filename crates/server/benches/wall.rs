@@ -1,8 +1,9 @@
 //! How the wall moves and how fast it comes, with the shipped model in headless Chromium.
 //!
 //! `cargo bench -p tadne-server --bench wall` measures, `-- --memory 5` lets it drift fast for five minutes instead and
-//! watches the browser's memory. Headless Chromium paints in software, so its own floor is measured as well: an empty
-//! page in which one square of the same size moves.
+//! watches the tab's memory; with `--plain` beside it a page that only moves images does, which is the browser's floor.
+//! Headless Chromium paints in software, so frames have a floor as well: an empty page in which one square moves.
+
 #![allow(dead_code)]
 
 #[path = "../tests/common/mod.rs"]
@@ -14,9 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use synth::{Generator, ModelFile};
-use visit::{Browsing, IN_VIEW, Visit, browse};
+use visit::{Browsing, EnableNetwork, IN_VIEW, Visit, browse};
 
 /// How long frames are counted.
 const SECONDS: u32 = 20;
@@ -58,8 +59,16 @@ fn told(name: &str, frames: &Value) {
     );
 }
 
-/// Megabytes that the browser and all its processes hold, shared pages counted in each (Linux only).
-fn resident() -> f64 {
+/// Megabytes that the tab's process holds: of its own, and shared with the browser (Linux only). Chromium lays decoded
+/// pictures and painted tiles into shared memory, which it takes back when it is short of it.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    own: f64,
+    shared: f64,
+}
+
+/// The largest of the browser's renderers, which is the tab in view.
+fn renderer() -> Memory {
     let me = std::process::id().to_string();
     let read = |pid: &str, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let pids: Vec<String> = std::fs::read_dir("/proc")
@@ -80,8 +89,16 @@ fn resident() -> f64 {
         }
         false
     };
-    let kilobytes = |pid: &String| field(&read(pid, "status"), "VmRSS:")?.parse::<f64>().ok();
-    pids.iter().filter(|pid| ours(pid)).filter_map(kilobytes).sum::<f64>() / 1024.0
+    let megabytes =
+        |status: &str, name: &str| field(status, name).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0;
+    pids.iter()
+        .filter(|pid| ours(pid) && read(pid, "cmdline").contains("--type=renderer"))
+        .map(|pid| {
+            let status = read(pid, "status");
+            Memory { own: megabytes(&status, "RssAnon:"), shared: megabytes(&status, "RssShmem:") }
+        })
+        .max_by(|a, b| (a.own + a.shared).total_cmp(&(b.own + b.shared)))
+        .unwrap_or_default()
 }
 
 fn measure(browsing: &Browsing) {
@@ -136,22 +153,68 @@ fn measure(browsing: &Browsing) {
     told(&format!("the wall, {tiles:.0} tiles, drifting"), &frames(&visit));
 }
 
-fn memory(browsing: &Browsing, minutes: u32) {
-    let visit = browsing.at("/?wall=5eed2026&psi=0.8&speed=10");
-    visit.until_full();
+/// The floor: a page that does nothing but move as many images as the wall has, and as fast, each of which gets another
+/// of the wall's pictures when it has left the window.
+const PLAIN: &str = "(() => {
+    document.documentElement.classList.add('live');
+    const layer = document.createElement('div');
+    layer.style.cssText = 'position:fixed;top:0;left:0;will-change:transform';
+    document.body.replaceChildren(layer);
+    const [columns, rows, pitch] = [12, 9, 163];
+    const source = (x, y) => `/api/v1/pictures/${1e6 + x * rows + y}.webp?psi=0.8`;
+    let next = 0;
+    const images = [];
+    const hang = (image) => {
+        const [x, y] = [Math.floor(next / rows), next % rows];
+        next += 1;
+        image.src = source(x, y);
+        image.style.transform = `translate(${x * pitch}px, ${y * pitch}px)`;
+        images.push(image);
+    };
+    for (let n = 0; n < columns * rows; n += 1) {
+        const image = new Image(150, 150);
+        image.style.cssText = 'position:absolute;top:0;left:0';
+        layer.append(image);
+        hang(image);
+    }
+    let taken = 0;
+    let start;
+    const step = (now) => {
+        start ??= now;
+        const across = ((now - start) / 1000) * 190;
+        while (Math.floor(taken / rows) * pitch + 150 < across) { hang(images[taken]); images[taken] = null; taken += 1; }
+        layer.style.transform = `translate3d(${-across}px, 0, 0)`;
+        requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+})()";
+
+fn memory(browsing: &Browsing, minutes: u32, plain: bool) {
+    let visit = if plain {
+        let visit = browsing.at("/nowhere");
+        visit.value(PLAIN);
+        visit
+    } else {
+        let visit = browsing.at("/?wall=5eed2026&psi=0.8&speed=10");
+        visit.until_full();
+        visit
+    };
+    // Who listens to the network makes the tab keep what came over it, if it is not told otherwise.
+    visit.send(EnableNetwork(json!({ "maxTotalBufferSize": 0, "maxResourceBufferSize": 0 })));
     let heap = "performance.memory.usedJSHeapSize / 1048576";
     let elements = "document.querySelectorAll('*').length";
-    println!("minute  elements  script heap MB  browser MB, all processes");
-    for minute in 0..=minutes * 2 {
-        if minute > 0 {
+    println!("{}", if plain { "images that only move" } else { "the wall" });
+    println!("minute  elements  script heap MB  renderer MB: own, shared with the browser");
+    for half in 0..=minutes * 2 {
+        if half > 0 {
             std::thread::sleep(Duration::from_secs(30));
         }
+        let Memory { own, shared } = renderer();
         println!(
-            "{:>6.1}  {:>8}  {:>14.1}  {:>10.0}",
-            f64::from(minute) / 2.0,
+            "{:>6.1}  {:>8}  {:>14.1}  {own:>16.0}, {shared:.0}",
+            f64::from(half) / 2.0,
             visit.number(elements),
             visit.number(heap),
-            resident()
         );
     }
 }
@@ -162,11 +225,12 @@ fn main() {
         .iter()
         .position(|argument| argument == "--memory")
         .map(|at| arguments.get(at + 1).and_then(|minutes| minutes.parse().ok()).unwrap_or(5));
+    let plain = arguments.iter().any(|argument| argument == "--plain");
     let model = ModelFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tadne.safetensors")).unwrap();
     let generator = Arc::new(Generator::new(&model).unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(browse(generator, move |browsing: &Browsing| match minutes {
-        Some(minutes) => memory(browsing, minutes),
+        Some(minutes) => memory(browsing, minutes, plain),
         None => measure(browsing),
     }));
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
 
 use common::{architectures, model};
@@ -78,6 +79,44 @@ fn every_instruction_set_draws_the_plain_picture() {
             assert!(difference < 1e-4, "{isa} {:?}: {difference}", architecture.upsample);
         }
     }
+}
+
+#[test]
+fn bytes_of_two_instruction_sets_differ_by_one_level_at_most() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tadne.safetensors");
+    let untrained = architectures().iter().map(model).collect::<Vec<_>>();
+    for model in untrained.iter().chain([&ModelFile::open(&shipped).unwrap()]) {
+        let generators = Isa::available().iter().map(|isa| Arc::new(Generator::with_isa(model, *isa).unwrap()));
+        let mut workers: Vec<_> = generators.map(|generator| generator.worker()).collect();
+        for (seed, psi) in [(0, 0.3), (1, 1.0), (2, 2.0)] {
+            let psi = Psi::new(psi).unwrap();
+            let drawn: Vec<_> = workers.iter_mut().map(|worker| worker.draw(Seed(seed), psi)).collect();
+            for (one, a) in drawn.iter().enumerate() {
+                for (other, b) in drawn[..one].iter().enumerate() {
+                    let worst = a.rgb.iter().zip(&b.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+                    assert!(
+                        worst <= Some(1),
+                        "{} and {}, seed {seed}: {worst:?}",
+                        Isa::available()[one],
+                        Isa::available()[other]
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_megapixel_is_drawn_like_any_other_picture() {
+    let channels = vec![20, 20, 20, 16, 12, 8, 4, 4, 2];
+    let architecture = Architecture { channels, ..architectures()[2].clone() };
+    let model = model(&architecture);
+    let w = reference::w(&model, Seed(3)).unwrap();
+    let expected = reference::synthesize(&model, &w, Seed(3)).unwrap();
+    let mut worker = generator(&model).worker_with_threads(2);
+    assert_eq!(expected.len(), 3 * 1024 * 1024);
+    let scale = expected.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
+    assert!(largest_difference(worker.synthesize(&w, Seed(3)), &expected) < 1e-4 * scale);
 }
 
 proptest! {

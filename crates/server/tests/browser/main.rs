@@ -4,5 +4,6 @@
 mod common;
 mod everybody;
 mod room;
+mod text;
 mod visit;
 mod wall;
