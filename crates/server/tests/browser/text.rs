@@ -56,7 +56,7 @@ async fn a_seed_stands_still_for_those_who_want_no_motion() {
         unfold(&visit);
         visit.until(&format!("{PAINTED} && {PSI} === 1"));
         std::thread::sleep(std::time::Duration::from_millis(700));
-        assert_eq!(visit.number(PSI), 1.0);
+        assert_eq!(visit.value(PSI), 1);
         visit.slide("growth-creativity", "1.8");
         visit.until(&format!("{TOLD}.endsWith('creativity 1.8')"));
         visit.was_clean();
