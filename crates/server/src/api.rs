@@ -64,7 +64,8 @@ pub(crate) fn lead(to: String, keep: &'static str) -> Response {
 /// The text between the last slash and `.json`.
 fn named(uri: &Uri) -> Result<&str, Refusal> {
     let file = uri.path().rsplit('/').next().unwrap_or_default();
-    let shape = || AddressError::Format(file.rsplit_once('.').map_or("", |(_, ending)| ending).chars().take(20).collect());
+    let shape =
+        || AddressError::Format(file.rsplit_once('.').map_or("", |(_, ending)| ending).chars().take(20).collect());
     Ok(file.strip_suffix(".json").ok_or_else(shape)?)
 }
 

@@ -43,8 +43,7 @@ pub(crate) fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Ip
     if !is_trusted(client, proxies) {
         return client;
     }
-    let lists: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let lists: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     for text in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
         let Ok(address) = text.trim().parse::<IpAddr>() else { break };
         client = address.to_canonical();

@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::access::Visitor;
 use crate::app::App;
+use crate::conditional;
 use crate::error::Refusal;
 use crate::order::Order;
 use crate::range::{self, Part};
-use crate::conditional;
 
 /// A picture never changes: its address names its bytes.
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";

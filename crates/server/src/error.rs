@@ -32,7 +32,9 @@ pub enum Error {
     #[error(transparent)]
     Page(#[from] TemplateError),
     /// The place for finished pictures is no address of a store, or of a kind this program was built without.
-    #[error("{url:?} cannot be a cache: {reason}; use file:///var/cache/tadne (or s3://bucket/folder in a build with `--features s3`)")]
+    #[error(
+        "{url:?} cannot be a cache: {reason}; use file:///var/cache/tadne (or s3://bucket/folder in a build with `--features s3`)"
+    )]
     Store {
         /// What was given.
         url: String,

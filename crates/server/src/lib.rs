@@ -82,5 +82,5 @@ pub use draft::{LEVELS, level};
 pub use encode::{EncodeError, Format};
 pub use error::Error;
 pub use ipnet::IpNet;
-pub use serve::{Server, run};
+pub use serve::{Server, prepare, run};
 pub use template::TemplateError;

@@ -31,16 +31,30 @@ impl Query {
                 json!({ "type": "number", "minimum": 0, "maximum": 2, "default": 1 }),
                 json!(1.1),
             ),
-            Query::Size => ("size", "The longer side in pixels; the model's own if left out", number(*SIZES.start(), *SIZES.end()), json!(256)),
-            Query::Tile => ("size", "The longer side of a tile in pixels", number(*SIZES.start(), LARGEST_TILE), json!(128)),
+            Query::Size => (
+                "size",
+                "The longer side in pixels; the model's own if left out",
+                number(*SIZES.start(), *SIZES.end()),
+                json!(256),
+            ),
+            Query::Tile => {
+                ("size", "The longer side of a tile in pixels", number(*SIZES.start(), LARGEST_TILE), json!(128))
+            }
             Query::Noise => (
                 "noise",
                 "Whether the model adds its noise, if it has any",
                 json!({ "type": "string", "enum": ["on", "off"], "default": "on" }),
                 json!("on"),
             ),
-            Query::Columns => ("columns", "Tiles in a row", number((*COLUMNS.start()).into(), (*COLUMNS.end()).into()), json!(6)),
-            Query::Frames => ("frames", "Pictures on the way, both ends included", number((*FRAMES.start()).into(), (*FRAMES.end()).into()), json!(24)),
+            Query::Columns => {
+                ("columns", "Tiles in a row", number((*COLUMNS.start()).into(), (*COLUMNS.end()).into()), json!(6))
+            }
+            Query::Frames => (
+                "frames",
+                "Pictures on the way, both ends included",
+                number((*FRAMES.start()).into(), (*FRAMES.end()).into()),
+                json!(24),
+            ),
             Query::Format => (
                 "format",
                 "The kind of pictures",
@@ -241,7 +255,8 @@ fn operation(app: &App, get: &Get) -> Value {
     let mut parameters: Vec<Value> = get.query.iter().map(|query| query.parameter(app)).collect();
     if let Some((pattern, example)) = &get.file {
         let schema = json!({ "type": "string", "pattern": pattern });
-        parameters.insert(0, json!({ "name": "file", "in": "path", "required": true, "schema": schema, "example": example }));
+        parameters
+            .insert(0, json!({ "name": "file", "in": "path", "required": true, "schema": schema, "example": example }));
     }
     let success = if get.status == "302" {
         json!({ "description": "Where the picture is", "headers": { "Location": { "schema": { "type": "string" } } } })
@@ -285,13 +300,13 @@ fn latent_picture(app: &App) -> Value {
     })
 }
 
-
 fn listed_batch() -> Value {
     let properties = look(json!({
         "seeds": { "type": "string", "description": format!("up to {MOST} seeds and ranges, as in 0-63,77") },
         "noise": { "type": "boolean", "default": true },
     }));
-    let schema = json!({ "type": "object", "required": ["seeds"], "additionalProperties": false, "properties": properties });
+    let schema =
+        json!({ "type": "object", "required": ["seeds"], "additionalProperties": false, "properties": properties });
     json!({
         "operationId": "listed_batch",
         "summary": "As GET, for lists that are too long for an address.",

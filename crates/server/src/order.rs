@@ -34,15 +34,48 @@ pub(crate) const FRAMES: RangeInclusive<u8> = 2..=60;
 /// Equal orders are answered with the same bytes, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Order {
-    Picture { recipe: Recipe, psi: Level, size: Option<u16>, noise: bool, format: Format },
+    Picture {
+        recipe: Recipe,
+        psi: Level,
+        size: Option<u16>,
+        noise: bool,
+        format: Format,
+    },
     /// A picture of numbers that were sent, with the noise of a seed or none.
-    Latent { latent: Latent, psi: Level, size: Option<u16>, noise: Option<Seed>, format: Format },
-    Sweep { recipe: Recipe, moving: Moving },
-    Morph { from: Creature, to: Creature, psi: Level, frames: u8, moving: Moving },
-    Montage { recipe: Recipe, columns: u8, size: Option<u16>, format: Format },
-    Levels { recipe: Recipe },
-    Card { recipe: Recipe, psi: Level },
-    WallCard { psi: Level },
+    Latent {
+        latent: Latent,
+        psi: Level,
+        size: Option<u16>,
+        noise: Option<Seed>,
+        format: Format,
+    },
+    Sweep {
+        recipe: Recipe,
+        moving: Moving,
+    },
+    Morph {
+        from: Creature,
+        to: Creature,
+        psi: Level,
+        frames: u8,
+        moving: Moving,
+    },
+    Montage {
+        recipe: Recipe,
+        columns: u8,
+        size: Option<u16>,
+        format: Format,
+    },
+    Levels {
+        recipe: Recipe,
+    },
+    Card {
+        recipe: Recipe,
+        psi: Level,
+    },
+    WallCard {
+        psi: Level,
+    },
 }
 
 /// A creativity that can be compared: [`Psi`] is never NaN nor -0.0, so its bits compare as its values do.

@@ -1,7 +1,7 @@
 //! How often a client may ask: a bucket of tokens each, in bounded memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;

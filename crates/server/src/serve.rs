@@ -112,6 +112,16 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
+/// Asks the system for as many file descriptors as the connections need, and warns if it gives fewer.
+pub fn prepare(config: &Config) {
+    // Beside connections: files of the store, the model, sockets that are being turned away.
+    let wanted = config.connections as u64 + 256;
+    let given = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
+    if (1..wanted).contains(&given) {
+        tracing::warn!(given, wanted, "the system gives fewer file descriptors than --connections needs");
+    }
+}
+
 /// What a connection may cost.
 struct Limits {
     all: Arc<Semaphore>,

@@ -70,7 +70,8 @@ impl Store {
         {
             tracing::warn!(%error, path = %path.display(), "the cache's folder cannot be made: pictures are not kept");
         }
-        let shelf = Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, counts: StoreCounts::default() });
+        let shelf =
+            Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, counts: StoreCounts::default() });
         let (queue, entries) = mpsc::channel(WAITING);
         tokio::spawn(keep(Arc::clone(&shelf), folder, entries));
         Ok(Self { shelf, queue })
@@ -207,10 +208,12 @@ mod tests {
 
     fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-        entries.flat_map(|entry| {
-            let path = entry.unwrap().path();
-            if path.is_dir() { files(&path) } else { vec![path] }
-        }).collect()
+        entries
+            .flat_map(|entry| {
+                let path = entry.unwrap().path();
+                if path.is_dir() { files(&path) } else { vec![path] }
+            })
+            .collect()
     }
 
     async fn written(store: &Store, count: u64) {

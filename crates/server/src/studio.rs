@@ -35,9 +35,9 @@ impl Studio {
             .build();
         // Vector units round differently, so their name belongs to the identity of the bytes; so does how seeds are read.
         let variation = format!("{:?}", generator.variation());
-        let variation = u32::from_le_bytes(*blake3::hash(variation.as_bytes()).as_bytes().first_chunk().unwrap_or(&[0; 4]));
-        let tag =
-            format!("{:.16}-{}-{}-{variation:08x}", generator.fingerprint(), generator.simd(), encode::REVISION);
+        let variation =
+            u32::from_le_bytes(*blake3::hash(variation.as_bytes()).as_bytes().first_chunk().unwrap_or(&[0; 4]));
+        let tag = format!("{:.16}-{}-{}-{variation:08x}", generator.fingerprint(), generator.simd(), encode::REVISION);
         let store = config.store.as_ref().map(|url| Store::open(url, &tag, config.store_bytes)).transpose()?;
         let makers = (0..config.threads.max(1)).map(|_| maker(generator, memory.clone(), store.clone())).collect();
         let pool = Pool::start(makers, config.queue).map_err(Error::Threads)?;
