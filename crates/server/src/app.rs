@@ -62,7 +62,7 @@ impl App {
 /// An address below `/api/v1` and what answers there.
 type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
 
-/// Every address of the interface; the OpenAPI document describes each of them, and a test holds it to that.
+/// Every address of the interface; the `OpenAPI` document describes each of them, and a test holds it to that.
 pub(crate) const API: [ApiRoute; 16] = [
     ("/api/v1/pictures/{file}", || get(api::order)),
     ("/api/v1/pictures", || post(api::latent_picture)),

@@ -1,4 +1,4 @@
-//! The description of the interface for programs: OpenAPI 3.1, with the bounds that the code itself uses.
+//! The description of the interface for programs: `OpenAPI` 3.1, with the bounds that the code itself uses.
 
 use serde_json::{Map, Value, json};
 
@@ -94,12 +94,12 @@ const IMAGES: &[&str] = &["image/png", "image/webp", "image/jpeg"];
 const MOVING: &[&str] = &["image/webp", "image/apng", "image/gif"];
 const JSON: &[&str] = &["application/json"];
 
-fn gets() -> Vec<Get> {
+/// Those that give files.
+fn files() -> Vec<Get> {
     let any = format!("{RECIPE}(~{RECIPE}~[0-9]{{1,3}}|_{RECIPE}_[0-9]{{1,3}})?");
     let still = Format::ALL.map(Format::extension).join("|");
     let moving = Moving::ALL.map(Moving::extension).join("|");
     let file = |pattern: String, example| Some((format!("^{pattern}$"), example));
-    let plain = |path, name, text| Get { path, name, text, file: None, query: &[], gives: JSON, status: "200" };
     vec![
         Get {
             path: "/api/v1/pictures/{file}",
@@ -191,6 +191,13 @@ fn gets() -> Vec<Get> {
             gives: &["application/zip"],
             status: "200",
         },
+    ]
+}
+
+/// Those that say something about the service.
+fn facts() -> [Get; 4] {
+    let plain = |path, name, text| Get { path, name, text, file: None, query: &[], gives: JSON, status: "200" };
+    [
         plain("/api/v1/model", "model", "What draws here: size, short name, origin, licence."),
         plain("/api/v1/version", "version", "Version of the program and of this interface."),
         plain("/api/v1/health", "health", "That the service lives, and how busy it is."),
@@ -201,7 +208,7 @@ fn gets() -> Vec<Get> {
 /// The whole document.
 pub(crate) fn document(app: &App) -> Value {
     let mut paths = Map::new();
-    for get in gets() {
+    for get in files().into_iter().chain(facts()) {
         paths.insert(get.path.to_owned(), json!({ "get": operation(app, &get) }));
     }
     paths.insert("/api/v1/pictures".to_owned(), json!({ "post": latent_picture(app) }));
@@ -247,7 +254,7 @@ fn answers(status: &str, success: Value) -> Value {
 }
 
 fn content(kinds: &[&str]) -> Value {
-    // Binary bodies have no schema in OpenAPI 3.1.
+    // Binary bodies have no schema in `OpenAPI` 3.1.
     kinds.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect::<Map<_, _>>().into()
 }
 
@@ -327,7 +334,7 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_every_description_is_a_route() {
-        let mut described: BTreeSet<_> = gets().iter().map(|get| get.path).collect();
+        let mut described: BTreeSet<_> = files().into_iter().chain(facts()).map(|get| get.path).collect();
         described.extend(["/api/v1/pictures", "/api/v1/batches"]);
         let routed: BTreeSet<_> = API.iter().map(|(path, _)| *path).collect();
         assert_eq!(described, routed);

@@ -167,7 +167,7 @@ async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<(Path,
                     // A full disk would otherwise fill the log as well.
                     if tokio::time::Instant::now() >= quiet_until {
                         tracing::warn!(%error, "the cache cannot be written: pictures are drawn again when they are asked for");
-                        quiet_until = tokio::time::Instant::now() + Duration::from_secs(60);
+                        quiet_until = tokio::time::Instant::now() + Duration::from_mins(1);
                     }
                 }
             }
