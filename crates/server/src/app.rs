@@ -120,7 +120,8 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
     for (path, answer) in API {
         open = open.route(path, answer());
     }
-    let open = open.layer(
+    // Set before the layer, so that other sites' preflight requests meet the layer first.
+    let open = open.method_not_allowed_fallback(handlers::not_allowed).layer(
         CorsLayer::new()
             .allow_origin(Anybody)
             .allow_methods([Method::GET, Method::POST])
