@@ -97,32 +97,35 @@ pub(crate) async fn children(
     Ok(([(header::CACHE_CONTROL, keep)], Json(body)).into_response())
 }
 
-/// `GET /api/v1/latents/42.json?psi=1.0`: a recipe's vectors, `w` after truncation and, for plain seeds, `z`.
+/// `GET /api/v1/latents/42.json`: a recipe's vectors: `w` before truncation, a mixture's second one, a plain seed's `z`.
 pub(crate) async fn latents(
     State(app): State<Arc<App>>,
     uri: Uri,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let name = named(&uri)?;
-    let asked = Asked::read(query.as_deref())?;
     let keep = keep(&app, query.as_deref())?;
     // Reads the recipe as a picture's would be, with the model's bound on layers.
     let order = Order::parse(&format!("pictures/{name}.png"), None, app.generator.layers())?;
     let Order::Picture { recipe, .. } = order else { return Err(Refusal::Failed) };
-    let styles = recipe.styles(&app.generator, asked.psi.psi());
-    let mut body = json!({
-        "recipe": recipe.to_string(),
-        "psi": asked.psi.psi().get(),
-        "encoding": "base64 of little-endian 32-bit floats",
-        "w": latent::spell(&styles.w),
-    });
-    if let Some((layer, fine)) = &styles.fine {
-        body["fine"] = json!({ "layer": layer, "w": latent::spell(fine) });
-    }
-    if let Recipe::Single(Creature { seed, path }) = &recipe
-        && path.is_empty()
-    {
-        body["z"] = latent::spell(&app.generator.z(*seed)).into();
+    let w = |creature: &Creature| creature.w(&app.generator);
+    let mut body = json!({ "recipe": recipe.to_string(), "encoding": "base64 of little-endian 32-bit floats" });
+    match &recipe {
+        Recipe::Single(creature) => {
+            body["w"] = latent::spell(&w(creature)).into();
+            if creature.path.is_empty() {
+                body["z"] = latent::spell(&app.generator.z(creature.seed)).into();
+            }
+        }
+        Recipe::Blend { from, to, percent } => {
+            let t = f32::from(*percent) / 100.0;
+            let line: Vec<f32> = w(from).into_iter().zip(w(to)).map(|(a, b)| a + t * (b - a)).collect();
+            body["w"] = latent::spell(&line).into();
+        }
+        Recipe::Mix { coarse, fine, layer } => {
+            body["w"] = latent::spell(&w(coarse)).into();
+            body["fine"] = json!({ "layer": layer, "w": latent::spell(&w(fine)) });
+        }
     }
     Ok(([(header::CACHE_CONTROL, keep)], Json(body)).into_response())
 }

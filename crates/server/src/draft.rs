@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Styles, Worker};
+use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Worker};
 
 use crate::card::Card;
 use crate::encode::{EncodeError, Format};
@@ -116,12 +116,12 @@ impl Drafter {
         frames: u8,
         unwanted: Unwanted<'_>,
     ) -> Result<Vec<Picture>, Stop> {
-        let ends = [from, to].map(|end| Recipe::Single(end.clone()).styles(self.worker.generator(), psi).w);
+        let ends = [from, to].map(|end| end.w(self.worker.generator()));
         (0..frames)
             .map(|at| {
                 let t = f32::from(at) / f32::from(frames.max(2) - 1);
                 let w = ends[0].iter().zip(&ends[1]).map(|(a, b)| a + t * (b - a)).collect();
-                let styles = Styles { w, fine: None };
+                let styles = self.worker.generator().truncate(w, psi);
                 self.worker.draw_styles(&styles, Some(from.seed), unwanted).ok_or(Stop::Cancelled)
             })
             .collect()

@@ -74,7 +74,7 @@ impl Latent {
             Space::Z => generator.w_of_z(&values),
             Space::W => values,
         };
-        Styles::from_w(w, generator, psi)
+        generator.truncate(w, psi)
     }
 }
 

@@ -176,9 +176,9 @@ fn files() -> Vec<Get> {
         Get {
             path: "/api/v1/latents/{file}",
             name: "latents",
-            text: "The vectors behind a picture as base64 of little-endian 32-bit floats: w after truncation (psi=1: before), and z of plain seeds.",
+            text: "The vectors behind a picture as base64 of little-endian 32-bit floats: w before truncation, and z of plain seeds.",
             file: file(format!("{any}\\.json"), "42.json"),
-            query: &[Query::Psi, Query::Model],
+            query: &[Query::Model],
             gives: JSON,
             status: "200",
         },

@@ -117,7 +117,7 @@ async fn numbers_taken_out_and_sent_back_are_the_same_picture() {
         assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
         assert_eq!(answer.body, picture, "{space}");
     }
-    let mixed = get(&router, "/api/v1/latents/42_77_2.json?psi=0.5").await.json();
+    let mixed = get(&router, "/api/v1/latents/42_77_2.json").await.json();
     assert_eq!((&mixed["fine"]["layer"], mixed["z"].is_null()), (&serde_json::json!(2), true));
 }
 

@@ -1,10 +1,9 @@
-//! Latent vectors from outside: `z` and `w` of a seed as numbers, and pictures of numbers that somebody sends.
+//! Latent vectors from outside: the `z` of a seed as numbers, and the `w` of a `z` that somebody sends.
 
 use kernels::Crew;
 
 use crate::mapper::Mapper;
-use crate::reference::truncate;
-use crate::{Generator, Psi, Seed, Styles};
+use crate::{Generator, Seed};
 
 impl Generator {
     /// `z` of a seed as it enters the network, before any normalisation: `z_dim` values.
@@ -23,23 +22,13 @@ impl Generator {
     }
 }
 
-impl Styles {
-    /// The styles of a `w` before truncation, `w_dim` values: `w_avg + psi (w - w_avg)` in every layer.
-    pub fn from_w(mut w: Vec<f32>, generator: &Generator, psi: Psi) -> Self {
-        truncate(&mut w, generator.w_avg(), psi);
-        Styles { w, fine: None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::{Architecture, ModelFile, NoiseInputs, Recipe, Upsample};
+    use crate::{Architecture, ModelFile, NoiseInputs, Upsample};
 
     #[test]
-    fn numbers_taken_out_and_given_back_are_the_same_picture() {
+    fn a_z_taken_out_and_given_back_is_the_same_w() {
         let architecture = Architecture {
             z_dim: 16,
             w_dim: 8,
@@ -52,13 +41,7 @@ mod tests {
             conv_clamp: None,
             labels: None,
         };
-        let generator = Arc::new(Generator::new(&ModelFile::random(architecture, Seed(1)).unwrap()).unwrap());
-        let psi = Psi::new(0.7).unwrap();
+        let generator = Generator::new(&ModelFile::random(architecture, Seed(1)).unwrap()).unwrap();
         assert_eq!(generator.w_of_z(&generator.z(Seed(42))), generator.w(Seed(42)));
-        let given = Styles::from_w(generator.w(Seed(42)), &generator, psi);
-        let named = Recipe::from(Seed(42)).styles(&generator, psi);
-        let mut worker = generator.worker();
-        let never = || false;
-        assert_eq!(worker.draw_styles(&given, None, &never), worker.draw_styles(&named, None, &never));
     }
 }
