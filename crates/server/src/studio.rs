@@ -33,7 +33,8 @@ impl Studio {
             .max_capacity(config.cache_bytes)
             .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX).saturating_add(ENTRY_OVERHEAD))
             .build();
-        // Vector units round differently, so their name belongs to the identity of the bytes; so do how seeds are read and what creativity means.
+        // Vector units round differently, so their name belongs to the identity of the bytes; so do how seeds are read
+        // and what creativity means.
         let variation = format!("{:?} {:?}", generator.variation(), config.metadata.calibration);
         let variation =
             u32::from_le_bytes(*blake3::hash(variation.as_bytes()).as_bytes().first_chunk().unwrap_or(&[0; 4]));
