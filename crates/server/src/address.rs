@@ -51,9 +51,24 @@ pub enum AddressError {
     /// Noise is either there or not.
     #[error("{0:?} is not a choice of noise: use noise=on or noise=off")]
     Noise(String),
+    /// A montage's tiles may not be as large as a picture alone.
+    #[error("a tile of a montage is at most 512 pixels: use size=16 to 512")]
+    Tile,
+    /// Columns are no whole number, or out of range.
+    #[error("{0:?} is not a number of columns: use a whole number from 1 to 18, as in columns=6")]
+    Columns(String),
+    /// Frames are no whole number, or out of range.
+    #[error("{0:?} is not a number of frames: use a whole number from 2 to 60, as in frames=24")]
+    Frames(String),
+    /// An ending other than those of animations.
+    #[error("{0:?} is not a kind of animation made here: use .webp, .gif or .png")]
+    Moving(String),
+    /// No list of seeds, or one that is too long.
+    #[error("{0:?} is not a list of seeds: use up to 256 seeds and ranges, as in 0-63,77")]
+    Seeds(String),
     /// Not of the form `kind/recipe.ending`.
     #[error(
-        "{0:?} is nothing that is made here: ask for /api/v1/pictures/42.png, sweeps/42.webp, levels/42.zip or cards/42.jpg"
+        "{0:?} is nothing that is made here: ask for /api/v1/pictures/42.png, sweeps/42.webp, morphs/42~77.webp, montages/42.png, levels/42.zip or cards/42.jpg"
     )]
     Order(String),
     /// A text that names no picture.

@@ -2,26 +2,29 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::error_handling::HandleErrorLayer;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{BoxError, Router};
+use axum::routing::{MethodRouter, get, post};
+use axum::{BoxError, Router, middleware};
 use synth::Generator;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{Any as Anybody, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::trace::TraceLayer;
 
+use crate::access::{self, Door};
 use crate::config::Config;
 use crate::error::{Error, Refusal};
-use crate::handlers;
+use crate::metrics::Metrics;
 use crate::page::{ModelFacts, Pages};
 use crate::studio::Studio;
+use crate::{api, batch, facts, handlers};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -32,30 +35,99 @@ pub(crate) struct App {
     pub(crate) facts: ModelFacts,
     /// What addresses begin with, if it was said.
     pub(crate) public_url: Option<String>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) redirect_results: bool,
+    /// Whether the figures have an address of their own.
+    pub(crate) metrics_elsewhere: bool,
+    pub(crate) body_bytes: usize,
+    stopping: AtomicBool,
 }
 
+impl App {
+    /// From now on the service says that it is not ready.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The first eight digits of the model's fingerprint, which addresses carry as `m`.
+    pub(crate) fn model(&self) -> &str {
+        self.facts.fingerprint.get(..8).unwrap_or(&self.facts.fingerprint)
+    }
+}
+
+/// An address below `/api/v1` and what answers there.
+type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
+
+/// Every address of the interface; the `OpenAPI` document describes each of them, and a test holds it to that.
+pub(crate) const API: [ApiRoute; 16] = [
+    ("/api/v1/pictures/{file}", || get(api::order)),
+    ("/api/v1/pictures", || post(api::latent_picture)),
+    ("/api/v1/sweeps/{file}", || get(api::order)),
+    ("/api/v1/morphs/{file}", || get(api::order)),
+    ("/api/v1/montages/{file}", || get(api::order)),
+    ("/api/v1/levels/{file}", || get(api::order)),
+    ("/api/v1/cards/{file}", || get(api::order)),
+    ("/api/v1/random/{file}", || get(api::random)),
+    ("/api/v1/children/{file}", || get(api::children)),
+    ("/api/v1/latents/{file}", || get(api::latents)),
+    ("/api/v1/batches/{file}", || get(batch::named)),
+    ("/api/v1/batches", || post(batch::listed)),
+    ("/api/v1/model", || get(facts::model)),
+    ("/api/v1/health", || get(facts::health)),
+    ("/api/v1/ready", || get(facts::ready)),
+    ("/api/v1/version", || get(facts::version)),
+];
+
 /// The service as a router: the whole of it but the socket. Starts the drawing threads, which end when the router is
-/// dropped.
+/// dropped. Call it inside a Tokio runtime.
 ///
 /// # Errors
-/// The threads cannot be started, or a page of the binary is broken.
+/// The threads cannot be started, the store's address is none, or a page of the binary is broken.
 pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Error> {
+    Ok(assemble(config, generator)?.0)
+}
+
+/// The router and the state behind it.
+pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Router, Arc<App>), Error> {
     let facts = ModelFacts::new(&generator);
+    let metrics = Arc::new(Metrics::new());
     let app = Arc::new(App {
         pages: Pages::open(facts.clone())?,
         studio: Studio::open(&generator, config)?,
         metadata: config.metadata.clone(),
         public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        metrics: Arc::clone(&metrics),
+        redirect_results: config.redirect_results,
+        metrics_elsewhere: config.metrics_addr.is_some(),
+        body_bytes: config.body_bytes,
+        stopping: AtomicBool::new(false),
         generator,
         facts,
     });
 
     // Bots and other people's pages may read pictures and facts; the page itself is nobody else's business.
-    let open = Router::new()
+    let mut open = Router::new()
         .route("/results/{*address}", get(handlers::picture))
-        .route("/api/model", get(handlers::model))
-        .route("/api/v1/{*order}", get(handlers::order))
-        .layer(CorsLayer::new().allow_origin(tower_http::cors::Any).expose_headers([header::ETAG]));
+        .route("/random.png", get(api::random))
+        .route("/random.webp", get(api::random))
+        .route("/random.jpg", get(api::random))
+        .route("/api/model", get(facts::model))
+        .route("/api/v1/openapi.json", get(facts::openapi));
+    for (path, answer) in API {
+        open = open.route(path, answer());
+    }
+    // Set before the layer, so that other sites' preflight requests meet the layer first.
+    let open = open.method_not_allowed_fallback(handlers::not_allowed).layer(
+        CorsLayer::new()
+            .allow_origin(Anybody)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers([header::CONTENT_TYPE, header::RANGE, header::IF_NONE_MATCH])
+            .expose_headers([header::ETAG, header::RETRY_AFTER, header::CONTENT_RANGE]),
+    );
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(overloaded))
         .layer(LoadShedLayer::new())
@@ -64,21 +136,35 @@ pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Erro
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    Ok(Router::new()
+    let router = Router::new()
         .route("/", get(handlers::wall))
         .route("/p/{recipe}", get(handlers::room))
         .route("/walk/{from}", get(handlers::walk))
         .route("/collection", get(handlers::collection))
         .route("/slider.html", get(handlers::montage))
-        .route("/healthz", get(handlers::health))
+        .route("/api", get(handlers::api_page))
+        .route("/api/", get(handlers::api_page))
         .merge(open)
-        .fallback_service(get(handlers::asset).with_state(Arc::clone(&app)))
-        .layer(limits)
+        .layer(limits);
+    // What operators and their machines ask must be answered under any load.
+    let router = router
+        .route("/healthz", get(facts::health))
+        .route("/readyz", get(facts::ready))
+        .route("/metrics", get(facts::metrics))
+        .fallback_service(get(handlers::asset).fallback(handlers::asset).with_state(Arc::clone(&app)))
+        .method_not_allowed_fallback(handlers::not_allowed)
+        .layer(DefaultBodyLimit::max(config.body_bytes))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(fixed("x-content-type-options", "nosniff"))
         .layer(fixed("referrer-policy", "no-referrer"))
-        .layer(TraceLayer::new_for_http())
-        .with_state(app))
+        .layer(middleware::from_fn_with_state(Arc::new(Door::new(config, metrics)), access::pass))
+        .with_state(Arc::clone(&app));
+    Ok((router, app))
+}
+
+/// The figures on an address of their own.
+pub(crate) fn metrics_router(app: &Arc<App>) -> Router {
+    Router::new().route("/metrics", get(facts::figures)).with_state(Arc::clone(app))
 }
 
 /// The limits' own answers: too many requests at once, or one that took too long.
@@ -88,5 +174,5 @@ async fn overloaded(error: BoxError) -> Response {
 
 /// A bug in a handler costs one request, not the service. tower-http hands the panic over; the hook has logged it.
 fn panicked(_: Box<dyn Any + Send>) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, "something broke here; the reason is in the server's log\n").into_response()
+    Refusal::Failed.into_response()
 }

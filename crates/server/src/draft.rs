@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use synth::{Generator, Picture, Psi, Recipe, Seed, Worker};
+use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Worker};
 
 use crate::card::Card;
 use crate::encode::{EncodeError, Format};
@@ -32,6 +32,22 @@ impl From<EncodeError> for Stop {
     }
 }
 
+/// A picture in the size that was asked for.
+fn sized(picture: Picture, size: Option<u16>) -> Result<Picture, Stop> {
+    match size {
+        Some(size) => resize::to_side(picture, usize::from(size)),
+        None => Ok(picture),
+    }
+}
+
+fn animated(frames: &[Picture], moving: Moving) -> Result<Vec<u8>, Stop> {
+    match moving {
+        Moving::Webp => animate::webp(frames),
+        Moving::Apng => animate::apng(frames),
+        Moving::Gif => animate::gif(frames),
+    }
+}
+
 impl Drafter {
     pub(crate) fn new(generator: &Arc<Generator>) -> Self {
         Self { worker: generator.worker() }
@@ -41,18 +57,22 @@ impl Drafter {
     pub(crate) fn make(&mut self, order: &Order, unwanted: Unwanted<'_>) -> Result<Vec<u8>, Stop> {
         match order {
             Order::Picture { recipe, psi, size, noise, format } => {
-                let mut picture = self.draw(recipe, psi.psi(), *noise, unwanted)?;
-                if let Some(size) = size {
-                    picture = resize::to_side(picture, usize::from(*size))?;
-                }
+                let picture = sized(self.draw(recipe, psi.psi(), *noise, unwanted)?, *size)?;
                 Ok(format.encode(&picture)?)
             }
-            Order::Sweep { recipe, moving } => {
-                let frames = self.levels(recipe, unwanted)?;
-                Ok(match moving {
-                    Moving::Webp => animate::webp(&frames)?,
-                    Moving::Apng => animate::apng(&frames)?,
-                })
+            Order::Latent { latent, psi, size, noise, format } => {
+                let styles = latent.styles(self.worker.generator(), psi.psi());
+                let picture = self.worker.draw_styles(&styles, *noise, unwanted).ok_or(Stop::Cancelled)?;
+                Ok(format.encode(&sized(picture, *size)?)?)
+            }
+            Order::Sweep { recipe, moving } => animated(&self.levels(recipe, unwanted)?, *moving),
+            Order::Morph { from, to, psi, frames, moving } => {
+                animated(&self.morph(from, to, psi.psi(), *frames, unwanted)?, *moving)
+            }
+            Order::Montage { recipe, columns, size, format } => {
+                let tiles = self.levels(recipe, unwanted)?.into_iter().map(|tile| sized(tile, *size));
+                let tiles = tiles.collect::<Result<Vec<_>, _>>()?;
+                Ok(format.encode(&synth::sheet(&tiles, usize::from(*columns)))?)
             }
             Order::Levels { recipe } => {
                 let files = LEVELS.zip(self.levels(recipe, unwanted)?).map(|(tenths, picture)| {
@@ -84,6 +104,27 @@ impl Drafter {
     fn draw(&mut self, recipe: &Recipe, psi: Psi, noise: bool, unwanted: Unwanted<'_>) -> Result<Picture, Stop> {
         let styles = recipe.styles(self.worker.generator(), psi);
         self.worker.draw_styles(&styles, noise.then(|| recipe.seed()), unwanted).ok_or(Stop::Cancelled)
+    }
+
+    /// Pictures on the straight line between two creatures' `w`, both included. Noise stays the first one's, so that
+    /// nothing flickers.
+    fn morph(
+        &mut self,
+        from: &Creature,
+        to: &Creature,
+        psi: Psi,
+        frames: u8,
+        unwanted: Unwanted<'_>,
+    ) -> Result<Vec<Picture>, Stop> {
+        let ends = [from, to].map(|end| end.w(self.worker.generator()));
+        (0..frames)
+            .map(|at| {
+                let t = f32::from(at) / f32::from(frames.max(2) - 1);
+                let w = ends[0].iter().zip(&ends[1]).map(|(a, b)| a + t * (b - a)).collect();
+                let styles = self.worker.generator().truncate(w, psi);
+                self.worker.draw_styles(&styles, Some(from.seed), unwanted).ok_or(Stop::Cancelled)
+            })
+            .collect()
     }
 
     fn levels(&mut self, recipe: &Recipe, unwanted: Unwanted<'_>) -> Result<Vec<Picture>, Stop> {

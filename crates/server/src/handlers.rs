@@ -1,29 +1,26 @@
-//! What each address answers. Thin: parse, ask, wrap.
+//! What the addresses outside of `/api/v1` answer. Thin: parse, ask, wrap.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use axum::Json;
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use serde_json::json;
 use synth::{Creature, Psi, Recipe, Seed};
 
 use crate::address::{AddressError, PictureAddress, parse_psi};
 use crate::app::App;
-use crate::encode::Format;
+use crate::deliver::{AN_HOUR, FOR_EVER, deliver};
 use crate::error::Refusal;
 use crate::language::Language;
-use crate::order::{Order, SIZES};
+use crate::order::Order;
 use crate::page::{Pages, Visitor};
 use crate::template::TemplateError;
 use crate::view::View;
-use crate::{assets, conditional};
+use crate::{access, api, assets, conditional};
 
-/// A picture never changes: its address names its bytes.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// The page may change with the next version: keep it, but ask each time.
 const ASK_FIRST: &str = "no-cache";
 /// Nothing but our own files; pictures also from memory, where the wall decodes them.
@@ -33,6 +30,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// `GET /results/psi-1.0/seed00042.png`
 pub(crate) async fn picture(
     State(app): State<Arc<App>>,
+    Extension(visitor): Extension<access::Visitor>,
     uri: Uri,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -41,34 +39,11 @@ pub(crate) async fn picture(
     if parameter(query.as_deref(), "size").is_some() {
         return Err(AddressError::FixedSize.into());
     }
-    deliver(&app, &address.into(), &headers).await
-}
-
-/// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
-pub(crate) async fn order(
-    State(app): State<Arc<App>>,
-    uri: Uri,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let path = uri.path().trim_start_matches("/api/v1/");
-    let order = Order::parse(path, query.as_deref(), app.generator.layers())?;
-    deliver(&app, &order, &headers).await
-}
-
-/// The file of an order, unless the visitor has it already.
-async fn deliver(app: &App, order: &Order, headers: &HeaderMap) -> Result<Response, Refusal> {
-    let etag = app.studio.etag(order);
-    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, FOR_EVER)];
-    if conditional::has(headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
+    let order = Order::from(address);
+    if app.redirect_results {
+        return Ok(api::lead(format!("/api/v1/{order}&m={}", app.model()), AN_HOUR));
     }
-    let bytes = app.studio.file(order).await?;
-    let kind = [
-        (header::CONTENT_TYPE, order.media_type()),
-        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
-    ];
-    Ok((known, kind, Body::from(bytes)).into_response())
+    deliver(&app, &order, &headers, visitor, FOR_EVER).await
 }
 
 /// `GET /`
@@ -155,15 +130,20 @@ fn page(
         tracing::error!(%error, "a page could not be filled");
         Refusal::Failed
     })?;
+    Ok(html_answer(html, headers, visitor.language.tag()))
+}
+
+/// A page, unless the visitor has it already.
+fn html_answer(html: String, headers: &HeaderMap, language: &'static str) -> Response {
     let mut hasher = DefaultHasher::new();
     html.hash(&mut hasher);
     let etag = format!("\"{:016x}\"", hasher.finish());
     let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, ASK_FIRST), (header::VARY, "accept-language")];
     if conditional::has(headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
+        return (StatusCode::NOT_MODIFIED, known).into_response();
     }
-    let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, visitor.language.tag())];
-    Ok((known, about, Html(html)).into_response())
+    let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, language)];
+    (known, about, Html(html)).into_response()
 }
 
 /// Who asks: in which language, and under which name it knows us.
@@ -183,40 +163,25 @@ fn visitor(app: &App, query: Option<&str>, headers: &HeaderMap) -> Visitor {
     }
 }
 
-/// `GET /api/model`
-pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
-    let (height, width) = app.generator.resolution();
-    Json(json!({
-        "width": width,
-        "height": height,
-        "fingerprint": app.generator.fingerprint(),
-        "simd": app.generator.simd(),
-        "psi": { "min": 0.0, "max": 2.0, "calibration": app.metadata.calibration },
-        "seed": { "min": "0", "max": u64::MAX.to_string() },
-        "formats": Format::ALL.map(Format::extension),
-        "layers": app.generator.layers(),
-        "noise": app.generator.has_noise(),
-        "size": { "min": SIZES.start(), "max": SIZES.end() },
-        "address": "/results/psi-{psi}/seed{seed}.{format}",
-        "provenance": app.metadata.provenance,
-        "license": app.metadata.license,
-    }))
+/// `GET /api/`: the interface, explained and to try.
+pub(crate) async fn api_page(headers: HeaderMap) -> Result<Response, Refusal> {
+    let html = assets::text("api/index.html").map_err(|error| {
+        tracing::error!(%error, "a page could not be read");
+        Refusal::Failed
+    })?;
+    Ok(html_answer(html, &headers, "en"))
 }
 
-/// `GET /healthz`
-pub(crate) async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let counts = app.studio.counts();
-    let body = json!({
-        "status": "ok",
-        "drawn": counts.done,
-        "cancelled": counts.cancelled,
-        "queued": counts.queued,
-    });
-    ([(header::CACHE_CONTROL, "no-store")], Json(body))
+/// An address that is there, asked in a way it does not know.
+pub(crate) async fn not_allowed(method: Method) -> Refusal {
+    Refusal::Method(method.as_str().chars().take(20).collect())
 }
 
 /// Every other address: a file of the page, or nothing.
-pub(crate) async fn asset(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return Refusal::Nothing(uri.path().chars().take(80).collect()).into_response();
+    }
     let Some(asset) = assets::public(uri.path().trim_start_matches('/')) else {
         return not_found(&app, &uri, &headers);
     };
@@ -241,13 +206,11 @@ fn not_found(app: &App, uri: &Uri, headers: &HeaderMap) -> Response {
         let html = app.pages.missing(&visitor).unwrap_or_default();
         return (StatusCode::NOT_FOUND, about, Html(html)).into_response();
     }
-    let path: String = uri.path().chars().take(80).collect();
-    (StatusCode::NOT_FOUND, format!("there is nothing at {path}: pictures are at /results/psi-1.0/seed00042.png\n"))
-        .into_response()
+    Refusal::Nothing(uri.path().chars().take(80).collect()).into_response()
 }
 
 /// A parameter's value as it stands in the query. Values here are numbers, so nothing needs decoding.
-fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+pub(crate) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
     query?.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then_some(value)

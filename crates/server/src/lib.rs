@@ -1,7 +1,7 @@
 //! The web service: pictures drawn on the fly at the addresses of the original, and the wall that shows them.
 //!
-//! It turns an [`PictureAddress`] into bytes through a bounded cache and a fixed set of drawing threads (newest request
-//! first, equal requests drawn once, abandoned ones cancelled), and serves the page in `web/`, which is embedded in the
+//! It turns a [`PictureAddress`] into bytes through bounded caches and a fixed set of drawing threads (clients by turns,
+//! newest request first, equal requests drawn once, abandoned ones cancelled), and serves the page in `web/`, which is embedded in the
 //! binary. It is not a model runtime (`synth` draws) and knows nothing about training.
 //!
 //! | address | answer |
@@ -9,11 +9,12 @@
 //! | `/` | the wall |
 //! | `/p/42?psi=1.1` | one picture, large, and what can be played with it; also `/p/42-3b7`, `/p/42~77~35`, `/p/42_77_5` |
 //! | `/walk/42`, `/collection` | a walk from picture to picture; favourites |
-//! | `/api/v1/pictures/42.png?psi=1.1&size=512` | any recipe as a file; beside it `sweeps`, `levels` and `cards` |
+//! | `/api/v1/pictures/42.png?psi=1.1&size=512` | any recipe as a file; `/api/` lists what else there is |
+//! | `/random.png` | leads to another picture every time |
 //! | `/results/psi-1.0/seed00042.png` | a picture; any `u64` seed, psi 0.0 to 2.0, `.png` `.webp` `.jpg` |
 //! | `/slider.html?seed=00077` | the same seed at the 18 levels of creativity |
 //! | `/api/model` | what draws here, as JSON |
-//! | `/healthz` | that it lives, and how busy it is |
+//! | `/healthz`, `/readyz`, `/metrics` | that it lives and how busy it is; whether to send visitors; figures for Prometheus |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,25 +39,38 @@
 //! # }
 //! ```
 
+mod access;
 mod address;
 mod animate;
+mod api;
 mod app;
 mod archive;
 mod assets;
+mod batch;
 mod card;
+mod client;
 mod conditional;
 mod config;
+mod deliver;
 mod draft;
 mod encode;
 mod error;
+mod facts;
 mod handlers;
 mod language;
+mod latent;
+mod lines;
+mod metrics;
+mod openapi;
 mod order;
 mod page;
 mod pool;
+mod range;
+mod rate;
 mod resize;
 mod serve;
 mod still;
+mod store;
 mod studio;
 mod template;
 mod view;
@@ -67,5 +81,6 @@ pub use config::Config;
 pub use draft::{LEVELS, level};
 pub use encode::{EncodeError, Format};
 pub use error::Error;
-pub use serve::{Server, run};
+pub use ipnet::IpNet;
+pub use serve::{Server, prepare, run};
 pub use template::TemplateError;

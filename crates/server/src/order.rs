@@ -3,7 +3,9 @@
 //! | address | answer |
 //! |---|---|
 //! | `pictures/RECIPE.png?psi=1.1&size=512&noise=off` | a picture; `.png`, `.webp`, `.jpg`; `size` is its longer side |
-//! | `sweeps/RECIPE.webp` | the 18 levels of creativity there and back, animated; `.webp`, or `.png` for APNG |
+//! | `sweeps/RECIPE.webp` | the 18 levels of creativity there and back, animated; `.webp`, `.gif`, or `.png` for APNG |
+//! | `morphs/A~B.webp?frames=24&psi=1.1` | from one creature to another and back, animated, in the same kinds |
+//! | `montages/RECIPE.png?columns=6&size=128` | the 18 levels tiled; `size` is the longer side of a tile |
 //! | `levels/RECIPE.zip` | the 18 levels as PNG files |
 //! | `cards/RECIPE.jpg?psi=1.1` | 1200 x 630 pixels that introduce a picture to whoever is sent its link |
 //! | `cards/wall.jpg?psi=1.1` | the same for the wall |
@@ -11,23 +13,69 @@
 //! A recipe is described in [`synth::Recipe`]. What is not given is 1.0, the model's own size, and noise on.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-use synth::{Psi, Recipe};
+use synth::{Creature, Psi, Recipe, Seed};
 
 use crate::address::{AddressError, PictureAddress, parse_psi, spelled};
 use crate::encode::Format;
+use crate::latent::Latent;
 
 /// Sides a picture may be enlarged or reduced to.
-pub(crate) const SIZES: std::ops::RangeInclusive<u16> = 16..=1024;
+pub(crate) const SIZES: RangeInclusive<u16> = 16..=1024;
+/// The largest side of a montage's tiles.
+pub(crate) const LARGEST_TILE: u16 = 512;
+/// Tiles in a row of a montage.
+pub(crate) const COLUMNS: RangeInclusive<u8> = 1..=18;
+/// Pictures on the way from one creature to another, both included.
+pub(crate) const FRAMES: RangeInclusive<u8> = 2..=60;
 
 /// Equal orders are answered with the same bytes, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Order {
-    Picture { recipe: Recipe, psi: Level, size: Option<u16>, noise: bool, format: Format },
-    Sweep { recipe: Recipe, moving: Moving },
-    Levels { recipe: Recipe },
-    Card { recipe: Recipe, psi: Level },
-    WallCard { psi: Level },
+    Picture {
+        recipe: Recipe,
+        psi: Level,
+        size: Option<u16>,
+        noise: bool,
+        format: Format,
+    },
+    /// A picture of numbers that were sent, with the noise of a seed or none.
+    Latent {
+        latent: Latent,
+        psi: Level,
+        size: Option<u16>,
+        noise: Option<Seed>,
+        format: Format,
+    },
+    Sweep {
+        recipe: Recipe,
+        moving: Moving,
+    },
+    Morph {
+        from: Creature,
+        to: Creature,
+        psi: Level,
+        frames: u8,
+        moving: Moving,
+    },
+    Montage {
+        recipe: Recipe,
+        columns: u8,
+        size: Option<u16>,
+        format: Format,
+    },
+    Levels {
+        recipe: Recipe,
+    },
+    Card {
+        recipe: Recipe,
+        psi: Level,
+    },
+    WallCard {
+        psi: Level,
+    },
 }
 
 /// A creativity that can be compared: [`Psi`] is never NaN nor -0.0, so its bits compare as its values do.
@@ -39,6 +87,33 @@ pub(crate) struct Level(u32);
 pub(crate) enum Moving {
     Webp,
     Apng,
+    Gif,
+}
+
+impl Moving {
+    /// Every kind.
+    pub(crate) const ALL: [Moving; 3] = [Moving::Webp, Moving::Apng, Moving::Gif];
+
+    /// The file's ending, without a dot.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Moving::Webp => "webp",
+            Moving::Apng => "png",
+            Moving::Gif => "gif",
+        }
+    }
+
+    fn from_extension(extension: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|moving| moving.extension() == extension)
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Moving::Webp => "image/webp",
+            Moving::Apng => "image/apng",
+            Moving::Gif => "image/gif",
+        }
+    }
 }
 
 impl From<Psi> for Level {
@@ -69,19 +144,30 @@ impl Order {
         if (kind, name, extension) == ("cards", "wall", "jpg") {
             return Ok(Order::WallCard { psi: asked.psi });
         }
+        let moving = || Moving::from_extension(extension).ok_or_else(|| AddressError::Moving(excerpt(extension)));
+        if kind == "morphs" {
+            let (from, to) = name.split_once('~').ok_or_else(shape)?;
+            let (from, to) = (from.parse()?, to.parse()?);
+            return Ok(Order::Morph { from, to, psi: asked.psi, frames: asked.frames, moving: moving()? });
+        }
         let recipe: Recipe = name.parse()?;
         if let Recipe::Mix { layer, .. } = recipe
             && usize::from(layer) > layers
         {
             return Err(AddressError::Layer { asked: layer, layers });
         }
-        let format = Format::from_extension(extension).ok_or_else(|| AddressError::Format(extension.to_owned()));
+        let format = || Format::from_extension(extension).ok_or_else(|| AddressError::Format(excerpt(extension)));
         match (kind, extension) {
             ("pictures", _) => {
-                Ok(Order::Picture { recipe, psi: asked.psi, size: asked.size, noise: asked.noise, format: format? })
+                Ok(Order::Picture { recipe, psi: asked.psi, size: asked.size, noise: asked.noise, format: format()? })
             }
-            ("sweeps", "webp") => Ok(Order::Sweep { recipe, moving: Moving::Webp }),
-            ("sweeps", "png") => Ok(Order::Sweep { recipe, moving: Moving::Apng }),
+            ("sweeps", _) => Ok(Order::Sweep { recipe, moving: moving()? }),
+            ("montages", _) => {
+                if asked.size.is_some_and(|size| size > LARGEST_TILE) {
+                    return Err(AddressError::Tile);
+                }
+                Ok(Order::Montage { recipe, columns: asked.columns, size: asked.size, format: format()? })
+            }
             ("levels", "zip") => Ok(Order::Levels { recipe }),
             ("cards", "jpg") => Ok(Order::Card { recipe, psi: asked.psi }),
             _ => Err(shape()),
@@ -91,9 +177,10 @@ impl Order {
     /// For `Content-Type`.
     pub(crate) fn media_type(&self) -> &'static str {
         match self {
-            Order::Picture { format, .. } => format.media_type(),
-            Order::Sweep { moving: Moving::Webp, .. } => "image/webp",
-            Order::Sweep { moving: Moving::Apng, .. } => "image/apng",
+            Order::Picture { format, .. } | Order::Latent { format, .. } | Order::Montage { format, .. } => {
+                format.media_type()
+            }
+            Order::Sweep { moving, .. } | Order::Morph { moving, .. } => moving.media_type(),
             Order::Levels { .. } => "application/zip",
             Order::Card { .. } | Order::WallCard { .. } => "image/jpeg",
         }
@@ -109,8 +196,20 @@ impl fmt::Display for Order {
                 size.map_or(Ok(()), |size| write!(f, "&size={size}"))?;
                 f.write_str(if *noise { "" } else { "&noise=off" })
             }
-            Order::Sweep { recipe, moving: Moving::Webp } => write!(f, "sweeps/{recipe}.webp"),
-            Order::Sweep { recipe, moving: Moving::Apng } => write!(f, "sweeps/{recipe}.png"),
+            Order::Latent { latent, psi, size, noise, format } => {
+                write!(f, "pictures/{latent}.{}?psi={}", format.extension(), spelled(psi.psi()))?;
+                size.map_or(Ok(()), |size| write!(f, "&size={size}"))?;
+                noise.map_or(Ok(()), |seed| write!(f, "&noise_seed={}", seed.0))
+            }
+            Order::Sweep { recipe, moving } => write!(f, "sweeps/{recipe}.{}", moving.extension()),
+            Order::Morph { from, to, psi, frames, moving } => {
+                let (ending, psi) = (moving.extension(), spelled(psi.psi()));
+                write!(f, "morphs/{from}~{to}.{ending}?psi={psi}&frames={frames}")
+            }
+            Order::Montage { recipe, columns, size, format } => {
+                write!(f, "montages/{recipe}.{}?columns={columns}", format.extension())?;
+                size.map_or(Ok(()), |size| write!(f, "&size={size}"))
+            }
             Order::Levels { recipe } => write!(f, "levels/{recipe}.zip"),
             Order::Card { recipe, psi } => write!(f, "cards/{recipe}.jpg?psi={}", spelled(psi.psi())),
             Order::WallCard { psi } => write!(f, "cards/wall.jpg?psi={}", spelled(psi.psi())),
@@ -119,28 +218,39 @@ impl fmt::Display for Order {
 }
 
 /// What stands after the question mark. Names not known here are somebody else's.
-struct Asked {
-    psi: Level,
-    size: Option<u16>,
-    noise: bool,
+pub(crate) struct Asked {
+    pub(crate) psi: Level,
+    pub(crate) size: Option<u16>,
+    pub(crate) noise: bool,
+    columns: u8,
+    frames: u8,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Asked { psi: Psi::default().into(), size: None, noise: true, columns: 6, frames: 24 }
+    }
 }
 
 impl Asked {
-    fn read(query: Option<&str>) -> Result<Self, AddressError> {
-        let mut asked = Asked { psi: Psi::default().into(), size: None, noise: true };
+    pub(crate) fn read(query: Option<&str>) -> Result<Self, AddressError> {
+        let mut asked = Asked::default();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match name {
                 "psi" => asked.psi = parse_psi(value)?.into(),
-                "size" => {
-                    let size = value.parse().ok().filter(|size| SIZES.contains(size));
-                    asked.size = Some(size.ok_or_else(|| AddressError::Size(value.chars().take(20).collect()))?);
+                "size" => asked.size = Some(within(&SIZES, value).ok_or_else(|| AddressError::Size(excerpt(value)))?),
+                "columns" => {
+                    asked.columns = within(&COLUMNS, value).ok_or_else(|| AddressError::Columns(excerpt(value)))?;
+                }
+                "frames" => {
+                    asked.frames = within(&FRAMES, value).ok_or_else(|| AddressError::Frames(excerpt(value)))?;
                 }
                 "noise" => {
                     asked.noise = match value {
                         "on" => true,
                         "off" => false,
-                        _ => return Err(AddressError::Noise(value.chars().take(20).collect())),
+                        _ => return Err(AddressError::Noise(excerpt(value))),
                     }
                 }
                 _ => {}
@@ -148,6 +258,17 @@ impl Asked {
         }
         Ok(asked)
     }
+}
+
+/// A plain whole number inside a range.
+fn within<N: FromStr + PartialOrd>(range: &RangeInclusive<N>, text: &str) -> Option<N> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && range.contains(number))
+}
+
+/// The start of a visitor's text, short enough for a message.
+fn excerpt(text: &str) -> String {
+    text.chars().take(20).collect()
 }
 
 #[cfg(test)]
@@ -170,6 +291,10 @@ mod tests {
             "pictures/42_77_11.png?psi=0.3",
             "sweeps/42.webp",
             "sweeps/42~1~3.png",
+            "sweeps/42.gif",
+            "morphs/42-3~77.webp?psi=0.7&frames=60",
+            "montages/42.jpg?columns=6",
+            "montages/42~77~35.png?columns=1&size=512",
             "levels/7-0.zip",
             "cards/7.jpg?psi=1.1",
             "cards/wall.jpg?psi=1.1",
@@ -191,7 +316,13 @@ mod tests {
             ("pictures/42.png?size=1e9", "from 16 to 1024"),
             ("pictures/42.png?size=15", "from 16 to 1024"),
             ("pictures/42.png?noise=loud", "noise=on or noise=off"),
-            ("sweeps/42.gif", "/api/v1/"),
+            ("sweeps/42.avi", ".webp, .gif or .png"),
+            ("morphs/42.webp", "/api/v1/"),
+            ("morphs/42~77.jpg", ".webp, .gif or .png"),
+            ("morphs/42~77~50.webp", "names no picture"),
+            ("morphs/42~77.webp?frames=61", "from 2 to 60"),
+            ("montages/42.png?columns=0", "from 1 to 18"),
+            ("montages/42.png?size=513", "16 to 512"),
             ("levels/42.png", "/api/v1/"),
             ("cards/42.png", "/api/v1/"),
             ("secrets/42.png", "/api/v1/"),

@@ -1,6 +1,7 @@
-//! A fixed set of worker threads that make things on request: newest first, each thing once, nothing for nobody.
+//! A fixed set of worker threads that make things on request: clients by turns, newest first, each thing once, nothing
+//! for nobody.
 //!
-//! - The queue is a bounded stack: what was asked for last is what the visitor looks at now.
+//! - The queue is bounded, and a stack for each client: what was asked for last is what the visitor looks at now.
 //! - Requests for the same key share one piece of work (single flight).
 //! - A [`Ticket`] that is dropped withdraws its request; work that nobody waits for any more leaves the queue, or is
 //!   told to stop if a thread is already at it.
@@ -15,10 +16,13 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
+use crate::client::Client;
+use crate::lines::Lines;
+
 /// Why a piece of work gave no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Nobody waits for it any more, or the pool is closing.
+    /// Nobody waits for it any more, it made room for another client's, or the pool is closing.
     Cancelled,
     /// It went wrong; the text is for the log.
     Failed(String),
@@ -37,6 +41,8 @@ pub(crate) struct Counts {
     pub(crate) cancelled: u64,
     /// Pieces of work that wait for a thread now.
     pub(crate) queued: usize,
+    /// Requests that found no room, or lost theirs to another client.
+    pub(crate) rejected: u64,
 }
 
 type Outcome<V> = Option<Result<V, Stop>>;
@@ -49,8 +55,8 @@ struct Flight<K, V> {
 }
 
 struct State<K, V> {
-    /// Waiting for a thread; the last one is next.
-    stack: Vec<Arc<Flight<K, V>>>,
+    /// Waiting for a thread.
+    waiting: Lines<Arc<Flight<K, V>>>,
     /// Waiting or being worked on, with the number of tickets that want it.
     flights: HashMap<K, (Arc<Flight<K, V>>, usize)>,
     closing: bool,
@@ -62,6 +68,7 @@ struct Shared<K, V> {
     limit: usize,
     done: AtomicU64,
     cancelled: AtomicU64,
+    rejected: AtomicU64,
 }
 
 impl<K, V> Shared<K, V> {
@@ -89,11 +96,12 @@ where
         M: FnMut(&K, &dyn Fn() -> bool) -> Result<V, Stop> + Send + 'static,
     {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { stack: Vec::new(), flights: HashMap::new(), closing: false }),
+            state: Mutex::new(State { waiting: Lines::new(), flights: HashMap::new(), closing: false }),
             work: Condvar::new(),
             limit,
             done: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
         });
         // Built first, so that a thread that cannot start takes those already started down with it.
         let mut pool = Self { shared: Arc::clone(&shared), threads: Vec::new() };
@@ -106,20 +114,21 @@ where
         Ok(pool)
     }
 
-    /// Asks for `key`: joins the work on it, or queues it as the next.
-    pub(crate) fn request(&self, key: &K) -> Result<Ticket<K, V>, Busy> {
+    /// Asks for `key`: joins the work on it, or queues it as the client's next.
+    pub(crate) fn request(&self, client: Client, key: &K) -> Result<Ticket<K, V>, Busy> {
         let mut state = self.shared.lock();
+        let state = &mut *state;
         let flight = if let Some((flight, wanted)) = state.flights.get_mut(key) {
             *wanted += 1;
             let flight = Arc::clone(flight);
             // Asked for again just now, so it is next again (if no thread has it already).
-            if let Some(place) = state.stack.iter().position(|waiting| Arc::ptr_eq(waiting, &flight)) {
-                let newest = state.stack.remove(place);
-                state.stack.push(newest);
+            if let Some(newest) = state.waiting.remove(|waiting| Arc::ptr_eq(waiting, &flight)) {
+                state.waiting.push(client, newest);
             }
             flight
         } else {
-            if state.closing || state.stack.len() >= self.shared.limit {
+            if state.closing || !self.has_room(state, client) {
+                self.shared.rejected.fetch_add(1, Ordering::Relaxed);
                 return Err(Busy);
             }
             let flight = Arc::new(Flight {
@@ -128,7 +137,7 @@ where
                 outcome: watch::Sender::new(None),
             });
             state.flights.insert(key.clone(), (Arc::clone(&flight), 1));
-            state.stack.push(Arc::clone(&flight));
+            state.waiting.push(client, Arc::clone(&flight));
             self.shared.work.notify_one();
             flight
         };
@@ -136,12 +145,25 @@ where
         Ok(Ticket { shared: Arc::clone(&self.shared), flight, outcome })
     }
 
+    /// Whether one more may wait, if need be in the place of the oldest of another client that has more than its share.
+    fn has_room(&self, state: &mut State<K, V>, client: Client) -> bool {
+        if state.waiting.len() < self.shared.limit {
+            return true;
+        }
+        let Some(evicted) = state.waiting.make_room(client) else { return false };
+        state.flights.remove(&evicted.key);
+        evicted.outcome.send_replace(Some(Err(Stop::Cancelled)));
+        self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
     /// What has been done so far.
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             done: self.shared.done.load(Ordering::Relaxed),
             cancelled: self.shared.cancelled.load(Ordering::Relaxed),
-            queued: self.shared.lock().stack.len(),
+            queued: self.shared.lock().waiting.len(),
+            rejected: self.shared.rejected.load(Ordering::Relaxed),
         }
     }
 }
@@ -150,7 +172,7 @@ impl<K, V> Drop for Pool<K, V> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.closing = true;
-        state.stack.clear();
+        state.waiting.clear();
         for (flight, _) in state.flights.values() {
             flight.unwanted.store(true, Ordering::Relaxed);
             flight
@@ -195,7 +217,7 @@ impl<K: Eq + Hash, V> Drop for Ticket<K, V> {
         if *wanted == 0 {
             self.flight.unwanted.store(true, Ordering::Relaxed);
             state.flights.remove(&self.flight.key);
-            state.stack.retain(|waiting| !Arc::ptr_eq(waiting, &self.flight));
+            state.waiting.remove(|waiting| Arc::ptr_eq(waiting, &self.flight));
             self.shared.cancelled.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -214,7 +236,7 @@ where
                 if state.closing {
                     return;
                 }
-                if let Some(flight) = state.stack.pop() {
+                if let Some(flight) = state.waiting.pop() {
                     break flight;
                 }
                 state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -38,9 +38,13 @@ fn bench(limit: usize) -> Bench {
     Bench { pool: Pool::start(vec![maker], limit).unwrap(), started, go }
 }
 
+fn client(last: u8) -> Client {
+    Client::from(std::net::IpAddr::from([192, 0, 2, last]))
+}
+
 impl Bench {
     fn ask(&self, key: u32) -> Ticket<u32, String> {
-        self.pool.request(&key).unwrap()
+        self.pool.request(client(1), &key).unwrap()
     }
 
     fn next_started(&self) -> u32 {
@@ -81,7 +85,7 @@ async fn equal_requests_share_one_piece_of_work() {
     for ticket in tickets {
         assert_eq!(value(ticket).await, Ok("made 5".to_owned()));
     }
-    assert_eq!(bench.pool.counts(), Counts { done: 1, cancelled: 0, queued: 0 });
+    assert_eq!(bench.pool.counts(), Counts { done: 1, cancelled: 0, queued: 0, rejected: 0 });
 }
 
 #[tokio::test]
@@ -91,7 +95,7 @@ async fn a_request_that_is_withdrawn_leaves_the_queue() {
     assert_eq!(bench.next_started(), 0);
     let (kept, withdrawn) = (bench.ask(1), bench.ask(2));
     drop(withdrawn);
-    assert_eq!(bench.pool.counts(), Counts { done: 0, cancelled: 1, queued: 1 });
+    assert_eq!(bench.pool.counts(), Counts { done: 0, cancelled: 1, queued: 1, rejected: 0 });
     bench.let_go(2);
     assert_eq!(bench.next_started(), 1);
     assert!(value(first).await.is_ok() && value(kept).await.is_ok());
@@ -111,7 +115,7 @@ async fn work_under_way_stops_when_the_last_of_its_visitors_leaves() {
     assert_eq!(bench.next_started(), 1);
     bench.let_go(1);
     assert_eq!(value(next).await, Ok("made 1".to_owned()));
-    assert_eq!(bench.pool.counts(), Counts { done: 1, cancelled: 1, queued: 0 });
+    assert_eq!(bench.pool.counts(), Counts { done: 1, cancelled: 1, queued: 0, rejected: 0 });
 }
 
 #[tokio::test]
@@ -120,8 +124,23 @@ async fn a_full_queue_refuses_new_work_but_not_old() {
     let _working = bench.ask(0);
     assert_eq!(bench.next_started(), 0);
     let _waiting = [bench.ask(1), bench.ask(2)];
-    assert!(bench.pool.request(&3).is_err());
-    assert!(bench.pool.request(&1).is_ok());
+    assert!(bench.pool.request(client(1), &3).is_err());
+    assert!(bench.pool.request(client(1), &1).is_ok());
+}
+
+#[tokio::test]
+async fn one_client_with_much_to_ask_does_not_keep_another_waiting() {
+    let bench = bench(4);
+    let _working = bench.ask(0);
+    assert_eq!(bench.next_started(), 0);
+    let [oldest, ..] = &mut [1, 2, 3, 4].map(|key| Some(bench.ask(key)));
+    // The queue is full, but not of this client's requests.
+    let other = bench.pool.request(client(2), &20).unwrap();
+    assert_eq!(value(oldest.take().unwrap()).await, Err(Stop::Cancelled), "the oldest of the many made room");
+    assert_eq!(bench.pool.counts().rejected, 1);
+    bench.let_go(3);
+    assert_eq!([bench.next_started(), bench.next_started()], [4, 20], "each has its turn");
+    assert_eq!(value(other).await, Ok("made 20".to_owned()));
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn bad_values_get_a_sentence_that_says_what_is_allowed() {
     for (uri, sentence) in table {
         let answer = get(&router, uri).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
-        assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8", "{uri}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{uri}");
         assert!(answer.text().contains(sentence), "{uri}: {}", answer.text());
         assert_eq!(answer.text().lines().count(), 1, "{uri}: {}", answer.text());
     }

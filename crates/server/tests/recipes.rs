@@ -113,8 +113,9 @@ fn kept_for_ever(answer: &Answer) {
 #[tokio::test]
 async fn what_is_made_may_be_kept_for_ever_by_everybody() {
     let router = tiny();
+    let model = get(&router, "/api/v1/model").await.json();
     for uri in ["pictures/42-1.png", "sweeps/1.webp", "levels/1.zip", "cards/1.jpg"] {
-        let uri = format!("/api/v1/{uri}");
+        let uri = format!("/api/v1/{uri}?m={}", model["m"].as_str().unwrap());
         let answer = get(&router, &uri).await;
         kept_for_ever(&answer);
         let again = common::ask(&router, "GET", &uri, &[("if-none-match", answer.header("etag"))]).await;
@@ -132,12 +133,14 @@ async fn bad_orders_get_a_sentence_and_draw_nothing() {
         ("/api/v1/pictures/42.png?psi=NaN", "from 0.0 to 2.0"),
         ("/api/v1/pictures/42.png?size=1e9", "from 16 to 1024"),
         ("/api/v1/pictures/42.png?noise=2", "noise=on or noise=off"),
-        ("/api/v1/pictures/../../etc/passwd", "names no picture"),
-        ("/api/v1/sweeps/42.gif", "/api/v1/"),
-        ("/api/v1/x", "/api/v1/"),
+        ("/api/v1/sweeps/42.avi", ".webp, .gif or .png"),
+        ("/api/v1/cards/42.png", "/api/v1/"),
+        ("/api/v1/pictures/../../etc/passwd", "there is nothing at"),
+        ("/api/v1/x", "there is nothing at"),
     ] {
         let answer = get(&router, uri).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
+        let status = if sentence.starts_with("there") { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+        assert_eq!(answer.status, status, "{uri}");
         assert!(answer.text().contains(sentence) && answer.text().lines().count() == 1, "{uri}: {}", answer.text());
     }
     assert_eq!(get(&router, "/healthz").await.json()["drawn"], 0);

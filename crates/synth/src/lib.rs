@@ -37,6 +37,7 @@ mod architecture;
 mod canvas;
 mod files;
 mod generator;
+mod given;
 pub mod latent;
 mod mapper;
 mod model;

@@ -24,9 +24,20 @@ impl Mapper {
 
     /// `w` of a seed, before truncation.
     pub(crate) fn map(&mut self, generator: &Generator, crew: &Crew, seed: Seed) -> &[f32] {
+        generator.variation().z(seed, &mut self.z[..generator.architecture().z_dim]);
+        self.run(generator, crew, seed)
+    }
+
+    /// `w` of a `z` of `z_dim` values, before truncation.
+    pub(crate) fn map_z(&mut self, generator: &Generator, crew: &Crew, z: &[f32]) -> &[f32] {
+        self.z[..generator.architecture().z_dim].copy_from_slice(z);
+        self.run(generator, crew, Seed(0))
+    }
+
+    /// The network on the `z` that lies in `self`, with the class of a seed.
+    fn run(&mut self, generator: &Generator, crew: &Crew, seed: Seed) -> &[f32] {
         let (architecture, variation) = (generator.architecture(), generator.variation());
         let (z, embedding) = self.z.split_at_mut(architecture.z_dim);
-        variation.z(seed, z);
         if let Some(labels) = architecture.labels {
             let class = variation.class(seed, labels.classes);
             embedding.copy_from_slice(&generator.embeddings[class * labels.features..][..labels.features]);

@@ -78,7 +78,7 @@ impl Creature {
     /// `w` before truncation. A child is its parent's deviation from the mean, turned a little towards a stranger's:
     /// `w' = w_avg + cos(t) (w - w_avg) + sin(t) (w_r - w_avg)`. Turning keeps the spread of `w`, so that descendants
     /// are as varied and as sound as seeds, however long their line.
-    fn w(&self, generator: &Generator) -> Vec<f32> {
+    pub fn w(&self, generator: &Generator) -> Vec<f32> {
         let mut w = generator.w(self.seed);
         let mut key = self.seed.0;
         for &child in &self.path {

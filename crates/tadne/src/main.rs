@@ -8,6 +8,7 @@ mod info;
 mod model;
 mod seeds;
 mod serve;
+mod settings;
 mod watch;
 
 #[cfg(feature = "train")]
@@ -25,7 +26,7 @@ mod untrained;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 #[cfg(feature = "train")]
@@ -94,12 +95,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // The service's options say what its log is like.
+    if !matches!(cli.command, None | Some(Command::Serve(_))) {
+        let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
     let done = match cli.command {
-        None => cli.serve.run(),
-        Some(Command::Serve(serve)) => serve.run(),
+        None => cli.serve.run(&matches),
+        Some(Command::Serve(serve)) => serve.run(matches.subcommand().map_or(&matches, |(_, matches)| matches)),
         Some(Command::Generate(generate)) => generate.run(),
         Some(Command::Info(info)) => info.run(),
         Some(Command::Import(import)) => import.run(),
@@ -144,6 +149,6 @@ mod tests {
 
     #[test]
     fn arguments_are_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

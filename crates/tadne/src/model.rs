@@ -13,10 +13,10 @@ use synth::{Generator, Metadata, ModelFile, NoiseMode, Psi, Seed, SeedStyle, Var
 pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
 
 /// The arguments that say what draws.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Model {
     /// Model to draw with: a model file, or a StyleGAN2 .pkl or .pt [default: the one inside this program]
-    #[arg(long = "model", value_name = "FILE")]
+    #[arg(long = "model", value_name = "FILE", env = "TADNE_MODEL")]
     path: Option<PathBuf>,
     /// How seeds become pictures: philox (this project's) or numpy (those of published StyleGAN2 pictures)
     #[arg(long, value_name = "STYLE", default_value = "philox")]

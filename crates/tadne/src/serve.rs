@@ -1,46 +1,158 @@
 //! `tadne serve`: the wall on a local address until Ctrl-C.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::Args;
-use server::{Config, Server};
+use anyhow::{Context, bail};
+use clap::{ArgMatches, Args};
+use server::{Config, IpNet, Server};
+use tracing_subscriber::EnvFilter;
 
 use crate::model::{self, Model};
+use crate::settings;
 
 /// A picture that takes longer is announced.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// Arguments of `tadne serve`, and of `tadne` alone.
-#[derive(Args, Debug)]
+/// Arguments of `tadne serve`, and of `tadne` alone. Each may also be given as an environment variable or in a file.
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR", env = "TADNE_ADDR")]
     addr: SocketAddr,
     /// Open the page in the browser
     #[arg(long)]
     open: bool,
     /// Threads that draw [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), env = "TADNE_THREADS")]
     threads: Option<u16>,
-    /// Memory for finished pictures, in MiB
-    #[arg(long, default_value_t = 256, value_name = "MIB")]
-    cache: u32,
+    /// Memory for finished pictures, in MiB, or a place to keep them as well: file:///folder or s3://bucket/folder
+    #[arg(long, default_values = ["256"], value_name = "MIB|URL", env = "TADNE_CACHE", value_delimiter = ' ')]
+    cache: Vec<String>,
+    /// The most that a folder of finished pictures may hold, in MiB
+    #[arg(long, default_value_t = 4096, value_name = "MIB", env = "TADNE_CACHE_FOLDER_SIZE")]
+    cache_folder_size: u32,
     /// What the service's addresses begin with, for shared links [default: what the visitor's request says]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "TADNE_PUBLIC_URL")]
     public_url: Option<String>,
+    /// Read options from this TOML file, below command line and environment
+    #[arg(long, value_name = "FILE", env = "TADNE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Say where each option's value is from, and how requests are answered
+    #[arg(long, env = "TADNE_VERBOSE")]
+    verbose: bool,
+    /// How to write the log: text or json
+    #[arg(long, value_name = "KIND", default_value = "text", value_parser = ["text", "json"], env = "TADNE_LOG_FORMAT")]
+    log_format: String,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     model: Model,
 }
 
+/// What visitors may do to the service.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// Files that may wait to be drawn; beyond that the answer is 503
+    #[arg(long, default_value_t = 512, value_name = "N", env = "TADNE_QUEUE")]
+    queue: usize,
+    /// Connections open at the same time
+    #[arg(long, default_value_t = 8192, value_name = "N", env = "TADNE_CONNECTIONS")]
+    connections: usize,
+    /// Connections of one client; 0 for no limit of its own
+    #[arg(long, default_value_t = 256, value_name = "N", env = "TADNE_CLIENT_CONNECTIONS")]
+    client_connections: usize,
+    /// Requests a second of one client, with bursts of four seconds' worth; 0 for no limit
+    #[arg(long, default_value_t = 500, value_name = "N", env = "TADNE_RATE")]
+    rate: u32,
+    /// Proxies to believe when they say who asks (addresses or networks, by commas)
+    #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = net, env = "TADNE_TRUST_PROXY")]
+    trust_proxy: Vec<IpNet>,
+    /// Seconds a request may take
+    #[arg(long, default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u16).range(1..), env = "TADNE_TIMEOUT")]
+    timeout: u16,
+    /// Seconds that requests under way have when the service is stopped
+    #[arg(long, default_value_t = 8, value_name = "S", env = "TADNE_GRACE")]
+    grace: u16,
+    /// Answer /metrics on this address only [default: with everything else, to this computer only]
+    #[arg(long, value_name = "ADDR", env = "TADNE_METRICS_ADDR")]
+    metrics_addr: Option<SocketAddr>,
+    /// What the original's addresses do: answer, or redirect to those that carry the model's name
+    #[arg(long, value_name = "KIND", default_value = "answer", value_parser = ["answer", "redirect"], env = "TADNE_RESULTS")]
+    results: String,
+}
+
+/// A network, or a single address as one.
+fn net(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))
+}
+
 impl Serve {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    /// Serves with the options of the command line, the environment and the file they name.
+    pub(crate) fn run(&self, matches: &ArgMatches) -> anyhow::Result<()> {
+        let (serve, settings) = settings::resolve::<Serve>(matches, self.config.as_deref())?;
+        serve.start_log();
+        // Somebody who just looks at the wall has chosen nothing and is told nothing.
+        let whole = serve.verbose || serve.config.is_some();
+        for setting in settings.iter().filter(|setting| whole || setting.is_chosen()) {
+            println!("  {setting}");
+        }
+        serve.serve()
+    }
+
+    /// The log of a service: a line a request with `--verbose`, else warnings; `TADNE_LOG` has the last word.
+    fn start_log(&self) {
+        let filter = EnvFilter::try_from_env("TADNE_LOG")
+            .unwrap_or_else(|_| EnvFilter::new(if self.verbose { "info" } else { "warn" }));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        if self.log_format == "json" { log.json().flatten_event(true).init() } else { log.init() }
+    }
+
+    /// Megabytes of memory and the place beside it, as `--cache` gives them.
+    fn caches(&self) -> anyhow::Result<(u64, Option<String>)> {
+        let (mut memory, mut store) = (256, None);
+        for value in &self.cache {
+            match value.parse::<u32>() {
+                Ok(mebibytes) => memory = u64::from(mebibytes),
+                Err(_) if value.contains("://") => store = Some(value.clone()),
+                Err(_) => bail!("--cache {value}: use a number of MiB, or an address such as file:///var/cache/tadne"),
+            }
+        }
+        Ok((memory << 20, store))
+    }
+
+    fn configuration(&self, metadata: synth::Metadata) -> anyhow::Result<Config> {
+        let (cache_bytes, store) = self.caches()?;
+        let defaults = Config::default();
+        let Limits { queue, connections, client_connections, rate, .. } = self.limits;
+        Ok(Config {
+            addr: self.addr,
+            metrics_addr: self.limits.metrics_addr,
+            threads: self.threads.map_or(defaults.threads, usize::from),
+            cache_bytes,
+            store,
+            store_bytes: u64::from(self.cache_folder_size) << 20,
+            queue,
+            connections,
+            client_connections,
+            rate,
+            proxies: self.limits.trust_proxy.clone(),
+            timeout: Duration::from_secs(self.limits.timeout.into()),
+            grace: Duration::from_secs(self.limits.grace.into()),
+            redirect_results: self.limits.results == "redirect",
+            public_url: self.public_url.clone(),
+            metadata,
+            ..defaults
+        })
+    }
+
+    fn serve(&self) -> anyhow::Result<()> {
         let (generator, metadata) = self.model.generator()?;
-        let mut config =
-            Config { addr: self.addr, cache_bytes: u64::from(self.cache) << 20, metadata, ..Config::default() };
-        config.public_url.clone_from(&self.public_url);
-        config.threads = self.threads.map_or(config.threads, usize::from);
+        let config = self.configuration(metadata)?;
         let (height, width) = generator.resolution();
         println!("drawing {width} x {height} pictures with {} threads ({})", config.threads, generator.simd());
         let pace = model::pace(&generator);
@@ -50,6 +162,7 @@ impl Serve {
                 pace.as_secs_f64()
             );
         }
+        server::prepare(&config);
         tokio::runtime::Runtime::new().context("cannot start the network threads")?.block_on(async {
             let server = Server::bind(&config, generator).await?;
             let address = format!("http://{}", server.local_addr());

@@ -1,0 +1,110 @@
+//! The door: who asks, how often, with what name for the log, and how long the answer took.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use tracing::Instrument;
+
+use crate::client::{self, Client};
+use crate::config::Config;
+use crate::error::Refusal;
+use crate::metrics::Metrics;
+use crate::rate::Rate;
+
+/// The other end of the connection, which the listener puts beside each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Who asks, proxies seen through, which the door puts beside each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) client: Client,
+    /// Whether it sits at this computer.
+    pub(crate) local: bool,
+}
+
+/// What the door needs to know.
+pub(crate) struct Door {
+    proxies: Vec<IpNet>,
+    rate: Option<Rate>,
+    address_bytes: usize,
+    metrics: Arc<Metrics>,
+    /// Request ids are a random start, so that those of two runs differ, and a count.
+    run: u32,
+    count: AtomicU64,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Door {
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+        Self {
+            proxies: config.proxies.clone(),
+            rate: Rate::new(config.rate),
+            address_bytes: config.address_bytes,
+            metrics,
+            run: RandomState::new().build_hasher().finish() as u32,
+            count: AtomicU64::new(0),
+        }
+    }
+
+    /// A proxy's name for the request, if it is one we believe and the name is harmless; otherwise one of our own.
+    fn id(&self, peer: IpAddr, headers: &HeaderMap) -> String {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        let harmless = |id: &&str| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        match given.filter(harmless) {
+            Some(id) if client::is_trusted(peer, &self.proxies) => id.to_owned(),
+            _ => format!("{:08x}-{:x}", self.run, self.count.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn refusal(&self, request: &Request, client: Client) -> Option<Refusal> {
+        let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+        if length > self.address_bytes {
+            self.metrics.refused("address");
+            return Some(Refusal::LongAddress(self.address_bytes));
+        }
+        let wait = self.rate.as_ref()?.take(client).err()?;
+        self.metrics.refused("rate");
+        Some(Refusal::Rate(wait.as_secs() + 1))
+    }
+}
+
+/// The outermost layer.
+pub(crate) async fn pass(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    // Without a listener, as in tests, everybody sits at this computer.
+    let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(address)| *address);
+    let address = client::behind(peer, request.headers(), &door.proxies);
+    let visitor = Visitor { client: Client::from(address), local: address.is_loopback() };
+    let id = door.id(peer, request.headers());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+
+    let mut response = if let Some(refusal) = door.refusal(&request, visitor.client) {
+        refusal.into_response()
+    } else {
+        request.extensions_mut().insert(visitor);
+        next.run(request).instrument(tracing::error_span!("request", id)).await
+    };
+
+    let (status, time) = (response.status().as_u16(), start.elapsed());
+    door.metrics.answered(route.as_ref().map_or("other", MatchedPath::as_str), status, time);
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+    let ms = time.as_secs_f64() * 1e3;
+    tracing::info!(target: "tadne::access", id, client = %address, %method, path, query, status, ms, "answered");
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

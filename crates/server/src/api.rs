@@ -1,0 +1,187 @@
+//! What the addresses below `/api/v1` answer, but for archives of many seeds ([`crate::batch`]). Thin: parse, ask, wrap.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use synth::{Creature, LONGEST_PATH, Psi, Recipe, Seed};
+
+use crate::access::Visitor;
+use crate::address::AddressError;
+use crate::app::App;
+use crate::deliver::{NO_STORE, deliver, keep};
+use crate::encode::Format;
+use crate::error::Refusal;
+use crate::handlers::parameter;
+use crate::latent::{self, Latent, Space};
+use crate::order::{Asked, Order, SIZES};
+
+/// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
+pub(crate) async fn order(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let path = uri.path().trim_start_matches("/api/v1/");
+    let order = Order::parse(path, query.as_deref(), app.generator.layers())?;
+    let keep = keep(&app, query.as_deref())?;
+    deliver(&app, &order, &headers, visitor, keep).await
+}
+
+/// `GET /random.png?psi=1.1&size=512` and `/api/v1/random/picture.png`: leads to another picture every time.
+pub(crate) async fn random(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let asked = Asked::read(query.as_deref())?;
+    let file = uri.path().rsplit('/').next().unwrap_or_default();
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let format =
+        Format::from_extension(ending).ok_or_else(|| AddressError::Format(ending.chars().take(20).collect()))?;
+    // As many pictures as anybody could look at, with names that are still easy to write down.
+    let seed = Seed(RandomState::new().build_hasher().finish() >> 32);
+    let psi = if parameter(query.as_deref(), "psi").is_some() { asked.psi } else { app.facts.psi.into() };
+    let order = Order::Picture { recipe: seed.into(), psi, size: asked.size, noise: asked.noise, format };
+    Ok(lead(format!("/api/v1/{order}&m={}", app.model()), NO_STORE))
+}
+
+/// A redirect that lasts as long as `keep` says.
+pub(crate) fn lead(to: String, keep: &'static str) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, keep.to_owned())]).into_response()
+}
+
+/// The text between the last slash and `.json`.
+fn named(uri: &Uri) -> Result<&str, Refusal> {
+    let file = uri.path().rsplit('/').next().unwrap_or_default();
+    let shape =
+        || AddressError::Format(file.rsplit_once('.').map_or("", |(_, ending)| ending).chars().take(20).collect());
+    Ok(file.strip_suffix(".json").ok_or_else(shape)?)
+}
+
+/// `GET /api/v1/children/42.json`: the sixteen children of a creature and where their pictures are.
+pub(crate) async fn children(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let parent: Creature = named(&uri)?.parse().map_err(AddressError::Recipe)?;
+    let asked = Asked::read(query.as_deref())?;
+    let keep = keep(&app, query.as_deref())?;
+    // The longest lines end; everybody else has sixteen.
+    let count = if parent.path.len() < LONGEST_PATH { 16 } else { 0 };
+    let children: Vec<_> = (0..count)
+        .map(|child| {
+            let recipe = Recipe::Single(Creature { path: [&parent.path[..], &[child]].concat(), ..parent.clone() });
+            let picture = Order::Picture {
+                recipe: recipe.clone(),
+                psi: asked.psi,
+                size: asked.size,
+                noise: asked.noise,
+                format: Format::Png,
+            };
+            json!({ "recipe": recipe.to_string(), "picture": format!("/api/v1/{picture}&m={}", app.model()) })
+        })
+        .collect();
+    let body = json!({ "parent": parent.to_string(), "children": children });
+    Ok(([(header::CACHE_CONTROL, keep)], Json(body)).into_response())
+}
+
+/// `GET /api/v1/latents/42.json`: a recipe's vectors: `w` before truncation, a mixture's second one, a plain seed's `z`.
+pub(crate) async fn latents(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let name = named(&uri)?;
+    let keep = keep(&app, query.as_deref())?;
+    // Reads the recipe as a picture's would be, with the model's bound on layers.
+    let order = Order::parse(&format!("pictures/{name}.png"), None, app.generator.layers())?;
+    let Order::Picture { recipe, .. } = order else { return Err(Refusal::Failed) };
+    let w = |creature: &Creature| creature.w(&app.generator);
+    let mut body = json!({ "recipe": recipe.to_string(), "encoding": "base64 of little-endian 32-bit floats" });
+    match &recipe {
+        Recipe::Single(creature) => {
+            body["w"] = latent::spell(&w(creature)).into();
+            if creature.path.is_empty() {
+                body["z"] = latent::spell(&app.generator.z(creature.seed)).into();
+            }
+        }
+        Recipe::Blend { from, to, percent } => {
+            let t = f32::from(*percent) / 100.0;
+            let line: Vec<f32> = w(from).into_iter().zip(w(to)).map(|(a, b)| a + t * (b - a)).collect();
+            body["w"] = latent::spell(&line).into();
+        }
+        Recipe::Mix { coarse, fine, layer } => {
+            body["w"] = latent::spell(&w(coarse)).into();
+            body["fine"] = json!({ "layer": layer, "w": latent::spell(&w(fine)) });
+        }
+    }
+    Ok(([(header::CACHE_CONTROL, keep)], Json(body)).into_response())
+}
+
+/// The body of `POST /api/v1/pictures`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbers {
+    space: Space,
+    values: String,
+    #[serde(default = "one")]
+    psi: f32,
+    size: Option<u16>,
+    /// Noise of this seed; without it none.
+    noise_seed: Option<u64>,
+    #[serde(default = "png")]
+    format: String,
+}
+
+pub(crate) fn one() -> f32 {
+    1.0
+}
+
+pub(crate) fn png() -> String {
+    "png".to_owned()
+}
+
+/// A JSON body, read with our own words for what is wrong with it.
+pub(crate) fn body<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
+    let bytes = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::BodySize(app.body_bytes),
+        _ => Refusal::Body("it broke off".to_owned()),
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::Body(error.to_string().chars().take(200).collect()))
+}
+
+/// Creativity, size and kind of file as a body gives them.
+pub(crate) fn checked(psi: f32, size: Option<u16>, format: &str) -> Result<(Psi, Format), Refusal> {
+    let psi = Psi::new(psi).map_err(|_| AddressError::Psi(psi.to_string()))?;
+    if let Some(size) = size.filter(|size| !SIZES.contains(size)) {
+        return Err(AddressError::Size(size.to_string()).into());
+    }
+    let format =
+        Format::from_extension(format).ok_or_else(|| AddressError::Format(format.chars().take(20).collect()))?;
+    Ok((psi, format))
+}
+
+/// `POST /api/v1/pictures`: the picture of a `z` or `w` that is sent.
+pub(crate) async fn latent_picture(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+    sent: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let Numbers { space, values, psi, size, noise_seed, format } = body(&app, sent)?;
+    let (psi, format) = checked(psi, size, &format)?;
+    let latent = Latent::read(space, &values, &app.generator)?;
+    let order = Order::Latent { latent, psi: psi.into(), size, noise: noise_seed.map(Seed), format };
+    deliver(&app, &order, &HeaderMap::new(), visitor, NO_STORE).await
+}

@@ -1,0 +1,90 @@
+//! What the service says about itself: model, version, health, figures, and the description of its interface.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+
+use crate::access::Visitor;
+use crate::app::App;
+use crate::deliver::{AN_HOUR, NO_STORE};
+use crate::encode::Format;
+use crate::error::Refusal;
+use crate::metrics::OPEN_METRICS;
+use crate::openapi;
+use crate::order::SIZES;
+
+/// `GET /api/v1/model`, and `/api/model` for whoever knows the older address.
+pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<Value> {
+    let (height, width) = app.generator.resolution();
+    let architecture = app.generator.architecture();
+    Json(json!({
+        "width": width,
+        "height": height,
+        "fingerprint": app.generator.fingerprint(),
+        "m": app.model(),
+        "simd": app.generator.simd(),
+        "psi": { "min": 0.0, "max": 2.0, "calibration": app.metadata.calibration },
+        "seed": { "min": "0", "max": u64::MAX.to_string() },
+        "formats": Format::ALL.map(Format::extension),
+        "layers": app.generator.layers(),
+        "z": architecture.z_dim,
+        "w": architecture.w_dim,
+        "noise": app.generator.has_noise(),
+        "size": { "min": SIZES.start(), "max": SIZES.end() },
+        "address": "/results/psi-{psi}/seed{seed}.{format}",
+        "provenance": app.metadata.provenance,
+        "license": app.metadata.license,
+    }))
+}
+
+/// `GET /healthz`: it lives, and this is how busy it is.
+pub(crate) async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let counts = app.studio.counts();
+    let body = json!({
+        "status": "ok",
+        "drawn": counts.done,
+        "cancelled": counts.cancelled,
+        "queued": counts.queued,
+        "rejected": counts.rejected,
+    });
+    ([(header::CACHE_CONTROL, NO_STORE)], Json(body))
+}
+
+/// `GET /readyz`: whether to send visitors here.
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
+    if app.is_stopping() {
+        return Err(Refusal::Stopping);
+    }
+    Ok(([(header::CACHE_CONTROL, NO_STORE)], Json(json!({ "status": "ready" }))).into_response())
+}
+
+/// `GET /api/v1/version`
+pub(crate) async fn version(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(json!({ "name": "tadne", "version": env!("CARGO_PKG_VERSION"), "api": "v1", "m": app.model() }))
+}
+
+/// `GET /api/v1/openapi.json`
+pub(crate) async fn openapi(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::CACHE_CONTROL, AN_HOUR)], Json(openapi::document(&app)))
+}
+
+/// `GET /metrics` beside everything else: for this computer only, and not if the figures have an address of their own.
+pub(crate) async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, Refusal> {
+    if app.metrics_elsewhere || !visitor.local {
+        return Err(Refusal::Nothing("/metrics".to_owned()));
+    }
+    Ok(figures(State(app)).await)
+}
+
+/// `GET /metrics` on an address of its own.
+pub(crate) async fn figures(State(app): State<Arc<App>>) -> Response {
+    let kind = [(header::CONTENT_TYPE, OPEN_METRICS), (header::CACHE_CONTROL, NO_STORE)];
+    (kind, app.metrics.text(&app.studio)).into_response()
+}

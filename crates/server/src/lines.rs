@@ -1,0 +1,127 @@
+//! Who is served next: every client waits in a line of its own, and the newest of each line has its turn.
+//!
+//! One client that asks for a thousand pictures cannot keep another from its first. When all lines together are full,
+//! a newcomer takes the place of the oldest in the longest line, unless its own line is as long.
+
+use std::collections::VecDeque;
+
+use crate::client::Client;
+
+/// Bounded by whoever uses it: see [`Lines::make_room`].
+#[derive(Debug)]
+pub(crate) struct Lines<T> {
+    /// The front line is served next; a line that was served goes to the back. No line is empty.
+    lines: VecDeque<(Client, VecDeque<T>)>,
+    len: usize,
+}
+
+impl<T> Lines<T> {
+    pub(crate) fn new() -> Self {
+        Self { lines: VecDeque::new(), len: 0 }
+    }
+
+    /// How many wait in all lines.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts an item before all others of its client.
+    pub(crate) fn push(&mut self, client: Client, item: T) {
+        self.len += 1;
+        match self.lines.iter_mut().find(|(owner, _)| *owner == client) {
+            Some((_, line)) => line.push_back(item),
+            None => self.lines.push_back((client, VecDeque::from([item]))),
+        }
+    }
+
+    /// The newest item of the client whose turn it is.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let (client, mut line) = self.lines.pop_front()?;
+        let item = line.pop_back();
+        if !line.is_empty() {
+            self.lines.push_back((client, line));
+        }
+        self.len -= usize::from(item.is_some());
+        item
+    }
+
+    /// Takes the first item that matches out of its line.
+    pub(crate) fn remove(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
+        let (at, place) = self
+            .lines
+            .iter()
+            .enumerate()
+            .find_map(|(at, (_, line))| line.iter().position(&matches).map(|place| (at, place)))?;
+        self.take(at, place)
+    }
+
+    /// Takes the oldest item out of the longest line, for a client whose own line is shorter; `None` if there is no
+    /// line it has a claim on.
+    pub(crate) fn make_room(&mut self, client: Client) -> Option<T> {
+        let own = self.lines.iter().find(|(owner, _)| *owner == client).map_or(0, |(_, line)| line.len());
+        let (at, longest) = self.lines.iter().map(|(_, line)| line.len()).enumerate().max_by_key(|(_, len)| *len)?;
+        if longest > own + 1 { self.take(at, 0) } else { None }
+    }
+
+    /// Empties all lines.
+    pub(crate) fn clear(&mut self) {
+        self.lines.clear();
+        self.len = 0;
+    }
+
+    fn take(&mut self, at: usize, place: usize) -> Option<T> {
+        let (_, line) = self.lines.get_mut(at)?;
+        let item = line.remove(place);
+        if line.is_empty() {
+            self.lines.remove(at);
+        }
+        self.len -= usize::from(item.is_some());
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(last: u8) -> Client {
+        Client::from(std::net::IpAddr::from([10, 0, 0, last]))
+    }
+
+    #[test]
+    fn clients_take_turns_and_each_has_its_newest_first() {
+        let mut lines = Lines::new();
+        for item in 1..=3 {
+            lines.push(client(1), item);
+        }
+        lines.push(client(2), 20);
+        lines.push(client(3), 30);
+        let order: Vec<_> = std::iter::from_fn(|| lines.pop()).collect();
+        assert_eq!(order, [3, 20, 30, 2, 1]);
+        assert_eq!(lines.len(), 0);
+    }
+
+    #[test]
+    fn room_is_made_at_the_cost_of_the_longest_line_only() {
+        let mut lines = Lines::new();
+        for item in 1..=3 {
+            lines.push(client(1), item);
+        }
+        assert_eq!(lines.make_room(client(1)), None);
+        assert_eq!(lines.make_room(client(2)), Some(1));
+        lines.push(client(2), 20);
+        assert_eq!(lines.make_room(client(2)), None, "two and one are as even as can be");
+        assert_eq!(lines.make_room(client(3)), Some(2));
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_its_line_with_it() {
+        let mut lines = Lines::new();
+        lines.push(client(1), 1);
+        lines.push(client(2), 2);
+        assert_eq!(lines.remove(|item| *item == 1), Some(1));
+        assert_eq!(lines.remove(|item| *item == 1), None);
+        assert_eq!((lines.len(), lines.pop(), lines.pop()), (1, Some(2), None));
+    }
+}
