@@ -94,6 +94,7 @@ follow(async (place) => {
   if (current === place) view.show(place);
 });
 start();
+if (hosted) import('./offline.js').then(({ keep }) => keep()).catch(() => {});
 // Most visitors open a picture: what that needs is fetched when the first screen no longer needs the network.
 setTimeout(() => import('./room.js').catch(() => {}), 2500);
 

@@ -73,14 +73,7 @@ impl Studio {
     ///
     /// # Errors
     /// The name, the creativity or the angle is no such thing.
-    pub fn draw(
-        &mut self,
-        name: &[u8],
-        psi: f32,
-        wander: f32,
-        noise: bool,
-        rgba: &mut Vec<u8>,
-    ) -> Result<(), Trouble> {
+    pub fn draw(&mut self, name: &[u8], psi: f32, wander: f32, noise: bool, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
         let recipe: Recipe = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
         let psi = Psi::new(psi).map_err(Trouble::Psi)?;
         if !wander.is_finite() {

@@ -30,6 +30,8 @@ pub(crate) struct App {
     pub(crate) studio: Studio,
     pub(crate) pages: Pages,
     pub(crate) facts: ModelFacts,
+    /// The model's file, for browsers that draw.
+    pub(crate) weights: Option<bytes::Bytes>,
     /// What addresses begin with, if it was said.
     pub(crate) public_url: Option<String>,
 }
@@ -46,6 +48,7 @@ pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Erro
         studio: Studio::open(&generator, config)?,
         metadata: config.metadata.clone(),
         public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        weights: config.weights.clone(),
         generator,
         facts,
     });
@@ -70,6 +73,7 @@ pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Erro
         .route("/walk/{from}", get(handlers::walk))
         .route("/collection", get(handlers::collection))
         .route("/slider.html", get(handlers::montage))
+        .route("/model.safetensors", get(handlers::weights))
         .route("/healthz", get(handlers::health))
         .merge(open)
         .fallback_service(get(handlers::asset).with_state(Arc::clone(&app)))

@@ -24,6 +24,8 @@ pub struct Config {
     /// What the service's addresses begin with (`https://example.org`), for links that go elsewhere. Default: what the
     /// visitor's request says.
     pub public_url: Option<String>,
+    /// The model's file, for visitors whose browsers draw. Default none: then only the server draws.
+    pub weights: Option<bytes::Bytes>,
     /// What the model's file says about itself; shown on the page and in `/api/model`.
     pub metadata: synth::Metadata,
 }
@@ -39,6 +41,7 @@ impl Default for Config {
             timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
             public_url: None,
+            weights: None,
             metadata: synth::Metadata::default(),
         }
     }

@@ -29,6 +29,12 @@ pub enum Error {
     /// A page is broken (found when starting, not when a visitor comes).
     #[error(transparent)]
     Page(#[from] TemplateError),
+    /// A site was to be made without the model's file.
+    #[error("a site draws in the browser, which needs the model's file, and none was given")]
+    NoWeights,
+    /// The picture for shared links could not be made.
+    #[error("the picture for shared links could not be drawn")]
+    NoCard,
     /// Serving ended by itself.
     #[error("serving stopped: {0}")]
     Serve(io::Error),

@@ -26,8 +26,8 @@ use crate::{assets, conditional};
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// The page may change with the next version: keep it, but ask each time.
 const ASK_FIRST: &str = "no-cache";
-/// Nothing but our own files; pictures also from memory, where the wall decodes them.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
+/// Nothing but our own files; pictures also from memory, where the wall decodes them, and the module that draws.
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; \
                       font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /results/psi-1.0/seed00042.png`
@@ -185,22 +185,38 @@ fn visitor(app: &App, query: Option<&str>, headers: &HeaderMap) -> Visitor {
 
 /// `GET /api/model`
 pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
-    let (height, width) = app.generator.resolution();
-    Json(json!({
+    Json(about(&app.generator, &app.metadata))
+}
+
+/// `GET /model.safetensors`, which names the model in its query as pictures do.
+pub(crate) async fn weights(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(weights) = app.weights.clone() else { return not_found(&app, &uri, &headers) };
+    let etag = format!("\"{}\"", app.generator.fingerprint());
+    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, FOR_EVER)];
+    if conditional::has(&headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, known).into_response();
+    }
+    (known, [(header::CONTENT_TYPE, "application/octet-stream")], Body::from(weights)).into_response()
+}
+
+/// What draws, as JSON.
+pub(crate) fn about(generator: &synth::Generator, metadata: &synth::Metadata) -> serde_json::Value {
+    let (height, width) = generator.resolution();
+    json!({
         "width": width,
         "height": height,
-        "fingerprint": app.generator.fingerprint(),
-        "simd": app.generator.simd(),
-        "psi": { "min": 0.0, "max": 2.0, "calibration": app.metadata.calibration },
+        "fingerprint": generator.fingerprint(),
+        "simd": generator.simd(),
+        "psi": { "min": 0.0, "max": 2.0, "calibration": metadata.calibration },
         "seed": { "min": "0", "max": u64::MAX.to_string() },
         "formats": Format::ALL.map(Format::extension),
-        "layers": app.generator.layers(),
-        "noise": app.generator.has_noise(),
+        "layers": generator.layers(),
+        "noise": generator.has_noise(),
         "size": { "min": SIZES.start(), "max": SIZES.end() },
         "address": "/results/psi-{psi}/seed{seed}.{format}",
-        "provenance": app.metadata.provenance,
-        "license": app.metadata.license,
-    }))
+        "provenance": metadata.provenance,
+        "license": metadata.license,
+    })
 }
 
 /// `GET /healthz`

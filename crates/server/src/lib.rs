@@ -12,6 +12,7 @@
 //! | `/api/v1/pictures/42.png?psi=1.1&size=512` | any recipe as a file; beside it `sweeps`, `levels` and `cards` |
 //! | `/results/psi-1.0/seed00042.png` | a picture; any `u64` seed, psi 0.0 to 2.0, `.png` `.webp` `.jpg` |
 //! | `/slider.html?seed=00077` | the same seed at the 18 levels of creativity |
+//! | `/model.safetensors` | the model's file, for browsers that draw themselves |
 //! | `/api/model` | what draws here, as JSON |
 //! | `/healthz` | that it lives, and how busy it is |
 //!
@@ -50,12 +51,14 @@ mod draft;
 mod encode;
 mod error;
 mod handlers;
+mod hosted;
 mod language;
 mod order;
 mod page;
 mod pool;
 mod resize;
 mod serve;
+mod site;
 mod still;
 mod studio;
 mod template;
@@ -68,4 +71,5 @@ pub use draft::{LEVELS, level};
 pub use encode::{EncodeError, Format};
 pub use error::Error;
 pub use serve::{Server, run};
+pub use site::{SiteFile, site};
 pub use template::TemplateError;

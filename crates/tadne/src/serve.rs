@@ -11,6 +11,8 @@ use crate::model::{self, Model};
 
 /// A picture that takes longer is announced.
 const SLOW: Duration = Duration::from_millis(250);
+/// Bytes of a model file that is offered to browsers.
+const LARGEST: usize = 32 << 20;
 
 /// Arguments of `tadne serve`, and of `tadne` alone.
 #[derive(Args, Debug)]
@@ -39,6 +41,8 @@ impl Serve {
         let (generator, metadata) = self.model.generator()?;
         let mut config =
             Config { addr: self.addr, cache_bytes: u64::from(self.cache) << 20, metadata, ..Config::default() };
+        // A model that browsers would take minutes to fetch and to draw with stays here.
+        config.weights = self.model.for_browsers()?.filter(|file| file.len() <= LARGEST).map(Into::into);
         config.public_url.clone_from(&self.public_url);
         config.threads = self.threads.map_or(config.threads, usize::from);
         let (height, width) = generator.resolution();
