@@ -46,7 +46,9 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
     let model = handlers::about(generator, &config.metadata).to_string();
     files.push(SiteFile { path: "model.json".to_owned(), bytes: model.into_bytes() });
     let mut hasher = DefaultHasher::new();
-    files.iter().for_each(|file| (&file.path, &file.bytes).hash(&mut hasher));
+    for SiteFile { path, bytes } in &files {
+        (path, bytes).hash(&mut hasher);
+    }
     let folder = format!("{:08x}", hasher.finish() as u32);
     let inside: Vec<String> = files.iter().map(|file| format!("{folder}/{}", file.path)).collect();
     for (file, path) in files.iter_mut().zip(&inside) {
@@ -80,14 +82,16 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
         "icons": [{ "src": format!("{folder}/icon.svg"), "sizes": "any", "type": "image/svg+xml" }],
     });
     // The modules are left to the visit: a browser needs one of the three.
-    let keep = inside.iter().filter(|path| !path.ends_with(".wasm") && !path.ends_with(".txt"));
+    let keep = inside.iter().filter(|path| !matches!(ending(path), "wasm" | "txt"));
     let keep: Vec<&str> = ["./", "manifest.webmanifest", weights_path.as_str()]
         .into_iter()
         .chain(names.iter().map(String::as_str))
         .chain(keep.map(String::as_str))
         .collect();
     let mut hasher = DefaultHasher::new();
-    files.iter().for_each(|file| (&file.path, &file.bytes).hash(&mut hasher));
+    for SiteFile { path, bytes } in &files {
+        (path, bytes).hash(&mut hasher);
+    }
     weights_path.hash(&mut hasher);
     let worker = WORKER
         .replace("__VERSION__", &format!("{:016x}", hasher.finish()))
@@ -97,6 +101,11 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
     files.push(SiteFile { path: "card.jpg".to_owned(), bytes: card });
     files.push(SiteFile { path: weights_path, bytes: weights.to_vec() });
     Ok(files)
+}
+
+/// What a file's name ends with.
+fn ending(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
 #[cfg(test)]
