@@ -99,7 +99,7 @@ fn ours(folder: &Path) -> anyhow::Result<Vec<String>> {
             |name: &&str| Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         return Ok(text.lines().filter(inside).map(str::to_owned).collect());
     }
-    match std::fs::read_dir(folder).map(|entries| entries.count()) {
+    match std::fs::read_dir(folder).map(Iterator::count) {
         Ok(1..) => bail!("{} holds files that are not an earlier export; choose an empty folder", folder.display()),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot look into {}", folder.display()))
