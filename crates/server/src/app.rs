@@ -42,7 +42,7 @@ pub(crate) struct App {
 /// # Errors
 /// The threads cannot be started, or a page of the binary is broken.
 pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Error> {
-    let facts = ModelFacts::new(&generator);
+    let facts = ModelFacts::new(&generator, config);
     let app = Arc::new(App {
         pages: Pages::open(facts.clone())?,
         studio: Studio::open(&generator, config)?,

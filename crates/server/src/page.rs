@@ -6,6 +6,7 @@ use synth::{Psi, Seed};
 
 use crate::address::spelled;
 use crate::assets;
+use crate::config::Config;
 use crate::draft::{LEVELS, level};
 use crate::hosted::{self, Site};
 use crate::language::Language;
@@ -53,7 +54,7 @@ pub(crate) struct Pages {
 }
 
 impl ModelFacts {
-    pub(crate) fn new(generator: &synth::Generator) -> Self {
+    pub(crate) fn new(generator: &synth::Generator, config: &Config) -> Self {
         let (height, width) = generator.resolution();
         let psi = Psi::default();
         let (layers, noise) = (generator.layers(), generator.has_noise());
