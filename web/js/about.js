@@ -2,6 +2,7 @@
 
 import { Contest } from './contest.js';
 import { Growth } from './growth.js';
+import { hosted } from './settings.js';
 import { numbers, say } from './strings.js';
 
 /** Called once, when the text first unfolds. `list` is a dl for the facts. */
@@ -12,7 +13,7 @@ export function introduce(about, list) {
 }
 
 async function fill(list) {
-  const response = await fetch('/api/model').catch(() => null);
+  const response = await fetch(hosted ? new URL('../model.json', import.meta.url) : '/api/model').catch(() => null);
   if (!response?.ok) return;
   const facts = await response.json();
   const provenance = facts.provenance ?? {};

@@ -2,6 +2,7 @@
 
 import { change, settings } from './settings.js';
 import { pixelsPerSecond } from './camera.js';
+import { here } from './easel.js';
 import { numbers, say } from './strings.js';
 
 /** While the creativity slider is being pulled, the wall follows at most this often. */
@@ -50,11 +51,12 @@ export function describeCreativity(slider, value) {
 
 /**
  * @param {import('./wall.js').Wall} wall
+ * @param {import('./living.js').Living} living
  * @returns {{togglePause: () => void}}
  */
-export function furnish(wall) {
+export function furnish(wall, living) {
   speed(wall);
-  creativity(wall);
+  creativity(wall, living);
   surprise(wall);
   size(wall);
   folds();
@@ -106,14 +108,26 @@ function speed(wall) {
   });
 }
 
-function creativity(wall) {
+function creativity(wall, living) {
   const slider = find('creativity');
   const value = find('creativity-value');
   let timer = 0;
   slider.value = String(settings.psi);
   describeCreativity(slider, value);
+  // Where this browser draws, every picture follows the hand, and between the tenths as well.
+  const settle = () => {
+    slider.step = '0.1';
+    const spoken = describeCreativity(slider, value);
+    change({ psi: Math.round(slider.valueAsNumber * 10) / 10 });
+    wall.recreate();
+    announce(say('creativity.changed', { spoken }));
+  };
+  slider.addEventListener('pointerdown', () => {
+    if (here()) slider.step = '0.01';
+  });
   slider.addEventListener('input', () => {
     const spoken = describeCreativity(slider, value);
+    if (here()) return living.follow(slider.valueAsNumber, settle);
     // The first step is followed at once, then at a steady pace, so that the wall changes under the hand.
     timer ||= setTimeout(() => {
       timer = 0;

@@ -4,7 +4,7 @@ import { pictureAddress } from './address.js';
 import { thumbnail } from './picture.js';
 import { spell, title } from './recipe.js';
 import { addressOf } from './router.js';
-import { pageAddress } from './settings.js';
+import { hosted, pageAddress } from './settings.js';
 import { numbers, say } from './strings.js';
 
 /** 0.3 to 2.0 in steps of 0.1, as the original had them. */
@@ -34,7 +34,7 @@ export class Levels {
       this.drawn = drawn;
       this.list.replaceChildren(...LEVELS.map((level) => this.#item(place, level)));
     }
-    this.link.parentElement.hidden = recipe.kind !== 'single' || recipe.a.path !== '';
+    this.link.parentElement.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '';
     this.link.href = pageAddress('/slider.html', { seed: recipe.a.seed.padStart(5, '0') });
     for (const link of this.list.querySelectorAll('a')) {
       link.setAttribute('aria-current', String(Math.abs(Number(link.dataset.psi) - psi) < 0.024));

@@ -1,6 +1,7 @@
 // Taking a picture off the wall: a hand that rests on it lifts it, and laying it on another blends the two.
 
 import { likeness } from './picture.js';
+import { model } from './settings.js';
 
 /** How long a hand has to rest. */
 const REST_MS = 380;
@@ -32,7 +33,7 @@ export class Lift {
 
   #lift(pointerId, tile, x, y) {
     const { view } = this.wall;
-    const picture = likeness(tile.picture, tile.picture.naturalWidth, tile.picture.naturalHeight);
+    const picture = likeness(tile.picture, model.width, model.height);
     picture.className = 'lifted';
     view.append(picture);
     tile.element.classList.add('taken');

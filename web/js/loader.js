@@ -29,6 +29,9 @@ export class Loader {
     this.closedUntil = 0;
     this.failuresInARow = 0;
     this.timer = 0;
+    /** Times between answers, and the last answer after which more was wanted. */
+    this.gaps = [];
+    this.answeredAt = null;
   }
 
   /** Wants `address` for `client`, instead of whatever it wanted before. */
@@ -110,7 +113,17 @@ export class Loader {
     this.#wakeAfter(0);
   }
 
+  /** Milliseconds from one picture to the next while there was always one more wanted; nothing before it is known. */
+  pace() {
+    const { gaps } = this;
+    return gaps.length < 8 ? undefined : gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
+  }
+
   #answered() {
+    const now = performance.now();
+    if (this.answeredAt !== null) this.gaps.push(now - this.answeredAt);
+    this.gaps.splice(0, this.gaps.length - 64);
+    this.answeredAt = this.waiting.size > 0 ? now : null;
     if (this.failuresInARow >= OFFLINE_AFTER) this.onOffline(false);
     this.failuresInARow = 0;
   }

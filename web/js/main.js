@@ -1,12 +1,15 @@
 // The page starts here: makes the wall, and fetches the other views when they are first wanted.
 
 import { Camera } from './camera.js';
+import { offer } from './choice.js';
 import { announce, furnish } from './controls.js';
+import { answerDownloads } from './files.js';
 import { listen } from './input.js';
+import { Living } from './living.js';
 import { Loader } from './loader.js';
 import { roam } from './roam.js';
 import { addressOf, follow, go, roomOf, start } from './router.js';
-import { model, saving, settings } from './settings.js';
+import { hosted, model, saving, settings } from './settings.js';
 import { say } from './strings.js';
 import { Wall } from './wall.js';
 
@@ -26,7 +29,10 @@ const loader = new Loader(saving ? 3 : 6, tellOffline);
 addEventListener('online', () => loader.retry());
 
 const wall = new Wall(find('wall'), new Camera(), loader);
-const { togglePause } = furnish(wall);
+const living = new Living(wall);
+const { togglePause } = furnish(wall, living);
+offer(wall, loader, living);
+answerDownloads(() => announce(say('draw.failed')));
 const placard = find('placard');
 
 const blend = (a, b) => go(roomOf({ kind: 'blend', a: a.recipe.a, b: b.recipe.a, percent: 50 }, a.psi));
@@ -59,7 +65,7 @@ for (const link of document.querySelectorAll('.languages a')) {
   link.addEventListener('click', () => {
     const query = new URLSearchParams(location.search);
     query.set('lang', link.lang);
-    link.href = `${location.pathname}?${query}`;
+    link.href = hosted ? link.pathname + location.search : `${location.pathname}?${query}`;
   });
 }
 
@@ -88,6 +94,7 @@ follow(async (place) => {
   if (current === place) view.show(place);
 });
 start();
+if (hosted) import('./offline.js').then(({ keep }) => keep()).catch(() => {});
 // Most visitors open a picture: what that needs is fetched when the first screen no longer needs the network.
 setTimeout(() => import('./room.js').catch(() => {}), 2500);
 

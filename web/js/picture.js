@@ -1,5 +1,7 @@
 // From an address to an image that is ready to be painted.
 
+import { drawInto, drawn, mine } from './easel.js';
+
 /** What the server said when it did not send a picture. */
 export class Refused extends Error {
   constructor(response) {
@@ -14,9 +16,15 @@ export class Refused extends Error {
  * Fetches and decodes, so that showing the image does not stall a frame. An abort takes the address away again: the
  * browser closes the request, and the server stops drawing. (Not by way of a blob: those live until the next
  * collection of garbage, which on a wall that drifts for hours is long.)
- * @returns {Promise<HTMLImageElement>}
+ * Where this browser draws, the picture is a canvas.
+ * @returns {Promise<HTMLImageElement | HTMLCanvasElement>}
  */
 export async function fetchPicture(address, signal) {
+  if (mine(address)) {
+    const canvas = await drawn(address, signal);
+    canvas.dataset.address = address;
+    return canvas;
+  }
   const picture = new Image();
   const drop = () => picture.removeAttribute('src');
   signal?.addEventListener('abort', drop, { once: true });
@@ -53,7 +61,8 @@ export function thumbnail(address, alt, side) {
   picture.decoding = 'async';
   picture.draggable = false;
   picture.alt = alt;
-  picture.src = address;
+  if (mine(address)) drawInto(picture, address);
+  else picture.src = address;
   return picture;
 }
 

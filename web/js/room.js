@@ -4,6 +4,7 @@ import { fileAddress, pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity } from './controls.js';
 import { Children } from './children.js';
 import { STEPS, foreign } from './input.js';
+import { mine } from './easel.js';
 import { Levels } from './levels.js';
 import { Pair } from './pair.js';
 import { ofSeed, seedBeside, single, spell, title } from './recipe.js';
@@ -234,7 +235,8 @@ export class Room {
     const { recipe, psi, noise } = this.place;
     for (const x of [-1, 1]) {
       const beside = this.#beside(recipe, { x, y: 0 });
-      if (beside) fetch(pictureAddress(beside, psi, { noise }), { priority: 'low' }).catch(() => {});
+      const address = beside && pictureAddress(beside, psi, { noise });
+      if (address && !mine(address)) fetch(address, { priority: 'low' }).catch(() => {});
     }
   }
 }

@@ -1,6 +1,6 @@
 // Which view the address shows, and going from one to another with Back and Forward intact.
 
-import { defaults, pageAddress, settings, wallAddress } from './settings.js';
+import { defaults, pageAddress, pagePath, settings, wallAddress } from './settings.js';
 import { creature, parse, spell, spellCreature } from './recipe.js';
 import { spelledPsi } from './address.js';
 
@@ -19,7 +19,7 @@ export function here() {
   const query = new URLSearchParams(location.search);
   const given = Number.parseFloat(query.get('psi') ?? '');
   const psi = Number.isFinite(given) ? Math.min(2, Math.max(0, given)) : defaults.psi;
-  const [, kind, name] = /^\/(p|walk)\/([^/]+)$/.exec(decodeURIComponent(location.pathname)) ?? [];
+  const [, kind, name] = /^\/(p|walk)\/([^/]+)$/.exec(pagePath()) ?? [];
   if (kind === 'p') {
     const recipe = parse(name);
     const tool = query.get('tool');
@@ -37,7 +37,7 @@ export function here() {
     const from = creature(name);
     if (from) return { view: 'walk', from, psi };
   }
-  if (location.pathname === '/collection') return { view: 'collection' };
+  if (pagePath() === '/collection') return { view: 'collection' };
   return { view: 'wall' };
 }
 
@@ -89,7 +89,7 @@ export function amend(place) {
 
 /** Back to the wall, the way we came if we came from it. */
 export function leave() {
-  if (location.pathname === '/') return;
+  if (pagePath() === '/') return;
   if (depth() > 0) {
     history.go(-depth());
   } else {

@@ -20,7 +20,12 @@ export const model = {
   layers: Number.parseInt(page.layers, 10),
   noise: page.noise === 'on',
   name: page.model,
+  /** Where its file is, if this browser may draw with it. */
+  weights: page.weights,
 };
+
+/** Whether these pages are files on a host that runs nothing: places are then named in the query. */
+export const hosted = page.site === 'hosted';
 
 /** Whether the visitor asked for little to be sent. */
 export const saving = navigator.connection?.saveData ?? false;
@@ -50,7 +55,7 @@ export function change(some) {
   Object.assign(settings, some);
   clearTimeout(timer);
   timer = setTimeout(() => {
-    if (location.pathname === '/') history.replaceState(history.state, '', wallAddress());
+    if (pagePath() === '/') history.replaceState(history.state, '', wallAddress());
   }, SETTLE_MS);
 }
 
@@ -66,8 +71,26 @@ export function wallAddress() {
 
 /** The address of a page of ours; the language stays if an address chose it. */
 export function pageAddress(path, parts = {}) {
+  if (hosted) {
+    const [, kind, name = ''] = path.split('/');
+    const query = new URLSearchParams(kind ? { [kind]: name, ...parts } : parts);
+    return `${location.pathname}${query.size ? `?${query}` : ''}`;
+  }
   const query = new URLSearchParams(parts);
   if (language) query.set('lang', language);
   const text = query.toString();
   return text ? `${path}?${text}` : path;
+}
+
+/** The path of the page that the address shows, as the server would spell it. */
+export function pagePath() {
+  if (!hosted) return decodeURIComponent(location.pathname);
+  const query = new URLSearchParams(location.search);
+  // The montage of the original: here it is a part of the picture's room.
+  if (location.pathname.endsWith('/slider.html') && /^\d+$/.test(query.get('seed') ?? '')) {
+    return `/p/${BigInt(query.get('seed'))}`;
+  }
+  const kind = ['p', 'walk'].find((name) => query.has(name));
+  if (kind) return `/${kind}/${query.get(kind)}`;
+  return query.has('collection') ? '/collection' : '/';
 }

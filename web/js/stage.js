@@ -3,6 +3,7 @@
 
 import { pictureAddress, suitableAddress } from './address.js';
 import { fetchPicture, likeness } from './picture.js';
+import { model } from './settings.js';
 
 /** A hand that has not moved for this long rests. */
 const REST_MS = 160;
@@ -89,7 +90,7 @@ export class Stage {
     picture.className = 'stage-picture';
     this.frame.append(picture);
     // A few pixels are enough for what is blurred beyond recognition.
-    const light = likeness(picture, 32, Math.round((32 * picture.naturalHeight) / picture.naturalWidth));
+    const light = likeness(picture, 32, Math.round((32 * model.height) / model.width));
     const lights = [...this.glow.children];
     lights.slice(0, -1).forEach((old) => old.remove());
     this.glow.append(light);

@@ -1,7 +1,7 @@
 // All words of the page come from strings/<language>.json; numbers are written the language's way.
 
 const language = document.documentElement.lang;
-const response = await fetch(`/strings/${language}.json`);
+const response = await fetch(new URL(`../strings/${language}.json`, import.meta.url));
 const strings = await response.json();
 
 /** The string `key`, with {name} replaced by values.name. A missing key shows itself, so that it is noticed. */

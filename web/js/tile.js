@@ -1,6 +1,7 @@
 // One place on the wall: a link with a picture in it. It is used again for another cell when it has left the view.
 
 import { suitableAddress } from './address.js';
+import { paint } from './easel.js';
 import { release } from './picture.js';
 import { ofSeed, title } from './recipe.js';
 import { addressOf, roomOf } from './router.js';
@@ -70,6 +71,25 @@ export class Tile {
     setTimeout(() => {
       if (picture.isConnected) release(before);
     }, FADED_MS);
+  }
+
+  /** Asks again for the picture it shows: another draws it now. */
+  renew(across) {
+    this.wished = null;
+    this.wish(this.psi, across);
+  }
+
+  /** The same picture, a little changed: painted over the one in view, without a fade. */
+  repaint(pixels, psi) {
+    let canvas = this.picture;
+    if (!(canvas instanceof HTMLCanvasElement)) {
+      canvas = document.createElement('canvas');
+      canvas.className = 'painted';
+      release([...this.element.children]);
+      this.element.append(canvas);
+    }
+    paint(canvas, pixels);
+    canvas.dataset.psi = psi.toFixed(2);
   }
 
   /** Gives up what it is waiting for. */

@@ -177,10 +177,26 @@ export class Wall {
     for (const tile of this.tiles.values()) tile.wish(this.psiAt(tile.cell), this.lattice.tileWidth);
   }
 
-  /** The creativity at a cell. */
-  psiAt({ x, y }) {
+  /** The same pictures, drawn again. */
+  renew() {
+    for (const tile of this.tiles.values()) tile.renew(this.lattice.tileWidth);
+  }
+
+  /** The tiles that can be seen now. */
+  *inView() {
+    const { camera, lattice } = this;
+    for (const tile of this.tiles.values()) {
+      const { x, y } = this.middle(tile.cell);
+      const across = Math.abs(x - camera.x - this.width / 2) - lattice.tileWidth / 2;
+      const down = Math.abs(y - camera.y - this.height / 2) - lattice.tileHeight / 2;
+      if (across < this.width / 2 && down < this.height / 2) yield tile;
+    }
+  }
+
+  /** The creativity at a cell of a wall of a creativity. */
+  psiAt({ x, y }, psi = settings.psi) {
     const strange = settings.surprise ? strangeness(settings.wall, x, y) : 0;
-    return strange || settings.psi;
+    return strange || psi;
   }
 
   /** Squared distance from where the centre of view will be in a moment. */

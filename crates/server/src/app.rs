@@ -33,6 +33,8 @@ pub(crate) struct App {
     pub(crate) studio: Studio,
     pub(crate) pages: Pages,
     pub(crate) facts: ModelFacts,
+    /// The model's file, for browsers that draw.
+    pub(crate) weights: Option<bytes::Bytes>,
     /// What addresses begin with, if it was said.
     pub(crate) public_url: Option<String>,
     pub(crate) metrics: Arc<Metrics>,
@@ -55,7 +57,7 @@ impl App {
 
     /// The first eight digits of the model's fingerprint, which addresses carry as `m`.
     pub(crate) fn model(&self) -> &str {
-        self.facts.fingerprint.get(..8).unwrap_or(&self.facts.fingerprint)
+        facts::short(&self.facts.fingerprint)
     }
 }
 
@@ -93,7 +95,7 @@ pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Erro
 
 /// The router and the state behind it.
 pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Router, Arc<App>), Error> {
-    let facts = ModelFacts::new(&generator);
+    let facts = ModelFacts::new(&generator, config);
     let metrics = Arc::new(Metrics::new());
     let app = Arc::new(App {
         pages: Pages::open(facts.clone())?,
@@ -105,6 +107,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         metrics_elsewhere: config.metrics_addr.is_some(),
         body_bytes: config.body_bytes,
         stopping: AtomicBool::new(false),
+        weights: config.weights.clone(),
         generator,
         facts,
     });
@@ -144,6 +147,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .route("/slider.html", get(handlers::montage))
         .route("/api", get(handlers::api_page))
         .route("/api/", get(handlers::api_page))
+        .route("/model.safetensors", get(handlers::weights))
         .merge(open)
         .layer(limits);
     // What operators and their machines ask must be answered under any load.

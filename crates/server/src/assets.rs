@@ -38,7 +38,6 @@ pub(crate) fn text(path: &str) -> Result<String, TemplateError> {
 }
 
 /// The paths of all files.
-#[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = String> {
     Web::iter().map(Cow::into_owned)
 }
@@ -51,6 +50,7 @@ fn media_type(path: &str) -> Option<&'static str> {
         "json" => "application/json",
         "woff2" => "font/woff2",
         "svg" => "image/svg+xml",
+        "wasm" => "application/wasm",
         "txt" => "text/plain; charset=utf-8",
         _ => return None,
     })

@@ -55,6 +55,8 @@ pub struct Config {
     /// What the service's addresses begin with (`https://example.org`), for links that go elsewhere. Default: what the
     /// visitor's request says.
     pub public_url: Option<String>,
+    /// The model's file, for visitors whose browsers draw. Default none: then only the server draws.
+    pub weights: Option<bytes::Bytes>,
     /// What the model's file says about itself; shown on the page and in `/api/model`.
     pub metadata: synth::Metadata,
 }
@@ -83,6 +85,7 @@ impl Default for Config {
             grace: Duration::from_secs(8),
             redirect_results: false,
             public_url: None,
+            weights: None,
             metadata: synth::Metadata::default(),
         }
     }

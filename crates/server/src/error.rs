@@ -41,6 +41,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A site was to be made without the model's file.
+    #[error("a site draws in the browser, which needs the model's file, and none was given")]
+    NoWeights,
+    /// The picture for shared links could not be made.
+    #[error("the picture for shared links could not be drawn")]
+    NoCard,
 }
 
 /// Why a request is not granted; becomes a problem document (RFC 9457) whose `detail` is one plain sentence.

@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
+use synth::{Generator, Metadata};
 
 use crate::access::Visitor;
 use crate::app::App;
@@ -19,26 +20,36 @@ use crate::order::SIZES;
 
 /// `GET /api/v1/model`, and `/api/model` for whoever knows the older address.
 pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<Value> {
-    let (height, width) = app.generator.resolution();
-    let architecture = app.generator.architecture();
-    Json(json!({
+    Json(about(&app.generator, &app.metadata))
+}
+
+/// The first eight digits of a fingerprint, which addresses carry as `m`.
+pub(crate) fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..8).unwrap_or(fingerprint)
+}
+
+/// What draws.
+pub(crate) fn about(generator: &Generator, metadata: &Metadata) -> Value {
+    let (height, width) = generator.resolution();
+    let architecture = generator.architecture();
+    json!({
         "width": width,
         "height": height,
-        "fingerprint": app.generator.fingerprint(),
-        "m": app.model(),
-        "simd": app.generator.simd(),
-        "psi": { "min": 0.0, "max": 2.0, "calibration": app.metadata.calibration },
+        "fingerprint": generator.fingerprint(),
+        "m": short(&generator.fingerprint()),
+        "simd": generator.simd(),
+        "psi": { "min": 0.0, "max": 2.0, "calibration": metadata.calibration },
         "seed": { "min": "0", "max": u64::MAX.to_string() },
         "formats": Format::ALL.map(Format::extension),
-        "layers": app.generator.layers(),
+        "layers": generator.layers(),
         "z": architecture.z_dim,
         "w": architecture.w_dim,
-        "noise": app.generator.has_noise(),
+        "noise": generator.has_noise(),
         "size": { "min": SIZES.start(), "max": SIZES.end() },
         "address": "/results/psi-{psi}/seed{seed}.{format}",
-        "provenance": app.metadata.provenance,
-        "license": app.metadata.license,
-    }))
+        "provenance": metadata.provenance,
+        "license": metadata.license,
+    })
 }
 
 /// `GET /healthz`: it lives, and this is how busy it is.

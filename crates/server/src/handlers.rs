@@ -23,8 +23,8 @@ use crate::{access, api, assets, conditional};
 
 /// The page may change with the next version: keep it, but ask each time.
 const ASK_FIRST: &str = "no-cache";
-/// Nothing but our own files; pictures also from memory, where the wall decodes them.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
+/// Nothing but our own files; pictures also from memory, where the wall decodes them, and the module that draws.
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; \
                       font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /results/psi-1.0/seed00042.png`
@@ -170,6 +170,17 @@ pub(crate) async fn api_page(headers: HeaderMap) -> Result<Response, Refusal> {
         Refusal::Failed
     })?;
     Ok(html_answer(html, &headers, "en"))
+}
+
+/// `GET /model.safetensors`, which names the model in its query as pictures do.
+pub(crate) async fn weights(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(weights) = app.weights.clone() else { return not_found(&app, &uri, &headers) };
+    let etag = format!("\"{}\"", app.generator.fingerprint());
+    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, FOR_EVER)];
+    if conditional::has(&headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, known).into_response();
+    }
+    (known, [(header::CONTENT_TYPE, "application/octet-stream")], Body::from(weights)).into_response()
 }
 
 /// An address that is there, asked in a way it does not know.

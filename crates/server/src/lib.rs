@@ -13,6 +13,7 @@
 //! | `/random.png` | leads to another picture every time |
 //! | `/results/psi-1.0/seed00042.png` | a picture; any `u64` seed, psi 0.0 to 2.0, `.png` `.webp` `.jpg` |
 //! | `/slider.html?seed=00077` | the same seed at the 18 levels of creativity |
+//! | `/model.safetensors` | the model's file, for browsers that draw themselves |
 //! | `/api/model` | what draws here, as JSON |
 //! | `/healthz`, `/readyz`, `/metrics` | that it lives and how busy it is; whether to send visitors; figures for Prometheus |
 //!
@@ -57,6 +58,7 @@ mod encode;
 mod error;
 mod facts;
 mod handlers;
+mod hosted;
 mod language;
 mod latent;
 mod lines;
@@ -69,6 +71,7 @@ mod range;
 mod rate;
 mod resize;
 mod serve;
+mod site;
 mod still;
 mod store;
 mod studio;
@@ -83,4 +86,5 @@ pub use encode::{EncodeError, Format};
 pub use error::Error;
 pub use ipnet::IpNet;
 pub use serve::{Server, prepare, run};
+pub use site::{SiteFile, site};
 pub use template::TemplateError;

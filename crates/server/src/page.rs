@@ -6,10 +6,12 @@ use synth::{Psi, Seed};
 
 use crate::address::spelled;
 use crate::assets;
+use crate::config::Config;
 use crate::draft::{LEVELS, level};
+use crate::hosted::{self, Site};
 use crate::language::Language;
 use crate::still::Still;
-use crate::template::{TemplateError, render};
+use crate::template::{TemplateError, escape, render};
 use crate::view::View;
 
 /// What the pages need to know about the model.
@@ -25,6 +27,8 @@ pub(crate) struct ModelFacts {
     pub(crate) layers: usize,
     /// Whether noise can be switched off.
     pub(crate) noise: bool,
+    /// Where browsers find the model's file; empty if they may not draw.
+    pub(crate) address: String,
 }
 
 /// The visitor as the pages see it.
@@ -50,11 +54,14 @@ pub(crate) struct Pages {
 }
 
 impl ModelFacts {
-    pub(crate) fn new(generator: &synth::Generator) -> Self {
+    pub(crate) fn new(generator: &synth::Generator, config: &Config) -> Self {
         let (height, width) = generator.resolution();
         let psi = Psi::default();
         let (layers, noise) = (generator.layers(), generator.has_noise());
-        Self { width, height, fingerprint: generator.fingerprint(), psi, layers, noise }
+        let fingerprint = generator.fingerprint();
+        let address =
+            config.weights.as_ref().map_or_else(String::new, |_| format!("/model.safetensors?m={fingerprint:.8}"));
+        Self { width, height, fingerprint, psi, layers, noise, address }
     }
 
     /// Width and height when the longer side is `side`.
@@ -103,11 +110,40 @@ impl Pages {
             ("page.title", title.as_str()),
             ("page.head", &head),
             ("page.still", &still),
+            ("page.site", "served"),
             ("current.en", current("en")),
             ("current.it", current("it")),
             ("current.ja", current("ja")),
         ];
         self.fill("index.html", &self.shell, visitor.language, &values)
+    }
+
+    /// The page as a file of a hosted site.
+    pub(crate) fn hosted(&self, site: &Site<'_>, language: Language) -> Result<String, TemplateError> {
+        let words = |name: &str| self.string(language, name);
+        let title = words("site.title");
+        let mut head = hosted::head(site, language, &words);
+        hosted::policy(&mut head);
+        let current = |name: &str| if name == language.tag() { "true" } else { "false" };
+        let mut still = String::from("      <p>");
+        escape(&words("noscript.needed"), &mut still);
+        still.push_str("</p>\n");
+        let values = [
+            ("page.title", title.as_str()),
+            ("page.head", &head),
+            ("page.still", &still),
+            ("page.site", "hosted"),
+            ("current.en", current("en")),
+            ("current.it", current("it")),
+            ("current.ja", current("ja")),
+        ];
+        let page = self.fill("index.html", &self.shell, language, &values)?;
+        Ok(hosted::relative(&page, site.folder))
+    }
+
+    /// The site's name.
+    pub(crate) fn title(&self, language: Language) -> String {
+        self.string(language, "site.title")
     }
 
     /// One seed at each of the 18 levels of creativity.
@@ -178,6 +214,7 @@ impl Pages {
             "model.fingerprint" => format!("{:.8}", self.facts.fingerprint),
             "model.psi" => spelled(self.facts.psi),
             "model.layers" => self.facts.layers.to_string(),
+            "model.address" => self.facts.address.clone(),
             "model.noise" => if self.facts.noise { "on" } else { "none" }.to_owned(),
             _ => return None,
         })

@@ -13,6 +13,7 @@ fn pages() -> Pages {
         psi: Psi::default(),
         layers: 9,
         noise: false,
+        address: "/model.safetensors?m=0123abcd".to_owned(),
     };
     Pages::open(facts).unwrap()
 }

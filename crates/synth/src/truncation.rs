@@ -82,7 +82,9 @@ impl Truncation {
         scratch.clear();
         scratch.extend(centres.clone().map(square));
         let nearest = scratch.iter().copied().fold(f32::INFINITY, f32::min);
-        scratch.iter_mut().for_each(|share| *share = libm::expf((nearest - *share) / (2.0 * temperature)));
+        for share in scratch.iter_mut() {
+            *share = libm::expf((nearest - *share) / (2.0 * temperature));
+        }
         let total: f32 = scratch.iter().sum();
         let count = scratch.len();
         scratch.resize(count + w.len(), 0.0);

@@ -9,6 +9,7 @@ mod model;
 mod seeds;
 mod serve;
 mod settings;
+mod site;
 mod watch;
 
 #[cfg(feature = "train")]
@@ -64,6 +65,9 @@ enum Command {
     Import(import::Import),
     /// Write a model as an ONNX graph
     ExportOnnx(export_onnx::ExportOnnx),
+    /// The wall as files for any host, drawn in the visitor's browser
+    #[command(subcommand)]
+    Site(site::Site),
     /// Show a training run as a page, live or afterwards
     Watch(watch::Watch),
     /// Measure how fast this machine draws
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         Some(Command::Info(info)) => info.run(),
         Some(Command::Import(import)) => import.run(),
         Some(Command::ExportOnnx(export)) => export.run(),
+        Some(Command::Site(site)) => site.run(),
         Some(Command::Watch(watch)) => watch.run(),
         Some(Command::Bench(bench)) => bench.run(),
         Some(Command::Train(train)) => train.run(),

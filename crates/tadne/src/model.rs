@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use interop::Which;
-use synth::{Generator, Metadata, ModelFile, NoiseMode, Psi, Seed, SeedStyle, Variation};
+use synth::{Generator, Metadata, ModelFile, NoiseMode, Precision, Psi, Seed, SeedStyle, Variation};
 
 /// The model that ships with the program.
 pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
@@ -38,12 +38,26 @@ impl Model {
         file(self.path.as_deref())
     }
 
+    /// The bytes of a model file for browsers, which draw as the model does by default; none for any other way.
+    pub(crate) fn for_browsers(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let usual = Variation { noise: NoiseMode::Const, ..Variation::default() };
+        if self.variation() != usual {
+            return Ok(None);
+        }
+        match &self.path {
+            None => Ok(Some(EMBEDDED.to_vec())),
+            Some(_) => Ok(Some(self.file()?.to_bytes(Precision::F16)?)),
+        }
+    }
+
+    fn variation(&self) -> Variation {
+        Variation { seeds: self.seed_style, noise: self.noise, noise_seed: self.noise_seed, class: self.class }
+    }
+
     /// The model ready to draw, and what its file says about it.
     pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
         let file = self.file()?;
-        let variation =
-            Variation { seeds: self.seed_style, noise: self.noise, noise_seed: self.noise_seed, class: self.class };
-        Ok((Arc::new(Generator::new(&file)?.with_variation(variation)?), file.metadata))
+        Ok((Arc::new(Generator::new(&file)?.with_variation(self.variation())?), file.metadata))
     }
 }
 

@@ -14,6 +14,8 @@ use crate::settings;
 
 /// A picture that takes longer is announced.
 const SLOW: Duration = Duration::from_millis(250);
+/// Bytes of a model file that is offered to browsers.
+const LARGEST: usize = 32 << 20;
 
 /// Arguments of `tadne serve`, and of `tadne` alone. Each may also be given as an environment variable or in a file.
 #[derive(Args, Clone, Debug)]
@@ -152,7 +154,9 @@ impl Serve {
 
     fn serve(&self) -> anyhow::Result<()> {
         let (generator, metadata) = self.model.generator()?;
-        let config = self.configuration(metadata)?;
+        let mut config = self.configuration(metadata)?;
+        // A model that browsers would take minutes to fetch and to draw with stays here.
+        config.weights = self.model.for_browsers()?.filter(|file| file.len() <= LARGEST).map(Into::into);
         let (height, width) = generator.resolution();
         println!("drawing {width} x {height} pictures with {} threads ({})", config.threads, generator.simd());
         let pace = model::pace(&generator);

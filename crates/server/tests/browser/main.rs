@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod everybody;
+mod hosted;
 mod room;
 mod text;
 mod visit;

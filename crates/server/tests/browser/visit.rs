@@ -97,10 +97,25 @@ pub(crate) struct Browsing {
 
 /// Starts the service with a model and lets a visitor make a journey.
 pub(crate) async fn browse(generator: Arc<Generator>, journey: impl FnOnce(&Browsing) + Send + 'static) {
-    let Some(chromium) = chromium() else { return };
-    let service = server::Server::bind(&crate::common::config(), generator).await.unwrap();
+    browse_with(crate::common::config(), generator, journey).await;
+}
+
+/// The same with another configuration.
+pub(crate) async fn browse_with(
+    config: server::Config,
+    generator: Arc<Generator>,
+    journey: impl FnOnce(&Browsing) + Send + 'static,
+) {
+    let service = server::Server::bind(&config, generator).await.unwrap();
     let origin = format!("http://{}", service.local_addr());
     let running = tokio::spawn(service.run(std::future::pending()));
+    tour(origin, journey).await;
+    running.abort();
+}
+
+/// Lets a visitor make a journey to whatever serves at `origin`.
+pub(crate) async fn tour(origin: String, journey: impl FnOnce(&Browsing) + Send + 'static) {
+    let Some(chromium) = chromium() else { return };
     tokio::task::spawn_blocking(move || {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
@@ -118,7 +133,6 @@ pub(crate) async fn browse(generator: Arc<Generator>, journey: impl FnOnce(&Brow
     })
     .await
     .unwrap();
-    running.abort();
 }
 
 impl Browsing {

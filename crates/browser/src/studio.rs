@@ -1,0 +1,195 @@
+//! A generator and the memory to draw with, asked by bytes and answering in RGBA.
+
+use std::f32::consts::GOLDEN_RATIO;
+use std::sync::Arc;
+
+use synth::{
+    Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Psi, PsiError, Recipe, RecipeError, Styles, Worker,
+};
+
+/// How far a wandering picture goes towards each of two children of its own, at most.
+const ROAM: f32 = 0.7;
+
+/// Why there is no picture.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Asked to draw before a model was loaded.
+    Empty,
+    /// The file is no model that can be used.
+    Model(ModelError),
+    /// The text names no picture.
+    Recipe(RecipeError),
+    /// No creativity.
+    Psi(PsiError),
+    /// An angle that is not finite.
+    Wander,
+    /// So many bytes are neither one nor two style vectors of so many numbers.
+    Styles(usize, usize),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::Empty => f.write_str("there is no model yet; load one first"),
+            Trouble::Model(error) => error.fmt(f),
+            Trouble::Recipe(error) => error.fmt(f),
+            Trouble::Psi(error) => error.fmt(f),
+            Trouble::Wander => f.write_str("a wandering picture needs an angle that is a finite number"),
+            Trouble::Styles(bytes, w_dim) => write!(
+                f,
+                "{bytes} bytes are no style: give one or two vectors of {w_dim} finite numbers of 32 bits, {} or {} bytes",
+                4 * w_dim,
+                8 * w_dim
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// A generator that is ready, and what the last wandering picture needs for its next step.
+#[derive(Debug)]
+pub struct Studio {
+    worker: Worker,
+}
+
+impl Studio {
+    /// Reads a model file and makes it ready.
+    ///
+    /// # Errors
+    /// [`Trouble::Model`], which names what is wrong with the file.
+    pub fn open(file: &[u8]) -> Result<Self, Trouble> {
+        let model = ModelFile::from_bytes(file).map_err(Trouble::Model)?;
+        let generator = Generator::new(&model).map_err(Trouble::Model)?;
+        Ok(Self { worker: Arc::new(generator).worker() })
+    }
+
+    /// Height and width of the pictures.
+    pub fn size(&self) -> (usize, usize) {
+        self.worker.generator().resolution()
+    }
+
+    /// Draws the picture that `name` names into `rgba`, rows from the top, four bytes a pixel; see [`crate::draw`].
+    ///
+    /// # Errors
+    /// The name, the creativity or the angle is no such thing.
+    pub fn draw(&mut self, name: &[u8], psi: f32, wander: f32, noise: bool, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
+        let recipe: Recipe = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
+        let psi = Psi::new(psi).map_err(Trouble::Psi)?;
+        if !wander.is_finite() {
+            return Err(Trouble::Wander);
+        }
+        let mut styles = recipe.styles(self.worker.generator(), psi);
+        if wander != 0.0 {
+            self.stroll(&recipe, psi, wander, &mut styles);
+        }
+        self.develop(&styles, noise.then(|| recipe.seed()), rgba);
+        Ok(())
+    }
+
+    /// Draws the picture of style vectors; see [`crate::draw_styles`].
+    ///
+    /// # Errors
+    /// [`Trouble::Styles`]
+    pub fn draw_styles(&mut self, bytes: &[u8], layer: usize, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
+        let w_dim = self.worker.generator().architecture().w_dim;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let mut w: Vec<f32> = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
+        let whole = rest.is_empty() && (w.len() == w_dim || w.len() == 2 * w_dim);
+        if !whole || w.iter().any(|value| !value.is_finite()) {
+            return Err(Trouble::Styles(bytes.len(), w_dim));
+        }
+        let fine = (w.len() > w_dim).then(|| (layer, w.split_off(w_dim)));
+        self.develop(&Styles { w, fine }, None, rgba);
+        Ok(())
+    }
+
+    /// Moves styles along a way around them: `w + a sin(t) (c_0 - w) + a sin(g t) (c_1 - w)` with two of the picture's
+    /// children c. As the golden ratio g is irrational the way never closes; it begins at the picture itself.
+    fn stroll(&self, recipe: &Recipe, psi: Psi, t: f32, styles: &mut Styles) {
+        let (Recipe::Single(home) | Recipe::Blend { from: home, .. } | Recipe::Mix { coarse: home, .. }) = recipe;
+        let generator = self.worker.generator();
+        let mut home = home.clone();
+        home.path.truncate(LONGEST_PATH - 1);
+        let around = Recipe::Single(home.clone()).styles(generator, psi).w;
+        for (child, share) in [(0, ROAM * t.sin()), (1, ROAM * (GOLDEN_RATIO * t).sin())] {
+            let mut there = home.clone();
+            there.path.push(child);
+            let there = Recipe::Single(there).styles(generator, psi).w;
+            for ((w, from), to) in styles.w.iter_mut().zip(&around).zip(there) {
+                *w += share * (to - from);
+            }
+        }
+    }
+
+    fn develop(&mut self, styles: &Styles, noise: Option<synth::Seed>, rgba: &mut Vec<u8>) {
+        // Nobody cancels here, so the picture is always there; what is no longer wanted is never asked of an instance.
+        let Picture { rgb, .. } = self.worker.draw_styles(styles, noise, &|| false).unwrap_or_default();
+        rgba.clear();
+        rgba.extend(rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synth::{Architecture, NoiseInputs, Precision, Seed, Upsample};
+
+    use super::*;
+
+    fn studio() -> Studio {
+        let architecture = Architecture {
+            z_dim: 16,
+            w_dim: 16,
+            mapping_layers: 2,
+            normalize_z: true,
+            base: [4, 4],
+            channels: vec![16, 8],
+            upsample: Upsample::UpConv,
+            noise: NoiseInputs::All,
+            conv_clamp: None,
+            labels: None,
+        };
+        let model = ModelFile::random(architecture, Seed(3)).unwrap();
+        Studio::open(&model.to_bytes(Precision::F32).unwrap()).unwrap()
+    }
+
+    fn drawn(studio: &mut Studio, name: &str, psi: f32, wander: f32) -> Vec<u8> {
+        let mut rgba = Vec::new();
+        studio.draw(name.as_bytes(), psi, wander, true, &mut rgba).unwrap();
+        rgba
+    }
+
+    #[test]
+    fn a_name_gives_the_picture_of_the_worker_with_an_opaque_fourth_byte() {
+        let mut studio = studio();
+        let rgba = drawn(&mut studio, "42", 0.7, 0.0);
+        let expected = studio.worker.draw(Seed(42), Psi::new(0.7).unwrap());
+        assert!(rgba.chunks_exact(4).zip(expected.rgb.chunks_exact(3)).all(|(a, b)| a[..3] == *b && a[3] == 255));
+        assert_eq!(rgba.len() / 4, expected.rgb.len() / 3);
+    }
+
+    #[test]
+    fn styles_of_a_recipe_give_the_picture_of_the_recipe() {
+        let mut studio = studio();
+        let styles = "1_2_1".parse::<Recipe>().unwrap().styles(studio.worker.generator(), Psi::new(0.8).unwrap());
+        let (layer, fine) = styles.fine.unwrap();
+        let bytes: Vec<u8> = styles.w.iter().chain(&fine).flat_map(|value| value.to_le_bytes()).collect();
+        let (mut by_styles, mut by_name) = (Vec::new(), Vec::new());
+        studio.draw_styles(&bytes, layer, &mut by_styles).unwrap();
+        studio.draw(b"1_2_1", 0.8, 0.0, false, &mut by_name).unwrap();
+        assert_eq!(by_styles, by_name);
+    }
+
+    #[test]
+    fn a_wandering_picture_moves_little_in_little_time_and_comes_from_itself() {
+        let mut studio = studio();
+        let distance = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+        for name in ["42", "42-3b7", "42~77~35", "42_77_1", &format!("42-{}", "5".repeat(LONGEST_PATH))] {
+            let home = drawn(&mut studio, name, 1.0, 0.0);
+            let near = drawn(&mut studio, name, 1.0, 0.02);
+            let far = drawn(&mut studio, name, 1.0, 1.3);
+            assert!(distance(&home, &near) > 0, "{name} does not move");
+            assert!(distance(&home, &near) * 4 < distance(&home, &far), "{name} jumps");
+        }
+    }
+}

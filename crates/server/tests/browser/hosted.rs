@@ -1,0 +1,174 @@
+//! The wall without a server: files in a subfolder of any host, drawn in the browser, and kept by it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use synth::{Generator, ModelFile, Psi, Seed};
+
+use crate::visit::{Browsing, IN_VIEW, Visit, browse_with, tour};
+
+/// Where the host puts the files.
+const FOLDER: &str = "/pictures/wall/";
+const FULL: &str = ".length > 5";
+
+/// The shipped model, and its file.
+fn shipped() -> (Arc<Generator>, Vec<u8>) {
+    let file = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tadne.safetensors")).unwrap();
+    (Arc::new(Generator::new(&ModelFile::from_bytes(&file).unwrap()).unwrap()), file)
+}
+
+type Files = Arc<BTreeMap<String, Vec<u8>>>;
+
+/// A host that knows files and nothing else: no rewriting, no headers but the media type.
+async fn file(State(files): State<Files>, uri: Uri) -> Response {
+    let path = uri.path().strip_prefix(FOLDER).map(|path| if path.is_empty() { "index.html" } else { path });
+    let Some((path, bytes)) = path.and_then(|path| Some((path, files.get(path)?))) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kind = match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html",
+        "css" => "text/css",
+        "js" => "text/javascript",
+        "json" | "webmanifest" => "application/json",
+        "svg" => "image/svg+xml",
+        "jpg" => "image/jpeg",
+        _ => "application/octet-stream",
+    };
+    ([(header::CONTENT_TYPE, kind)], bytes.clone()).into_response()
+}
+
+/// Serves files until the runtime that it returns is dropped, sockets and all.
+fn host(files: Vec<server::SiteFile>) -> (tokio::runtime::Runtime, String) {
+    let files: Files = Arc::new(files.into_iter().map(|file| (file.path, file.bytes)).collect());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move { axum::serve(listener, Router::new().fallback(file).with_state(files)).await });
+    (runtime, origin)
+}
+
+/// Waits until every tile in view is drawn, and by this browser.
+fn until_drawn(visit: &Visit) {
+    visit.until(&format!(
+        "{IN_VIEW}{FULL} && {IN_VIEW}.every((tile) => tile.tile.picture instanceof HTMLCanvasElement)"
+    ));
+}
+
+/// The largest difference between what the browser draws and the generator, over 20 seeds.
+fn largest_difference(visit: &Visit, scripts: &str, generator: &Arc<Generator>) -> u8 {
+    let mut worker = generator.worker();
+    (0..20u64)
+        .map(|seed| {
+            let psi = 0.3 + 0.05 * seed as f32;
+            let hex = visit.text(&format!(
+                "import('{scripts}/easel.js').then(({{ atelier }}) => atelier()).then((studio) => studio.draw('{seed}', {psi}))
+                     .then(({{ data }}) => data.reduce((text, byte) => text + byte.toString(16).padStart(2, '0'), ''))"
+            ));
+            let picture = worker.draw(Seed(seed), Psi::new(psi).unwrap());
+            assert_eq!(hex.len() / 8, picture.rgb.len() / 3, "seed {seed} has another size");
+            let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+            let apart = |(at, ours): (usize, &u8)| ours.abs_diff(byte(at / 3 * 4 + at % 3));
+            picture.rgb.iter().enumerate().map(apart).max().unwrap()
+        })
+        .max()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hosted_wall_draws_in_the_browser_and_again_without_a_network() {
+    let (generator, file) = shipped();
+    let config = server::Config { weights: Some(file.into()), ..Default::default() };
+    let files = server::site(&config, &generator).unwrap();
+    let scripts = files.iter().find_map(|file| file.path.strip_suffix("/main.js")).unwrap().to_owned();
+    let (host, origin) = tokio::task::block_in_place(|| host(files));
+    tour(origin, move |browsing: &Browsing| {
+        let visit = browsing.at(&format!("{FOLDER}?wall=0000beef&speed=0"));
+        until_drawn(&visit);
+        eprintln!("the first screen was full {:.0} ms after navigation began", visit.number("performance.now()"));
+        assert!(largest_difference(&visit, &format!("{FOLDER}{scripts}"), &generator) <= 1, "the browser draws others");
+
+        // A picture's room, by an address; its children, and a download of every kind.
+        visit.go(&format!("{FOLDER}?p=42&psi=0.7&tool=children"));
+        visit.until("document.querySelector('.stage-frame canvas') !== null");
+        visit.until("[...document.querySelectorAll('#children img')].filter((img) => img.naturalWidth > 0).length === 16");
+        for (kind, begins) in
+            [("png", "89504e47"), ("large", "89504e47"), ("jpg", "ffd8ff"), ("webp", "52494646"), ("sweep.png", "89504e47"), ("sweep.webp", "52494646"), ("zip", "504b0304")]
+        {
+            let made = visit.text(&format!(
+                "import('{FOLDER}{scripts}/files.js')
+                     .then(({{ made }}) => made(document.querySelector('[data-file=\"{kind}\"]').href))
+                     .then((blob) => blob.arrayBuffer())
+                     .then((bytes) => [...new Uint8Array(bytes, 0, 4)].map((b) => b.toString(16).padStart(2, '0')).join(''))"
+            ));
+            assert!(made.starts_with(begins), "{kind} begins with {made}");
+        }
+        for moving in ["sweep.png", "sweep.webp"] {
+            let frames = visit.number(&format!(
+                "import('{FOLDER}{scripts}/files.js')
+                     .then(({{ made }}) => made(document.querySelector('[data-file=\"{moving}\"]').href))
+                     .then(async (blob) => {{
+                         const decoder = new ImageDecoder({{ data: await blob.arrayBuffer(), type: blob.type }});
+                         await decoder.tracks.ready;
+                         await decoder.decode({{ frameIndex: 33 }});
+                         return decoder.tracks.selectedTrack.frameCount;
+                     }})"
+            ));
+            assert!((frames - 34.0).abs() < 0.5, "{moving} has {frames} frames");
+        }
+
+        // The host is gone; the wall is not.
+        visit.until("document.documentElement.classList.contains('kept')");
+        host.shutdown_timeout(Duration::from_secs(5));
+        visit.go(&format!("{FOLDER}?wall=12345678&speed=0"));
+        until_drawn(&visit);
+        visit.go(&format!("{FOLDER}it.html?p=7"));
+        visit.until("document.querySelector('.stage-frame canvas') !== null");
+        assert_eq!(visit.text("document.documentElement.lang"), "it");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
+    let (generator, file) = shipped();
+    let config = server::Config { weights: Some(file.into()), ..crate::common::config() };
+    browse_with(config, generator, |browsing: &Browsing| {
+        let visit = browsing.at("/?wall=0000beef&speed=0&psi=0.7");
+        visit.until_full();
+        visit.click("#draw-here");
+        until_drawn(&visit);
+
+        // While the hand is on the slider the tiles show what it points at, between the tenths too; then they settle.
+        visit.value(
+            "(() => { const slider = document.getElementById('creativity');
+             slider.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }));
+             window.held = setInterval(() => { slider.value = '1.23'; slider.dispatchEvent(new Event('input')); }, 50); })()",
+        );
+        visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.23')"));
+        visit.value("clearInterval(window.held)");
+        visit.until("location.search.includes('psi=1.2')");
+        visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.2')"));
+
+        // Alive, the same tile is painted again and again; called home, it is still.
+        let look = format!(
+            "(() => {{ const {{ picture }} = {IN_VIEW}[0].tile; return picture.getContext('2d').getImageData(0, 0, 64, 64).data.join() }})()"
+        );
+        let before = visit.text(&look);
+        visit.click("#living");
+        visit.until(&format!("{look} !== `{before}`"));
+        visit.click("#living");
+        visit.until(&format!("{look} === `{before}`"));
+
+        // Back to the server.
+        visit.click("#draw-here");
+        visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture instanceof HTMLImageElement)"));
+        visit.was_clean();
+    })
+    .await;
+}

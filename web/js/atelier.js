@@ -1,0 +1,159 @@
+// The pool of workers that draw in this browser: what is wanted waits here, so that it can be taken back until it begins.
+
+/** Modules that use an instruction every browser with that feature knows, the fastest first. */
+const HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 0x0a];
+const SPLAT = [0x41, 0, 0xfd, 0x0f];
+const FLAVOURS = [
+  ['relaxed', [...HEAD, 0x13, 1, 0x11, 0, ...SPLAT, ...SPLAT, ...SPLAT, 0xfd, 0x85, 2, 0x0b]],
+  ['simd128', [...HEAD, 8, 1, 6, 0, ...SPLAT, 0x0b]],
+  ['plain', []],
+];
+
+/** More workers than this gain little and cost 40 MB each. */
+const MOST_WORKERS = 4;
+
+/** The kind of module that this browser draws fastest with. */
+export const flavour = () =>
+  FLAVOURS.find(([, probe]) => probe.length === 0 || WebAssembly.validate(Uint8Array.from(probe)))[0];
+
+/** Where the module of a kind is. */
+export const moduleAddress = (kind = flavour()) => new URL(`../wasm/draw-${kind}.wasm`, import.meta.url).href;
+
+async function loaded(address) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address}: ${response.status}`);
+  return response.arrayBuffer();
+}
+
+/** The file's bytes, in memory that all workers share where the host allows it; elsewhere each gets a copy. */
+function shared(bytes) {
+  if (!globalThis.crossOriginIsolated || typeof SharedArrayBuffer === 'undefined') return bytes;
+  const memory = new SharedArrayBuffer(bytes.byteLength);
+  new Uint8Array(memory).set(new Uint8Array(bytes));
+  return memory;
+}
+
+/** One worker and the job it has. */
+class Painter {
+  constructor() {
+    this.worker = new Worker(new URL('./painter.js', import.meta.url), { type: 'module' });
+    this.job = null;
+    this.worker.addEventListener('message', ({ data }) => this.#done(data));
+    this.worker.addEventListener('error', (event) => this.#done({ trouble: event.message || 'a worker failed' }));
+  }
+
+  /** Sends a job; its promise is settled when the answer is here. */
+  take(job) {
+    this.job = job;
+    this.worker.postMessage(job.order);
+  }
+
+  #done(reply) {
+    const { job } = this;
+    this.job = null;
+    if (reply.trouble) job?.refuse(new Error(reply.trouble));
+    else job?.accept(reply);
+    this.free?.();
+  }
+}
+
+export class Atelier {
+  /**
+   * Fetches the module and the model and starts the workers.
+   * @param {string} weights address of the model file
+   * @param {{workers?: number, kind?: string}} [how]
+   * @returns {Promise<Atelier>} when the first worker is ready
+   */
+  static async open(weights, { workers, kind } = {}) {
+    const count = workers ?? Math.max(1, Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1));
+    const module = fetch(moduleAddress(kind)).then((response) => {
+      if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
+      // Hosts that do not know the media type of modules are common.
+      return response.headers.get('Content-Type') === 'application/wasm'
+        ? WebAssembly.compileStreaming(response)
+        : response.arrayBuffer().then((bytes) => WebAssembly.compile(bytes));
+    });
+    const [compiled, bytes] = await Promise.all([module, loaded(weights)]);
+    const atelier = new Atelier();
+    await atelier.#hire(compiled, shared(bytes), count);
+    return atelier;
+  }
+
+  constructor() {
+    /** @type {Painter[]} those that are ready */
+    this.painters = [];
+    /** @type {{order: object, accept: Function, refuse: Function, signal?: AbortSignal}[]} */
+    this.waiting = [];
+  }
+
+  #hire(module, weights, count) {
+    const ready = Array.from({ length: count }, () => {
+      const painter = new Painter();
+      return new Promise((accept, refuse) => painter.take({ order: { module, weights }, accept, refuse })).then((size) => {
+        Object.assign(this, size);
+        this.painters.push(painter);
+        painter.free = () => this.#fill();
+        this.#fill();
+      });
+    });
+    return Promise.any(ready).catch((error) => {
+      throw error.errors[0];
+    });
+  }
+
+  /** How many draw at the same time. */
+  get workers() {
+    return this.painters.length;
+  }
+
+  /**
+   * Draws a picture. An abort takes the wish back; a picture that is begun (milliseconds) is finished and thrown away.
+   * @param {string} name as recipes are spelled
+   * @param {number} psi
+   * @param {{noise?: boolean, wander?: number, signal?: AbortSignal}} [how]
+   * @returns {Promise<ImageData>}
+   */
+  draw(name, psi, { noise = true, wander = 0, signal } = {}) {
+    const { promise, job } = wish({ name, psi, noise, wander }, signal);
+    this.waiting.push(job);
+    this.#fill();
+    return promise.then(({ pixels }) => new ImageData(new Uint8ClampedArray(pixels), this.width, this.height));
+  }
+
+  #fill() {
+    for (const painter of this.painters) {
+      while (!painter.job && this.waiting.length > 0) {
+        const job = this.waiting.shift();
+        if (!job.signal?.aborted) painter.take(job);
+      }
+    }
+  }
+
+  /** Ends the workers; whatever was wanted is refused. */
+  close() {
+    for (const { worker, job } of this.painters) {
+      worker.terminate();
+      job?.refuse(new DOMException('closed', 'AbortError'));
+    }
+    for (const job of this.waiting) job.refuse(new DOMException('closed', 'AbortError'));
+    this.painters = [];
+    this.waiting = [];
+  }
+}
+
+/** A job and the promise of its answer, which is broken at once when the signal says so. */
+function wish(order, signal) {
+  const job = { order, signal };
+  const promise = new Promise((accept, refuse) => {
+    const aborted = () => refuse(new DOMException('no longer wanted', 'AbortError'));
+    if (signal?.aborted) aborted();
+    signal?.addEventListener('abort', aborted, { once: true });
+    const settled = (settle) => (value) => {
+      signal?.removeEventListener('abort', aborted);
+      settle(value);
+    };
+    job.accept = settled(accept);
+    job.refuse = settled(refuse);
+  });
+  return { promise, job };
+}

@@ -1,0 +1,113 @@
+// Who draws, the server or this browser, and pictures drawn here in place of those that an address would fetch.
+
+import { Atelier } from './atelier.js';
+import { hosted, model } from './settings.js';
+
+/** @type {Promise<Atelier> | null} */
+let opening = null;
+let drawsHere = hosted;
+
+/** Told when another begins to draw: 'browser' or 'server'. */
+export const changes = new EventTarget();
+
+/** Whether this browser can draw for itself. */
+export const possible = Boolean(model.weights) && typeof WebAssembly === 'object' && typeof Worker === 'function';
+
+/** Whether pictures are drawn in this browser now. */
+export const here = () => drawsHere;
+
+/** The workers, started when first asked for. */
+export function atelier() {
+  opening ??= Atelier.open(model.weights);
+  opening.catch(() => (opening = null));
+  return opening;
+}
+
+/** Lets the browser draw, once it can; throws, and leaves it to the server, if it cannot. */
+export async function drawHere(yes) {
+  if (yes) await atelier();
+  if (hosted || yes === drawsHere) return;
+  drawsHere = yes;
+  changes.dispatchEvent(new Event('change'));
+}
+
+/** What the address of a picture orders; nothing if it is no such address. */
+function order(address) {
+  const { pathname, searchParams } = new URL(address, location.href);
+  const [, name, kind] = /\/api\/v1\/pictures\/([^/]+)\.(png|webp|jpg)$/.exec(decodeURIComponent(pathname)) ?? [];
+  if (!name) return null;
+  return {
+    name,
+    kind,
+    psi: Number(searchParams.get('psi')),
+    size: Number(searchParams.get('size')),
+    noise: searchParams.get('noise') !== 'off',
+  };
+}
+
+/** Paints pixels on a canvas, making it as large as they are. */
+export function paint(canvas, pixels) {
+  if (canvas.width !== pixels.width) canvas.width = pixels.width;
+  if (canvas.height !== pixels.height) canvas.height = pixels.height;
+  canvas.getContext('2d').putImageData(pixels, 0, 0);
+}
+
+/** A canvas with the picture of an address, at the size it asks for. */
+export async function drawn(address, signal) {
+  const { name, psi, size, noise } = order(address);
+  const pixels = await (await atelier()).draw(name, psi, { noise, signal });
+  const canvas = document.createElement('canvas');
+  paint(canvas, pixels);
+  const longer = Math.max(pixels.width, pixels.height);
+  return size && size !== longer ? scaled(canvas, size / longer) : canvas;
+}
+
+function scaled(canvas, times) {
+  const other = document.createElement('canvas');
+  other.width = Math.round(canvas.width * times);
+  other.height = Math.round(canvas.height * times);
+  const paper = other.getContext('2d');
+  paper.imageSmoothingQuality = 'high';
+  paper.drawImage(canvas, 0, 0, other.width, other.height);
+  return other;
+}
+
+const TYPES = { png: 'image/png', webp: 'image/webp', jpg: 'image/jpeg' };
+
+/** A file of what a canvas shows. A browser that cannot write a kind writes PNG. */
+export const blobOf = (canvas, kind) =>
+  new Promise((done, failed) =>
+    // Of WebP, quality 1 is the lossless kind.
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error('no file'))), TYPES[kind], kind === 'webp' ? 1 : 0.92),
+  );
+
+/** The picture of an address as a file. */
+export async function fileOf(address, signal) {
+  return blobOf(await drawn(address, signal), order(address).kind);
+}
+
+/** Whether an address is that of a picture which would be drawn here now. */
+export const mine = (address) => drawsHere && order(address) !== null;
+
+const waiting = new Map();
+const inView = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting || !waiting.has(target)) continue;
+    inView.unobserve(target);
+    const address = waiting.get(target);
+    waiting.delete(target);
+    fileOf(address)
+      .then((blob) => {
+        const source = URL.createObjectURL(blob);
+        target.addEventListener('load', () => URL.revokeObjectURL(source), { once: true });
+        target.src = source;
+      })
+      .catch(() => {});
+  }
+}, { rootMargin: '200px' });
+
+/** Draws the picture of an address into an image when it comes into view. */
+export function drawInto(image, address) {
+  waiting.set(image, address);
+  inView.observe(image);
+}

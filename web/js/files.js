@@ -1,0 +1,153 @@
+// Downloads of pictures that this browser draws: single files, the levels in an archive, and animations.
+
+import { atelier, blobOf, fileOf, here, paint } from './easel.js';
+import { LEVELS } from './levels.js';
+
+/** As the server's animations: how long a frame is seen, and how long the first and the last. */
+const FRAME_MS = 90;
+const END_MS = 540;
+
+const CRC = Uint32Array.from({ length: 256 }, (_, value) => {
+  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+  return value;
+});
+/** The checksum of PNG and ZIP. */
+export const crc32 = (bytes) => ~bytes.reduce((crc, byte) => (crc >>> 8) ^ CRC[(crc ^ byte) & 255], -1) >>> 0;
+
+const text = (words) => new TextEncoder().encode(words);
+/** Numbers as little-endian bytes: [value, how many bytes] each. */
+const little = (...numbers) =>
+  Uint8Array.from(numbers.flatMap(([value, bytes]) => Array.from({ length: bytes }, (_, at) => (value >>> (8 * at)) & 255)));
+const big = (...numbers) =>
+  Uint8Array.from(numbers.flatMap(([value, bytes]) => [...little([value, bytes])].reverse()));
+function joined(parts) {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** A ZIP archive that stores its files as they are: pictures are packed already. */
+export function zip(files) {
+  const parts = [];
+  const index = [];
+  let offset = 0;
+  for (const [name, bytes] of files) {
+    const spelled = text(name);
+    // Version 1.0, no flags, stored, midnight of 1 January 1980.
+    const about = little([10, 2], [0, 2], [0, 2], [0, 2], [33, 2], [crc32(bytes), 4], [bytes.length, 4], [bytes.length, 4]);
+    const lengths = little([spelled.length, 2], [0, 2]);
+    parts.push(text('PK\x03\x04'), about, lengths, spelled, bytes);
+    index.push(text('PK\x01\x02'), little([10, 2]), about, lengths, little([0, 2], [0, 2], [0, 2], [0, 4], [offset, 4]), spelled);
+    offset += 30 + spelled.length + bytes.length;
+  }
+  const size = index.reduce((sum, part) => sum + part.length, 0);
+  const end = little([0, 2], [0, 2], [files.length, 2], [files.length, 2], [size, 4], [offset, 4], [0, 2]);
+  return joined([...parts, ...index, text('PK\x05\x06'), end]);
+}
+
+/** The chunks of a PNG file: [name, contents]. */
+function* pngChunks(file) {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  for (let at = 8; at + 12 <= file.length; at += 12 + view.getUint32(at)) {
+    yield [String.fromCharCode(...file.subarray(at + 4, at + 8)), file.subarray(at + 8, at + 8 + view.getUint32(at))];
+  }
+}
+
+/** An animated PNG from still ones of one size. */
+export function apng(frames) {
+  const chunk = (name, contents) => {
+    const body = joined([text(name), contents]);
+    return joined([big([contents.length, 4]), body, big([crc32(body), 4])]);
+  };
+  const header = [...pngChunks(frames[0].file)].find(([name]) => name === 'IHDR')[1];
+  const parts = [frames[0].file.subarray(0, 8), chunk('IHDR', header), chunk('acTL', big([frames.length, 4], [0, 4]))];
+  let sequence = 0;
+  frames.forEach(({ file, ms }, index) => {
+    const size = header.subarray(0, 8);
+    const place = joined([big([sequence++, 4]), size, big([0, 4], [0, 4], [ms, 2], [1000, 2], [0, 1], [0, 1])]);
+    parts.push(chunk('fcTL', place));
+    for (const [name, contents] of pngChunks(file)) {
+      if (name !== 'IDAT') continue;
+      parts.push(index === 0 ? chunk('IDAT', contents) : chunk('fdAT', joined([big([sequence++, 4]), contents])));
+    }
+  });
+  return joined([...parts, chunk('IEND', new Uint8Array(0))]);
+}
+
+/** An animated WebP from still ones of one size. */
+export function webp(frames, width, height) {
+  const chunk = (name, contents) =>
+    joined([text(name), little([contents.length, 4]), contents, new Uint8Array(contents.length % 2)]);
+  const size = little([width - 1, 3], [height - 1, 3]);
+  const animated = 2;
+  const noBlending = 2;
+  const parts = [chunk('VP8X', joined([little([animated, 4]), size])), chunk('ANIM', little([0, 4], [0, 2]))];
+  for (const { file, ms } of frames) {
+    const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+    const picture = [];
+    for (let at = 12; at + 8 <= file.length; ) {
+      const next = at + 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) % 2);
+      const name = String.fromCharCode(...file.subarray(at, at + 4));
+      if (['ALPH', 'VP8 ', 'VP8L'].includes(name)) picture.push(file.subarray(at, next));
+      at = next;
+    }
+    parts.push(chunk('ANMF', joined([little([0, 3], [0, 3]), size, little([ms, 3], [noBlending, 1]), ...picture])));
+  }
+  const body = joined([text('WEBP'), ...parts]);
+  return joined([text('RIFF'), little([body.length, 4]), body]);
+}
+
+/** The recipe at every level of creativity, as files. */
+async function levels(name, kind) {
+  const studio = await atelier();
+  const draw = async (psi) => {
+    const canvas = document.createElement('canvas');
+    paint(canvas, await studio.draw(name, psi));
+    const blob = await blobOf(canvas, kind);
+    if (blob.type !== `image/${kind}`) throw new Error(`this browser writes no ${kind}`);
+    return new Uint8Array(await blob.arrayBuffer());
+  };
+  return Promise.all(LEVELS.map(draw));
+}
+
+async function sweep(name, kind) {
+  const files = await levels(name, kind);
+  const last = files.length - 1;
+  const there = files.map((file, index) => ({ file, ms: index % last === 0 ? END_MS : FRAME_MS }));
+  const frames = [...there, ...there.slice(1, -1).reverse()];
+  const { width, height } = await atelier();
+  return kind === 'png' ? apng(frames) : webp(frames, width, height);
+}
+
+/** What an address of the server's would send, made here. */
+export async function made(address) {
+  const path = decodeURIComponent(new URL(address, location.href).pathname);
+  const [, kind, name, ending] = /\/api\/v1\/(\w+)\/([^/]+)\.(\w+)$/.exec(path) ?? [];
+  if (kind === 'pictures') return fileOf(address);
+  if (kind === 'sweeps') return new Blob([await sweep(name, ending)], { type: `image/${ending}` });
+  const files = (await levels(name, 'png')).map((file, index) => [`${name}-psi-${LEVELS[index].toFixed(1)}.png`, file]);
+  return new Blob([zip(files)], { type: 'application/zip' });
+}
+
+/** Makes download links work where no server does. */
+export function answerDownloads(onTrouble) {
+  document.addEventListener('click', async (event) => {
+    const link = event.target.closest('a[data-file]');
+    if (!link || !here()) return;
+    event.preventDefault();
+    const { href, download } = link;
+    try {
+      const other = document.createElement('a');
+      other.href = URL.createObjectURL(await made(href));
+      other.download = download;
+      other.click();
+      setTimeout(() => URL.revokeObjectURL(other.href), 60_000);
+    } catch {
+      onTrouble();
+    }
+  });
+}

@@ -1,0 +1,116 @@
+// Pictures that change while one looks: every tile follows the hand on the creativity slider, and a living wall's pictures
+// wander in their neighbourhood. Only where this browser draws; each tile keeps one canvas, painted again and again.
+
+import { atelier, here } from './easel.js';
+import { spell } from './recipe.js';
+
+/** Radians a second along a picture's way: a child of it is reached in half a minute or so. */
+const PACE = 0.09;
+/** The hand rests when it has not moved for so long. */
+const REST_MS = 220;
+
+export class Living {
+  /** @param {import('./wall.js').Wall} wall */
+  constructor(wall) {
+    this.wall = wall;
+    this.wanders = false;
+    /** The creativity under the hand, while there is one on the slider. */
+    this.psi = null;
+    /** @type {WeakMap<object, {recipe: object, way: number, at: number, psi: number}>} what each tile shows */
+    this.shown = new WeakMap();
+    this.busy = new Set();
+    this.timer = 0;
+    this.waiting = 0;
+    document.addEventListener('visibilitychange', () => this.#pump());
+  }
+
+  /** Lets the pictures wander, or calls them home. */
+  wander(yes) {
+    this.wanders = yes;
+    if (yes) this.#pump();
+    else this.wall.renew();
+  }
+
+  /** Follows a hand; `settled` is called when it rests. */
+  follow(psi, settled) {
+    this.psi = psi;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.psi = null;
+      settled();
+    }, REST_MS);
+    this.#pump();
+  }
+
+  /** Whether something should be changing now. */
+  get #moves() {
+    if (!here() || document.hidden || document.querySelector('dialog[open]')) return false;
+    return this.psi !== null || (this.wanders && !this.wall.camera.paused);
+  }
+
+  async #pump() {
+    if (!this.#moves) return this.#later();
+    const studio = await atelier().catch(() => null);
+    if (!studio) return;
+    // A hand gets all workers, each with the next job at hand; wandering takes half of them.
+    const most = this.psi === null ? Math.max(1, studio.workers >> 1) : 2 * studio.workers;
+    while (this.#moves && this.busy.size < most) {
+      const tile = this.#next();
+      if (!tile) return this.#later();
+      this.#repaint(studio, tile);
+    }
+  }
+
+  /** Looks again in a while: there is nothing to do now, but there may be. */
+  #later() {
+    if (this.waiting || !(this.wanders || this.psi !== null) || document.hidden) return;
+    this.waiting = setTimeout(() => {
+      this.waiting = 0;
+      this.#pump();
+    }, 100);
+  }
+
+  /** The tile in view that has waited longest for a picture it does not have. */
+  #next() {
+    let best = null;
+    for (const tile of this.wall.inView()) {
+      if (this.busy.has(tile) || !tile.picture) continue;
+      const shown = this.#state(tile);
+      if (!this.wanders && shown.psi === this.#psiOf(tile)) continue;
+      if (!best || shown.at < this.#state(best).at) best = tile;
+    }
+    return best;
+  }
+
+  #psiOf(tile) {
+    return this.psi === null ? tile.psi : this.wall.psiAt(tile.cell, this.psi);
+  }
+
+  #state(tile) {
+    let state = this.shown.get(tile);
+    if (state?.recipe !== tile.recipe) {
+      state = { recipe: tile.recipe, way: 0, at: performance.now() - 1000 * Math.random(), psi: tile.psi };
+      this.shown.set(tile, state);
+    }
+    return state;
+  }
+
+  async #repaint(studio, tile) {
+    this.busy.add(tile);
+    const state = this.#state(tile);
+    const now = performance.now();
+    // However long a tile was not drawn, it goes on from where it was.
+    if (this.wanders) state.way += PACE * Math.min(1, (now - state.at) / 1000);
+    state.at = now;
+    state.psi = this.#psiOf(tile);
+    try {
+      const pixels = await studio.draw(spell(state.recipe), state.psi, { wander: this.wanders ? state.way : 0 });
+      if (tile.recipe === state.recipe && (this.wanders || this.psi !== null)) tile.repaint(pixels, state.psi);
+    } catch {
+      // The next round tries again.
+    } finally {
+      this.busy.delete(tile);
+      this.#pump();
+    }
+  }
+}
