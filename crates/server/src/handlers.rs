@@ -190,12 +190,14 @@ pub(crate) async fn not_allowed(method: Method) -> Refusal {
 
 /// Every other address: a file of the page, or nothing.
 pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let asset = assets::public(uri.path().trim_start_matches('/'));
     if method != Method::GET && method != Method::HEAD {
-        return Refusal::Nothing(uri.path().chars().take(80).collect()).into_response();
+        return match asset {
+            Some(_) => not_allowed(method).await.into_response(),
+            None => Refusal::Nothing(uri.path().chars().take(80).collect()).into_response(),
+        };
     }
-    let Some(asset) = assets::public(uri.path().trim_start_matches('/')) else {
-        return not_found(&app, &uri, &headers);
-    };
+    let Some(asset) = asset else { return not_found(&app, &uri, &headers) };
     let known = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, ASK_FIRST)];
     if conditional::has(&headers, &asset.etag) {
         return (StatusCode::NOT_MODIFIED, known).into_response();

@@ -142,7 +142,8 @@ mod tests {
         for page in ["index.html", "it.html", "ja.html", "slider.html"] {
             let html = files.iter().find(|file| file.path == page).unwrap();
             let html = std::str::from_utf8(&html.bytes).unwrap();
-            let named = html.split("=\"").skip(1).filter_map(|rest| rest.split('"').next());
+            let addresses = [" href=\"", " src=\""].into_iter().flat_map(|mark| html.split(mark).skip(1));
+            let named = addresses.filter_map(|rest| rest.split('"').next());
             let files = named.filter(|name| {
                 !name.contains("://")
                     && [".css", ".js", ".json", ".woff2", ".svg"].iter().any(|end| name.ends_with(end))
