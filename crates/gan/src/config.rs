@@ -185,7 +185,7 @@ pub struct GrowthConfig {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { stages: 0, inherited: 0.05, hold_kimg: 10.0 }
+        Self { stages: 0, inherited: 0.02, hold_kimg: 20.0 }
     }
 }
 

@@ -10,7 +10,7 @@ use server::{Config, SiteFile};
 use crate::model::Model;
 
 /// Files are kept packed as well where that saves so much of them.
-const WORTH: f64 = 0.1;
+const WORTH: f64 = 0.2;
 /// Brotli's best quality, and the window browsers accept.
 const BROTLI: (u32, u32) = (11, 22);
 

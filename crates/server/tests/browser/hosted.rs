@@ -157,7 +157,8 @@ async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
 
         // Alive, the same tile is painted again and again; called home, it is still.
         let look = format!(
-            "(() => {{ const {{ picture }} = {IN_VIEW}[0].tile; return picture.getContext('2d').getImageData(0, 0, 64, 64).data.join() }})()"
+            "(() => {{ const copy = new OffscreenCanvas(64, 64).getContext('2d', {{ willReadFrequently: true }});
+             copy.drawImage({IN_VIEW}[0].tile.picture, 0, 0, 64, 64); return copy.getImageData(0, 0, 64, 64).data.join() }})()"
         );
         let before = visit.text(&look);
         visit.click("#living");
