@@ -47,7 +47,7 @@ impl std::fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
-/// A generator that is ready, and what the last wandering picture needs for its next step.
+/// A generator that is ready, and the memory to draw with.
 #[derive(Debug)]
 pub struct Studio {
     worker: Worker,

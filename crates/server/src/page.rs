@@ -8,6 +8,7 @@ use crate::address::spelled;
 use crate::assets;
 use crate::config::Config;
 use crate::draft::{LEVELS, level};
+use crate::facts::short;
 use crate::hosted::{self, Site};
 use crate::language::Language;
 use crate::still::Still;
@@ -59,8 +60,8 @@ impl ModelFacts {
         let psi = Psi::default();
         let (layers, noise) = (generator.layers(), generator.has_noise());
         let fingerprint = generator.fingerprint();
-        let address =
-            config.weights.as_ref().map_or_else(String::new, |_| format!("/model.safetensors?m={fingerprint:.8}"));
+        let address = |_| format!("/model.safetensors?m={}", short(&fingerprint));
+        let address = config.weights.as_ref().map_or_else(String::new, address);
         Self { width, height, fingerprint, psi, layers, noise, address }
     }
 
@@ -101,8 +102,8 @@ impl Pages {
         let words = |name: &str| self.string(visitor.language, name);
         let site = words("site.title");
         let title = view.title(&words).map_or_else(|| site.clone(), |title| format!("{title} · {site}"));
-        let model = format!("{:.8}", self.facts.fingerprint);
-        let head = view.head(&visitor.origin, visitor.language, self.facts.psi, &model, &words);
+        let model = short(&self.facts.fingerprint);
+        let head = view.head(&visitor.origin, visitor.language, self.facts.psi, model, &words);
         let keep = kept(visitor);
         let still = Still { facts: &self.facts, language: visitor.language, words: &words, keep: &keep }.show(view);
         let current = |name: &str| if name == visitor.language.tag() { "true" } else { "false" };
@@ -173,8 +174,8 @@ impl Pages {
         let mut nav = String::new();
         still.links(&mut nav, &links);
         let view = View::Picture { recipe: seed.into(), psi: self.facts.psi };
-        let model = format!("{:.8}", self.facts.fingerprint);
-        let head = view.head(&visitor.origin, visitor.language, self.facts.psi, &model, &words);
+        let model = short(&self.facts.fingerprint);
+        let head = view.head(&visitor.origin, visitor.language, self.facts.psi, model, &words);
         let title = words("title.seed").replace("{seed}", &seed.to_string());
         let values =
             [("title", title.as_str()), ("page.head", &head), ("tiles", &tiles), ("files", &files), ("nav", &nav)];
@@ -211,7 +212,7 @@ impl Pages {
             "lang" => language.tag().to_owned(),
             "model.width" => self.facts.width.to_string(),
             "model.height" => self.facts.height.to_string(),
-            "model.fingerprint" => format!("{:.8}", self.facts.fingerprint),
+            "model.fingerprint" => short(&self.facts.fingerprint).to_owned(),
             "model.psi" => spelled(self.facts.psi),
             "model.layers" => self.facts.layers.to_string(),
             "model.address" => self.facts.address.clone(),

@@ -6,6 +6,7 @@ use synth::{Psi, Recipe, Seed};
 
 use crate::address::spelled;
 use crate::draft::{LEVELS, level};
+use crate::facts::short;
 use crate::language::Language;
 use crate::page::ModelFacts;
 use crate::template::escape;
@@ -58,13 +59,13 @@ impl Still<'_> {
     }
 
     fn picture(&self, recipe: &Recipe, psi: Psi) -> String {
-        let model = &self.facts.fingerprint;
+        let model = short(&self.facts.fingerprint);
         let psi = spelled(psi);
         let (width, height) = self.facts.enlarged(512);
         let mut out = String::new();
         let _ = writeln!(
             out,
-            "      <h2>{}</h2>\n      <p><img class=\"still-large\" src=\"/api/v1/pictures/{recipe}.jpg?psi={psi}&amp;size=512&amp;m={model:.8}\" \
+            "      <h2>{}</h2>\n      <p><img class=\"still-large\" src=\"/api/v1/pictures/{recipe}.jpg?psi={psi}&amp;size=512&amp;m={model}\" \
              width=\"{width}\" height=\"{height}\" alt=\"{}\"></p>",
             escaped(&name(recipe, self.words)),
             self.alt(recipe, &psi),
@@ -97,11 +98,12 @@ impl Still<'_> {
     /// A picture as a list item that leads to its page; `captioned` puts its creativity below it.
     pub(crate) fn tile(&self, out: &mut String, recipe: &Recipe, psi: Psi, captioned: bool) {
         let ModelFacts { width, height, fingerprint, .. } = self.facts;
+        let model = short(fingerprint);
         let (psi, keep) = (spelled(psi), self.keep);
         // The model's name in the query keeps a year-long browser cache honest.
         let _ = write!(
             out,
-            "      <li><a href=\"/p/{recipe}?psi={psi}{keep}\"><img src=\"/api/v1/pictures/{recipe}.webp?psi={psi}&amp;m={fingerprint:.8}\" \
+            "      <li><a href=\"/p/{recipe}?psi={psi}{keep}\"><img src=\"/api/v1/pictures/{recipe}.webp?psi={psi}&amp;m={model}\" \
              width=\"{width}\" height=\"{height}\" alt=\"{}\" loading=\"lazy\" decoding=\"async\">",
             self.alt(recipe, &psi),
         );
