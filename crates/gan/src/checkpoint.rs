@@ -108,6 +108,7 @@ impl Checkpoint {
         if header.compact {
             // Its heads were left out, and whoever starts from these networks chooses a critic anew.
             config.critic = None;
+            config.ema.widths.clear();
         }
         let mut trainer = Trainer::bare(config, device)?;
         trainer.progress = header.progress;
@@ -120,10 +121,10 @@ impl Checkpoint {
             side.critic.mixing = Tensor::zeros([length as i64], (Kind::Float, device));
         }
         for (name, mut tensor) in tensors(&trainer) {
-            if header.compact && !kept_when_compact(name) {
+            if header.compact && !kept_when_compact(&name) {
                 continue;
             }
-            let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;
+            let view = file.tensor(&name).map_err(|_| fail(format!("tensor {name} is missing")))?;
             let kind = if header.compact { Dtype::F16 } else { Dtype::F32 };
             if view.dtype() != kind || view.shape() != [tensor.numel()] {
                 return Err(fail(format!("tensor {name} must be {kind:?} with {} values", tensor.numel())));
@@ -173,7 +174,7 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
     };
     let mut buffers = Vec::new();
     for (name, tensor) in tensors(trainer) {
-        if compact && !kept_when_compact(name) {
+        if compact && !kept_when_compact(&name) {
             continue;
         }
         let tensor = tensor.detach().to_device(Device::Cpu);
@@ -189,7 +190,7 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
     }
     let kind = if compact { Dtype::F16 } else { Dtype::F32 };
     let views = buffers.iter().map(|(name, count, bytes)| {
-        (*name, TensorView::new(kind, vec![*count], bytes).expect("length and shape agree"))
+        (name.as_str(), TensorView::new(kind, vec![*count], bytes).expect("length and shape agree"))
     });
     let header = serde_json::to_string(&header).expect("a header is plain data");
     let metadata = HashMap::from([("format".into(), FORMAT.into()), ("header".into(), header)]);
@@ -204,7 +205,7 @@ fn kept_when_compact(name: &str) -> bool {
 }
 
 /// The tensors of a checkpoint by name. They share storage with the trainer's.
-fn tensors(t: &Trainer) -> Vec<(&'static str, Tensor)> {
+fn tensors(t: &Trainer) -> Vec<(String, Tensor)> {
     let mut all = vec![
         ("g.weights", t.g.weights.detach()),
         ("g.adam.first", t.g.adam.first.shallow_clone()),
@@ -223,5 +224,6 @@ fn tensors(t: &Trainer) -> Vec<(&'static str, Tensor)> {
             ("critic.adam.second", side.heads.adam.second.shallow_clone()),
         ]);
     }
-    all
+    let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.shallow_clone()));
+    all.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).chain(wide).collect()
 }

@@ -82,13 +82,16 @@ pub enum Downsample {
     StyleGan2,
 }
 
-/// Relativistic pairing loss with a two-sided gradient penalty (RpGAN + R1 + R2; R3GAN, arXiv 2501.05441).
+/// Adversarial loss and gradient penalty; by default relativistic with a two-sided penalty (RpGAN + R1 + R2; R3GAN, arXiv 2501.05441).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossConfig {
+    /// What D's outputs are compared with.
+    #[serde(default)]
+    pub pairing: Pairing,
     /// How the squared gradient norm is computed.
     pub penalty: Penalty,
-    /// Weight of the penalty at the start; `gamma / 2` multiplies R1 + R2.
+    /// Weight of the penalty at the start; `gamma / 2` multiplies R1 + R2, or R1 alone.
     pub gamma: f64,
     /// Weight at the end; cosine in between.
     pub gamma_final: f64,
@@ -100,6 +103,17 @@ pub struct LossConfig {
     pub drift: f64,
 }
 
+/// What D's outputs are compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pairing {
+    /// Real with drawn, pair by pair: `softplus(D(G(z)) - D(x))`. Needs every kind of face drawn, since each is compared with a real one.
+    #[default]
+    Relativistic,
+    /// Each with zero: the non-saturating logistic loss of StyleGAN2 (arXiv 1912.04958).
+    Logistic,
+}
+
 /// The gradient penalty's estimator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,6 +122,8 @@ pub enum Penalty {
     Approximate,
     /// `|grad_x D(x)|^2`, differentiated twice. Use it with f32.
     Exact,
+    /// The same at real pictures only, as StyleGAN2 has it.
+    R1,
 }
 
 /// A critic that sees pictures through a frozen network (projected GAN, arXiv 2111.01007), beside the discriminator.
@@ -199,6 +215,15 @@ pub struct EmaConfig {
     pub ramp: f64,
     /// Decay a step of the running mean of w.
     pub w_avg_beta: f64,
+    /// Further averages with power-function profiles, by their relative widths: the standard deviation of the steps an average is made
+    /// of, as a fraction of all steps so far (EDM2, arXiv 2312.02696, section 3.1). `tadne export --average WIDTH` takes one.
+    #[serde(default)]
+    pub widths: Vec<f64>,
+}
+
+impl EmaConfig {
+    /// The largest width: that of the plain mean of all steps, `sqrt(1 / 12)`, rounded down.
+    pub const WIDEST: f64 = 0.28;
 }
 
 /// Synchronised augmentation: the same random transform for the real and the drawn picture of a pair.
@@ -318,6 +343,7 @@ impl Config {
                 entrances: 0,
             },
             loss: LossConfig {
+                pairing: Pairing::Relativistic,
                 penalty: Penalty::Approximate,
                 gamma: 0.5,
                 gamma_final: 0.15,
@@ -338,7 +364,7 @@ impl Config {
                 final_fraction: 0.05,
             },
             growth: GrowthConfig::default(),
-            ema: EmaConfig { half_life_kimg: 10.0, ramp: 0.05, w_avg_beta: 0.995 },
+            ema: EmaConfig { half_life_kimg: 10.0, ramp: 0.05, w_avg_beta: 0.995, widths: Vec::new() },
             augment: AugmentConfig {
                 p: 0.1,
                 p_final: 0.3,
@@ -444,6 +470,9 @@ impl Config {
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));
+        }
+        if let Some(width) = self.ema.widths.iter().find(|w| !(0.01..=EmaConfig::WIDEST).contains(*w)) {
+            return fail(format!("ema.widths must lie in 0.01..{}, not {width}", EmaConfig::WIDEST));
         }
         if !(self.metric.kimg.is_finite() && self.metric.kimg >= 0.0) || self.metric.samples < 10 {
             return fail("metric.kimg must be 0 or more, and metric.samples at least 10".into());

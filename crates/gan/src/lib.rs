@@ -47,7 +47,7 @@ mod trainer;
 pub use checkpoint::Checkpoint;
 pub use config::{
     AugmentConfig, Config, CriticConfig, DiscriminatorConfig, Downsample, EmaConfig, GrowthConfig, LossConfig,
-    MetricConfig, OptimizerConfig, Penalty, Precision,
+    MetricConfig, OptimizerConfig, Pairing, Penalty, Precision,
 };
 pub use error::Error;
 pub use evaluate::{Distances, Evaluator, Floors, Memorisation, Spoil};

@@ -1,12 +1,19 @@
-//! Losses of one step: relativistic pairing with a penalty on D's gradient at real and drawn pictures (R3GAN, arXiv 2501.05441).
+//! Losses of one step, and the penalty on D's gradient at real and drawn pictures.
 
 use tch::{Kind, Tensor};
 
-use crate::config::{LossConfig, Penalty};
+use crate::config::{LossConfig, Pairing, Penalty};
 
-/// `softplus(-u)` for D, `softplus(u)` for G, with `u = D(real) - D(fake)` a pair.
-pub(crate) fn softplus(u: &Tensor) -> Tensor {
+fn softplus(u: &Tensor) -> Tensor {
     u.softplus().mean(Kind::Float)
+}
+
+/// G's loss from D's logits; `real` is only asked for where the pairing needs it.
+pub(crate) fn generator(pairing: Pairing, real: impl FnOnce() -> Tensor, fake: &Tensor) -> Tensor {
+    match pairing {
+        Pairing::Relativistic => softplus(&(real() - fake)),
+        Pairing::Logistic => softplus(&-fake),
+    }
 }
 
 /// D's loss and what it was made of; scalars on the device.
@@ -43,8 +50,11 @@ pub(crate) fn discriminator(
             let penalty = slope(&parts[2], &parts[0]) + slope(&parts[3], &parts[1]);
             (parts[0].shallow_clone(), parts[1].shallow_clone(), penalty)
         }
-        Penalty::Exact => {
-            let x = Tensor::cat(&[real.narrow(0, 0, q), fake.narrow(0, 0, q)], 0).set_requires_grad(true);
+        Penalty::Exact | Penalty::R1 => {
+            let two_sided = config.penalty == Penalty::Exact;
+            let near = real.narrow(0, 0, q);
+            let x = if two_sided { Tensor::cat(&[near, fake.narrow(0, 0, q)], 0) } else { near.copy() };
+            let x = x.set_requires_grad(true);
             let logits = d(&x);
             let slopes = Tensor::run_backward(&[logits.sum(Kind::Float)], &[&x], true, true);
             let penalty =
@@ -54,9 +64,12 @@ pub(crate) fn discriminator(
             (parts[0].shallow_clone(), parts[1].shallow_clone(), penalty)
         }
     };
-    let u = &logits_real - &logits_fake;
     let drift = (&logits_real + &logits_fake).square().mean(Kind::Float);
-    let total = softplus(&-u) + &penalty * (gamma / 2.0) + drift * config.drift;
+    let adversarial = match config.pairing {
+        Pairing::Relativistic => softplus(&(&logits_fake - &logits_real)),
+        Pairing::Logistic => softplus(&-&logits_real) + softplus(&logits_fake),
+    };
+    let total = adversarial + &penalty * (gamma / 2.0) + drift * config.drift;
     DLoss {
         total,
         logits_real: logits_real.detach(),
@@ -72,27 +85,36 @@ mod tests {
     use crate::Config;
     use tch::Device;
 
-    /// For a linear D the gradient is the weight, so the exact penalty is 2 |w|^2 and the approximate one agrees in the mean.
+    /// For a linear D the gradient is the weight, so the exact penalty is |w|^2 a side and the approximate one agrees in the mean.
     #[test]
-    fn both_penalties_estimate_the_squared_gradient_norm() {
+    fn every_penalty_estimates_the_squared_gradient_norm() {
         tch::manual_seed(1);
         let w = Tensor::randn([3 * 4 * 4], (Kind::Float, Device::Cpu));
         let norm = f64::try_from(w.square().sum(Kind::Float)).unwrap();
         let d = |x: &Tensor| x.flatten(1, -1).matmul(&w);
         let batch = || Tensor::randn([4000, 3, 4, 4], (Kind::Float, Device::Cpu));
         let base = Config::preset("c64").unwrap().loss;
-        for penalty in [Penalty::Exact, Penalty::Approximate] {
+        for (penalty, sides) in [(Penalty::Exact, 2.0), (Penalty::Approximate, 2.0), (Penalty::R1, 1.0)] {
             let c = LossConfig { penalty, ..base.clone() };
             let l = discriminator(&d, &batch(), &batch(), 4000, 1.0, &c);
-            let ratio = f64::try_from(l.penalty).unwrap() / (2.0 * norm);
+            let ratio = f64::try_from(l.penalty).unwrap() / (sides * norm);
             assert!((ratio - 1.0).abs() < 0.1, "{penalty:?}: {ratio}");
         }
     }
 
     #[test]
     fn a_sure_discriminator_has_a_small_loss_and_the_generator_a_large_one() {
-        let u = Tensor::from_slice(&[5f32, 6.0]);
-        assert!(f64::try_from(softplus(&-&u)).unwrap() < 0.01);
-        assert!(f64::try_from(softplus(&u)).unwrap() > 5.0);
+        let (real, fake) = (Tensor::from_slice(&[5f32, 6.0]), Tensor::from_slice(&[-5f32, -6.0]));
+        let logits = Tensor::cat(&[&real, &fake], 0).view([4, 1, 1, 1]);
+        let (x, y) = (logits.narrow(0, 0, 2), logits.narrow(0, 2, 2));
+        // Its slope is 1 everywhere, which the penalty would count.
+        let d = |x: &Tensor| x.flatten(0, -1);
+        for pairing in [Pairing::Relativistic, Pairing::Logistic] {
+            let c = LossConfig { pairing, drift: 0.0, ..Config::preset("c64").unwrap().loss };
+            let l = discriminator(&d, &x, &y, 2, 0.0, &c);
+            assert!(f64::try_from(l.total).unwrap() < 0.02, "{pairing:?}");
+            let l = generator(pairing, || real.shallow_clone(), &fake);
+            assert!(f64::try_from(l).unwrap() > 5.0, "{pairing:?}");
+        }
     }
 }

@@ -17,6 +17,9 @@ const FIRST_SEED: u64 = 1 << 32;
 pub struct Measurement {
     /// Thousands of real pictures seen in this run.
     pub kimg: f64,
+    /// Relative width of the average that drew; none for the one that is shown.
+    #[serde(default)]
+    pub average: Option<f64>,
     /// Unbiased kernel distance at psi 1.
     pub kd: f64,
     /// Pictures of each kind.
@@ -62,14 +65,15 @@ impl Meter {
         progress.images > 0 && (finished || passed(progress.images) > passed(before))
     }
 
-    pub(crate) fn measure(&mut self, trainer: &Trainer) -> Result<Measurement, Error> {
+    pub(crate) fn measure(&mut self, trainer: &Trainer, average: Option<f64>) -> Result<Measurement, Error> {
         let start = Instant::now();
         let samples = self.real.size()[0] as usize;
         let seeds: Vec<u64> = (0..samples as u64).map(|i| FIRST_SEED + i).collect();
-        let drawn = self.evaluator.drawn(&trainer.draw(&seeds, 1.0)?);
+        let drawn = self.evaluator.drawn(&trainer.draw_with(trainer.average(average)?, &seeds, 1.0)?);
         let network = self.evaluator.network();
         let measurement = Measurement {
             kimg: trainer.progress().kimg(),
+            average,
             kd: metrics::kernel_distance(&self.real, &drawn),
             samples,
             network: network.name().into(),

@@ -239,8 +239,12 @@ impl Run {
             if let Some(meter) = &mut meter
                 && meter.due(self.trainer.progress(), config.batch, finished)
             {
-                best = self.measure(meter, best, &mut events, observer)?;
-                ticked += meter.took();
+                // The further averages are of use once the run is over.
+                let further = if finished { config.ema.widths.as_slice() } else { &[] };
+                for average in [None].into_iter().chain(further.iter().copied().map(Some)) {
+                    best = self.measure(meter, average, best, &mut events, observer)?;
+                    ticked += meter.took();
+                }
             }
             if done {
                 return Ok(());
@@ -303,16 +307,18 @@ impl Run {
     fn measure(
         &self,
         meter: &mut Meter,
+        average: Option<f64>,
         best: f64,
         events: &mut Events,
         observer: &mut dyn Observer,
     ) -> Result<f64, Error> {
-        let measurement = meter.measure(&self.trainer)?;
+        let measurement = meter.measure(&self.trainer, average)?;
         append(&self.folder.join(MEASUREMENTS), &measurement)?;
-        events.scalars(self.trainer.progress().images, &[("metric/kd", measurement.kd)])?;
+        let tag = average.map_or_else(|| "metric/kd".into(), |width| format!("metric/kd_average_{width}"));
+        events.scalars(self.trainer.progress().images, &[(&tag, measurement.kd)])?;
         observer.measured(&measurement);
         if measurement.kd < best {
-            let mut model = crate::export::model(&self.trainer, "unspecified")?;
+            let mut model = crate::export::model(&self.trainer, average, "unspecified")?;
             model.metadata.provenance["kd"] = serde_json::json!(measurement);
             let path = self.folder.join(BEST);
             model.save(&path, synth::Precision::F16)?;

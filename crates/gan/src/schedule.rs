@@ -58,6 +58,17 @@ impl Schedule {
     }
 }
 
+/// Exponent of the power-function profile with a relative width: the root of `width^2 = (e + 1) / ((e + 2)^2 (e + 3))`, which falls
+/// with e (arXiv 2312.02696, section 3.1).
+pub(crate) fn exponent(width: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1e4);
+    for _ in 0..100 {
+        let e: f64 = f64::midpoint(low, high);
+        if (e + 1.0) / ((e + 2.0).powi(2) * (e + 3.0)) > width * width { low = e } else { high = e }
+    }
+    low
+}
+
 /// Half a cosine from `from` (t = 0) to `to` (t = 1).
 fn cosine(from: f64, to: f64, t: f64) -> f64 {
     to + (from - to) * 0.5 * (1.0 + (PI * t.clamp(0.0, 1.0)).cos())
@@ -98,6 +109,26 @@ mod tests {
         assert_eq!(Schedule::at(&c, 0).ema_beta.to_bits(), 0f64.to_bits());
         // Half-life 5 % of 40 kimg = 2 kimg = 62.5 steps.
         assert!((Schedule::at(&c, 40_000).ema_beta.powf(62.5) - 0.5).abs() < 1e-9);
+    }
+
+    /// Of a profile as the trainer makes it, step by step, the standard deviation is measured.
+    #[test]
+    fn a_power_profile_is_as_wide_as_it_says() {
+        const STEPS: usize = 20_000;
+        for width in [0.05, 0.10, 0.25] {
+            let e = exponent(width);
+            let mut weight = 1.0;
+            let (mut sum, mut first, mut second) = (0.0, 0.0, 0.0);
+            // Backwards: what a step gave is multiplied by what all later ones kept.
+            for t in (1..=STEPS).rev() {
+                let kept = (1.0 - 1.0 / t as f64).powf(e + 1.0);
+                let (w, x) = (weight * (1.0 - kept), t as f64 / STEPS as f64);
+                (sum, first, second) = (sum + w, first + w * x, second + w * x * x);
+                weight *= kept;
+            }
+            let deviation = (second / sum - (first / sum).powi(2)).sqrt();
+            assert!((sum - 1.0).abs() < 1e-9 && (deviation / width - 1.0).abs() < 1e-3, "{width}: {deviation}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::discriminator::Discriminator;
 use crate::generator::Generator;
 use crate::params::Layout;
 use crate::schedule::Schedule;
-use crate::{Config, Error, loss};
+use crate::{Config, Error, loss, schedule};
 
 /// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
 /// number of pictures seen, and the generator of random numbers is seeded anew for each step from the seed and the step's number.
@@ -115,6 +115,26 @@ pub(crate) struct CriticSide {
     pub(crate) heads: Side,
 }
 
+/// An average of G's weights whose memory is a fraction of the whole run: step `t` weighs as `t^exponent`.
+pub(crate) struct WideAverage {
+    /// Its standard deviation in steps over the number of steps.
+    pub(crate) width: f64,
+    exponent: f64,
+    pub(crate) weights: Tensor,
+}
+
+impl WideAverage {
+    fn new(width: f64, weights: Tensor) -> Self {
+        Self { width, exponent: schedule::exponent(width), weights }
+    }
+
+    /// Takes in the weights after step `t`, counted from 1.
+    fn update(&mut self, weights: &Tensor, t: u64) {
+        let kept = (1.0 - 1.0 / t as f64).powf(self.exponent + 1.0);
+        let _ = self.weights.lerp_(weights, 1.0 - kept);
+    }
+}
+
 /// Real and drawn pictures after the same augmentation, and what G needs to learn from the drawn ones.
 struct Pair {
     real: Tensor,
@@ -139,6 +159,8 @@ pub struct Trainer {
     pub(crate) critic: Option<CriticSide>,
     /// Average of G's weights.
     pub(crate) ema: Tensor,
+    /// Further averages, one for each of the configuration's widths.
+    pub(crate) wide: Vec<WideAverage>,
     /// Running mean of w.
     pub(crate) w_avg: Tensor,
     pub(crate) progress: Progress,
@@ -183,8 +205,10 @@ impl Trainer {
             let critic = Critic::new(c, device);
             CriticSide { heads: Side::new(critic.layout(), 0, device), critic }
         });
+        let wide = config.ema.widths.iter().map(|&w| WideAverage::new(w, g.weights.detach().copy())).collect();
         Ok(Self {
             critic,
+            wide,
             ema: g.weights.detach().copy(),
             w_avg: Tensor::zeros([config.architecture.w_dim as i64], options),
             sums: Tensor::zeros([sum::COUNT], options),
@@ -229,6 +253,13 @@ impl Trainer {
         self.generator = fresh.generator;
         self.discriminator = fresh.discriminator;
         self.g.new = fresh.g.new;
+        for average in &mut fresh.wide {
+            // One that is new begins at the weights as they are.
+            let old = self.wide.iter().find(|old| old.width.to_bits() == average.width.to_bits());
+            let source = old.map_or(&self.g.weights, |old| &old.weights);
+            no_grad(|| average.weights.copy_(source));
+        }
+        self.wide = fresh.wide;
         self.critic = fresh.critic;
         self.config = fresh.config;
         self.prepare()
@@ -288,6 +319,9 @@ impl Trainer {
         no_grad(|| {
             let _ = self.sums.narrow(0, sum::DROPPED, 1).g_add_(&dropped);
             let _ = self.ema.lerp_(&self.g.weights, 1.0 - schedule.ema_beta);
+            for average in &mut self.wide {
+                average.update(&self.g.weights, self.progress.steps + 1);
+            }
         });
         self.summed_steps += 1;
         self.progress.steps += 1;
@@ -349,11 +383,12 @@ impl Trainer {
         let picture = pair.fake.detach().set_requires_grad(true);
         let at_picture = |loss: &Tensor| Tensor::run_backward(&[loss], &[&picture], false, false).swap_remove(0);
         let v = self.d.views();
-        let logits_real = match &pair.logits_real {
+        let logits_real = || match &pair.logits_real {
             Some(logits) => logits.shallow_clone(),
             None => no_grad(|| self.discriminator.forward(&v, &pair.real)),
         };
-        let total = loss::softplus(&(logits_real - self.discriminator.forward(&v, &picture)));
+        let logits_fake = self.discriminator.forward(&v, &picture);
+        let total = loss::generator(self.config.loss.pairing, logits_real, &logits_fake);
         let mut slope = at_picture(&total);
         if let (Some(side), Some(c)) = (&self.critic, &self.config.critic) {
             let other = at_picture(&-side.critic.score(&side.heads.views(), &side.critic.grids(&picture)));
@@ -372,6 +407,20 @@ impl Trainer {
         });
         let o = &self.config.optimizer;
         self.g.descend(gradient, o.lr_g * schedule.lr, schedule.inherited, o)
+    }
+
+    /// The average that is drawn and exported, or the further one of a relative width.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the run keeps no average of that width.
+    pub(crate) fn average(&self, width: Option<f64>) -> Result<&Tensor, Error> {
+        let Some(width) = width else { return Ok(&self.ema) };
+        let found = self.wide.iter().find(|average| (average.width - width).abs() < 1e-9);
+        found.map(|average| &average.weights).ok_or_else(|| {
+            let kept: Vec<String> = self.wide.iter().map(|average| average.width.to_string()).collect();
+            let kept = if kept.is_empty() { "none".into() } else { kept.join(", ") };
+            Error::Config { what: format!("the run keeps no average of width {width}; its ema.widths are: {kept}") }
+        })
     }
 
     /// Means since the last call; waits for the device once.
@@ -403,10 +452,15 @@ impl Trainer {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn draw(&self, seeds: &[u64], psi: f64) -> Result<Vec<Picture>, Error> {
+        self.draw_with(&self.ema, seeds, psi)
+    }
+
+    /// Pictures of a generator with these weights.
+    pub(crate) fn draw_with(&self, weights: &Tensor, seeds: &[u64], psi: f64) -> Result<Vec<Picture>, Error> {
         let size = self.config.resolution();
         let mut pictures = Vec::with_capacity(seeds.len());
         for chunk in seeds.chunks(self.config.batch) {
-            let y = no_grad(|| self.synthesize_seeds(chunk, psi));
+            let y = no_grad(|| self.synthesize_seeds(weights, chunk, psi));
             let y = (y * 127.5 + 128.0).clamp(0.0, 255.0).floor().to_kind(Kind::Uint8);
             let y = y.permute([0, 2, 3, 1]).contiguous().to_device(Device::Cpu);
             let mut bytes = vec![0u8; chunk.len() * size * size * 3];
@@ -423,17 +477,17 @@ impl Trainer {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn raw(&self, seed: u64, psi: f64) -> Result<Vec<f32>, Error> {
-        let y = no_grad(|| self.synthesize_seeds(&[seed], psi));
+        let y = no_grad(|| self.synthesize_seeds(&self.ema, &[seed], psi));
         Ok(Vec::try_from(y.to_device(Device::Cpu).contiguous().view([-1]))?)
     }
 
-    /// Raw output [n, 3, h, w] of the averaged generator, with latents and noise of the `synth` crate's seeds.
-    fn synthesize_seeds(&self, seeds: &[u64], psi: f64) -> Tensor {
+    /// Raw output [n, 3, h, w] of a generator with these weights, with latents and noise of the `synth` crate's seeds.
+    fn synthesize_seeds(&self, weights: &Tensor, seeds: &[u64], psi: f64) -> Tensor {
         let n = seeds.len() as i64;
         let z: Vec<f32> =
             seeds.iter().flat_map(|&s| synth::latent::z(synth::Seed(s), self.config.architecture.z_dim)).collect();
         let z = Tensor::from_slice(&z).view([n, -1]).to_device(self.device);
-        let v = self.g.layout.views(&self.ema, &self.g.gains);
+        let v = self.g.layout.views(weights, &self.g.gains);
         let w = self.generator.map(&v, &z);
         let w = &self.w_avg + (w - &self.w_avg) * psi;
         let mut noise = |layer: usize, size: [i64; 4]| {

@@ -38,6 +38,31 @@ fn resume_is_bit_exact_in_bf16_with_noise_and_exact_penalty() {
 }
 
 #[test]
+fn resume_is_bit_exact_with_further_averages_and_stylegan2s_loss() {
+    let mut c = config();
+    c.loss.pairing = gan::Pairing::Logistic;
+    c.loss.penalty = gan::Penalty::R1;
+    c.ema.widths = vec![0.05, 0.2];
+    stopped_and_unstopped(&c);
+}
+
+#[test]
+fn further_averages_are_exported_by_their_width() {
+    let _turn = one_at_a_time();
+    let dir = tempfile::tempdir().unwrap();
+    let mut c = config();
+    c.ema.widths = vec![0.05, 0.2];
+    let mut run = fresh(dir.path(), &c);
+    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    let checkpoint = Checkpoint::find(run.folder(), Device::Cpu).unwrap();
+    let weights = |width| checkpoint.export(width, "test").unwrap().tensors["synthesis.b4.conv1.weight"].data.clone();
+    let all = [weights(None), weights(Some(0.05)), weights(Some(0.2))];
+    assert!(all[0] != all[1] && all[0] != all[2] && all[1] != all[2]);
+    let refused = checkpoint.export(Some(0.1), "test").unwrap_err().to_string();
+    assert!(refused.contains("0.05, 0.2"), "{refused}");
+}
+
+#[test]
 fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
     let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
@@ -134,6 +159,7 @@ fn configurations_that_cannot_be_trained_say_which_field_is_wrong() {
     assert!(broken(|c| c.kimg = f64::NAN).contains("kimg"));
     assert!(broken(|c| c.optimizer.beta2 = 1.5).contains("optimizer.beta2"));
     assert!(broken(|c| c.loss.gamma = -1.0).contains("loss.gamma"));
+    assert!(broken(|c| c.ema.widths = vec![0.3]).contains("ema.widths"));
     assert!(broken(|c| c.loss.penalty_fraction = 0.01).contains("loss.penalty_fraction"));
     for (name, _) in Config::PRESETS {
         Config::preset(name).unwrap().validate().unwrap();

@@ -27,7 +27,7 @@ fn largest_difference(trainer: Trainer) -> f32 {
     let cases = [0, 7, u64::MAX].into_iter().flat_map(|seed| [0.3, 1.0, 2.0].map(|psi| (seed, psi)));
     let expected: Vec<_> = cases.map(|(seed, psi)| (seed, psi, trainer.raw(seed, psi).unwrap())).collect();
     let checkpoint = Checkpoint { trainer, dataset: String::new(), seconds: 0.0 };
-    let model = checkpoint.export("test").unwrap();
+    let model = checkpoint.export(None, "test").unwrap();
     let generator = Arc::new(Generator::new(&model).unwrap());
     let w_avg = &model.tensors["mapping.w_avg"].data;
     let mut worker = generator.worker();

@@ -24,6 +24,9 @@ pub(crate) struct Export {
     /// Write G, its average and D for other runs to start from (`tadne train --from FILE`), instead of a model file
     #[arg(long, conflicts_with_all = ["f32", "license"])]
     networks: bool,
+    /// Take the further average of this relative width (one of the run's ema.widths) [default: the one that is shown]
+    #[arg(long, value_name = "WIDTH", conflicts_with = "networks")]
+    average: Option<f64>,
     /// Terms of use of the weights, stored in the file
     #[arg(long, default_value = "unspecified", value_name = "TEXT")]
     license: String,
@@ -37,7 +40,7 @@ impl Export {
             println!("{}: networks after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());
             return Ok(());
         }
-        let model = checkpoint.export(&self.license)?;
+        let model = checkpoint.export(self.average, &self.license)?;
         let precision = if self.f32 { Precision::F32 } else { Precision::F16 };
         model.save(&self.out, precision)?;
         println!("{} after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());

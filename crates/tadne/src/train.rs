@@ -317,7 +317,9 @@ impl Observer for Terminal {
     }
 
     fn measured(&mut self, m: &Measurement) {
-        self.say(&format!("measured  KD x 1000 {:.3} on {} pictures, {} {}", m.kd * 1e3, m.samples, m.network, m.hash));
+        let which = m.average.map_or_else(String::new, |width| format!(", average of width {width}"));
+        let kd = m.kd * 1e3;
+        self.say(&format!("measured  KD x 1000 {kd:.3} on {} pictures, {} {}{which}", m.samples, m.network, m.hash));
     }
 
     fn snapshot(&mut self, checkpoint: &Path) {
