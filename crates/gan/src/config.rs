@@ -137,7 +137,9 @@ pub struct CriticConfig {
     pub size: usize,
     /// Channels per tap after the fixed random mixing, from the finest grid to the coarsest.
     pub channels: Vec<usize>,
-    /// Length of its gradient at the drawn pictures as a multiple of the discriminator's.
+    /// Share of the batch that it sees: it costs as much as D, and half of the pictures tell it nearly as much.
+    pub fraction: f64,
+    /// Length of its gradient at the drawn pictures it sees as a multiple of the discriminator's.
     pub weight: f64,
     /// The same at the end of the run.
     pub weight_final: f64,
@@ -155,6 +157,7 @@ impl Default for CriticConfig {
             network: "efficientnet-lite0".into(),
             size: 0,
             channels: vec![32, 64, 96, 128],
+            fraction: 1.0,
             weight: 1.0,
             weight_final: 0.2,
             fade_start: 0.7,
@@ -187,13 +190,15 @@ pub struct OptimizerConfig {
 }
 
 /// Restraint of G after growing: until the new stages draw sharply, both critics only see blur, and what they say of it would tear
-/// at everything that the old stages know. D is free: it has to learn what the new size looks like.
+/// at everything that the old stages know. The last of the old stages is free, because its lines and colours were made to be looked at
+/// and now are to be drawn over. D is free: it has to learn what the new size looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
-    /// Stages that came from the smaller network; growing sets it, 0 for networks that were not grown.
+    /// So many of the first stages are held, with the mapping network; growing sets it to all of the smaller network's but the last.
+    /// 0 for networks that were not grown.
     pub stages: usize,
-    /// Factor on the learning rate of what G has from the smaller network.
+    /// Factor on the learning rate of what is held.
     pub inherited: f64,
     /// It holds for so many kimg, then rises to 1 along half a cosine in as many again.
     pub hold_kimg: f64,
@@ -201,7 +206,7 @@ pub struct GrowthConfig {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { stages: 0, inherited: 0.02, hold_kimg: 20.0 }
+        Self { stages: 0, inherited: 0.01, hold_kimg: 100.0 }
     }
 }
 
@@ -481,12 +486,23 @@ impl Config {
             if c.channels.is_empty() || c.channels.iter().any(|&n| n == 0 || !n.is_multiple_of(CRITIC_GROUPS)) {
                 return fail(format!("critic.channels must be multiples of {CRITIC_GROUPS}, one a tap"));
             }
+            if !(c.fraction > 0.0 && c.fraction <= 1.0) || self.critic_batch() == 0 {
+                return fail(format!(
+                    "critic.fraction must leave at least one picture of the batch and be at most 1, not {}",
+                    c.fraction
+                ));
+            }
             let numbers = [c.weight, c.weight_final, c.fade_start, c.warmup_kimg, c.lr];
             if numbers.iter().any(|v| !(v.is_finite() && *v >= 0.0)) || c.fade_start > 1.0 {
                 return fail("critic's numbers must be 0 or more, and critic.fade_start at most 1".into());
             }
         }
         Ok(())
+    }
+
+    /// Pictures of a batch that the feature critic sees; 0 without one.
+    pub fn critic_batch(&self) -> usize {
+        self.critic.as_ref().map_or(0, |c| (self.batch as f64 * c.fraction).round() as usize)
     }
 
     /// Pictures of a batch that the gradient penalty looks at.

@@ -2,8 +2,8 @@
 //! fade).
 //!
 //! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
-//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, G's
-//! old stages more slowly at first ([`crate::GrowthConfig`]).
+//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, most
+//! of G's old stages slowly at first ([`crate::GrowthConfig`]).
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ impl Trainer {
             });
         }
         config.discriminator.entrances = old.discriminator.entrances + added;
-        config.growth.stages = if added > 0 { old.architecture.channels.len() } else { 0 };
+        config.growth.stages = if added > 0 { old.architecture.channels.len() - 1 } else { 0 };
         let first_new = old.architecture.channels.len();
         let mut grown = Self::new(config, device)?;
         let silent = |name: &str| {
@@ -108,7 +108,7 @@ mod tests {
             let pixels: Vec<u8> = (0..grown.config.batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
             grown.step(&pixels);
             for ((side, before), still) in [&grown.g, &grown.d].into_iter().zip(before).zip(held) {
-                let new = side.layout.belongs_from(3, Device::Cpu);
+                let new = side.layout.belongs_from(2, Device::Cpu);
                 let moved = (side.weights.detach() - before).abs();
                 let largest = |mask: Tensor| f64::try_from((&moved * mask).max()).unwrap();
                 assert_eq!(largest(1.0 - &new) > 0.0, !still, "at factor {inherited}");

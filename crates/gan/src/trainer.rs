@@ -367,8 +367,10 @@ impl Trainer {
 
     /// One step of the feature critic's heads, if there is a critic.
     fn step_critic(&mut self, pair: &mut Pair) -> Option<Tensor> {
+        let seen = self.config.critic_batch() as i64;
         let (CriticSide { critic, heads }, config) = (self.critic.as_mut()?, self.config.critic.as_ref()?);
-        let (real, fake) = no_grad(|| (critic.grids(&pair.real), critic.grids(&pair.fake)));
+        let grids = |pictures: &Tensor| critic.grids(&pictures.narrow(0, 0, seen));
+        let (real, fake) = no_grad(|| (grids(&pair.real), grids(&pair.fake)));
         let l = critic.loss(&heads.views(), &real, &fake);
         let gradient = heads.gradient(&l.total);
         no_grad(|| {
@@ -391,11 +393,12 @@ impl Trainer {
         let total = loss::generator(self.config.loss.pairing, logits_real, &logits_fake);
         let mut slope = at_picture(&total);
         if let (Some(side), Some(c)) = (&self.critic, &self.config.critic) {
-            let other = at_picture(&-side.critic.score(&side.heads.views(), &side.critic.grids(&picture)));
+            let first = |t: &Tensor| t.narrow(0, 0, self.config.critic_batch() as i64);
+            let other = at_picture(&-side.critic.score(&side.heads.views(), &side.critic.grids(&first(&picture))));
             let seen = side.heads.adam.steps as f64 * self.config.batch as f64 / 1000.0;
             let warm = if c.warmup_kimg > 0.0 { (seen / c.warmup_kimg).min(1.0) } else { 1.0 };
             slope = no_grad(|| {
-                let relative = slope.norm() / (other.norm() + 1e-12);
+                let relative = first(&slope).norm() / (other.norm() + 1e-12);
                 &slope + other * (relative * (schedule.critic * warm))
             });
         }

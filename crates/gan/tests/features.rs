@@ -120,6 +120,7 @@ fn a_run_with_a_feature_critic_and_measurements_resumes_bit_for_bit() {
         network: network.clone(),
         channels: vec![8, 16],
         warmup_kimg: 0.05,
+        fraction: 0.5,
         ..CriticConfig::default()
     });
     c.metric = MetricConfig { network, kimg: 0.032, samples: 20 };

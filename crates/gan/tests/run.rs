@@ -160,6 +160,10 @@ fn configurations_that_cannot_be_trained_say_which_field_is_wrong() {
     assert!(broken(|c| c.optimizer.beta2 = 1.5).contains("optimizer.beta2"));
     assert!(broken(|c| c.loss.gamma = -1.0).contains("loss.gamma"));
     assert!(broken(|c| c.ema.widths = vec![0.3]).contains("ema.widths"));
+    assert!(
+        broken(|c| c.critic = Some(gan::CriticConfig { fraction: 0.01, ..gan::CriticConfig::default() }))
+            .contains("critic.fraction")
+    );
     assert!(broken(|c| c.loss.penalty_fraction = 0.01).contains("loss.penalty_fraction"));
     for (name, _) in Config::PRESETS {
         Config::preset(name).unwrap().validate().unwrap();
