@@ -246,7 +246,10 @@ fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
     let folder = if path.is_file() { path.parent().and_then(Path::parent) } else { Some(path) };
     match folder {
         Some(folder) if folder.join("checkpoints").is_dir() => Ok(folder.into()),
-        _ => bail!("{} lies in no run folder; expected RUN/checkpoints/NAME.safetensors", path.display()),
+        _ => bail!(
+            "{0} lies in no run folder; expected RUN/checkpoints/NAME.safetensors (a new run from its networks: --from {0})",
+            path.display()
+        ),
     }
 }
 
