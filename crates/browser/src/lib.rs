@@ -118,7 +118,7 @@ pub extern "C" fn height() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use synth::{Architecture, ModelFile, NoiseInputs, Precision, Seed, Upsample};
+    use synth::{Architecture, ModelFile, Precision, Seed};
 
     use super::*;
 
@@ -142,18 +142,7 @@ mod tests {
         assert_eq!(load(), 0);
         assert!(sentence().contains("safetensors"), "{}", sentence());
 
-        let architecture = Architecture {
-            z_dim: 8,
-            w_dim: 8,
-            mapping_layers: 1,
-            normalize_z: true,
-            base: [4, 2],
-            channels: vec![8, 8],
-            upsample: Upsample::ConvUp,
-            noise: NoiseInputs::None,
-            conv_clamp: None,
-            labels: None,
-        };
+        let architecture = Architecture { mapping_layers: 1, base: [4, 2], ..Architecture::plain(8, 8, &[8, 8]) };
         let model = ModelFile::random(architecture, Seed(1)).unwrap();
         input(&model.to_bytes(Precision::F32).unwrap());
         assert_eq!((load(), width(), height()), (1, 4, 8));

@@ -138,16 +138,9 @@ mod tests {
 
     fn studio() -> Studio {
         let architecture = Architecture {
-            z_dim: 16,
-            w_dim: 16,
-            mapping_layers: 2,
-            normalize_z: true,
-            base: [4, 4],
-            channels: vec![16, 8],
             upsample: Upsample::UpConv,
             noise: NoiseInputs::All,
-            conv_clamp: None,
-            labels: None,
+            ..Architecture::plain(16, 16, &[16, 8])
         };
         let model = ModelFile::random(architecture, Seed(3)).unwrap();
         Studio::open(&model.to_bytes(Precision::F32).unwrap()).unwrap()

@@ -329,18 +329,7 @@ impl Config {
     fn plain(name: &str, z_dim: usize, w_dim: usize, channels: &[usize]) -> Self {
         Self {
             name: name.into(),
-            architecture: Architecture {
-                z_dim,
-                w_dim,
-                mapping_layers: 2,
-                normalize_z: true,
-                base: [4, 4],
-                channels: channels.to_vec(),
-                upsample: Upsample::ConvUp,
-                noise: NoiseInputs::None,
-                conv_clamp: None,
-                labels: None,
-            },
+            architecture: Architecture::plain(z_dim, w_dim, channels),
             discriminator: DiscriminatorConfig {
                 channels: channels.to_vec(),
                 downsample: Downsample::PoolConv,

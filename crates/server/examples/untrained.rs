@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use synth::{Architecture, Generator, ModelFile, NoiseInputs, Seed, Upsample};
+use synth::{Architecture, Generator, ModelFile, Seed};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -15,21 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let addr: SocketAddr = arguments.next().as_deref().unwrap_or("127.0.0.1:8080").parse()?;
     let model = match arguments.next() {
         Some(path) => ModelFile::open(Path::new(&path))?,
-        None => ModelFile::random(
-            Architecture {
-                z_dim: 32,
-                w_dim: 32,
-                mapping_layers: 2,
-                normalize_z: true,
-                base: [4, 4],
-                channels: vec![24, 24, 16, 8, 8],
-                upsample: Upsample::ConvUp,
-                noise: NoiseInputs::None,
-                conv_clamp: None,
-                labels: None,
-            },
-            Seed(7),
-        )?,
+        None => ModelFile::random(Architecture::plain(32, 32, &[24, 24, 16, 8, 8]), Seed(7))?,
     };
     let generator = Arc::new(Generator::new(&model)?);
     let config = server::Config { addr, metadata: model.metadata, ..Default::default() };

@@ -19,16 +19,12 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use synth::{Architecture, Generator, ModelFile, NoiseInputs, Seed, Upsample};
+//! use synth::{Architecture, Generator, ModelFile, Seed};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! // An untrained model of 8 x 8 pixels; `ModelFile::open` reads a trained one.
-//! let architecture = Architecture {
-//!     z_dim: 8, w_dim: 8, mapping_layers: 2, normalize_z: true, base: [4, 4], channels: vec![8, 8],
-//!     upsample: Upsample::UpConv, noise: NoiseInputs::None, conv_clamp: None, labels: None,
-//! };
-//! let model = ModelFile::random(architecture, Seed(1))?;
+//! let model = ModelFile::random(Architecture::plain(8, 8, &[8, 8]), Seed(1))?;
 //! let generator = Arc::new(Generator::new(&model)?);
 //!
 //! let config = server::Config { addr: "127.0.0.1:0".parse()?, metadata: model.metadata, ..Default::default() };

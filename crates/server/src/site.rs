@@ -112,23 +112,12 @@ fn ending(path: &str) -> &str {
 mod tests {
     use std::collections::BTreeSet;
 
-    use synth::{Architecture, ModelFile, NoiseInputs, Precision, Seed, Upsample};
+    use synth::{Architecture, ModelFile, Precision, Seed, Upsample};
 
     use super::*;
 
     fn made() -> Vec<SiteFile> {
-        let architecture = Architecture {
-            z_dim: 8,
-            w_dim: 8,
-            mapping_layers: 2,
-            normalize_z: true,
-            base: [4, 4],
-            channels: vec![8, 8],
-            upsample: Upsample::UpConv,
-            noise: NoiseInputs::None,
-            conv_clamp: None,
-            labels: None,
-        };
+        let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(8, 8, &[8, 8]) };
         let model = ModelFile::random(architecture, Seed(1)).unwrap();
         let weights = Some(model.to_bytes(Precision::F16).unwrap().into());
         let config = Config { weights, public_url: Some("https://example.org/wall".to_owned()), ..Config::default() };

@@ -8,21 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use synth::{Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Seed, Upsample};
+use synth::{Architecture, Generator, Isa, ModelFile, Picture, Psi, Seed, Upsample};
 
 fn architecture(channels: &[usize], upsample: Upsample) -> Architecture {
-    Architecture {
-        z_dim: 128,
-        w_dim: 256,
-        mapping_layers: 2,
-        normalize_z: true,
-        base: [4, 4],
-        channels: channels.to_vec(),
-        upsample,
-        noise: NoiseInputs::None,
-        conv_clamp: None,
-        labels: None,
-    }
+    Architecture { upsample, ..Architecture::plain(128, 256, channels) }
 }
 
 fn main() {

@@ -103,6 +103,23 @@ pub(crate) struct ConvPlan {
 }
 
 impl Architecture {
+    /// The network that this project trains: a 4x4 constant, z normalised, two layers from z to w, convolutions before the size is
+    /// doubled, no noise inputs.
+    pub fn plain(z_dim: usize, w_dim: usize, channels: &[usize]) -> Self {
+        Self {
+            z_dim,
+            w_dim,
+            mapping_layers: 2,
+            normalize_z: true,
+            base: [4, 4],
+            channels: channels.to_vec(),
+            upsample: Upsample::ConvUp,
+            noise: NoiseInputs::None,
+            conv_clamp: None,
+            labels: None,
+        }
+    }
+
     /// Checks that every value is one this crate can draw, in bounds that keep a hostile file from asking for
     /// absurd amounts of memory: dimensions 1 to 4096, at most 16 mapping layers, at most 12 blocks, at most
     /// 8192 pixels on a side and 2^27 values in one activation.
@@ -264,18 +281,7 @@ mod tests {
     use super::*;
 
     fn small() -> Architecture {
-        Architecture {
-            z_dim: 8,
-            w_dim: 8,
-            mapping_layers: 2,
-            normalize_z: true,
-            base: [4, 4],
-            channels: vec![8, 6],
-            upsample: Upsample::ConvUp,
-            noise: NoiseInputs::None,
-            conv_clamp: None,
-            labels: None,
-        }
+        Architecture::plain(8, 8, &[8, 6])
     }
 
     #[test]

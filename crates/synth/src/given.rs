@@ -25,22 +25,11 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Architecture, ModelFile, NoiseInputs, Upsample};
+    use crate::{Architecture, ModelFile, Upsample};
 
     #[test]
     fn a_z_taken_out_and_given_back_is_the_same_w() {
-        let architecture = Architecture {
-            z_dim: 16,
-            w_dim: 8,
-            mapping_layers: 2,
-            normalize_z: true,
-            base: [4, 4],
-            channels: vec![8, 8],
-            upsample: Upsample::UpConv,
-            noise: NoiseInputs::None,
-            conv_clamp: None,
-            labels: None,
-        };
+        let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(16, 8, &[8, 8]) };
         let generator = Generator::new(&ModelFile::random(architecture, Seed(1)).unwrap()).unwrap();
         assert_eq!(generator.w_of_z(&generator.z(Seed(42))), generator.w(Seed(42)));
     }

@@ -9,20 +9,9 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use synth::{Architecture, Generator, ModelFile, NoiseInputs, Psi, Seed, Upsample};
+//! use synth::{Architecture, Generator, ModelFile, Psi, Seed};
 //!
-//! let architecture = Architecture {
-//!     z_dim: 16,
-//!     w_dim: 16,
-//!     mapping_layers: 2,
-//!     normalize_z: true,
-//!     base: [4, 4],
-//!     channels: vec![16, 8],
-//!     upsample: Upsample::ConvUp,
-//!     noise: NoiseInputs::None,
-//!     conv_clamp: None,
-//!     labels: None,
-//! };
+//! let architecture = Architecture::plain(16, 16, &[16, 8]);
 //! // A trained model comes from `ModelFile::open(path)`.
 //! let model = ModelFile::random(architecture, Seed(1))?;
 //! let generator = Arc::new(Generator::new(&model)?);

@@ -13,18 +13,8 @@ use super::{Input, Noise, Options, export};
 type Array = (Vec<usize>, Vec<f32>);
 
 fn model(upsample: Upsample, noise: NoiseInputs, labels: Option<Labels>, conv_clamp: Option<f32>) -> ModelFile {
-    let architecture = Architecture {
-        z_dim: 6,
-        w_dim: 5,
-        mapping_layers: 2,
-        normalize_z: true,
-        base: [2, 3],
-        channels: vec![4, 3, 2],
-        upsample,
-        noise,
-        conv_clamp,
-        labels,
-    };
+    let architecture =
+        Architecture { base: [2, 3], upsample, noise, conv_clamp, labels, ..Architecture::plain(6, 5, &[4, 3, 2]) };
     ModelFile::random(architecture, Seed(3)).unwrap()
 }
 

@@ -25,18 +25,7 @@ pub(crate) fn generator(channels: &[usize], seed: u64) -> Arc<Generator> {
 }
 
 fn with_noise(channels: &[usize], seed: u64, noise: NoiseInputs) -> Arc<Generator> {
-    let architecture = Architecture {
-        z_dim: 16,
-        w_dim: 16,
-        mapping_layers: 2,
-        normalize_z: true,
-        base: [4, 4],
-        channels: channels.to_vec(),
-        upsample: Upsample::UpConv,
-        noise,
-        conv_clamp: None,
-        labels: None,
-    };
+    let architecture = Architecture { upsample: Upsample::UpConv, noise, ..Architecture::plain(16, 16, channels) };
     let model = ModelFile::random(architecture, Seed(seed)).unwrap();
     Arc::new(Generator::new(&model).unwrap())
 }

@@ -4,18 +4,7 @@ use synth::{Architecture, ModelFile, NoiseInputs, Seed, Upsample};
 
 /// All ways to double the size, with noise and clamp in turn.
 pub(crate) fn architectures() -> Vec<Architecture> {
-    let plain = Architecture {
-        z_dim: 12,
-        w_dim: 20,
-        mapping_layers: 2,
-        normalize_z: true,
-        base: [4, 4],
-        channels: vec![40, 36, 24, 12],
-        upsample: Upsample::ConvUp,
-        noise: NoiseInputs::None,
-        conv_clamp: None,
-        labels: None,
-    };
+    let plain = Architecture::plain(12, 20, &[40, 36, 24, 12]);
     vec![
         plain.clone(),
         Architecture { upsample: Upsample::UpConv, noise: NoiseInputs::All, ..plain.clone() },

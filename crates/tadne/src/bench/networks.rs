@@ -1,6 +1,6 @@
 //! Untrained networks of well-known sizes.
 
-use synth::{Architecture, NoiseInputs, Upsample};
+use synth::{Architecture, Upsample};
 
 /// An untrained network, without noise inputs so that every runtime is given the same work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,17 +33,6 @@ impl Network {
             Network::StyleGan2At512 => (512, 8, &[512, 512, 512, 512, 512, 256, 128, 64], Upsample::StyleGan2),
             Network::StyleGan2At1024 => (512, 8, &[512, 512, 512, 512, 512, 256, 128, 64, 32], Upsample::StyleGan2),
         };
-        Architecture {
-            z_dim: dim,
-            w_dim: dim.max(256),
-            mapping_layers,
-            normalize_z: true,
-            base: [4, 4],
-            channels: channels.to_vec(),
-            upsample,
-            noise: NoiseInputs::None,
-            conv_clamp: None,
-            labels: None,
-        }
+        Architecture { mapping_layers, upsample, ..Architecture::plain(dim, dim.max(256), channels) }
     }
 }
