@@ -54,6 +54,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process writes into the run's folder.
+    #[error("{path} is being trained by another process; stop that one first")]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A feature network that is missing or damaged.
     #[error("{path} is not a usable feature network: {what}")]
     Features {

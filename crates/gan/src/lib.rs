@@ -53,7 +53,7 @@ pub use error::Error;
 pub use evaluate::{Distances, Evaluator, Floors, Memorisation, Spoil};
 pub use features::{Features, Resizing};
 pub use meter::Measurement;
-pub use run::{Observer, Run, Tick};
+pub use run::{Hold, Observer, Run, Tick};
 pub use schedule::Schedule;
 pub use tch::{Device, Tensor, set_num_threads};
 pub use trainer::{Averages, Progress, Trainer};

@@ -1,6 +1,6 @@
 //! A training run on disk: numbered folder, configuration, statistics, sample grids, checkpoints; and the loop that makes them.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +86,27 @@ pub struct Run {
     seconds_before: f64,
 }
 
+/// A run's folder, held by this process until the value is dropped or the process ends.
+#[derive(Debug)]
+#[must_use = "the folder is free again once this is dropped"]
+pub struct Hold(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+
 impl Run {
+    /// Takes the run's folder for this process, before its checkpoint is read: two processes that train one run would overwrite
+    /// each other's checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another holds it.
+    pub fn hold(folder: &Path) -> Result<Hold, Error> {
+        let path = folder.join("lock");
+        let file = File::create(&path).map_err(Error::write(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Hold(file)),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.into() }),
+            Err(TryLockError::Error(source)) => Err(Error::Write { path, source }),
+        }
+    }
+
     /// A new run in the next free numbered folder below `out`, e.g. `runs/00003-c128`.
     ///
     /// # Errors

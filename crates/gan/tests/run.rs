@@ -84,6 +84,15 @@ fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
 }
 
 #[test]
+fn a_run_is_trained_by_one_process_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = Run::hold(dir.path()).unwrap();
+    assert!(matches!(Run::hold(dir.path()), Err(Error::Busy { .. })));
+    drop(held);
+    let _again = Run::hold(dir.path()).unwrap();
+}
+
+#[test]
 fn a_length_that_is_none_is_refused_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let _turn = one_at_a_time();

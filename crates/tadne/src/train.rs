@@ -181,8 +181,9 @@ impl Train {
         }
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
-        let mut run = if let Some(path) = &self.resume {
+        let (mut run, _held) = if let Some(path) = &self.resume {
             let folder = run_folder(path)?;
+            let held = Run::hold(&folder)?;
             let checkpoint = Checkpoint::find(path, self.device)?;
             let data = self.open(checkpoint.trainer.config())?;
             let mut run = Run::resume(&folder, checkpoint, data)?;
@@ -190,7 +191,7 @@ impl Train {
             if config != *run.trainer().config() {
                 run.reconfigure(config)?;
             }
-            run
+            (run, held)
         } else {
             let mut from = match &self.from {
                 Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(self.device)?),
@@ -210,10 +211,12 @@ impl Train {
             };
             let config = self.changed(config)?;
             let data = self.open(&config)?;
-            match &from {
+            let run = match &from {
                 None => Run::create(config, data, &self.out, self.device)?,
                 Some(from) => Run::grow(from, config, data, &self.out, self.device)?,
-            }
+            };
+            let held = Run::hold(run.folder())?;
+            (run, held)
         };
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
