@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What must not hurt the service, tried on the program itself: standard library only, Linux.
 
-tools/load/faults.py target/release/tadne [half-open|truncated|killed|full-disk|flood] ...
-full-disk mounts a tmpfs and therefore needs root; all others need nothing.
+tools/load/faults.py target/release/tadne [half-open|truncated|killed|full-disk|flood|flood=SECONDS] ...
+flood needs wrk; full-disk mounts a tmpfs and therefore needs root; all others need nothing.
 """
 
+import collections
 import concurrent.futures
 import http.client
 import os
@@ -153,31 +154,58 @@ def full_disk(program):
             subprocess.run(["umount", folder], check=True)
 
 
-def flood(program, seconds=120):
-    """New pictures from 256 connections for two minutes: 503 and nothing else, flat memory, and calm right after."""
-    with Service(program, "--queue", "64") as service:
-        script = pathlib.Path(__file__).with_name("mix.lua")
-        load = subprocess.Popen(["wrk", "-t1", "-c256", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{PORT}", "new", "1"],
-                                stdout=subprocess.PIPE, text=True)
-        memory, slowest = [], 0
-        for second in range(seconds - 2):
+def wrk(connections, seconds, *script):
+    """wrk with mix.lua, started; its last line says how fast it was answered."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "40s", "-s", pathlib.Path(__file__).with_name("mix.lua")]
+    command = [*command, f"http://127.0.0.1:{PORT}", "new", *script]
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+
+
+def answered():
+    """Requests for pictures so far, by status."""
+    counts = collections.Counter()
+    for line in get("/metrics")[1].decode().splitlines():
+        if line.startswith("tadne_requests_total") and 'route="/results' in line:
+            counts[line.split('status="')[1][:3]] += int(line.split()[-1])
+    return counts
+
+
+def flood(program, seconds=600):
+    """New pictures at twice the pace that the service can draw them: 503 and nothing else, flat memory, calm right after."""
+    with Service(program, "--queue", "64", "--cache", "16") as service:
+        load = wrk(16, 10, 1)
+        said = load.communicate()[0]
+        capacity = answered()["200"] / 10
+        print(f"capacity: {capacity:.0f} pictures a second ({said.strip().splitlines()[-1]}); now twice that for {seconds} s")
+        print("minute  asked/s  drawn/s  503/s  others  resident MB  slowest /healthz ms")
+        # 64 of the connections wait in the queue, the others ask.
+        load = wrk(256, seconds, 10**9, "webp", 2 * capacity / (256 - 64))
+        began = mark = time.perf_counter()
+        counts, slowest, others = answered(), 0, 0
+        while time.perf_counter() - began < seconds - 1:
             time.sleep(1)
             start = time.perf_counter()
             assert get("/healthz")[0] == 200
             slowest = max(slowest, time.perf_counter() - start)
-            if second % 10 == 9:
-                memory.append(service.memory())
+            passed = time.perf_counter() - mark
+            if passed >= min(60, seconds - 2):
+                now = answered()
+                new = now - counts
+                others += sum(new.values()) - new["200"] - new["503"]
+                print(f"{(time.perf_counter() - began) / 60:6.1f}  {sum(new.values()) / passed:7.0f}  {new['200'] / passed:7.0f}  "
+                      f"{new['503'] / passed:5.0f}  {others:6}  {service.memory():11.1f}  {slowest * 1e3:20.0f}", flush=True)
+                counts, mark, slowest = now, time.perf_counter(), 0
         said = load.communicate()[0].strip().splitlines()[-1]
         start = time.perf_counter()
         assert picture(10**18)[0] == 200
         calm = time.perf_counter() - start
-        figures = [line for line in get("/metrics")[1].decode().splitlines() if "/results" in line and "requests_total" in line]
-        print(f"flood: {said}; health answered in at most {slowest * 1e3:.0f} ms; resident MB every 10 s: "
-              f"{[round(m) for m in memory]}; first picture after it in {calm * 1e3:.0f} ms; {figures}")
+        print(f"the load's own count: {said}; first new picture after it in {calm * 1e3:.0f} ms; "
+              f"{answered()}; log: {service.said().strip()[:300] or 'empty'}")
 
 
 if __name__ == "__main__":
     tries = {"half-open": half_open, "truncated": truncated, "killed": killed, "full-disk": full_disk, "flood": flood}
     program = os.path.abspath(sys.argv[1])
     for name in sys.argv[2:] or tries:
-        tries[name](program)
+        name, _, seconds = name.partition("=")
+        tries[name](program, *([int(seconds)] if seconds else []))

@@ -1,6 +1,7 @@
--- A wrk script. MODE=same: 1,000 pictures over and over; MODE=new: another picture every time, from START on.
--- wrk -t1 -c16 -d10s -s tools/load/mix.lua http://127.0.0.1:8080 same 1000
-local mode, start, next = 'same', 0, 0
+-- A wrk script. MODE=same: 1,000 pictures over and over; MODE=new: another picture every time, from START on. KIND is the
+-- kind of file; with PACE, each connection asks at most so often a second.
+-- wrk -t1 -c16 -d10s -s tools/load/mix.lua http://127.0.0.1:8080 same 0 webp
+local mode, start, kind, pace, next = 'same', 0, 'webp', 0, 0
 local threads = 0
 
 function setup(thread)
@@ -11,12 +12,18 @@ end
 function init(args)
   mode = args[1] or mode
   start = tonumber(args[2] or start) + id * 1000000000
+  kind = args[3] or kind
+  pace = tonumber(args[4] or pace)
+  -- Without a function of this name wrk does not wait at all.
+  if pace > 0 then
+    delay = function() return math.random(0, 2000 / pace) end
+  end
 end
 
 function request()
   next = next + 1
   local seed = mode == 'same' and (next % 1000) or (start + next)
-  return wrk.format('GET', string.format('/results/psi-1.0/seed%05d.webp', seed))
+  return wrk.format('GET', string.format('/results/psi-1.0/seed%05d.%s', seed, kind))
 end
 
 function done(summary, latency, requests)

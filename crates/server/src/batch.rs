@@ -88,7 +88,7 @@ pub(crate) async fn listed(
 }
 
 /// Reads `0-63,77`: seeds and ranges of seeds, [`MOST`] in all.
-fn seeds(text: &str) -> Result<Vec<Seed>, AddressError> {
+pub(crate) fn seeds(text: &str) -> Result<Vec<Seed>, AddressError> {
     let wrong = || AddressError::Seeds(text.chars().take(40).collect());
     let number = |digits: &str| digits.parse::<Seed>().map(|seed| seed.0).map_err(|_| wrong());
     let mut seeds = Vec::new();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Worker};
+use bytes::Bytes;
+use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Styles, Worker};
 
 use crate::card::Card;
 use crate::encode::{EncodeError, Format};
@@ -21,6 +22,9 @@ pub fn level(tenths: u8) -> Psi {
 /// Draws with memory of its own.
 pub(crate) struct Drafter {
     worker: Worker,
+    /// The last single picture and its file: large pieces of memory, asked of the system once and not for each.
+    picture: Picture,
+    file: Vec<u8>,
 }
 
 /// Something that is asked between layers: is the order still wanted, or should the work stop?
@@ -50,36 +54,35 @@ fn animated(frames: &[Picture], moving: Moving) -> Result<Vec<u8>, Stop> {
 
 impl Drafter {
     pub(crate) fn new(generator: &Arc<Generator>) -> Self {
-        Self { worker: generator.worker() }
+        Self { worker: generator.worker(), picture: Picture::default(), file: Vec::new() }
     }
 
-    /// The file that is ordered.
-    pub(crate) fn make(&mut self, order: &Order, unwanted: Unwanted<'_>) -> Result<Vec<u8>, Stop> {
-        match order {
+    /// The file that is ordered, in memory of exactly its size.
+    pub(crate) fn make(&mut self, order: &Order, unwanted: Unwanted<'_>) -> Result<Bytes, Stop> {
+        let file = match order {
             Order::Picture { recipe, psi, size, noise, format } => {
-                let picture = sized(self.draw(recipe, psi.psi(), *noise, unwanted)?, *size)?;
-                Ok(format.encode(&picture)?)
+                let styles = recipe.styles(self.worker.generator(), psi.psi());
+                return self.single(&styles, noise.then(|| recipe.seed()), *size, *format, unwanted);
             }
             Order::Latent { latent, psi, size, noise, format } => {
                 let styles = latent.styles(self.worker.generator(), psi.psi());
-                let picture = self.worker.draw_styles(&styles, *noise, unwanted).ok_or(Stop::Cancelled)?;
-                Ok(format.encode(&sized(picture, *size)?)?)
+                return self.single(&styles, *noise, *size, *format, unwanted);
             }
-            Order::Sweep { recipe, moving } => animated(&self.levels(recipe, unwanted)?, *moving),
+            Order::Sweep { recipe, moving } => animated(&self.levels(recipe, unwanted)?, *moving)?,
             Order::Morph { from, to, psi, frames, moving } => {
-                animated(&self.morph(from, to, psi.psi(), *frames, unwanted)?, *moving)
+                animated(&self.morph(from, to, psi.psi(), *frames, unwanted)?, *moving)?
             }
             Order::Montage { recipe, columns, size, format } => {
                 let tiles = self.levels(recipe, unwanted)?.into_iter().map(|tile| sized(tile, *size));
                 let tiles = tiles.collect::<Result<Vec<_>, _>>()?;
-                Ok(format.encode(&synth::sheet(&tiles, usize::from(*columns)))?)
+                format.encode(&synth::sheet(&tiles, usize::from(*columns)))?
             }
             Order::Levels { recipe } => {
                 let files = LEVELS.zip(self.levels(recipe, unwanted)?).map(|(tenths, picture)| {
                     let name = format!("{recipe}-psi-{}.png", level(tenths));
                     Ok((name, Format::Png.encode(&picture)?))
                 });
-                archive::zip(files.collect::<Result<Vec<_>, EncodeError>>()?)
+                archive::zip(files.collect::<Result<Vec<_>, EncodeError>>()?)?
             }
             Order::Card { recipe, psi } => {
                 let mut card = Card::new();
@@ -88,7 +91,7 @@ impl Drafter {
                 for (place, tenths) in [3, 5, 7, 9, 11, 13, 15, 17, 20].into_iter().enumerate() {
                     card.hang_small(place, self.draw(recipe, level(tenths), true, unwanted)?)?;
                 }
-                Ok(Format::Jpeg.encode(&card.finish())?)
+                Format::Jpeg.encode(&card.finish())?
             }
             Order::WallCard { psi } => {
                 let mut card = Card::new();
@@ -96,9 +99,29 @@ impl Drafter {
                     let seed = Recipe::from(Seed(place as u64));
                     card.hang_on_wall(place, self.draw(&seed, psi.psi(), true, unwanted)?)?;
                 }
-                Ok(Format::Jpeg.encode(&card.finish())?)
+                Format::Jpeg.encode(&card.finish())?
             }
+        };
+        Ok(file.into_boxed_slice().into())
+    }
+
+    /// One picture as a file.
+    fn single(
+        &mut self,
+        styles: &Styles,
+        noise: Option<Seed>,
+        size: Option<u16>,
+        format: Format,
+        unwanted: Unwanted<'_>,
+    ) -> Result<Bytes, Stop> {
+        if !self.worker.draw_styles_into(styles, noise, unwanted, &mut self.picture) {
+            return Err(Stop::Cancelled);
         }
+        match size {
+            Some(_) => format.encode_into(&sized(self.picture.clone(), size)?, &mut self.file)?,
+            None => format.encode_into(&self.picture, &mut self.file)?,
+        }
+        Ok(Bytes::copy_from_slice(&self.file))
     }
 
     fn draw(&mut self, recipe: &Recipe, psi: Psi, noise: bool, unwanted: Unwanted<'_>) -> Result<Picture, Stop> {

@@ -76,47 +76,48 @@ impl Format {
     /// # Errors
     /// The format cannot hold the picture (a side of 0 pixels, or beyond 16,383 for WebP and 65,535 for JPEG).
     pub fn encode(self, picture: &Picture) -> Result<Vec<u8>, EncodeError> {
+        let mut file = Vec::with_capacity(picture.rgb.len() * 3 / 4);
+        self.encode_into(picture, &mut file)?;
+        Ok(file)
+    }
+
+    /// As [`Format::encode`], into memory that is used again: what it held before is gone.
+    ///
+    /// # Errors
+    /// As [`Format::encode`]; `file` holds nothing of use then.
+    pub fn encode_into(self, picture: &Picture, file: &mut Vec<u8>) -> Result<(), EncodeError> {
         let fail = |reason: String| EncodeError { format: self, width: picture.width, height: picture.height, reason };
+        file.clear();
         match self {
-            Format::Png => png(picture).map_err(|error| fail(error.to_string())),
-            Format::Webp => webp(picture).map_err(|error| fail(error.to_string())),
-            Format::Jpeg => jpeg(picture).map_err(fail),
+            Format::Png => png(picture, file).map_err(|error| fail(error.to_string())),
+            Format::Webp => webp(picture, file).map_err(|error| fail(error.to_string())),
+            Format::Jpeg => jpeg(picture, file).map_err(fail),
         }
     }
 }
 
-fn png(picture: &Picture) -> Result<Vec<u8>, png::EncodingError> {
-    let mut file = Vec::with_capacity(picture.rgb.len() * 3 / 4);
-    let mut encoder = png::Encoder::new(&mut file, picture.width as u32, picture.height as u32);
+fn png(picture: &Picture, file: &mut Vec<u8>) -> Result<(), png::EncodingError> {
+    let mut encoder = png::Encoder::new(file, picture.width as u32, picture.height as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&picture.rgb)?;
-    writer.finish()?;
-    Ok(file)
+    writer.finish()
 }
 
-fn webp(picture: &Picture) -> Result<Vec<u8>, image_webp::EncodingError> {
-    let mut file = Vec::with_capacity(picture.rgb.len() / 2);
-    image_webp::WebPEncoder::new(&mut file).encode(
-        &picture.rgb,
-        picture.width as u32,
-        picture.height as u32,
-        image_webp::ColorType::Rgb8,
-    )?;
-    Ok(file)
+fn webp(picture: &Picture, file: &mut Vec<u8>) -> Result<(), image_webp::EncodingError> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    image_webp::WebPEncoder::new(file).encode(&picture.rgb, width, height, image_webp::ColorType::Rgb8)
 }
 
-fn jpeg(picture: &Picture) -> Result<Vec<u8>, String> {
+fn jpeg(picture: &Picture, file: &mut Vec<u8>) -> Result<(), String> {
     let side = |pixels: usize| u16::try_from(pixels).map_err(|_| "a side is longer than 65,535 pixels".to_owned());
     let (width, height) = (side(picture.width)?, side(picture.height)?);
-    let mut file = Vec::with_capacity(picture.rgb.len() / 3);
-    let mut encoder = jpeg_encoder::Encoder::new(&mut file, JPEG_QUALITY);
+    let mut encoder = jpeg_encoder::Encoder::new(file, JPEG_QUALITY);
     // Colour at full resolution: drawn lines and eyes are small and saturated.
     encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::R_4_4_4);
-    encoder.encode(&picture.rgb, width, height, jpeg_encoder::ColorType::Rgb).map_err(|error| error.to_string())?;
-    Ok(file)
+    encoder.encode(&picture.rgb, width, height, jpeg_encoder::ColorType::Rgb).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -146,9 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn the_same_pixels_give_the_same_bytes() {
+    fn the_same_pixels_give_the_same_bytes_in_fresh_and_in_used_memory() {
+        let mut used = Vec::new();
         for format in Format::ALL {
-            assert_eq!(format.encode(&gradient()).unwrap(), format.encode(&gradient()).unwrap());
+            format.encode_into(&gradient(), &mut used).unwrap();
+            assert_eq!(format.encode(&gradient()).unwrap(), used);
         }
     }
 

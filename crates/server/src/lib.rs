@@ -53,6 +53,8 @@ mod draft;
 mod encode;
 mod error;
 mod facts;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handlers;
 mod hosted;
 mod language;

@@ -1,4 +1,5 @@
-//! Who is served next: every client waits in a line of its own, and the newest of each line has its turn.
+//! Who is served next: every client waits in a line of its own, and the newest of each line has its turn; now and then
+//! the oldest, so that nobody waits for ever behind newcomers.
 //!
 //! One client that asks for a thousand pictures cannot keep another from its first. When all lines together are full,
 //! a newcomer takes the place of the oldest in the longest line, unless its own line is as long.
@@ -7,17 +8,22 @@ use std::collections::VecDeque;
 
 use crate::client::Client;
 
+/// Of so many turns one is the oldest's.
+const TURNS: u32 = 8;
+
 /// Bounded by whoever uses it: see [`Lines::make_room`].
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     /// The front line is served next; a line that was served goes to the back. No line is empty.
-    lines: VecDeque<(Client, VecDeque<T>)>,
+    clients: VecDeque<(Client, VecDeque<T>)>,
     len: usize,
+    /// Turns since the oldest of a line had one.
+    turns: u32,
 }
 
 impl<T> Lines<T> {
     pub(crate) fn new() -> Self {
-        Self { lines: VecDeque::new(), len: 0 }
+        Self { clients: VecDeque::new(), len: 0, turns: 0 }
     }
 
     /// How many wait in all lines.
@@ -28,18 +34,19 @@ impl<T> Lines<T> {
     /// Puts an item before all others of its client.
     pub(crate) fn push(&mut self, client: Client, item: T) {
         self.len += 1;
-        match self.lines.iter_mut().find(|(owner, _)| *owner == client) {
+        match self.clients.iter_mut().find(|(owner, _)| *owner == client) {
             Some((_, line)) => line.push_back(item),
-            None => self.lines.push_back((client, VecDeque::from([item]))),
+            None => self.clients.push_back((client, VecDeque::from([item]))),
         }
     }
 
-    /// The newest item of the client whose turn it is.
+    /// The newest item of the client whose turn it is; every eighth time its oldest.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let (client, mut line) = self.lines.pop_front()?;
-        let item = line.pop_back();
+        let (client, mut line) = self.clients.pop_front()?;
+        self.turns = (self.turns + 1) % TURNS;
+        let item = if self.turns == 0 { line.pop_front() } else { line.pop_back() };
         if !line.is_empty() {
-            self.lines.push_back((client, line));
+            self.clients.push_back((client, line));
         }
         self.len -= usize::from(item.is_some());
         item
@@ -48,7 +55,7 @@ impl<T> Lines<T> {
     /// Takes the first item that matches out of its line.
     pub(crate) fn remove(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
         let (at, place) = self
-            .lines
+            .clients
             .iter()
             .enumerate()
             .find_map(|(at, (_, line))| line.iter().position(&matches).map(|place| (at, place)))?;
@@ -58,22 +65,22 @@ impl<T> Lines<T> {
     /// Takes the oldest item out of the longest line, for a client whose own line is shorter; `None` if there is no
     /// line it has a claim on.
     pub(crate) fn make_room(&mut self, client: Client) -> Option<T> {
-        let own = self.lines.iter().find(|(owner, _)| *owner == client).map_or(0, |(_, line)| line.len());
-        let (at, longest) = self.lines.iter().map(|(_, line)| line.len()).enumerate().max_by_key(|(_, len)| *len)?;
+        let own = self.clients.iter().find(|(owner, _)| *owner == client).map_or(0, |(_, line)| line.len());
+        let (at, longest) = self.clients.iter().map(|(_, line)| line.len()).enumerate().max_by_key(|(_, len)| *len)?;
         if longest > own + 1 { self.take(at, 0) } else { None }
     }
 
     /// Empties all lines.
     pub(crate) fn clear(&mut self) {
-        self.lines.clear();
+        self.clients.clear();
         self.len = 0;
     }
 
     fn take(&mut self, at: usize, place: usize) -> Option<T> {
-        let (_, line) = self.lines.get_mut(at)?;
+        let (_, line) = self.clients.get_mut(at)?;
         let item = line.remove(place);
         if line.is_empty() {
-            self.lines.remove(at);
+            self.clients.remove(at);
         }
         self.len -= usize::from(item.is_some());
         item
@@ -99,6 +106,17 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| lines.pop()).collect();
         assert_eq!(order, [3, 20, 30, 2, 1]);
         assert_eq!(lines.len(), 0);
+    }
+
+    #[test]
+    fn the_oldest_has_a_turn_however_many_newer_ones_come() {
+        let mut lines = Lines::new();
+        lines.push(client(1), 0);
+        let served = (1..=8).map(|item| {
+            lines.push(client(1), item);
+            lines.pop().unwrap()
+        });
+        assert_eq!(served.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 0]);
     }
 
     #[test]

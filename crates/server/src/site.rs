@@ -98,7 +98,7 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
         .replace("__KEEP__", &serde_json::to_string(&keep).unwrap_or_default());
     files.push(SiteFile { path: "sw.js".to_owned(), bytes: worker.into_bytes() });
     files.push(SiteFile { path: "manifest.webmanifest".to_owned(), bytes: manifest.to_string().into_bytes() });
-    files.push(SiteFile { path: "card.jpg".to_owned(), bytes: card });
+    files.push(SiteFile { path: "card.jpg".to_owned(), bytes: card.into() });
     files.push(SiteFile { path: weights_path, bytes: weights.to_vec() });
     Ok(files)
 }

@@ -119,7 +119,7 @@ fn maker(
         if let Some(bytes) = memory.get(order) {
             return Ok(bytes);
         }
-        let bytes = Bytes::from(drafter.make(order, unwanted)?);
+        let bytes = drafter.make(order, unwanted)?;
         memory.insert(order.clone(), bytes.clone());
         if let Some(store) = &store {
             store.put(&order.to_string(), &bytes);

@@ -124,17 +124,32 @@ impl Worker {
         noise: Option<Seed>,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<Picture> {
+        let mut picture = Picture::default();
+        self.draw_styles_into(styles, noise, cancelled, &mut picture).then_some(picture)
+    }
+
+    /// As [`Worker::draw_styles`], into a picture whose memory is used again; false, and the picture as it was, if it was
+    /// cancelled.
+    ///
+    /// # Panics
+    /// If a style is not `w_dim` long.
+    pub fn draw_styles_into(
+        &mut self,
+        styles: &Styles,
+        noise: Option<Seed>,
+        cancelled: &dyn Fn() -> bool,
+        picture: &mut Picture,
+    ) -> bool {
         self.canvas.style(&self.generator, &self.crew, &styles.w, 1);
         if let Some((layer, fine)) = &styles.fine {
             self.canvas.style_from(&self.generator, &self.crew, 0, *layer, fine);
         }
-        let mut picture = Picture::default();
         let mut watch = Watch { cancelled, finished: &mut |_| () };
         if !self.canvas.layers(&self.generator, &self.crew, &[noise], &mut watch) {
-            return None;
+            return false;
         }
-        self.develop(std::slice::from_mut(&mut picture));
-        Some(picture)
+        self.develop(std::slice::from_mut(picture));
+        true
     }
 
     /// The raw picture of a `w` that is truncated already: planar [3, H, W], about -1 to 1. `seed` matters to noise only.

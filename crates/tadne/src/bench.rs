@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
+use server::Format;
 use synth::{Generator, ModelFile, Precision};
 
 use crate::model::Model;
@@ -23,6 +24,7 @@ use networks::Network;
 Examples:
   tadne bench                                 the model inside this program, 1 thread to all
   tadne bench --layers --threads 1            where the time goes
+  tadne bench --format webp                   what writing a file costs beside drawing it
   tadne bench --network stylegan2-512 --json  an untrained network of a well-known size
   TADNE_SIMD=avx2 tadne bench                 as on a machine without AVX-512
 
@@ -40,6 +42,9 @@ pub(crate) struct Bench {
     /// Pictures that are drawn together
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
     batch: u16,
+    /// Write each picture as a file as well, in memory, as the service does
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    format: Option<Format>,
     /// Seconds for each measurement
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
     seconds: f64,
@@ -56,6 +61,10 @@ pub(crate) struct Bench {
 
 fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|s| (0.001..=600.0).contains(s)).ok_or_else(|| "use a number from 0.001 to 600".into())
+}
+
+fn kind(text: &str) -> Result<Format, String> {
+    Format::from_extension(text).ok_or_else(|| "use png, webp or jpg".into())
 }
 
 /// Everything measured, as `--json` prints it.
@@ -120,8 +129,11 @@ impl Bench {
             let peak = measure::peak(generator, threads);
             rows.push(Row::new(generator, Way::Together, threads, 1, peak, time));
             rows.push(Row::new(generator, Way::Together, threads, self.batch.into(), peak, time));
-            if threads > 1 {
+            if threads > 1 || self.format.is_some() {
                 rows.push(Row::new(generator, Way::Apart, threads, 1, peak, time));
+            }
+            if let Some(format) = self.format {
+                rows.push(Row::new(generator, Way::Written(format), threads, 1, peak, time));
             }
         }
         let layers = if self.layers { measure::layers(generator, threads[0], time) } else { Vec::new() };

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use server::Format;
 use synth::{Generator, Isa, Picture, Psi, Seed, multiply_adds};
 
 /// How threads share the work.
@@ -16,6 +17,14 @@ pub(super) enum Way {
     Together,
     /// Each at pictures of its own.
     Apart,
+    /// Each at pictures of its own, which it also writes as files in memory.
+    #[serde(serialize_with = "extension")]
+    Written(Format),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn extension<S: Serializer>(format: &Format, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(format.extension())
 }
 
 /// One line of the table.
@@ -29,6 +38,9 @@ pub(super) struct Row {
     /// passes from picture to picture.
     pub(super) ms: f64,
     pub(super) fastest_ms: f64,
+    /// Processor time of all threads, divided by the pictures; for threads that draw apart, where the system says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_ms: Option<f64>,
     pub(super) pictures_per_second: f64,
     /// Effective: two operations for every multiply-accumulate of the plain forward pass.
     pub(super) gflops: f64,
@@ -46,19 +58,21 @@ impl Row {
         peak: f64,
         time: Duration,
     ) -> Self {
-        let (ms, fastest_ms) = match way {
+        let Times { ms, fastest_ms, cpu_ms } = match way {
             Way::Together => together(generator, threads, batch, time),
-            Way::Apart => apart(generator, threads, time),
+            Way::Apart => apart(generator, threads, time, None),
+            Way::Written(format) => apart(generator, threads, time, Some(format)),
         };
         let gflops = 2.0 * generator.architecture().macs() as f64 / 1e6 / ms;
         let pictures_per_second = 1e3 / ms;
-        Row { threads, way, batch, ms, fastest_ms, pictures_per_second, gflops, share_of_peak: gflops / peak }
+        Row { threads, way, batch, ms, fastest_ms, cpu_ms, pictures_per_second, gflops, share_of_peak: gflops / peak }
     }
 
     /// The way in words.
     pub(super) fn way(&self) -> String {
         match (self.way, self.batch, self.threads) {
             (Way::Apart, ..) => "a picture a thread".into(),
+            (Way::Written(format), ..) => format!("the same, as .{}", format.extension()),
             (Way::Together, 1, 1) => "one picture".into(),
             (Way::Together, 1, _) => "one picture, shared".into(),
             (Way::Together, n, 1) => format!("{n} pictures at once"),
@@ -67,8 +81,15 @@ impl Row {
     }
 }
 
+/// Milliseconds a picture.
+struct Times {
+    ms: f64,
+    fastest_ms: f64,
+    cpu_ms: Option<f64>,
+}
+
 /// Median and fastest milliseconds a picture.
-fn together(generator: &Arc<Generator>, threads: usize, batch: usize, time: Duration) -> (f64, f64) {
+fn together(generator: &Arc<Generator>, threads: usize, batch: usize, time: Duration) -> Times {
     let mut worker = generator.worker_with_threads(threads);
     let mut pictures = vec![Picture::default(); batch];
     let mut draw = |round: usize| {
@@ -84,24 +105,30 @@ fn together(generator: &Arc<Generator>, threads: usize, batch: usize, time: Dura
     while times.len() < 3 || (start.elapsed() < time && times.len() < 10_000) {
         times.push(draw(times.len()));
     }
-    median_and_fastest(times)
+    let (ms, fastest_ms) = median_and_fastest(times);
+    Times { ms, fastest_ms, cpu_ms: None }
 }
 
-/// Median and fastest of the time from picture to picture over ten parts of the time.
-fn apart(generator: &Arc<Generator>, threads: usize, time: Duration) -> (f64, f64) {
+/// Median and fastest of the time from picture to picture over ten parts of the time, with or without making files.
+fn apart(generator: &Arc<Generator>, threads: usize, time: Duration, format: Option<Format>) -> Times {
     let (drawn, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut times = Vec::new();
+    let mut cpu_ms = None;
     thread::scope(|scope| {
         for thread in 0..threads {
             let (drawn, stop) = (&drawn, &stop);
             scope.spawn(move || {
                 let mut worker = generator.worker();
                 let mut picture = Picture::default();
+                let mut file = Vec::new();
                 for seed in 0.. {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
                     worker.draw_into(Seed(seed * 1000 + thread as u64), Psi::default(), &mut picture);
+                    // A model's own picture fits every kind of file.
+                    let written = format.map(|format| format.encode_into(&picture, &mut file));
+                    std::hint::black_box((written, &file));
                     drawn.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -110,6 +137,7 @@ fn apart(generator: &Arc<Generator>, threads: usize, time: Duration) -> (f64, f6
         while drawn.load(Ordering::Relaxed) < 2 * threads {
             thread::sleep(Duration::from_millis(1));
         }
+        let (cpu, first) = (cpu_ms_so_far(), drawn.load(Ordering::Relaxed));
         for _ in 0..10 {
             let (start, before) = (Instant::now(), drawn.load(Ordering::Relaxed));
             while start.elapsed() < time / 10 || drawn.load(Ordering::Relaxed) - before < threads {
@@ -118,9 +146,20 @@ fn apart(generator: &Arc<Generator>, threads: usize, time: Duration) -> (f64, f6
             let pictures = drawn.load(Ordering::Relaxed) - before;
             times.push(start.elapsed().as_secs_f64() * 1e3 / pictures as f64);
         }
+        let pictures = drawn.load(Ordering::Relaxed) - first;
+        cpu_ms = cpu.zip(cpu_ms_so_far()).map(|(from, to)| (to - from) / pictures as f64);
         stop.store(true, Ordering::Relaxed);
     });
-    median_and_fastest(times)
+    let (ms, fastest_ms) = median_and_fastest(times);
+    Times { ms, fastest_ms, cpu_ms }
+}
+
+/// Processor time of this process, in steps of 10 ms, where the system says it: `utime` and `stime` of proc(5).
+fn cpu_ms_so_far() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some(10.0 * (ticks()? + ticks()?))
 }
 
 /// Name, median milliseconds and effective GFLOP/s of every part of the network.
