@@ -4,8 +4,8 @@
 //! begins with the hash of its contents: what was damaged is thrown away and drawn again. A store that is full or away
 //! costs speed, never an answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::error::Error;
 
@@ -25,6 +26,8 @@ const WAITING: usize = 256;
 const WRITERS: usize = 4;
 /// The longest a look into the store may take before the picture is drawn instead.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a store that could not be read is left alone, so that not every picture waits for it.
+const REST: Duration = Duration::from_secs(10);
 /// How much of a full folder is left when the oldest entries have been taken out, in percent.
 const KEEP: u64 = 90;
 
@@ -44,7 +47,29 @@ struct Shelf {
     folder: Path,
     /// Bound on the bytes of all entries, where we keep it: in a folder of our own.
     limit: Option<u64>,
+    /// When it may be asked again, after it could not be read.
+    rests_until: Mutex<Option<Instant>>,
     counts: StoreCounts,
+}
+
+impl Shelf {
+    fn rests(&self) -> bool {
+        let until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Leaves it alone for a while, and says so; those who were asking at the same time need not say it again.
+    fn rest(&self, reason: &str) {
+        let mut until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.is_none_or(|until| until <= Instant::now()) {
+            let seconds = REST.as_secs();
+            tracing::warn!(
+                reason,
+                "the cache cannot be read: pictures are drawn, and it is asked again in {seconds} s"
+            );
+            *until = Some(Instant::now() + REST);
+        }
+    }
 }
 
 /// A handle on the store. Entries are written in the background, by a task that ends with the last handle.
@@ -70,11 +95,16 @@ impl Store {
         {
             tracing::warn!(%error, path = %path.display(), "the cache's folder cannot be made: pictures are not kept");
         }
-        let shelf =
-            Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, counts: StoreCounts::default() });
+        Ok(Self::over(objects, folder, tag, limit))
+    }
+
+    /// Starts the task that writes.
+    fn over(objects: Box<dyn ObjectStore>, folder: Path, tag: &str, limit: Option<u64>) -> Self {
+        let (rests_until, counts) = (Mutex::new(None), StoreCounts::default());
+        let shelf = Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, rests_until, counts });
         let (queue, entries) = mpsc::channel(WAITING);
         tokio::spawn(keep(Arc::clone(&shelf), folder, entries));
-        Ok(Self { shelf, queue })
+        Self { shelf, queue }
     }
 
     /// What happened so far.
@@ -90,6 +120,10 @@ impl Store {
     /// The entry of that name, if it is there and sound.
     pub(crate) async fn get(&self, name: &str) -> Option<Bytes> {
         let Shelf { objects, counts, .. } = &*self.shelf;
+        if self.shelf.rests() {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
         let path = self.path(name);
         let read = async { objects.get(&path).await?.bytes().await };
         let entry = match tokio::time::timeout(PATIENCE, read).await {
@@ -100,12 +134,12 @@ impl Store {
             }
             Ok(Err(error)) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "the cache cannot be read: the picture is drawn");
+                self.shelf.rest(&error.to_string());
                 return None;
             }
             Err(_) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%path, "the cache takes too long: the picture is drawn");
+                self.shelf.rest("it takes too long");
                 return None;
             }
         };
@@ -147,7 +181,7 @@ async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<(Path,
         Some(_) => contents(&shelf, &whole).await.iter().map(|(_, _, size)| size).sum(),
         None => 0,
     };
-    let mut quiet_until = tokio::time::Instant::now();
+    let mut quiet_until = Instant::now();
     let mut batch = Vec::new();
     while entries.recv_many(&mut batch, WRITERS).await > 0 {
         let written = futures_util::stream::iter(batch.drain(..)).map(|(path, contents)| {
@@ -165,9 +199,9 @@ async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<(Path,
                 Err(error) => {
                     shelf.counts.failed.fetch_add(1, Ordering::Relaxed);
                     // A full disk would otherwise fill the log as well.
-                    if tokio::time::Instant::now() >= quiet_until {
+                    if Instant::now() >= quiet_until {
                         tracing::warn!(%error, "the cache cannot be written: pictures are drawn again when they are asked for");
-                        quiet_until = tokio::time::Instant::now() + Duration::from_mins(1);
+                        quiet_until = Instant::now() + Duration::from_mins(1);
                     }
                 }
             }
@@ -204,6 +238,9 @@ async fn tidy(shelf: &Shelf, folder: &Path, goal: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
+
     use super::*;
 
     fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
@@ -268,6 +305,23 @@ mod tests {
         let used: u64 = files(folder.path()).iter().map(|file| file.metadata().unwrap().len()).sum();
         assert!((5_000..=11_100).contains(&used), "{used} bytes are left");
         assert!(store.get("entry 50").await.is_some() && store.get("entry 1").await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_keeps_one_picture_waiting_and_not_all() {
+        let never = ThrottleConfig { wait_get_per_call: Duration::from_hours(1), ..Default::default() };
+        let away = ThrottledStore::new(InMemory::new(), never);
+        let store = Store::over(Box::new(away), Path::default(), "model", None);
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(store.get("a").await, None);
+        }
+        assert!((PATIENCE..2 * PATIENCE).contains(&start.elapsed()));
+        assert_eq!(store.counts().failed.load(Ordering::Relaxed), 100);
+        tokio::time::sleep(REST).await;
+        let start = Instant::now();
+        assert_eq!(store.get("a").await, None);
+        assert!(start.elapsed() >= PATIENCE, "it is asked again");
     }
 
     #[tokio::test]
