@@ -1,6 +1,7 @@
 //! Many seeds as one ZIP archive that is sent while it is drawn: nothing waits for the last picture, and nothing of the
 //! first is still in memory when the last is drawn.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,7 +88,7 @@ pub(crate) async fn listed(
     archive(app, visitor, seeds(&list.seeds)?, look, NO_STORE).await
 }
 
-/// Reads `0-63,77`: seeds and ranges of seeds, [`MOST`] in all.
+/// Reads `0-63,77`: seeds and ranges of seeds, [`MOST`] in all. A seed that is named again is in the archive once.
 pub(crate) fn seeds(text: &str) -> Result<Vec<Seed>, AddressError> {
     let wrong = || AddressError::Seeds(text.chars().take(40).collect());
     let number = |digits: &str| digits.parse::<Seed>().map(|seed| seed.0).map_err(|_| wrong());
@@ -103,6 +104,8 @@ pub(crate) fn seeds(text: &str) -> Result<Vec<Seed>, AddressError> {
         }
         seeds.extend((first..=last).map(Seed));
     }
+    let mut named = HashSet::new();
+    seeds.retain(|seed| named.insert(seed.0));
     Ok(seeds)
 }
 
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(read("0-3,77,00042"), [0, 1, 2, 3, 77, 42]);
         assert_eq!(read("18446744073709551615"), [u64::MAX]);
         assert_eq!(read("0-255").len(), 256);
+        assert_eq!(read("1-3,2,0-2,3"), [1, 2, 3, 0], "each seed once");
         for text in ["", ",", "1,", "3-1", "0-256", "0-255,1", "-", "1-", "a", "0-18446744073709551615", "1-2-3", "+1"]
         {
             assert!(seeds(text).is_err(), "{text}");
