@@ -16,7 +16,7 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 BUCKET, FIRST, SECOND, MOTO = "pictures", 8394, 8395, 8396
-SEEDS = range(200)
+SEEDS = range(60)
 
 
 @contextlib.contextmanager
