@@ -96,9 +96,10 @@ export async function chromium() {
       };
     },
     async close() {
-      browser.kill();
+      // Politely, so that none of its processes writes to the profile any more.
+      send('Browser.close').catch(() => {});
       await ended;
-      fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+      fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     },
   };
 }
