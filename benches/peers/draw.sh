@@ -17,11 +17,8 @@ has() { "$python" -c "import $1" 2>/dev/null; }
 has numpy,onnx,onnxruntime,safetensors || "$here/.venv/bin/pip" install --quiet numpy onnx onnxruntime safetensors
 case " $* " in
 *pytorch*)
-    if ! has torch; then
-        # The wheel for CUDA without its gigabytes: on a CPU it needs only the two libraries it is linked with.
-        "$here/.venv/bin/pip" install --quiet --no-deps torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
-        "$here/.venv/bin/pip" install --quiet filelock fsspec jinja2 networkx sympy typing-extensions
-    fi
+    # Gigabytes: the wheel is that for CUDA, and does not load without CUDA's libraries, on a CPU either.
+    has torch || "$here/.venv/bin/pip" install --quiet torch==2.11.0
     ;;
 esac
 if [ "${TADNE_SIMD:-}" = avx2 ]; then

@@ -1,15 +1,18 @@
 // A hosted wall is kept by the browser: after the first visit it opens, and draws, without a network.
 
 import { flavour, moduleAddress } from './atelier.js';
+import { atelier } from './easel.js';
 
 /** Lets the service worker keep all files, and the one module that this browser draws with. */
 export async function keep() {
   const container = navigator.serviceWorker;
   if (!container) return;
+  // Not before the page can draw: the first picture has the wire to itself.
+  await atelier();
   await container.register(new URL('sw.js', document.baseURI));
   await container.ready;
   if (!container.controller) await new Promise((done) => container.addEventListener('controllerchange', done, { once: true }));
   // What the worker hands through it keeps.
-  await fetch(moduleAddress(flavour()));
+  await fetch(moduleAddress(flavour()), { cache: 'force-cache' });
   document.documentElement.classList.add('kept');
 }

@@ -60,7 +60,7 @@ impl Studio {
     /// [`Trouble::Model`], which names what is wrong with the file.
     pub fn open(file: &[u8]) -> Result<Self, Trouble> {
         let model = ModelFile::from_bytes(file).map_err(Trouble::Model)?;
-        let generator = Generator::new(&model).map_err(Trouble::Model)?;
+        let generator = Generator::consume(model).map_err(Trouble::Model)?;
         Ok(Self { worker: Arc::new(generator).worker() })
     }
 

@@ -122,8 +122,10 @@ impl Tile {
                     for (n, vector) in row.iter_mut().enumerate() {
                         *vector = simd.load(b.add(n * S::LANES));
                     }
+                    // From here on offsets are constant, and a part of the instructions.
+                    let a = a.add(k);
                     for (r, sum) in sum.iter_mut().enumerate() {
-                        let factor = simd.splat(*a.add(16 * r + k));
+                        let factor = simd.splat(*a.add(16 * r));
                         for n in 0..N {
                             sum[n] = simd.mul_add(factor, row[n], sum[n]);
                         }

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("nothing to do: this is one half of benches/peers/draw.py, which passes it a model file");
         return Ok(());
     };
-    let generator = Arc::new(Generator::new(&ModelFile::open(Path::new(&path))?)?);
+    let generator = Arc::new(Generator::consume(ModelFile::open(Path::new(&path))?)?);
     let mut workers = HashMap::new();
     println!("{}", generator.simd());
     for line in std::io::stdin().lines() {

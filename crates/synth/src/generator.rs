@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Method, Shape, padded};
+use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Shape};
 
-use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
+use crate::architecture::{Architecture, Upsample};
 use crate::model::{ModelError, ModelFile};
+use crate::prepare::{Styles, Weights, conv, rgb};
 use crate::truncation::Truncation;
 use crate::{ClassError, Seed, Variation, Worker};
 
@@ -91,26 +92,6 @@ pub(crate) struct RgbLayer {
     pub(crate) style: Range<usize>,
 }
 
-/// Collects affine layers into one.
-#[derive(Default)]
-struct Styles {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Styles {
-    /// Appends the tensors `{layer}.affine.*`; gives the place of their style.
-    fn add(&mut self, model: &ModelFile, layer: &str) -> Range<usize> {
-        let start = self.bias.len();
-        self.weight.extend(model.values(&format!("{layer}.affine.weight")));
-        self.bias.extend(model.values(&format!("{layer}.affine.bias")));
-        let end = start + padded(self.bias.len() - start);
-        self.weight.resize(end * model.architecture.w_dim, 0.0);
-        self.bias.resize(end, 0.0);
-        start..end
-    }
-}
-
 impl Generator {
     /// Prepares a model for the fastest instruction set, or the one that `TADNE_SIMD` names.
     ///
@@ -120,41 +101,59 @@ impl Generator {
         Self::with_isa(model, Isa::from_environment()?)
     }
 
+    /// As [`Generator::new`], with every weight's memory given back as soon as it is packed: a large model needs half as
+    /// much.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn consume(model: ModelFile) -> Result<Self, ModelError> {
+        Self::prepare(Weights::Owned(model), Isa::from_environment()?)
+    }
+
     /// Prepares a model for a given instruction set.
     ///
     /// # Errors
     /// The model is not valid; see [`ModelFile::check`].
     pub fn with_isa(model: &ModelFile, isa: Isa) -> Result<Self, ModelError> {
+        Self::prepare(Weights::Borrowed(model), isa)
+    }
+
+    fn prepare(mut weights: Weights<'_>, isa: Isa) -> Result<Self, ModelError> {
+        let model = weights.model();
         model.check()?;
-        let architecture = model.architecture.clone();
+        let (architecture, fingerprint) = (model.architecture.clone(), model.fingerprint());
+        let (embeddings, truncation) = (crate::reference::embeddings(model), Truncation::new(model));
         let mapping = (0..architecture.mapping_layers).map(|layer| {
-            let values = |what| model.values(&format!("mapping.fc{layer}.{what}"));
-            Linear::new(values("weight"), values("bias"))
+            let bias = weights.take(&format!("mapping.fc{layer}.bias")).into_owned();
+            Linear::new(&weights.take(&format!("mapping.fc{layer}.weight")), &bias)
         });
+        let mapping = mapping.collect();
         let [height, width] = architecture.base;
         let mut constant = Activation::new(Shape { pictures: 1, channels: architecture.channels[0], height, width });
-        constant.fill(model.values("synthesis.b4.const"));
+        constant.fill(&weights.take("synthesis.b4.const"));
         let mut styles = Styles::default();
-        let mut plans = architecture.convs().into_iter().enumerate();
+        let mut plans = architecture.convs().into_iter();
         let mut blocks = Vec::with_capacity(architecture.channels.len());
         for (block, &channels) in architecture.channels.iter().enumerate() {
-            let count = if block == 0 { 1 } else { 2 };
-            let convs = plans.by_ref().take(count).map(|(k, plan)| conv(model, &plan, k as u32, &mut styles)).collect();
+            let plans = plans.by_ref().take(if block == 0 { 1 } else { 2 });
+            let convs = plans.map(|plan| conv(&mut weights, &architecture, &plan, &mut styles)).collect();
+            let rgb = rgb(&mut weights, block, channels, &mut styles);
             let (h, w) = architecture.block_size(block);
-            let activation = size_of::<f32>() * channels * h * w;
-            blocks.push(Block { convs, rgb: rgb(model, block, channels, &mut styles), activation });
+            blocks.push(Block { convs, rgb, activation: size_of::<f32>() * channels * h * w });
         }
+        let styles = styles.packed();
+        let variation = Variation::default();
         Ok(Generator {
             isa,
-            fingerprint: model.fingerprint(),
-            variation: Variation::default(),
-            embeddings: crate::reference::embeddings(model),
-            mapping: mapping.collect(),
-            truncation: Truncation::new(model),
-            styles: Linear::new(&styles.weight, &styles.bias),
+            architecture,
+            fingerprint,
+            variation,
+            embeddings,
+            mapping,
+            truncation,
+            styles,
             constant,
             blocks,
-            architecture,
         })
     }
 
@@ -255,49 +254,4 @@ impl Generator {
     pub(crate) fn clamp(&self) -> f32 {
         self.architecture.conv_clamp.unwrap_or(f32::INFINITY)
     }
-}
-
-fn conv(model: &ModelFile, plan: &ConvPlan, index: u32, styles: &mut Styles) -> Conv {
-    let ConvPlan { name, input, output, size: (height, width), doubles } = plan;
-    let weight = model.values(&format!("{name}.weight"));
-    let upsample = model.architecture.upsample;
-    let method = match (doubles, upsample) {
-        (true, Upsample::ConvUp | Upsample::StyleGan2) => Method::for_size(height / 2, width / 2),
-        _ => Method::for_size(*height, *width),
-    };
-    let kernel = if *doubles && upsample == Upsample::StyleGan2 {
-        Conv3x3::doubling(weight, *output, *input, method)
-    } else {
-        Conv3x3::new(weight, *output, *input, method)
-    };
-    let energy: Vec<f32> = weight.as_chunks::<9>().0.iter().map(|taps| taps.iter().map(|v| v * v).sum()).collect();
-    let mut bias: Vec<f32> = model.values(&format!("{name}.bias")).iter().map(|v| v * GAIN).collect();
-    bias.resize(padded(*output), 0.0);
-    let noise = (model.architecture.noise == NoiseInputs::All).then(|| Noise {
-        strength: GAIN * model.values(&format!("{name}.noise_strength"))[0],
-        stream: 1 + index,
-        before: model.architecture.convs()[..index as usize].iter().map(|conv| conv.size.0 * conv.size.1).sum(),
-        stored: model.tensors.get(&format!("{name}.noise_const")).map(|tensor| tensor.data.clone()),
-        area: height * width,
-    });
-    Conv {
-        name: name.clone(),
-        kernel,
-        doubles: doubles.then_some(upsample),
-        style: styles.add(model, name),
-        energy: Linear::new(&energy, &vec![0.0; *output]),
-        bias,
-        noise,
-    }
-}
-
-fn rgb(model: &ModelFile, block: usize, channels: usize, styles: &mut Styles) -> RgbLayer {
-    let name = format!("synthesis.b{}.torgb", 4 << block);
-    let mut weight = vec![0.0; 3 * padded(channels)];
-    let rows = model.values(&format!("{name}.weight")).chunks_exact(channels);
-    for (packed, row) in weight.chunks_exact_mut(padded(channels)).zip(rows) {
-        packed[..channels].copy_from_slice(row);
-    }
-    let bias = model.values(&format!("{name}.bias"));
-    RgbLayer { weight, bias: [bias[0], bias[1], bias[2]], style: styles.add(model, &name), name }
 }

@@ -31,6 +31,7 @@ pub mod latent;
 mod mapper;
 mod model;
 pub mod numpy;
+mod prepare;
 mod recipe;
 pub mod reference;
 mod seed;

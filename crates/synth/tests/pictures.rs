@@ -34,6 +34,17 @@ fn same_seed_same_picture() {
 }
 
 #[test]
+fn a_model_that_is_used_up_draws_as_one_that_is_kept() {
+    for architecture in architectures() {
+        let model = model(&architecture);
+        let kept = generator(&model);
+        let used_up = Arc::new(Generator::consume(model).unwrap());
+        assert_eq!(used_up.fingerprint(), kept.fingerprint());
+        assert_eq!(used_up.worker().draw(Seed(7), Psi::default()), kept.worker().draw(Seed(7), Psi::default()));
+    }
+}
+
+#[test]
 fn another_seed_another_picture() {
     let generator = generator(&model(&architectures()[0]));
     let mut worker = generator.worker();

@@ -106,8 +106,7 @@ impl Bench {
             println!("{} in {}", file.fingerprint(), path.display());
             return Ok(());
         }
-        let generator = Arc::new(Generator::new(&file)?);
-        drop(file);
+        let generator = Arc::new(Generator::consume(file)?);
         let report = self.measure(&generator);
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);

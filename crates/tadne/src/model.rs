@@ -57,7 +57,8 @@ impl Model {
     /// The model ready to draw, and what its file says about it.
     pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
         let file = self.file()?;
-        Ok((Arc::new(Generator::new(&file)?.with_variation(self.variation())?), file.metadata))
+        let metadata = file.metadata.clone();
+        Ok((Arc::new(Generator::consume(file)?.with_variation(self.variation())?), metadata))
     }
 }
 

@@ -5,8 +5,11 @@
 const CACHE = 'tadne-__VERSION__';
 const KEEP = __KEEP__;
 
+/** A name with a hash in it stands for one content for ever: what the page has fetched need not come a second time. */
+const asked = (name) => new Request(name, { cache: /(^|-)[0-9a-f]{8,}[/.]/.test(name) ? 'force-cache' : 'no-cache' });
+
 addEventListener('install', (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(KEEP)).then(() => skipWaiting()));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(KEEP.map(asked))).then(() => skipWaiting()));
 });
 
 addEventListener('activate', (event) => {
