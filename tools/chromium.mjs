@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--hide-scrollbars', '--disable-sync'];
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--hide-scrollbars', '--window-size=1280,800'];
 
 /** A running browser. `$CHROME` names the program, `chromium` otherwise. */
 export class Chromium {
@@ -50,26 +50,35 @@ export class Chromium {
     this.#listeners.push(listener);
   }
 
-  /** A page that shares nothing with others. */
-  async page() {
+  /** A page that shares nothing with others; `script` runs in it before anything of each document that it goes to. */
+  async page(script = undefined) {
     const { browserContextId } = await this.send('Target.createBrowserContext');
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank', browserContextId });
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
     const send = (method, params) => this.send(method, params, sessionId);
+    await send('Page.enable');
+    if (script) await send('Page.addScriptToEvaluateOnNewDocument', { source: script });
     /** The value of an expression in the page; promises are waited for. */
     const evaluate = async (expression) => {
       const { result, exceptionDetails } = await send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
       if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
       return result.value;
     };
-    return { sessionId, send, evaluate, close: () => this.send('Target.closeTarget', { targetId }) };
+    return {
+      sessionId,
+      send,
+      evaluate,
+      go: (url) => send('Page.navigate', { url }),
+      close: () => this.send('Target.closeTarget', { targetId }),
+    };
   }
 
   async close() {
     const gone = new Promise((done) => { this.process.once('exit', done); });
-    this.process.kill();
+    // Politely, so that none of its processes writes to the profile any more.
+    this.send('Browser.close').catch(() => {});
     await gone;
-    fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 

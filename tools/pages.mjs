@@ -86,14 +86,14 @@ async function shoot(browser, name, { at, act, lang = 'en', script = true }) {
   browser.on(({ method, params, sessionId }) => {
     if (sessionId === page.sessionId && method === 'Runtime.exceptionThrown') console.error(name, params.exceptionDetails.text);
   });
-  for (const domain of ['Page', 'Runtime', 'Network']) await page.send(`${domain}.enable`);
+  for (const domain of ['Runtime', 'Network']) await page.send(`${domain}.enable`);
   await page.send('Network.setExtraHTTPHeaders', { headers: { 'Accept-Language': lang } });
   const { width, height, scale: deviceScaleFactor, mobile } = screen;
   await page.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor, mobile });
   const scheme = name.endsWith('dark') ? 'dark' : 'light';
   await page.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
   if (!script) await page.send('Emulation.setScriptExecutionDisabled', { value: true });
-  await page.send('Page.navigate', { url: origin + at });
+  await page.go(origin + at);
   await sleep(2500);
   await settle(page, script);
   if (act) {

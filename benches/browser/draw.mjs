@@ -2,7 +2,8 @@
 
 import path from 'node:path';
 
-import { chromium, median, serve } from './chromium.mjs';
+import { Chromium } from '../../tools/chromium.mjs';
+import { median, serve } from './serve.mjs';
 
 const peers = process.argv[2];
 const FOLDERS = { web: 'web', models: 'models', peers };
@@ -56,7 +57,7 @@ async function bench() {
   return { times, browser: navigator.userAgent };
 }
 
-const browser = await chromium();
+const browser = new Chromium();
 try {
   const page = await browser.page();
   await page.go(server.origin);

@@ -4,13 +4,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { chromium, median, serve } from './chromium.mjs';
+import { Chromium } from '../../tools/chromium.mjs';
+import { median, serve } from './serve.mjs';
 
 const [site] = process.argv.slice(2);
 const FOLDER = '/pictures/wall/';
 const ROUNDS = 9;
 
-/** Runs in the page before its own scripts: notes when the first drawn picture is in the page,. */
+/** Runs in the page before its own scripts: notes when the first drawn picture is in the page. */
 function watch() {
   globalThis.first = new Promise((seen) => {
     const look = () => {
@@ -36,7 +37,7 @@ const sum = (list) => list.reduce((total, [, bytes]) => total + bytes, 0);
 const rounds = [];
 try {
   for (let round = 0; round < ROUNDS; round += 1) {
-    const browser = await chromium();
+    const browser = new Chromium();
     try {
       answers = [];
       const page = await browser.page(`(${watch})()`);
