@@ -109,6 +109,7 @@ impl Checkpoint {
             // Its heads were left out, and whoever starts from these networks chooses a critic anew.
             config.critic = None;
             config.ema.widths.clear();
+            config.growth.anchor = 0.0;
         }
         let mut trainer = Trainer::bare(config, device)?;
         trainer.progress = header.progress;
@@ -224,6 +225,7 @@ fn tensors(t: &Trainer) -> Vec<(String, Tensor)> {
             ("critic.adam.second", side.heads.adam.second.shallow_clone()),
         ]);
     }
+    all.extend(t.anchor.as_ref().map(|anchor| ("g.anchor", anchor.weights.shallow_clone())));
     let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.shallow_clone()));
     all.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).chain(wide).collect()
 }

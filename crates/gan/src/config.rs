@@ -202,11 +202,15 @@ pub struct GrowthConfig {
     pub inherited: f64,
     /// It holds for so many kimg, then rises to 1 along half a cosine in as many again.
     pub hold_kimg: f64,
+    /// Weight in G's loss of the mean squared difference from what the smaller network drew of the same z, both reduced to half of the
+    /// smaller network's size: where eyes and hair are stays, how they are drawn is free. 0 for none, and in runs older than this.
+    #[serde(default)]
+    pub anchor: f64,
 }
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { stages: 0, inherited: 0.01, hold_kimg: 100.0 }
+        Self { stages: 0, inherited: 0.01, hold_kimg: 100.0, anchor: 200.0 }
     }
 }
 
@@ -461,6 +465,7 @@ impl Config {
             ("augment.ramp_kimg", self.augment.ramp_kimg),
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
+            ("growth.anchor", self.growth.anchor),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));

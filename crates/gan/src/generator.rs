@@ -24,6 +24,13 @@ impl Generator {
         Self { architecture: architecture.clone(), kind: precision.kind() }
     }
 
+    /// The same without its last stages. Its layout is the beginning of this one's.
+    pub(crate) fn first_stages(&self, count: usize) -> Self {
+        let mut small = self.clone();
+        small.architecture.channels.truncate(count);
+        small
+    }
+
     pub(crate) fn z_dim(&self) -> i64 {
         self.architecture.z_dim as i64
     }

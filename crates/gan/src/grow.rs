@@ -3,7 +3,7 @@
 //!
 //! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
 //! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, most
-//! of G's old stages slowly at first ([`crate::GrowthConfig`]).
+//! of G's old stages slowly at first, and what G draws is held near what the smaller network drew ([`crate::GrowthConfig`]).
 
 use std::collections::HashMap;
 
@@ -52,6 +52,9 @@ impl Trainer {
             inherit(&grown.d.layout, &grown.d.weights.detach(), &small.d.layout, &small.d.weights, silent);
             inherit(&grown.g.layout, &grown.ema, &small.g.layout, &small.ema, silent);
             grown.w_avg.copy_(&small.w_avg);
+            if let Some(anchor) = &mut grown.anchor {
+                anchor.weights.copy_(&small.ema);
+            }
             // The same critic goes on judging; of another one nothing can be kept.
             if let (Some(new), Some(old)) = (&mut grown.critic, &small.critic)
                 && new.critic.mixing.size() == old.critic.mixing.size()
@@ -86,7 +89,7 @@ fn inherit(new: &Layout, weights: &Tensor, old: &Layout, from: &Tensor, silent: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{GrowthConfig, Precision, ops};
+    use crate::{Checkpoint, GrowthConfig, Precision, ops};
     use tch::Kind;
 
     /// A small network of 16 px and the one of 32 px that grows from it.
@@ -105,8 +108,7 @@ mod tests {
             let (_, mut grown) = pair(GrowthConfig { inherited, hold_kimg: 1.0, ..GrowthConfig::default() });
             let before = [grown.g.weights.detach().copy(), grown.d.weights.detach().copy()];
             let held = [still, false];
-            let pixels: Vec<u8> = (0..grown.config.batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
-            grown.step(&pixels);
+            grown.step(&pixels(&grown));
             for ((side, before), still) in [&grown.g, &grown.d].into_iter().zip(before).zip(held) {
                 let new = side.layout.belongs_from(2, Device::Cpu);
                 let moved = (side.weights.detach() - before).abs();
@@ -115,6 +117,53 @@ mod tests {
                 assert!(largest(new) > 0.0, "new stages stand still");
             }
         }
+    }
+
+    /// A batch that has nothing to do with what G draws.
+    fn pixels(trainer: &Trainer) -> Vec<u8> {
+        (0..trainer.config.batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect()
+    }
+
+    #[test]
+    fn an_anchored_g_stays_near_what_it_drew() {
+        let distance = |anchor: f64| {
+            let (small, mut grown) = pair(GrowthConfig { inherited: 1.0, anchor, ..GrowthConfig::default() });
+            let pixels = pixels(&grown);
+            for _ in 0..12 {
+                grown.step(&pixels);
+            }
+            let z = Tensor::randn([8, grown.config.architecture.z_dim as i64], (Kind::Float, Device::Cpu));
+            let reduced = |pictures: &Tensor, times: i32| (0..times).fold(pictures.copy(), |p, _| ops::downsample(&p));
+            let (before, after) = (reduced(&small.draw_raw(&z), 1), reduced(&grown.draw_raw(&z), 2));
+            f64::try_from((before - after).square().mean(Kind::Float)).unwrap()
+        };
+        let (free, held) = (distance(0.0), distance(1000.0));
+        assert!(held < 0.5 * free, "{held} with an anchor, {free} without");
+    }
+
+    #[test]
+    fn an_anchor_cannot_join_later_but_may_leave() {
+        let (_, mut free) = pair(GrowthConfig { anchor: 0.0, ..GrowthConfig::default() });
+        let mut config = free.config.clone();
+        config.growth.anchor = 100.0;
+        assert!(matches!(free.reconfigure(config), Err(Error::Config { what }) if what.contains("growth.anchor")));
+
+        let (small, mut held) = pair(GrowthConfig::default());
+        let mut config = held.config.clone();
+        config.growth.anchor = 100.0;
+        held.reconfigure(config.clone()).unwrap();
+        let is_small = |t: &Trainer| t.anchor.as_ref().unwrap().weights.equal(&small.ema);
+        assert!(is_small(&held), "it is still the smaller network");
+
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("grown.safetensors");
+        Checkpoint::save(&held, "", 0.0, &file).unwrap();
+        held = Checkpoint::load(&file, Device::Cpu).unwrap().trainer;
+        assert!(is_small(&held), "a checkpoint keeps it");
+
+        config.growth.anchor = 0.0;
+        held.reconfigure(config).unwrap();
+        assert!(held.anchor.is_none());
     }
 
     #[test]

@@ -97,7 +97,7 @@ mod tests {
     fn inherited_weights_are_held_and_then_let_go() {
         let mut c = config();
         assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12);
-        c.growth = crate::GrowthConfig { stages: 3, inherited: 0.1, hold_kimg: 10.0 };
+        c.growth = crate::GrowthConfig { stages: 3, inherited: 0.1, hold_kimg: 10.0, anchor: 0.0 };
         for (images, factor) in [(0, 0.1), (10_000, 0.1), (15_000, 0.55), (20_000, 1.0), (90_000, 1.0)] {
             assert!((Schedule::at(&c, images).inherited - factor).abs() < 1e-12, "{images}");
         }

@@ -12,7 +12,7 @@ use crate::discriminator::Discriminator;
 use crate::generator::Generator;
 use crate::params::Layout;
 use crate::schedule::Schedule;
-use crate::{Config, Error, loss, schedule};
+use crate::{Config, Error, loss, ops, schedule};
 
 /// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
 /// number of pictures seen, and the generator of random numbers is seeded anew for each step from the seed and the step's number.
@@ -135,12 +135,43 @@ impl WideAverage {
     }
 }
 
+/// The network that a grown one came from, as it was: what the grown one draws is held near its pictures.
+pub(crate) struct Anchor {
+    generator: Generator,
+    layout: Layout,
+    gains: Tensor,
+    pub(crate) weights: Tensor,
+}
+
+impl Anchor {
+    /// The first `stages` of a network whose weights are `flat`.
+    fn new(large: &Generator, stages: usize, flat: &Tensor, device: Device) -> Self {
+        let generator = large.first_stages(stages);
+        let layout = generator.layout();
+        let weights = flat.detach().narrow(0, 0, layout.len()).copy();
+        Self { gains: layout.gains(device), generator, layout, weights }
+    }
+
+    /// Mean squared difference between pictures of the grown network and its own of the same z, both at half of its own size.
+    fn distance(&self, z: &Tensor, pictures: &Tensor) -> Tensor {
+        let goal = no_grad(|| {
+            let v = self.layout.views(&self.weights, &self.gains);
+            let w = self.generator.map(&v, z);
+            ops::downsample(&self.generator.synthesize(&v, &w, &mut Generator::fresh_noise(z.device())))
+        });
+        let factor = pictures.size()[2] / goal.size()[2];
+        (pictures.avg_pool2d(factor, factor, 0, false, true, None) - goal).square().mean(Kind::Float)
+    }
+}
+
 /// Real and drawn pictures after the same augmentation, and what G needs to learn from the drawn ones.
 struct Pair {
     real: Tensor,
     /// Connected to G's weights where G is to learn from it.
     fake: Tensor,
     w: Tensor,
+    /// How far the drawn pictures are from those of the network that G was grown from; connected to G's weights.
+    distance: Option<Tensor>,
     /// D's logits on the real pictures, where D has just seen them.
     logits_real: Option<Tensor>,
 }
@@ -157,6 +188,7 @@ pub struct Trainer {
     pub(crate) g: Side,
     pub(crate) d: Side,
     pub(crate) critic: Option<CriticSide>,
+    pub(crate) anchor: Option<Anchor>,
     /// Average of G's weights.
     pub(crate) ema: Tensor,
     /// Further averages, one for each of the configuration's widths.
@@ -205,9 +237,12 @@ impl Trainer {
             let critic = Critic::new(c, device);
             CriticSide { heads: Side::new(critic.layout(), 0, device), critic }
         });
+        let held = (config.growth.anchor > 0.0).then_some(config.growth.stages).filter(|&stages| stages > 0);
+        let anchor = held.map(|stages| Anchor::new(&generator, stages + 1, &g.weights, device));
         let wide = config.ema.widths.iter().map(|&w| WideAverage::new(w, g.weights.detach().copy())).collect();
         Ok(Self {
             critic,
+            anchor,
             wide,
             ema: g.weights.detach().copy(),
             w_avg: Tensor::zeros([config.architecture.w_dim as i64], options),
@@ -245,11 +280,24 @@ impl Trainer {
                 what: "a run keeps its architecture and its discriminator; start a new one".into(),
             });
         }
-        let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
         let mut fresh = Self::bare(config, self.device)?;
+        if let Some(anchor) = &mut fresh.anchor {
+            let same = |kept: &&Anchor| kept.weights.size() == anchor.weights.size();
+            let missing = || {
+                Error::Config {
+                what: "growth.anchor needs the smaller network, which only a run keeps that had an anchor from its start; set it to 0, \
+                       or grow anew with --from"
+                    .into(),
+            }
+            };
+            let kept = self.anchor.as_ref().filter(same).ok_or_else(missing)?;
+            no_grad(|| anchor.weights.copy_(&kept.weights));
+        }
+        let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
         if shape(&fresh.config) == shape(old) {
             std::mem::swap(&mut fresh.critic, &mut self.critic);
         }
+        self.anchor = fresh.anchor;
         self.generator = fresh.generator;
         self.discriminator = fresh.discriminator;
         self.g.new = fresh.g.new;
@@ -334,6 +382,15 @@ impl Trainer {
         no_grad(|| self.discriminator.forward(&self.d.views(), pictures))
     }
 
+    /// What G draws of latents [n, `z_dim`]: [n, 3, h, w].
+    #[cfg(test)]
+    pub(crate) fn draw_raw(&self, z: &Tensor) -> Tensor {
+        no_grad(|| {
+            let v = self.g.layout.views(&self.g.weights, &self.g.gains);
+            self.generator.synthesize(&v, &self.generator.map(&v, z), &mut Generator::fresh_noise(self.device))
+        })
+    }
+
     /// Draws a batch with G's present weights and augments it together with the real pictures. Gradients reach G if it `learns`.
     fn pair(&self, real: &Tensor, schedule: &Schedule, learns: bool) -> Pair {
         let (n, size) = (self.config.batch as i64, self.config.resolution() as i64);
@@ -343,11 +400,12 @@ impl Trainer {
             let z = Tensor::randn([n, self.generator.z_dim()], (Kind::Float, self.device));
             let w = self.generator.map(&v, &z);
             let fake = self.generator.synthesize(&v, &w, &mut Generator::fresh_noise(self.device));
-            (augmentation.apply(&fake), w)
+            let distance = self.anchor.as_ref().filter(|_| learns).map(|anchor| anchor.distance(&z, &fake));
+            (augmentation.apply(&fake), w, distance)
         };
-        let (fake, w) = if learns { draw() } else { no_grad(draw) };
+        let (fake, w, distance) = if learns { draw() } else { no_grad(draw) };
         let real = no_grad(|| augmentation.apply(real));
-        Pair { real, fake, w, logits_real: None }
+        Pair { real, fake, w, distance, logits_real: None }
     }
 
     fn step_d(&mut self, pair: &mut Pair, schedule: &Schedule) -> Tensor {
@@ -402,7 +460,11 @@ impl Trainer {
                 &slope + other * (relative * (schedule.critic * warm))
             });
         }
-        let gradient = self.g.gradient(&(&pair.fake * slope).sum(Kind::Float));
+        let mut towards = (&pair.fake * slope).sum(Kind::Float);
+        if let Some(distance) = &pair.distance {
+            towards += distance * self.config.growth.anchor;
+        }
+        let gradient = self.g.gradient(&towards);
         no_grad(|| {
             let _ = self.sums.narrow(0, sum::G, 1).g_add_(&total.detach());
             let mean = pair.w.detach().mean_dim(0, false, Kind::Float);
