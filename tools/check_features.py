@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Compares whole feature networks, as `tadne` runs them, with the packages they come from.
 
-    v/bin/pip install numpy safetensors torch efficientnet-lite-pytorch
+    v/bin/pip install numpy safetensors torch efficientnet-lite-pytorch pytorch-fid
     npm install --prefix v @tensorflow/tfjs@4 @tensorflow/tfjs-backend-wasm@4
-    v/bin/python tools/check_features.py --node v lite0 mobilenet inception
+    v/bin/python tools/check_features.py --node v lite0 mobilenet inception fid
 
 lite0 is run by its authors' PyTorch package, mobilenet and inception by TensorFlow.js from the files that npm's nsfwjs holds,
-quantised weights and all. The pictures are random, smooth enough that no layer sees only noise.
+quantised weights and all, fid by PyPI's pytorch-fid on random weights, or on the real ones if --weights brings them. The pictures
+are random, smooth enough that no layer sees only noise.
 """
 import argparse, base64, io, json, subprocess, tarfile, tempfile, zipfile
 from pathlib import Path
@@ -73,6 +74,33 @@ def by_pytorch(x):
     return y.flatten(1).numpy()
 
 
+def random_inception():
+    """Weights in the names and shapes of the FID network under which every layer answers."""
+    import torch, torchvision
+
+    random = torch.Generator().manual_seed(5)
+    draw = lambda like, size, about: torch.randn(like.shape, generator=random) * size + about
+    weights = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, init_weights=False).state_dict()
+    for name, value in weights.items():
+        if name.endswith("conv.weight"):
+            weights[name] = draw(value, (2 / value[0].numel()) ** 0.5, 0)
+        elif name.endswith("bn.running_var"):
+            weights[name] = draw(value, 0.2, 1).abs() + 0.1
+        elif ".bn." in name and value.is_floating_point():
+            weights[name] = draw(value, 0.2, 1 if name.endswith("weight") else 0)
+    return weights
+
+
+def by_pytorch_fid(x, path):
+    import torch
+    from pytorch_fid import inception
+
+    inception.load_state_dict_from_url = lambda *_, **__: torch.load(path, weights_only=True, map_location="cpu")
+    model = inception.InceptionV3(resize_input=False, normalize_input=False).eval()
+    with torch.no_grad():
+        return model(torch.from_numpy(x))[0].flatten(1).numpy()
+
+
 def by_tfjs(which, x, modules):
     archive = tarfile.open(fileobj=io.BytesIO(features.fetch(*features.NSFWJS, Path(tempfile.gettempdir()))))
     read = lambda name: archive.extractfile(f"package/dist/models/{FOLDERS[which]}/{name}").read().decode()
@@ -96,16 +124,33 @@ def ours(name, x):
         return load_file(f"{folder}/out")["features"]
 
 
+def fid(x, weights):
+    """Their features and ours."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        if weights is None:
+            weights = Path(folder) / "random.pth"
+            torch.save(random_inception(), weights)
+        converted = Path(folder) / "fid.safetensors"
+        converted.write_bytes(features.fid(weights).file(**features.ABOUT["fid"]))
+        return by_pytorch_fid(x, weights), ours(str(converted), x)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("networks", nargs="+", choices=["lite0", *FOLDERS])
+    p.add_argument("networks", nargs="+", choices=["lite0", *FOLDERS, "fid"])
+    p.add_argument("--weights", type=Path, help="the FID network's state dict")
     p.add_argument("--node", default=".", help="folder of the node_modules that hold TensorFlow.js")
     a = p.parse_args()
     for which in a.networks:
         about = features.ABOUT[which]
         x = pictures(about["size"])
-        theirs = by_pytorch(x) if which == "lite0" else by_tfjs(which, x, a.node)
-        mine = ours(about["name"], x)
+        if which == "fid":
+            theirs, mine = fid(x, a.weights)
+        else:
+            theirs = by_pytorch(x) if which == "lite0" else by_tfjs(which, x, a.node)
+            mine = ours(about["name"], x)
         assert mine.shape == theirs.shape, (mine.shape, theirs.shape)
         worst, size = np.abs(mine - theirs).max(), np.abs(theirs).max()
         print(f"{about['name']}: {mine.shape[1]} features, largest difference {worst:.2e} where the largest feature is {size:.2f}")
