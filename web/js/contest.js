@@ -1,6 +1,7 @@
 // The second figure: two networks in contest. The smallest GAN that shows how it goes, training while it is looked at.
 
 import { Duel, HIGH, LOW, realDensity } from './duel.js';
+import { Motion } from './motion.js';
 import { numbers, say } from './strings.js';
 
 const ROUNDS_A_FRAME = 1;
@@ -14,39 +15,17 @@ export class Contest {
     this.canvas = figure.querySelector('canvas');
     this.paper = this.canvas.getContext('2d');
     this.duel = new Duel();
-    this.playing = !matchMedia('(prefers-reduced-motion: reduce)').matches;
-    this.inView = false;
-    this.frame = 0;
-    this.toggle = figure.querySelector('[data-act="toggle"]');
-    this.toggle.addEventListener('click', () => this.#play(!this.playing));
     figure.querySelector('[data-act="again"]').addEventListener('click', () => {
       this.duel.restart();
       this.#draw();
-      this.#play(true);
+      this.motion.play(true);
     });
-    new IntersectionObserver(([entry]) => {
-      this.inView = entry.isIntersecting;
-      this.#wake();
-    }).observe(this.canvas);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
-    this.#play(this.playing);
-    this.#draw();
-  }
-
-  #play(playing) {
-    this.playing = playing;
-    this.toggle.textContent = say(playing ? 'contest.stop' : 'contest.go');
-    this.#wake();
-  }
-
-  #wake() {
-    if (this.frame || !this.playing || !this.inView || document.hidden) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
+    this.motion = new Motion(this.canvas, figure.querySelector('[data-act="toggle"]'), () => {
       for (let n = 0; n < ROUNDS_A_FRAME; n += 1) this.duel.round();
       this.#draw();
-      this.#wake();
     });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
+    this.#draw();
   }
 
   #draw() {

@@ -3,6 +3,7 @@
 
 import { pictureAddress } from './address.js';
 import { describeCreativity } from './controls.js';
+import { Motion } from './motion.js';
 import { fetchPicture, thumbnail } from './picture.js';
 import { ofSeed, seedAfter, title } from './recipe.js';
 import { addressOf, go, roomOf } from './router.js';
@@ -17,8 +18,6 @@ const ROW = [0.3, 0.7, 1.1, 1.5, 2];
 const THUMBNAIL = 96;
 /** From the lowest level to the highest and back. */
 const ROUND_S = 14;
-/** After a longer gap it goes on from where it was. */
-const LONGEST_FRAME_S = 0.05;
 
 export class Growth {
   /** @param {HTMLElement} figure with a canvas, a slider, an `ol` and two buttons in it */
@@ -28,16 +27,12 @@ export class Growth {
     this.slider = figure.querySelector('input');
     this.value = figure.querySelector('output');
     this.list = figure.querySelector('ol');
-    this.toggle = figure.querySelector('[data-act="toggle"]');
     /** Where in its round it is, 0 to 1: up in the first half, down in the second. */
     this.phase = 0;
     /** Between levels while it plays; a level when a hand chose it. */
     this.psi = LOW;
-    this.frame = 0;
-    this.last = null;
-    this.inView = false;
+    this.seen = false;
     this.slider.addEventListener('input', () => this.#choose(this.slider.valueAsNumber));
-    this.toggle.addEventListener('click', () => this.#play(!this.playing));
     figure.querySelector('[data-act="another"]').addEventListener('click', () => this.#hang(seedAfter(this.seed)));
     this.list.addEventListener('click', (event) => {
       const place = event.target.closest('a')?.place;
@@ -45,17 +40,15 @@ export class Growth {
       event.preventDefault();
       go(place);
     });
-    new IntersectionObserver(([entry]) => {
-      this.inView = entry.isIntersecting;
+    new IntersectionObserver(([entry], observer) => {
+      if (!entry.isIntersecting) return;
+      observer.disconnect();
+      this.seen = true;
       this.#fetch();
-      this.#wake();
     }).observe(this.canvas);
-    document.addEventListener('visibilitychange', () => this.#wake());
-    const still = matchMedia('(prefers-reduced-motion: reduce)');
-    still.addEventListener('change', () => still.matches && this.#play(false));
-    if (still.matches) [this.psi, this.phase] = [1, (1 - LOW) / (HIGH - LOW) / 2];
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.#settle(1);
     this.#hang('42');
-    this.#play(!still.matches);
+    this.motion = new Motion(this.canvas, figure.querySelector('[data-act="toggle"]'), (seconds) => this.#advance(seconds));
   }
 
   /** Shows another seed. */
@@ -86,7 +79,7 @@ export class Growth {
   /** Fetches the levels one after the other, once they are looked at. A level that does not come is passed over. */
   async #fetch() {
     const { seed, pictures } = this;
-    if (this.fetching || !this.inView) return;
+    if (this.fetching || !this.seen) return;
     this.fetching = true;
     for (const [index, psi] of LEVELS.entries()) {
       const picture = await fetchPicture(pictureAddress(ofSeed(seed), psi)).catch(() => null);
@@ -98,33 +91,22 @@ export class Growth {
 
   /** A hand on the slider stops the play and shows a level. */
   #choose(psi) {
-    this.#play(false);
-    this.psi = psi;
-    this.phase = (psi - LOW) / (HIGH - LOW) / 2;
+    this.motion.play(false);
+    this.#settle(psi);
     this.#draw();
   }
 
-  #play(playing) {
-    this.playing = playing;
-    this.toggle.textContent = say(playing ? 'contest.stop' : 'contest.go');
-    this.#wake();
+  /** Stands at a level, from which it would go on upwards. */
+  #settle(psi) {
+    this.psi = psi;
+    this.phase = (psi - LOW) / (HIGH - LOW) / 2;
   }
 
-  #wake() {
-    if (this.frame || !this.playing || !this.inView || document.hidden) return;
-    this.frame = requestAnimationFrame((now) => this.#tick(now));
-  }
-
-  #tick(now) {
-    this.frame = 0;
-    const dt = this.last === null ? 0 : Math.min(LONGEST_FRAME_S, (now - this.last) / 1000);
-    this.last = this.playing && this.inView ? now : null;
-    if (!this.playing) return;
-    this.phase = (this.phase + dt / ROUND_S) % 1;
+  #advance(seconds) {
+    this.phase = (this.phase + seconds / ROUND_S) % 1;
     const up = 1 - Math.abs(2 * this.phase - 1);
     this.psi = LOW + (HIGH - LOW) * up;
     this.#draw();
-    this.#wake();
   }
 
   /** The picture between two levels: the lower one, and over it as much of the upper one as is due. */

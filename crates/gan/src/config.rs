@@ -198,19 +198,30 @@ pub struct GrowthConfig {
     /// So many of the first stages are held, with the mapping network; growing sets it to all of the smaller network's but the last.
     /// 0 for networks that were not grown.
     pub stages: usize,
-    /// Factor on the learning rate of what is held.
+    /// Factor on the learning rate of what is held, at first.
     pub inherited: f64,
-    /// It holds for so many kimg, then rises to 1 along half a cosine in as many again.
+    /// The same at last. 1 in runs older than this.
+    #[serde(default = "free")]
+    pub inherited_final: f64,
+    /// The first values hold for so many kimg, then become the last ones along half a cosine in as many again. 0: the last ones at once.
     pub hold_kimg: f64,
     /// Weight in G's loss of the mean squared difference from what the smaller network drew of the same z, both reduced to half of the
-    /// smaller network's size: where eyes and hair are stays, how they are drawn is free. 0 for none, and in runs older than this.
+    /// smaller network's size: where eyes and hair are stays, how they are drawn is free. 0 for none ever, and in runs older than this.
     #[serde(default)]
     pub anchor: f64,
+    /// The same at last: enough that faces keep their shape once the new stages are sharp, and little enough that what the smaller
+    /// network drew badly can be drawn anew.
+    #[serde(default)]
+    pub anchor_final: f64,
+}
+
+fn free() -> f64 {
+    1.0
 }
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { stages: 0, inherited: 0.01, hold_kimg: 100.0, anchor: 200.0 }
+        Self { stages: 0, inherited: 0.02, inherited_final: 0.15, hold_kimg: 100.0, anchor: 200.0, anchor_final: 20.0 }
     }
 }
 
@@ -452,6 +463,7 @@ impl Config {
             ("optimizer.cooldown_start", self.optimizer.cooldown_start),
             ("optimizer.final_fraction", self.optimizer.final_fraction),
             ("growth.inherited", self.growth.inherited),
+            ("growth.inherited_final", self.growth.inherited_final),
             ("ema.w_avg_beta", self.ema.w_avg_beta),
         ];
         if let Some((name, v)) = fractions.iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
@@ -466,6 +478,7 @@ impl Config {
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
             ("growth.anchor", self.growth.anchor),
+            ("growth.anchor_final", self.growth.anchor_final),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));

@@ -17,6 +17,8 @@ pub struct Schedule {
     pub critic: f64,
     /// Multiplies the learning rate of what a grown G inherited.
     pub inherited: f64,
+    /// Weight of a grown G's distance from what the smaller network drew.
+    pub anchor: f64,
     /// Factor that the average keeps of itself in this step.
     pub ema_beta: f64,
 }
@@ -42,14 +44,11 @@ impl Schedule {
             cosine(c.weight, c.weight_final, faded)
         });
         let g = &config.growth;
-        let inherited = match g.hold_kimg {
-            _ if g.stages == 0 => 1.0,
-            hold if hold > 0.0 => cosine(g.inherited, 1.0, kimg / hold - 1.0),
-            _ => 1.0,
-        };
+        let released = if g.hold_kimg > 0.0 { kimg / g.hold_kimg - 1.0 } else { 1.0 };
         Self {
             critic,
-            inherited,
+            inherited: if g.stages > 0 { cosine(g.inherited, g.inherited_final, released) } else { 1.0 },
+            anchor: cosine(g.anchor, g.anchor_final, released),
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
             p: a.p + (a.p_final - a.p) * ramp,
@@ -94,13 +93,25 @@ mod tests {
     }
 
     #[test]
-    fn inherited_weights_are_held_and_then_let_go() {
+    fn what_was_inherited_is_held_and_then_let_go() {
         let mut c = config();
-        assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12);
-        c.growth = crate::GrowthConfig { stages: 3, inherited: 0.1, hold_kimg: 10.0, anchor: 0.0 };
-        for (images, factor) in [(0, 0.1), (10_000, 0.1), (15_000, 0.55), (20_000, 1.0), (90_000, 1.0)] {
-            assert!((Schedule::at(&c, images).inherited - factor).abs() < 1e-12, "{images}");
+        assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12, "nothing was inherited");
+        c.growth = crate::GrowthConfig {
+            stages: 3,
+            inherited: 0.1,
+            inherited_final: 0.5,
+            hold_kimg: 10.0,
+            anchor: 200.0,
+            anchor_final: 20.0,
+        };
+        let moments =
+            [(0, 0.1, 200.0), (10_000, 0.1, 200.0), (15_000, 0.3, 110.0), (20_000, 0.5, 20.0), (90_000, 0.5, 20.0)];
+        for (images, inherited, anchor) in moments {
+            let at = Schedule::at(&c, images);
+            assert!((at.inherited - inherited).abs() < 1e-12 && (at.anchor - anchor).abs() < 1e-9, "{images}");
         }
+        c.growth.hold_kimg = 0.0;
+        assert!((Schedule::at(&c, 0).inherited - 0.5).abs() < 1e-12);
     }
 
     #[test]

@@ -462,7 +462,7 @@ impl Trainer {
         }
         let mut towards = (&pair.fake * slope).sum(Kind::Float);
         if let Some(distance) = &pair.distance {
-            towards += distance * self.config.growth.anchor;
+            towards += distance * schedule.anchor;
         }
         let gradient = self.g.gradient(&towards);
         no_grad(|| {

@@ -23,6 +23,7 @@
 //! ```
 
 mod architecture;
+mod average;
 mod canvas;
 mod files;
 mod generator;
@@ -41,6 +42,7 @@ mod variation;
 mod worker;
 
 pub use architecture::{Architecture, ArchitectureError, LabelNorm, Labels, NoiseInputs, Upsample};
+pub use average::AverageError;
 pub use files::write_atomically;
 pub use generator::Generator;
 pub use kernels::{Isa, IsaError, multiply_adds};

@@ -1,5 +1,6 @@
 //! `tadne`: one binary that shows, draws, trains and explains. Each command lives in a file of its own; this one only chooses.
 
+mod average;
 mod bench;
 mod export_onnx;
 mod generate;
@@ -63,6 +64,8 @@ enum Command {
     Info(info::Info),
     /// Turn a StyleGAN2 .pkl or .pt into a model file
     Import(import::Import),
+    /// Make one model of several states of a run
+    Average(average::Average),
     /// Write a model as an ONNX graph
     ExportOnnx(export_onnx::ExportOnnx),
     /// The wall as files for any host, drawn in the visitor's browser
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Some(Command::Generate(generate)) => generate.run(),
         Some(Command::Info(info)) => info.run(),
         Some(Command::Import(import)) => import.run(),
+        Some(Command::Average(average)) => average.run(),
         Some(Command::ExportOnnx(export)) => export.run(),
         Some(Command::Site(site)) => site.run(),
         Some(Command::Watch(watch)) => watch.run(),

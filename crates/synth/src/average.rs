@@ -1,0 +1,119 @@
+//! The mean of several states of one generator.
+
+use crate::model::{CENTRES, SPREAD};
+use crate::{ModelError, ModelFile};
+
+/// Why models have no mean.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AverageError {
+    /// Fewer than two were given.
+    #[error("an average needs at least two models")]
+    TooFew,
+    /// A network is built differently from the first one.
+    #[error("model {which} is built differently from the first: {problem}")]
+    Different {
+        /// Which of them, counted from 1.
+        which: usize,
+        /// What differs.
+        problem: String,
+    },
+    /// One of them is not sound.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl ModelFile {
+    /// The mean of every weight of `models`, which should be states of one training run: networks trained apart agree on nothing
+    /// that could be averaged. States that a high learning rate keeps in motion have a mean nearer to the middle of what they move
+    /// around than any of them is (stochastic weight averaging, arXiv 1803.05407).
+    ///
+    /// Its origin says what theirs all say, and the largest of their kimg, and holds theirs as `average_of`; its terms are those of the last one. What was measured on
+    /// one of them alone (calibration, centres and spread of truncation) is left out.
+    ///
+    /// # Errors
+    /// [`AverageError`], if there are fewer than two or they are not the same network.
+    pub fn average(models: &[Self]) -> Result<Self, AverageError> {
+        let [first, .., last] = models else { return Err(AverageError::TooFew) };
+        let measured = |name: &str| name == CENTRES || name == SPREAD;
+        for (i, model) in models.iter().enumerate() {
+            model.check()?;
+            let differs = |problem: String| Err(AverageError::Different { which: i + 1, problem });
+            if model.architecture != first.architecture {
+                return differs(format!("{:?} instead of {:?}", model.architecture, first.architecture));
+            }
+            let names = |model: &Self| model.tensors.keys().filter(|name| !measured(name)).cloned().collect::<Vec<_>>();
+            if names(model) != names(first) {
+                return differs("it holds other tensors".into());
+            }
+        }
+        let mut mean = last.clone();
+        mean.metadata.calibration = None;
+        mean.tensors.retain(|name, _| !measured(name));
+        for (name, tensor) in &mut mean.tensors {
+            for (i, value) in tensor.data.iter_mut().enumerate() {
+                let sum: f64 = models.iter().map(|model| f64::from(model.tensors[name].data[i])).sum();
+                *value = (sum / models.len() as f64) as f32;
+            }
+        }
+        let origins: Vec<_> = models.iter().map(|model| model.metadata.provenance.clone()).collect();
+        let shared = |key: &str, value: &serde_json::Value| origins.iter().all(|origin| origin.get(key) == Some(value));
+        let mut provenance = serde_json::Map::new();
+        if let Some(entries) = last.metadata.provenance.as_object() {
+            provenance.extend(entries.clone().into_iter().filter(|(key, value)| shared(key, value)));
+        }
+        // How much was seen is what the longest trained of them saw.
+        let seen = |origin: &&serde_json::Value| origin["kimg"].as_f64().unwrap_or(-1.0);
+        if let Some(longest) =
+            origins.iter().max_by(|a, b| seen(a).total_cmp(&seen(b))).and_then(|origin| origin.get("kimg"))
+        {
+            provenance.insert("kimg".into(), longest.clone());
+        }
+        provenance.insert("average_of".into(), origins.into());
+        mean.metadata.provenance = provenance.into();
+        Ok(mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Architecture, Calibration, Seed, Tensor};
+
+    fn random(seed: u64) -> ModelFile {
+        ModelFile::random(Architecture::plain(16, 16, &[16, 8]), Seed(seed)).unwrap()
+    }
+
+    #[test]
+    fn every_weight_is_the_mean_and_measurements_are_left_out() {
+        let mut models = [random(1), random(2), random(3)];
+        models[2].metadata.calibration = Some(Calibration { psi_low: 0.3, psi_best: 0.9, psi_high: 2.0 });
+        models[2].tensors.insert(SPREAD.into(), Tensor { shape: vec![2], data: vec![4.0, 1.0] });
+        models[2].metadata.license = "terms".into();
+        for (kimg, model) in [30, 20, 10].into_iter().zip(&mut models) {
+            model.metadata.provenance = serde_json::json!({ "config": "c64", "kimg": kimg });
+        }
+        let mean = ModelFile::average(&models).unwrap();
+        for (name, tensor) in &mean.tensors {
+            for (i, value) in tensor.data.iter().enumerate() {
+                let expected = models.iter().map(|model| model.tensors[name].data[i]).sum::<f32>() / 3.0;
+                assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{name} {i}");
+            }
+        }
+        assert_eq!((mean.metadata.calibration, mean.tensors.len()), (None, models[0].tensors.len()));
+        assert_eq!(mean.metadata.license, "terms");
+        let origin = &mean.metadata.provenance;
+        assert_eq!(
+            (&origin["config"], origin.get("kimg"), &origin["average_of"][1]["kimg"]),
+            (&"c64".into(), None, &20.into())
+        );
+        mean.check().unwrap();
+    }
+
+    #[test]
+    fn only_the_same_network_has_a_mean() {
+        assert!(matches!(ModelFile::average(&[random(1)]), Err(AverageError::TooFew)));
+        let other = ModelFile::random(Architecture::plain(16, 16, &[16, 12]), Seed(1)).unwrap();
+        assert!(matches!(ModelFile::average(&[random(1), other]), Err(AverageError::Different { which: 2, .. })));
+    }
+}
