@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-CONFIGS = {"c64": [192, 192, 128, 64, 32], "c128": [192, 192, 128, 64, 32, 16]}
+CONFIGS = {"c64": [192, 192, 128, 64, 32], "c128": [192, 192, 128, 64, 32, 32]}
 Z, W, BATCH, PENALISED, SIGMA, GAMMA = 128, 256, 32, 8, 0.02, 0.5
 ROOT2 = math.sqrt(2)
 

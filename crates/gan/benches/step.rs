@@ -1,10 +1,14 @@
 //! Training throughput: real pictures a second through whole steps, a row a configuration.
 //!
-//! `cargo bench -p tadne-gan --bench step -- [THREADS] [PRESET...]`; `benches/peers/train.py` takes the same networks through PyTorch.
+//! `MIMALLOC_PURGE_DELAY=-1 cargo bench -p tadne-gan --bench step -- [THREADS] [PRESET...]`, which is how `tadne train` has its allocator
+//! work; `benches/peers/train.py` takes the same networks through PyTorch.
 
 use std::time::Instant;
 
 use gan::{Config, Device, Precision, Trainer};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Steps before the clock starts, and steps on the clock.
 const WARM_UP: usize = 2;

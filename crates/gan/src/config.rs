@@ -324,8 +324,9 @@ impl Config {
                 (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
             }),
             "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
-            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 16])
-                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (2.0, 0.6)),
+            "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 32])
+                // More leaves D almost blind (docs/training.md).
+                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (0.5, 0.4)),
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);

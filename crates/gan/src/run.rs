@@ -29,6 +29,9 @@ const GRID_PSI: [f64; 2] = [0.7, 1.0];
 /// A line a tick, and a line a measurement.
 const STATS: &str = "stats.jsonl";
 const MEASUREMENTS: &str = "metrics.jsonl";
+/// Folders in a run's folder.
+const CHECKPOINTS: &str = "checkpoints";
+const GRIDS: &str = "grids";
 /// The averaged generator that measured best, as a model file.
 const BEST: &str = "best.safetensors";
 /// Batches that wait ready while the device works.
@@ -131,10 +134,7 @@ impl Run {
 
     fn begin(trainer: Trainer, data: Arc<Dataset>, out: &Path, seconds_before: f64) -> Result<Self, Error> {
         let folder = next_folder(out, &trainer.config().name)?;
-        for sub in ["checkpoints", "grids"] {
-            let sub = folder.join(sub);
-            fs::create_dir_all(&sub).map_err(Error::write(&sub))?;
-        }
+        furnish(&folder)?;
         Ok(Self { trainer, data, folder, seconds_before })
     }
 
@@ -142,9 +142,10 @@ impl Run {
     /// they will be made again.
     ///
     /// # Errors
-    /// The folder's statistics cannot be rewritten.
+    /// The folder's statistics cannot be rewritten, or a folder in it cannot be made.
     pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
         checkpoint.trainer.prepare()?;
+        furnish(folder)?;
         if checkpoint.dataset != data.fingerprint() {
             tracing::warn!(
                 "the pictures differ from those of the run so far; it goes on, but is no longer the same run"
@@ -365,9 +366,9 @@ impl Run {
             let png = grid::png(&pictures, GRID);
             let side = GRID * self.trainer.config().resolution();
             events.image(progress.images, &format!("samples/psi-{psi:.1}"), (side, side), &png)?;
-            write(&self.folder.join(format!("grids/{:09}-psi-{psi:.1}.png", progress.images)), &png)?;
+            write(&self.folder.join(GRIDS).join(format!("{:09}-psi-{psi:.1}.png", progress.images)), &png)?;
         }
-        let folder = self.folder.join("checkpoints");
+        let folder = self.folder.join(CHECKPOINTS);
         let path = checkpoint::path(&folder, progress.images);
         Checkpoint::save(&self.trainer, self.data.fingerprint(), seconds, &path)?;
         let all = checkpoint::list(&folder)?;
@@ -402,6 +403,14 @@ fn next_folder(out: &Path, name: &str) -> Result<PathBuf, Error> {
     let folder = out.join(format!("{next:05}-{name}"));
     fs::create_dir(&folder).map_err(Error::write(&folder))?;
     Ok(folder)
+}
+
+/// The folders that a run writes into; of one that is resumed, only the checkpoint may be left.
+fn furnish(folder: &Path) -> Result<(), Error> {
+    for sub in [CHECKPOINTS, GRIDS].map(|sub| folder.join(sub)) {
+        fs::create_dir_all(&sub).map_err(Error::write(&sub))?;
+    }
+    Ok(())
 }
 
 /// Resident memory in MiB on Linux.

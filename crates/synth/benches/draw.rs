@@ -17,7 +17,7 @@ fn architecture(channels: &[usize], upsample: Upsample) -> Architecture {
 fn main() {
     let networks = [
         ("c64", architecture(&[192, 192, 128, 64, 32], Upsample::ConvUp)),
-        ("c128", architecture(&[192, 192, 128, 64, 32, 16], Upsample::ConvUp)),
+        ("c128", architecture(&[192, 192, 128, 64, 32, 32], Upsample::ConvUp)),
         ("wide128", architecture(&[256, 256, 256, 128, 64, 32], Upsample::UpConv)),
         ("stylegan2-128", architecture(&[256, 256, 256, 128, 64, 32], Upsample::StyleGan2)),
     ];

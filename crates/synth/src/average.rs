@@ -105,7 +105,7 @@ mod tests {
         let origin = &mean.metadata.provenance;
         assert_eq!(
             (&origin["config"], origin.get("kimg"), &origin["average_of"][1]["kimg"]),
-            (&"c64".into(), None, &20.into())
+            (&"c64".into(), Some(&30.into()), &20.into())
         );
         mean.check().unwrap();
     }

@@ -170,3 +170,32 @@ fn info_says_what_the_model_is_and_under_which_terms() {
     assert!(info["license"].as_str().unwrap().contains("non-commercial"));
     assert!(info["provenance"]["kimg"].as_f64().unwrap() > 0.0);
 }
+
+#[test]
+fn a_mean_has_the_terms_of_its_models_and_not_their_measurements() {
+    let dir = tempfile::tempdir().unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tadne.safetensors");
+    let mean = dir.path().join("mean.safetensors");
+    assert!(fail(&["average", shipped, "--out", text(&mean)]).contains("2 values"));
+    assert!(fail(&["average", shipped, "missing.safetensors", "--out", text(&mean)]).contains("missing.safetensors"));
+    assert!(!mean.exists(), "a failed command left something behind");
+
+    succeed(&["average", shipped, shipped, shipped, "--out", text(&mean)]);
+    // What was measured of one model does not hold for another: without its calibration a creativity is a psi.
+    let info = |of: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&succeed(&[&["info", "--json"], of].concat())).unwrap()
+    };
+    let (before, after) = (info(&[]), info(&["--model", text(&mean)]));
+    assert!(before["calibration"].is_object() && after["calibration"].is_null(), "{after}");
+    assert_eq!(after["license"], before["license"]);
+    assert_eq!(after["provenance"]["average_of"].as_array().map(Vec::len), Some(3));
+
+    let again = dir.path().join("again.safetensors");
+    succeed(&["average", text(&mean), text(&mean), "--out", text(&again)]);
+    let draw = |model: &Path, name: &str| {
+        let out = dir.path().join(name);
+        succeed(&["generate", "--seeds", "0-3", "--model", text(model), "--out", text(&out)]);
+        ["00000", "00001", "00002", "00003"].map(|s| fs::read(out.join(format!("seed{s}.png"))).unwrap())
+    };
+    assert!(draw(&mean, "a") == draw(&again, "b"));
+}

@@ -27,7 +27,7 @@ impl Network {
     pub(crate) fn architecture(self) -> Architecture {
         let (dim, mapping_layers, channels, upsample): (_, _, &[usize], _) = match self {
             Network::C64 => (128, 2, &[192, 192, 128, 64, 32], Upsample::ConvUp),
-            Network::C128 => (128, 2, &[192, 192, 128, 64, 32, 16], Upsample::ConvUp),
+            Network::C128 => (128, 2, &[192, 192, 128, 64, 32, 32], Upsample::ConvUp),
             Network::UpConv128 => (256, 2, &[256, 256, 256, 128, 64, 32], Upsample::UpConv),
             Network::StyleGan2At128 => (256, 2, &[256, 256, 256, 128, 64, 32], Upsample::StyleGan2),
             Network::StyleGan2At512 => (512, 8, &[512, 512, 512, 512, 512, 256, 128, 64], Upsample::StyleGan2),
