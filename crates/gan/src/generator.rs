@@ -2,7 +2,7 @@
 //!
 //! The forward pass here and the one in the `synth` crate are the same function; a golden test holds them together.
 
-use synth::{Architecture, NoiseInputs, Upsample};
+use synth::{Architecture, Upsample};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Precision;
@@ -52,21 +52,22 @@ impl Generator {
         l.push("synthesis.b4.const".into(), &[first, a.base[0] as i64, a.base[1] as i64], 1.0, 1.0);
         for (i, &out) in a.channels.iter().enumerate() {
             let (b, out) = (Self::block(i), out as i64);
+            let noise = a.noise.at(a.base[0] << i);
             let input = if i == 0 { out } else { a.channels[i - 1] as i64 };
             if i > 0 {
-                Self::modulated(&mut l, &format!("{b}.conv0"), out, input, w, a.noise);
+                Self::modulated(&mut l, &format!("{b}.conv0"), out, input, w, noise);
             }
-            Self::modulated(&mut l, &format!("{b}.conv1"), out, out, w, a.noise);
+            Self::modulated(&mut l, &format!("{b}.conv1"), out, out, w, noise);
             l.conv(&format!("{b}.torgb"), 3, out, 1);
             l.linear(&format!("{b}.torgb.affine"), out, w, 1.0, 1.0);
         }
         l
     }
 
-    fn modulated(l: &mut Layout, name: &str, out: i64, input: i64, w_dim: i64, noise: NoiseInputs) {
+    fn modulated(l: &mut Layout, name: &str, out: i64, input: i64, w_dim: i64, noise: bool) {
         l.conv(name, out, input, 3);
         l.linear(&format!("{name}.affine"), input, w_dim, 1.0, 1.0);
-        if noise == NoiseInputs::All {
+        if noise {
             l.push(format!("{name}.noise_strength"), &[1], 0.0, 1.0);
         }
     }
@@ -144,8 +145,8 @@ impl Generator {
                 bias.addcmul(&ops::filter(&wide, 4.0, 1, 1), &demodulation)
             }
         };
-        if self.architecture.noise == NoiseInputs::All {
-            let s = y.size();
+        let s = y.size();
+        if self.architecture.noise.at(s[2] as usize) {
             let strength = v.get(&format!("{name}.noise_strength")) * ACTIVATION_GAIN;
             y = (noise([s[0], 1, s[2], s[3]]) * strength).to_kind(self.kind) + y;
         }

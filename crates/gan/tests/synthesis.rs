@@ -46,12 +46,12 @@ fn largest_difference(trainer: Trainer) -> f32 {
 #[test]
 fn the_exported_model_draws_the_trained_network_s_pictures() {
     for upsample in [Upsample::ConvUp, Upsample::UpConv, Upsample::StyleGan2] {
-        for noise in [NoiseInputs::None, NoiseInputs::All] {
+        for noise in [NoiseInputs::None, NoiseInputs::Coarse, NoiseInputs::All] {
             let d = largest_difference(trained(|c| {
                 c.architecture.upsample = upsample;
                 c.architecture.noise = noise;
-                c.architecture.channels = vec![24, 20, 12];
-                c.discriminator.channels = vec![16, 16, 8];
+                c.architecture.channels = vec![24, 20, 12, 8];
+                c.discriminator.channels = vec![16, 16, 8, 8];
             }));
             assert!(d < 1e-3, "{upsample:?}, noise {noise:?}: {d}");
         }

@@ -9,7 +9,7 @@ mod proto;
 mod tests;
 
 use prost::Message;
-use synth::{LabelNorm, ModelFile, NoiseInputs, Upsample};
+use synth::{LabelNorm, ModelFile, Upsample};
 
 use crate::error::Error;
 use graph::{Graph, ints};
@@ -258,11 +258,11 @@ impl Writer<'_> {
     /// Noise of a layer times its strength and the gain of the activation.
     fn noise(&mut self, name: &str, block: usize) -> Option<String> {
         let architecture = &self.model.architecture;
-        if architecture.noise == NoiseInputs::None || self.options.noise == Noise::None {
+        let [height, width] = architecture.base.map(|side| side << block);
+        if !architecture.noise.at(height) || self.options.noise == Noise::None {
             return None;
         }
         let strength = GAIN * self.values(&format!("{name}.noise_strength"))[0];
-        let [height, width] = architecture.base.map(|side| side << block);
         match self.model.tensors.get(&format!("{name}.noise_const")) {
             Some(stored) if self.options.noise == Noise::Const => {
                 let scaled: Vec<f32> = stored.data.iter().map(|v| v * strength).collect();

@@ -74,8 +74,21 @@ pub enum Upsample {
 pub enum NoiseInputs {
     /// No layer.
     None,
+    /// Every convolution but `toRGB` below 32 pixels of height: coarse variation, and no grain.
+    Coarse,
     /// Every convolution but `toRGB`.
     All,
+}
+
+impl NoiseInputs {
+    /// Whether the convolutions whose results are `height` pixels high add noise.
+    pub fn at(self, height: usize) -> bool {
+        match self {
+            Self::None => false,
+            Self::Coarse => height < 32,
+            Self::All => true,
+        }
+    }
 }
 
 /// An architecture outside the bounds of [`Architecture::validate`].
@@ -201,7 +214,7 @@ impl Architecture {
                 list.push((format!("{name}.bias"), vec![conv.output]));
                 list.push((format!("{name}.affine.weight"), vec![conv.input, w]));
                 list.push((format!("{name}.affine.bias"), vec![conv.input]));
-                if self.noise == NoiseInputs::All {
+                if self.noise.at(conv.size.0) {
                     list.push((format!("{name}.noise_strength"), vec![]));
                 }
             }
@@ -214,13 +227,13 @@ impl Architecture {
         list
     }
 
-    /// Names and shapes of the tensors a file may hold besides: stored noise, which replaces the seed's when
-    /// [`NoiseInputs::All`] is set. (`truncation.centres`, of shape [K, `w_dim`] with K free, is accepted too.)
+    /// Names and shapes of the tensors a file may hold besides: stored noise, which replaces the seed's where
+    /// [`NoiseInputs`] adds any. (`truncation.centres`, of shape [K, `w_dim`] with K free, is accepted too.)
     pub fn optional_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut list = Vec::new();
         for conv in self.convs() {
             list.push((format!("{}.noise_const", conv.name), vec![conv.size.0, conv.size.1]));
-            if self.noise == NoiseInputs::None {
+            if !self.noise.at(conv.size.0) {
                 list.push((format!("{}.noise_strength", conv.name), vec![]));
             }
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use kernels::{Conv3x3, Linear, Method, padded};
 
-use crate::architecture::{Architecture, ConvPlan, NoiseInputs, Upsample};
+use crate::architecture::{Architecture, ConvPlan, Upsample};
 use crate::generator::{Conv, GAIN, Noise, RgbLayer};
 use crate::model::ModelFile;
 
@@ -92,7 +92,7 @@ pub(crate) fn conv(
         style: styles.add(weights, name),
         energy: Linear::new(&energy, &vec![0.0; *output]),
         bias,
-        noise: (architecture.noise == NoiseInputs::All).then(|| noise(weights, architecture, plan)),
+        noise: architecture.noise.at(plan.size.0).then(|| noise(weights, architecture, plan)),
     }
 }
 

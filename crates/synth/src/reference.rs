@@ -6,7 +6,7 @@
 
 use kernels::{Edge, scalar};
 
-use crate::architecture::{Architecture, ConvPlan, LabelNorm, NoiseInputs, Upsample};
+use crate::architecture::{Architecture, ConvPlan, LabelNorm, Upsample};
 use crate::generator::{GAIN, SLOPE};
 use crate::model::{ModelError, ModelFile};
 use crate::{Psi, Seed, latent};
@@ -138,7 +138,7 @@ fn demodulation(weight: &[f32], styles: &[f32]) -> Vec<f32> {
 /// Noise [H, W] of a layer times its strength: stored noise if the file has it, the seed's otherwise.
 fn noise(model: &ModelFile, conv: &ConvPlan, index: usize, seed: Seed) -> Vec<f32> {
     let mut noise = vec![0.0; conv.size.0 * conv.size.1];
-    if model.architecture.noise == NoiseInputs::All {
+    if model.architecture.noise.at(conv.size.0) {
         match model.tensors.get(&format!("{}.noise_const", conv.name)) {
             Some(stored) => noise.copy_from_slice(&stored.data),
             None => latent::normal(seed, 1 + index as u32, &mut noise),

@@ -13,8 +13,9 @@ pub(crate) fn architectures() -> Vec<Architecture> {
             noise: NoiseInputs::All,
             conv_clamp: Some(1.5),
             normalize_z: false,
-            ..plain
+            ..plain.clone()
         },
+        Architecture { noise: NoiseInputs::Coarse, ..plain },
     ]
 }
 
