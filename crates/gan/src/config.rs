@@ -262,6 +262,13 @@ pub struct AugmentConfig {
     pub cutout: f64,
     /// Multiplies the strength of brightness, saturation and contrast; 0 turns them off.
     pub colour: f64,
+    /// Standard deviation at the start of a Gaussian blur, as a fraction of the size: what is hidden from D at first cannot be
+    /// learnt before the layout is (`StyleGAN3` begins so, arXiv 2106.12423). Growing sets it to 0. 0 in runs older than this.
+    #[serde(default)]
+    pub blur: f64,
+    /// The blur shrinks to nothing along a line over so many kimg.
+    #[serde(default)]
+    pub blur_kimg: f64,
 }
 
 /// Kernel distance of drawn pictures from training pictures, measured from time to time where its network is at hand.
@@ -320,6 +327,7 @@ impl Config {
         Ok(match name {
             "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| {
                 (c.batch, c.kimg) = (16, 20.0);
+                c.augment.blur_kimg = 2.0;
                 // gamma goes with the number of pixels (the rule of thumb of arXiv 2006.06676, appendix C).
                 (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
             }),
@@ -330,6 +338,7 @@ impl Config {
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
+                c.augment.blur_kimg = 100.0;
             }),
             "stylegan2-128" => Self::plain(name, 256, 256, &[256, 256, 256, 128, 64, 32]).with(|c| {
                 c.architecture.upsample = Upsample::StyleGan2;
@@ -382,6 +391,8 @@ impl Config {
                 translate: 0.125,
                 cutout: 0.4,
                 colour: 1.0,
+                blur: 0.05,
+                blur_kimg: 25.0,
             },
             metric: MetricConfig::default(),
             precision: Precision::Bf16,
@@ -459,6 +470,7 @@ impl Config {
             ("augment.p_final", self.augment.p_final),
             ("augment.translate", self.augment.translate),
             ("augment.cutout", self.augment.cutout),
+            ("augment.blur", self.augment.blur),
             ("optimizer.beta1", self.optimizer.beta1),
             ("optimizer.beta2", self.optimizer.beta2),
             ("optimizer.cooldown_start", self.optimizer.cooldown_start),
@@ -476,6 +488,7 @@ impl Config {
             ("loss.drift", self.loss.drift),
             ("augment.colour", self.augment.colour),
             ("augment.ramp_kimg", self.augment.ramp_kimg),
+            ("augment.blur_kimg", self.augment.blur_kimg),
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
             ("growth.anchor", self.growth.anchor),

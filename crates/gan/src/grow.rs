@@ -36,6 +36,7 @@ impl Trainer {
             });
         }
         config.discriminator.entrances = old.discriminator.entrances + added;
+        config.augment.blur = 0.0;
         config.growth.stages = if added > 0 { old.architecture.channels.len() - 1 } else { 0 };
         let first_new = old.architecture.channels.len();
         let mut grown = Self::new(config, device)?;

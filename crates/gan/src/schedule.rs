@@ -13,6 +13,8 @@ pub struct Schedule {
     pub gamma: f64,
     /// Probability of each augmentation.
     pub p: f64,
+    /// Standard deviation of the blur as a fraction of the size.
+    pub blur: f64,
     /// Weight of the feature critic once it has warmed up.
     pub critic: f64,
     /// Multiplies the learning rate of what a grown G inherited.
@@ -52,6 +54,7 @@ impl Schedule {
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
             p: a.p + (a.p_final - a.p) * ramp,
+            blur: if kimg < a.blur_kimg { a.blur * (1.0 - kimg / a.blur_kimg) } else { 0.0 },
             ema_beta: if half_life > 0.0 { 0.5f64.powf(batch / half_life) } else { 0.0 },
         }
     }
@@ -148,5 +151,14 @@ mod tests {
         assert!((Schedule::at(&c, 0).p - c.augment.p).abs() < 1e-12);
         assert!((Schedule::at(&c, 900_000).p - c.augment.p_final).abs() < 1e-12);
         assert!((Schedule::at(&c, 100_000).gamma - c.loss.gamma_final).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_blur_goes_along_a_line() {
+        let mut c = config();
+        (c.augment.blur, c.augment.blur_kimg) = (0.04, 20.0);
+        for (images, blur) in [(0, 0.04), (5_000, 0.03), (20_000, 0.0), (90_000, 0.0)] {
+            assert!((Schedule::at(&c, images).blur - blur).abs() < 1e-12, "{images}");
+        }
     }
 }

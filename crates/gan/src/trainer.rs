@@ -394,7 +394,7 @@ impl Trainer {
     /// Draws a batch with G's present weights and augments it together with the real pictures. Gradients reach G if it `learns`.
     fn pair(&self, real: &Tensor, schedule: &Schedule, learns: bool) -> Pair {
         let (n, size) = (self.config.batch as i64, self.config.resolution() as i64);
-        let augmentation = Augmentation::sample(&self.config.augment, schedule.p, n, size, self.device);
+        let augmentation = Augmentation::sample(&self.config.augment, schedule, n, size, self.device);
         let draw = || {
             let v = self.g.views();
             let z = Tensor::randn([n, self.generator.z_dim()], (Kind::Float, self.device));
