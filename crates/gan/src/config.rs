@@ -209,8 +209,7 @@ pub struct GrowthConfig {
     /// smaller network's size: where eyes and hair are stays, how they are drawn is free. 0 for none ever, and in runs older than this.
     #[serde(default)]
     pub anchor: f64,
-    /// The same at last: enough that faces keep their shape once the new stages are sharp, and little enough that what the smaller
-    /// network drew badly can be drawn anew.
+    /// The same at last: what the smaller network drew badly can be drawn anew once the new stages are sharp.
     #[serde(default)]
     pub anchor_final: f64,
 }
@@ -221,7 +220,7 @@ fn free() -> f64 {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { stages: 0, inherited: 0.02, inherited_final: 0.15, hold_kimg: 100.0, anchor: 200.0, anchor_final: 20.0 }
+        Self { stages: 0, inherited: 0.02, inherited_final: 1.0, hold_kimg: 150.0, anchor: 200.0, anchor_final: 0.0 }
     }
 }
 
@@ -327,7 +326,6 @@ impl Config {
         Ok(match name {
             "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| {
                 (c.batch, c.kimg) = (16, 20.0);
-                c.augment.blur_kimg = 2.0;
                 // gamma goes with the number of pixels (the rule of thumb of arXiv 2006.06676, appendix C).
                 (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
             }),
@@ -338,7 +336,6 @@ impl Config {
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
-                c.augment.blur_kimg = 100.0;
             }),
             "stylegan2-128" => Self::plain(name, 256, 256, &[256, 256, 256, 128, 64, 32]).with(|c| {
                 c.architecture.upsample = Upsample::StyleGan2;
@@ -391,7 +388,7 @@ impl Config {
                 translate: 0.125,
                 cutout: 0.4,
                 colour: 1.0,
-                blur: 0.05,
+                blur: 0.0,
                 blur_kimg: 25.0,
             },
             metric: MetricConfig::default(),
