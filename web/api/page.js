@@ -29,9 +29,9 @@ function request(path, method, form) {
   if (method === 'post') {
     return [path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: values.get('body') }];
   }
-  const address = path.replace('{file}', encodeURIComponent(values.get('file') ?? ''));
+  const address = path.replace('{file}', encodeURIComponent(values.get('file') ?? '').replaceAll('%2C', ','));
   const query = new URLSearchParams([...values].filter(([name, value]) => name !== 'file' && value !== ''));
-  return [query.size ? `${address}?${query}` : address, {}];
+  return [String(query) ? `${address}?${query}` : address, {}];
 }
 
 /** Shows an answer: pictures as pictures, text as text, archives as links. */

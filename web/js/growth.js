@@ -116,7 +116,9 @@ export class Growth {
     const below = Math.min(LEVELS.length - 1, Math.floor(at + 1e-6));
     const lower = pictures.slice(0, below + 1).findLast(Boolean);
     if (lower) {
-      if (canvas.width !== lower.naturalWidth) [canvas.width, canvas.height] = [lower.naturalWidth, lower.naturalHeight];
+      // Pictures drawn here are canvases, which have a width and no natural one.
+      const { naturalWidth: width = lower.width, naturalHeight: height = lower.height } = lower;
+      if (canvas.width !== width) [canvas.width, canvas.height] = [width, height];
       paper.globalAlpha = 1;
       paper.drawImage(lower, 0, 0);
       const upper = pictures[below + 1];

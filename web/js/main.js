@@ -8,7 +8,7 @@ import { listen } from './input.js';
 import { Living } from './living.js';
 import { Loader } from './loader.js';
 import { roam } from './roam.js';
-import { addressOf, follow, go, roomOf, start } from './router.js';
+import { addressOf, follow, go, leave, roomOf, start } from './router.js';
 import { hosted, model, saving, settings } from './settings.js';
 import { say } from './strings.js';
 import { Wall } from './wall.js';
@@ -83,13 +83,20 @@ follow(async (place) => {
   // Whatever covers the wall, it waits.
   wall.camera.hold('covered', place.view !== 'wall');
   wall.wake();
-  for (const [name, view] of Object.entries(made)) if (name !== place.view) (await view).hide();
+  for (const [name, view] of Object.entries(made)) if (name !== place.view) (await view.catch(() => null))?.hide();
   if (place.view === 'wall') {
     document.title = say('site.title');
     return;
   }
   made[place.view] ??= views[place.view]();
-  const view = await made[place.view];
+  const view = await made[place.view].catch(() => null);
+  if (!view) {
+    // It could not be fetched: the wall goes on, and the next attempt asks again.
+    delete made[place.view];
+    announce(say('status.offline'));
+    if (current === place) leave();
+    return;
+  }
   // The visitor may have gone on while the view was fetched.
   if (current === place) view.show(place);
 });

@@ -62,6 +62,10 @@ export const roomOf = (recipe, psi = settings.psi, tool = usualTool(recipe)) => 
   noise: true,
 });
 
+/** How long a browser that refused to change the address is left alone. */
+const REFUSED_MS = 1000;
+let retry;
+
 const followers = [];
 /** Views between the wall and the one that is shown: how far Back is from the wall. */
 const depth = () => history.state?.depth ?? 0;
@@ -72,6 +76,7 @@ export function follow(follower) {
 }
 
 const tell = () => {
+  clearTimeout(retry);
   const place = here();
   followers.forEach((follower) => follower(place));
 };
@@ -84,7 +89,13 @@ export function go(place) {
 
 /** Changes the address of the same place: a slider moved, a neighbour was looked at. */
 export function amend(place) {
-  history.replaceState(history.state, '', addressOf(place));
+  clearTimeout(retry);
+  try {
+    history.replaceState(history.state, '', addressOf(place));
+  } catch {
+    // Safari and Firefox refuse more than about ten changes a second: the last one is made when they allow it again.
+    retry = setTimeout(() => amend(place), REFUSED_MS);
+  }
 }
 
 /** Back to the wall, the way we came if we came from it. */

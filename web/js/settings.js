@@ -74,12 +74,16 @@ export function pageAddress(path, parts = {}) {
   if (hosted) {
     const [, kind, name = ''] = path.split('/');
     const query = new URLSearchParams(kind ? { [kind]: name, ...parts } : parts);
-    return `${location.pathname}${query.size ? `?${query}` : ''}`;
+    return asked(location.pathname, query);
   }
   const query = new URLSearchParams(parts);
   if (language) query.set('lang', language);
-  const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return asked(path, query);
+}
+
+/** A path with its query, if there is any. */
+function asked(path, query) {
+  return String(query) ? `${path}?${query}` : path;
 }
 
 /** The path of the page that the address shows, as the server would spell it. */

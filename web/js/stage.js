@@ -11,6 +11,14 @@ const REST_MS = 160;
 const FADED_MS = 260;
 const AGAIN_MS = 2500;
 
+/** Gives a picture, an image or a canvas that was drawn here, its text; an empty one for what is on its way out. */
+function name(picture, text) {
+  picture.alt = text;
+  if (!(picture instanceof HTMLCanvasElement)) return;
+  picture.setAttribute('role', text ? 'img' : 'presentation');
+  picture.setAttribute('aria-label', text);
+}
+
 export class Stage {
   /** @param {HTMLElement} element with .stage-frame, .stage-glow and .stage-trouble in it */
   constructor(element) {
@@ -85,8 +93,8 @@ export class Stage {
     this.shown = picture.dataset.address;
     const before = [...this.frame.children];
     before.slice(0, -1).forEach((old) => old.remove());
-    before.forEach((old) => (old.alt = ''));
-    picture.alt = alt;
+    before.forEach((old) => name(old, ''));
+    name(picture, alt);
     picture.className = 'stage-picture';
     this.frame.append(picture);
     // A few pixels are enough for what is blurred beyond recognition.

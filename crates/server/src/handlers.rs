@@ -12,7 +12,7 @@ use synth::{Creature, Psi, Recipe, Seed};
 
 use crate::address::{AddressError, PictureAddress, parse_psi};
 use crate::app::App;
-use crate::deliver::{AN_HOUR, FOR_EVER, deliver};
+use crate::deliver::{AN_HOUR, FOR_EVER, deliver, keep};
 use crate::error::Refusal;
 use crate::language::Language;
 use crate::order::Order;
@@ -173,14 +173,15 @@ pub(crate) async fn api_page(headers: HeaderMap) -> Result<Response, Refusal> {
 }
 
 /// `GET /model.safetensors`, which names the model in its query as pictures do.
-pub(crate) async fn weights(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(weights) = app.weights.clone() else { return not_found(&app, &uri, &headers) };
+pub(crate) async fn weights(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
+    let Some(weights) = app.weights.clone() else { return Ok(not_found(&app, &uri, &headers)) };
+    let keep = keep(&app, uri.query())?;
     let etag = format!("\"{}\"", app.generator.fingerprint());
-    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, FOR_EVER)];
+    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, keep)];
     if conditional::has(&headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, known).into_response();
+        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
     }
-    (known, [(header::CONTENT_TYPE, "application/octet-stream")], Body::from(weights)).into_response()
+    Ok((known, [(header::CONTENT_TYPE, "application/octet-stream")], Body::from(weights)).into_response())
 }
 
 /// An address that is there, asked in a way it does not know.

@@ -186,7 +186,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/batches/{file}",
             name: "batch",
             text: "The pictures of up to 256 seeds in a ZIP archive, sent while they are drawn.",
-            file: file("[0-9]{1,19}(-[0-9]{1,19})?(,[0-9]{1,19}(-[0-9]{1,19})?)*\\.zip".to_owned(), "0-7,42.zip"),
+            file: file("[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?)*\\.zip".to_owned(), "0-7,42.zip"),
             query: &[Query::Psi, Query::Size, Query::Noise, Query::Format, Query::Model],
             gives: &["application/zip"],
             status: "200",
