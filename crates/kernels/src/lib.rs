@@ -50,6 +50,7 @@ mod smooth;
 mod spread;
 #[cfg(test)]
 mod testing;
+pub mod train;
 mod upsample;
 mod winograd;
 

@@ -184,6 +184,61 @@ pub(crate) trait Simd: Copy {
     /// Asks for the cache line of an address, which need not exist.
     #[inline(always)]
     fn prefetch(self, _: *const f32) {}
+    /// Reads `LANES` bfloat16 numbers.
+    ///
+    /// # Safety
+    /// They must be readable.
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> Self::V {
+        let mut wide = [0f32; 16];
+        for (lane, value) in wide.iter_mut().take(Self::LANES).enumerate() {
+            // SAFETY: the caller vouches for LANES numbers.
+            *value = f32::from_bits(u32::from(unsafe { p.add(lane).read() }) << 16);
+        }
+        // SAFETY: `wide` holds at least LANES numbers.
+        unsafe { self.load(wide.as_ptr()) }
+    }
+    /// Writes a vector as bfloat16, rounded to the nearest, ties to even.
+    ///
+    /// # Safety
+    /// `LANES` numbers from `p` on must be writable.
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u16, v: Self::V) {
+        let mut wide = [0f32; 16];
+        // SAFETY: `wide` holds at least LANES numbers.
+        unsafe { self.store(wide.as_mut_ptr(), v) };
+        for (lane, value) in wide.iter().take(Self::LANES).enumerate() {
+            // SAFETY: the caller vouches for LANES numbers.
+            unsafe { p.add(lane).write(rounded(*value)) };
+        }
+    }
+    /// A bit for each lane that is not above zero, the first lane's lowest.
+    #[inline(always)]
+    fn not_positive(self, v: Self::V) -> u32 {
+        let mut lanes = [1f32; 16];
+        // SAFETY: `lanes` holds at least LANES numbers.
+        unsafe { self.store(lanes.as_mut_ptr(), v) };
+        lanes.iter().take(Self::LANES).enumerate().fold(0, |bits, (i, &x)| bits | u32::from(x <= 0.0) << i)
+    }
+    /// `v` times `factor` in the lanes whose bits are set, and as it is in the others.
+    #[inline(always)]
+    fn scale_where(self, bits: u32, v: Self::V, factor: f32) -> Self::V {
+        let mut lanes = [0f32; 16];
+        // SAFETY: `lanes` holds at least LANES numbers.
+        unsafe { self.store(lanes.as_mut_ptr(), v) };
+        for (i, x) in lanes.iter_mut().take(Self::LANES).enumerate() {
+            *x *= if bits >> i & 1 == 1 { factor } else { 1.0 };
+        }
+        // SAFETY: as above.
+        unsafe { self.load(lanes.as_ptr()) }
+    }
+}
+
+/// The bits of the bfloat16 next to `v`, ties to even. Not for numbers that are none.
+#[inline(always)]
+pub(crate) fn rounded(v: f32) -> u16 {
+    let bits = v.to_bits();
+    (bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16) as u16
 }
 
 #[cfg(test)]

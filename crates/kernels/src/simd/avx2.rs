@@ -88,6 +88,20 @@ impl Simd for Avx2 {
         out
     }
     #[inline(always)]
+    fn not_positive(self, v: __m256) -> u32 {
+        // SAFETY: the token proves that the processor has AVX2 and FMA.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(v, _mm256_setzero_ps())).cast_unsigned() }
+    }
+    #[inline(always)]
+    fn scale_where(self, bits: u32, v: __m256, factor: f32) -> __m256 {
+        // SAFETY: the token proves that the processor has AVX2 and FMA.
+        unsafe {
+            let lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let chosen = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits.cast_signed()), lane), lane);
+            _mm256_blendv_ps(v, _mm256_mul_ps(v, _mm256_set1_ps(factor)), _mm256_castsi256_ps(chosen))
+        }
+    }
+    #[inline(always)]
     fn prefetch(self, p: *const f32) {
         // SAFETY: a prefetch touches no memory, and every x86-64 processor has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }

@@ -91,6 +91,31 @@ impl Simd for Avx512 {
         out
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> __m512 {
+        // SAFETY: the token proves that the processor has AVX-512F; the caller vouches for the numbers.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())))) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut u16, v: __m512) {
+        // SAFETY: the token proves that the processor has AVX-512F; the caller vouches for the numbers.
+        unsafe {
+            let bits = _mm512_castps_si512(v);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let sum = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+            _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(sum)));
+        }
+    }
+    #[inline(always)]
+    fn not_positive(self, v: __m512) -> u32 {
+        // SAFETY: the token proves that the processor has AVX-512F.
+        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(v, _mm512_setzero_ps())) }
+    }
+    #[inline(always)]
+    fn scale_where(self, bits: u32, v: __m512, factor: f32) -> __m512 {
+        // SAFETY: the token proves that the processor has AVX-512F.
+        unsafe { _mm512_mask_mul_ps(v, bits as u16, v, _mm512_set1_ps(factor)) }
+    }
+    #[inline(always)]
     fn prefetch(self, p: *const f32) {
         // SAFETY: a prefetch touches no memory, and every x86-64 processor has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }

@@ -1,0 +1,89 @@
+//! Speed of the layers with gradients: `cargo bench -p tadne-kernels --bench gradients [-- THREADS]`; GFLOP/s of each pass, counting a
+//! multiply and an add as two, beside the most that the threads can do with f32.
+
+use std::time::Instant;
+
+use kernels::Isa;
+use kernels::train::{Backward, Bf16, Conv, Cpu, Element, Filter, Forward, Input, Map, Mask, WeightGradient};
+
+/// [size, inputs, outputs] of typical layers.
+const LAYERS: [[usize; 3]; 6] =
+    [[64, 48, 48], [32, 96, 96], [16, 192, 192], [8, 256, 256], [4, 256, 256], [32, 48, 96]];
+const PICTURES: usize = 64;
+
+fn median(mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..7)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[3]
+}
+
+fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str) {
+    let n = PICTURES;
+    let conv = Conv { gain: Some(1.4), pooled: false };
+    let mut x = Map::<E>::new(n, size, size, ci);
+    x.fill_planar(&vec![0.5; n * ci * size * size], ci);
+    let mut back = Map::<E>::new(n, size, size, co);
+    back.fill_planar(&vec![0.5; n * co * size * size], co);
+    let (mut y, mut dx) = (back.clone(), x.clone());
+    let weights = vec![0.1; 9 * ci * co];
+    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
+    let pack = median(|| {
+        filter.pack(cpu, &weights, 3, ci, co, 1.0, false);
+        turned.pack(cpu, &weights, 3, ci, co, 1.0, true);
+    });
+    let mut mask = Mask::new(y.shape());
+    let bias = vec![0.0; co];
+    let forward = median(|| {
+        let how = Forward::Value { bias: Some(&bias), mask: Some(&mut mask) };
+        conv.forward(cpu, &x, &filter, how, None, &mut y);
+    });
+    let (mut dw, mut db) = (vec![0.0; weights.len()], vec![0.0; co]);
+    let mut backward = |input: bool, weights: bool| {
+        median(|| {
+            conv.backward(
+                cpu,
+                3,
+                Backward {
+                    range: 0..n,
+                    x: &x,
+                    back: &back,
+                    mask: Some(&mask),
+                    pictures: None,
+                    input: if input { Input::Map(&mut dx, false, &turned) } else { Input::None },
+                    weights: weights.then_some(WeightGradient { sum: &mut dw, inputs: ci, outputs: co, gain: 1.0 }),
+                    bias: weights.then_some((&mut db, 1.0)),
+                },
+            );
+        })
+    };
+    let (input, weights) = (backward(true, false), backward(false, true));
+    let operations = (2 * n * size * size * 9 * ci * co) as f64 / 1e9;
+    println!(
+        "{name:12} {size:3} px {ci:3} -> {co:3}: forward {:6.0}  input {:6.0}  weights {:6.0} GFLOP/s; ms {:.2} {:.2} {:.2}, packing {:.2}",
+        operations / forward,
+        operations / input,
+        operations / weights,
+        forward * 1e3,
+        input * 1e3,
+        weights * 1e3,
+        pack * 1e3
+    );
+}
+
+fn main() {
+    let threads = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(1);
+    let isa = Isa::from_environment().unwrap_or_else(|e| panic!("{e}"));
+    let cpu = Cpu::new(isa, threads);
+    for shape in LAYERS {
+        layer::<Bf16>(&cpu, shape, cpu.name());
+    }
+    for shape in LAYERS {
+        layer::<f32>(&cpu, shape, isa.name());
+    }
+}

@@ -1,0 +1,176 @@
+//! Feature maps and the signs that a backward pass needs of them.
+
+use std::marker::PhantomData;
+
+use super::element::Element;
+use crate::activation::Block;
+use crate::padded;
+
+/// Pixels after the last one that may be read, so that blocks of rows and of the inner dimension need no question about the end.
+const BEYOND: usize = 80;
+
+/// Feature maps of some pictures: [pictures, height + 2, width + 2, channels], the channels a multiple of 16, the border zero.
+///
+/// Channels beyond the real ones hold zeros.
+#[derive(Clone, Debug)]
+pub struct Map<E> {
+    pictures: usize,
+    height: usize,
+    width: usize,
+    channels: usize,
+    blocks: Vec<Block>,
+    kind: PhantomData<E>,
+}
+
+impl<E: Element> Map<E> {
+    /// Zeros, with `channels` rounded up to a multiple of 16.
+    pub fn new(pictures: usize, height: usize, width: usize, channels: usize) -> Self {
+        let channels = padded(channels);
+        let numbers = (pictures * (height + 2) * (width + 2) + BEYOND + width) * channels + 64;
+        let blocks = vec![Block::default(); (numbers * size_of::<E>()).div_ceil(size_of::<Block>())];
+        Self { pictures, height, width, channels, blocks, kind: PhantomData }
+    }
+
+    /// Number of pictures.
+    pub fn pictures(&self) -> usize {
+        self.pictures
+    }
+
+    /// Rows of a picture.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Columns of a picture.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Channels of a pixel in memory, a multiple of 16.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// [pictures, height, width, channels]
+    pub fn shape(&self) -> [usize; 4] {
+        [self.pictures, self.height, self.width, self.channels]
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.blocks.len() * size_of::<Block>()
+    }
+
+    /// All elements with the border, [pictures, height + 2, width + 2, channels].
+    pub fn elements(&self) -> &[E] {
+        // SAFETY: the blocks hold at least so many elements, every bit pattern of which is a number, and are aligned for them.
+        unsafe { std::slice::from_raw_parts(self.start(), self.pictures * self.stride()) }
+    }
+
+    /// All elements with the border, to be changed. The border must stay zero.
+    pub fn elements_mut(&mut self) -> &mut [E] {
+        let length = self.pictures * self.stride();
+        // SAFETY: as in `elements`; the borrow is unique.
+        unsafe { std::slice::from_raw_parts_mut(self.start_mut(), length) }
+    }
+
+    /// Elements of one picture, its border included.
+    #[inline(always)]
+    pub(crate) fn stride(&self) -> usize {
+        (self.height + 2) * (self.width + 2) * self.channels
+    }
+
+    #[inline(always)]
+    pub(crate) fn start(&self) -> *const E {
+        self.blocks.as_ptr().cast()
+    }
+
+    #[inline(always)]
+    pub(crate) fn start_mut(&mut self) -> *mut E {
+        self.blocks.as_mut_ptr().cast()
+    }
+
+    /// Fills the inside from planar numbers [pictures, channels, height, width] of `channels` channels.
+    ///
+    /// # Panics
+    /// If `values` has another length.
+    pub fn fill_planar(&mut self, values: &[f32], channels: usize) {
+        let [n, h, w, c] = self.shape();
+        assert_eq!(values.len(), n * channels * h * w, "values do not fit the map");
+        for (i, &value) in values.iter().enumerate() {
+            let (x, y, k, picture) = (i % w, i / w % h, i / (w * h) % channels, i / (w * h * channels));
+            self.elements_mut()[((picture * (h + 2) + y + 1) * (w + 2) + x + 1) * c + k] = E::from_f32(value);
+        }
+    }
+
+    /// The inside as planar numbers [pictures, channels, height, width] of the first `channels` channels.
+    pub fn to_planar(&self, channels: usize) -> Vec<f32> {
+        let [n, h, w, c] = self.shape();
+        let place = |i: usize| {
+            let (x, y, k, picture) = (i % w, i / w % h, i / (w * h) % channels, i / (w * h * channels));
+            ((picture * (h + 2) + y + 1) * (w + 2) + x + 1) * c + k
+        };
+        (0..n * channels * h * w).map(|i| self.elements()[place(i)].to_f32()).collect()
+    }
+}
+
+/// Which elements of a map were not above zero before their activation: a bit each.
+#[derive(Clone, Debug, Default)]
+pub struct Mask {
+    pub(crate) shape: [usize; 4],
+    pub(crate) bits: Vec<u16>,
+}
+
+impl Mask {
+    /// For maps of this shape ([`Map::shape`]).
+    pub fn new(shape: [usize; 4]) -> Self {
+        let [n, h, w, c] = shape;
+        Self { shape, bits: vec![0; n * (h + 2) * (w + 2) * (c / 16)] }
+    }
+
+    /// Words of one picture.
+    #[inline(always)]
+    pub(crate) fn stride(&self) -> usize {
+        let [_, h, w, c] = self.shape;
+        (h + 2) * (w + 2) * (c / 16)
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.bits.len() * 2
+    }
+}
+
+/// A pointer that threads may share; whoever follows it sees to it that no two of them write to one place.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<T>(pub(crate) *mut T);
+// SAFETY: it is followed in unsafe code only, each place of which says why it is alone.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    #[inline(always)]
+    pub(crate) fn at(self, index: usize) -> *mut T {
+        self.0.wrapping_add(index)
+    }
+}
+
+/// Memory that a thread uses over and over; as large as the largest use so far.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Vec<Block>);
+
+impl Room {
+    /// Space for `count` values, of unspecified contents at first and whatever was left there later: zeros in fresh space.
+    pub(crate) fn take<T: Copy>(&mut self, count: usize) -> *mut T {
+        let blocks = (count * size_of::<T>()).div_ceil(size_of::<Block>());
+        if self.0.len() < blocks {
+            self.0.resize(blocks, Block::default());
+        }
+        self.0.as_mut_ptr().cast()
+    }
+
+    pub(crate) fn start(&self) -> *const u8 {
+        self.0.as_ptr().cast()
+    }
+}

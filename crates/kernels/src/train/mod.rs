@@ -1,0 +1,30 @@
+//! Layers with their gradients: what a network needs to learn.
+//!
+//! Feature maps ([`Map`]) lie channels-last with a border of zeros, so that a row of a 3x3 window is one run of numbers and a
+//! convolution is a sum of matrix products over shifted views, without a copy. Elements are `f32`, or [`Bf16`] with sums in `f32`: on
+//! processors with AMX or AVX-512-BF16 the products of the latter are many times faster.
+//!
+//! Results do not depend on the number of threads: pictures are shared out among threads where each has a result of its own, and
+//! gradients that sum over pictures are summed in a fixed number of groups, which are added in order.
+
+mod conv;
+mod element;
+mod filter;
+mod map;
+mod pointwise;
+mod product;
+mod rgb;
+mod styled;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+mod weights;
+mod work;
+
+pub use conv::{Backward, Conv, Forward, Input, halve, halve_backward};
+pub use element::{Bf16, Element};
+pub use filter::Filter;
+pub use map::{Map, Mask};
+pub use product::Cpu;
+pub use rgb::{ToColours, ToColoursBackward, windows};
+pub use styled::{Styled, StyledBackward, StyledInput};
+pub use work::WeightGradient;

@@ -1,0 +1,290 @@
+//! The matrix products that layers are made of, and the processor that does them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::element::{Bf16, Element};
+use super::map::Room;
+use super::weights::Scratch;
+use crate::Crew;
+use crate::simd::{Isa, Simd};
+
+/// Rows of the largest block.
+pub(crate) const MOST_ROWS: usize = 32;
+
+/// How products of bfloat16 numbers are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Products {
+    /// Widened to `f32` first: everywhere.
+    Plain,
+    /// AVX-512-BF16: two products a lane.
+    #[cfg(target_arch = "x86_64")]
+    Dot,
+    /// AMX: 16 x 16 sums of 32 products at a time.
+    #[cfg(target_arch = "x86_64")]
+    Tiles,
+}
+
+/// Threads, their instruction set, and how they multiply bfloat16 numbers.
+#[derive(Debug)]
+pub struct Cpu {
+    pub(crate) crew: Crew,
+    pub(crate) core: Core,
+    /// Sums of groups.
+    sums: Mutex<Room>,
+}
+
+/// What a task on one of the threads works with.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) isa: Isa,
+    pub(crate) products: Products,
+    /// A thread's own memory, for each.
+    scratch: Vec<Mutex<Scratch>>,
+}
+
+impl Cpu {
+    /// `threads` threads with the instruction set `isa` and the fastest products of this machine that belong to it.
+    pub fn new(isa: Isa, threads: usize) -> Self {
+        let crew = Crew::new(isa, threads);
+        let scratch = (0..crew.threads()).map(|_| Mutex::default()).collect();
+        Self { core: Core { isa, products: Products::of(isa), scratch }, crew, sums: Mutex::default() }
+    }
+
+    /// The same without the processor's own products of bfloat16 numbers: what tests compare with.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.core.products = Products::Plain;
+        self
+    }
+
+    /// Memory for sums of groups; one pass at a time asks for it.
+    pub(crate) fn sums(&self) -> MutexGuard<'_, Room> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The threads.
+    pub fn crew(&self) -> &Crew {
+        &self.crew
+    }
+
+    /// Whether products of [`Bf16`] are faster than those of `f32` here.
+    pub fn has_bf16(&self) -> bool {
+        self.core.products != Products::Plain
+    }
+
+    /// What products are made with: the instruction set, or `amx` or `avx512-bf16` for bfloat16.
+    pub fn name(&self) -> &'static str {
+        match self.core.products {
+            Products::Plain => self.crew.isa().name(),
+            #[cfg(target_arch = "x86_64")]
+            Products::Dot => "avx512-bf16",
+            #[cfg(target_arch = "x86_64")]
+            Products::Tiles => "amx",
+        }
+    }
+}
+
+impl Core {
+    /// The memory of a thread of the crew, which nobody else asks for.
+    pub(crate) fn scratch(&self, thread: usize) -> MutexGuard<'_, Scratch> {
+        self.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Products {
+    #[allow(unused_variables, reason = "some targets have but one way")]
+    fn of(isa: Isa) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if isa.name() == "avx512" {
+            if super::tiles::permitted() {
+                return Self::Tiles;
+            }
+            if is_x86_feature_detected!("avx512bf16") {
+                return Self::Dot;
+            }
+        }
+        Self::Plain
+    }
+
+    /// Rows of a block.
+    #[inline(always)]
+    pub(crate) fn rows(self) -> usize {
+        match self {
+            Self::Plain => 4,
+            #[cfg(target_arch = "x86_64")]
+            Self::Dot => 12,
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles => 32,
+        }
+    }
+
+    /// As `Sealed::multiply`, of bfloat16 bits.
+    ///
+    /// # Safety
+    /// As there.
+    #[allow(clippy::too_many_arguments)]
+    #[inline(always)]
+    pub(crate) unsafe fn multiply(
+        self,
+        a: *const u16,
+        pitch: usize,
+        segments: &Segments,
+        b: *const u16,
+        panel: usize,
+        columns: usize,
+        rows: usize,
+        out: *mut f32,
+    ) {
+        // SAFETY: the caller vouches for the memory, and `self` for the processor.
+        unsafe {
+            match self {
+                Self::Plain => multiply_bf16(a, pitch, segments, b, panel, columns, out),
+                #[cfg(target_arch = "x86_64")]
+                Self::Dot => super::tiles::dot(a, pitch, segments, b, panel, columns, out),
+                #[cfg(target_arch = "x86_64")]
+                Self::Tiles => super::tiles::multiply(a, pitch, segments, b, panel, columns, rows, out),
+            }
+        }
+    }
+}
+
+/// The runs of numbers that one row of a product is made of: one for a 1x1 window, one for each row of a 3x3 window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segments {
+    /// Where each begins, in elements from the row's own place.
+    pub(crate) offsets: [isize; 3],
+    pub(crate) count: usize,
+    /// Elements of each.
+    pub(crate) length: usize,
+    /// Steps of each, the last one filled up with weights of zero.
+    pub(crate) steps: usize,
+}
+
+impl Segments {
+    /// Of a window of `size` (1 or 3) over maps `width` + 2 pixels wide with `channels` channels.
+    pub(crate) fn new<E: Element>(size: usize, width: usize, channels: usize) -> Self {
+        let row = ((width + 2) * channels) as isize;
+        let start = -(channels as isize);
+        let (offsets, count, length) =
+            if size == 1 { ([0; 3], 1, channels) } else { ([start - row, start, start + row], 3, 3 * channels) };
+        Self { offsets, count, length, steps: length.div_ceil(E::STEP) }
+    }
+}
+
+/// As `Sealed::multiply`, of `f32`.
+///
+/// # Safety
+/// As there.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+pub(crate) unsafe fn multiply_f32<S: Simd>(
+    s: S,
+    a: *const f32,
+    pitch: usize,
+    segments: &Segments,
+    b: *const f32,
+    panel: usize,
+    columns: usize,
+    out: *mut f32,
+) {
+    let mut column = 0;
+    while column < columns {
+        // SAFETY: `columns` is 16 or 32 and LANES divides 16, so both vectors lie in the panels; the caller vouches for the rest.
+        unsafe {
+            let first = b.add(column / 16 * panel + column % 16);
+            let after = column + S::LANES;
+            if after < columns {
+                let second = b.add(after / 16 * panel + after % 16);
+                match S::ROWS {
+                    12 => block::<S, 12, 2>(s, a, pitch, segments, [first, second], out.add(column)),
+                    6 => block::<S, 6, 2>(s, a, pitch, segments, [first, second], out.add(column)),
+                    _ => block::<S, 4, 2>(s, a, pitch, segments, [first, second], out.add(column)),
+                }
+            } else {
+                match S::ROWS {
+                    12 => block::<S, 12, 1>(s, a, pitch, segments, [first], out.add(column)),
+                    6 => block::<S, 6, 1>(s, a, pitch, segments, [first], out.add(column)),
+                    _ => block::<S, 4, 1>(s, a, pitch, segments, [first], out.add(column)),
+                }
+            }
+        }
+        column += 2 * S::LANES;
+    }
+}
+
+/// `R` rows by `N` vectors.
+///
+/// # Safety
+/// As `Sealed::multiply`.
+#[inline(always)]
+unsafe fn block<S: Simd, const R: usize, const N: usize>(
+    s: S,
+    a: *const f32,
+    pitch: usize,
+    segments: &Segments,
+    mut b: [*const f32; N],
+    out: *mut f32,
+) {
+    let mut sums = [[s.splat(0.0); N]; R];
+    for &offset in &segments.offsets[..segments.count] {
+        let mut a = a.wrapping_offset(offset);
+        for _ in 0..segments.length {
+            // SAFETY: the caller vouches for the rows and the panels.
+            unsafe {
+                let row = b.map(|p| s.load(p));
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let factor = s.splat(a.add(r * pitch).read());
+                    for (sum, v) in sum.iter_mut().zip(row) {
+                        *sum = s.mul_add(factor, v, *sum);
+                    }
+                }
+            }
+            a = a.wrapping_add(1);
+            b = b.map(|p| p.wrapping_add(16));
+        }
+    }
+    for (r, row) in sums.iter().enumerate() {
+        for (n, sum) in row.iter().enumerate() {
+            // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
+            unsafe { s.store(out.add(r * 32 + n * S::LANES), *sum) };
+        }
+    }
+}
+
+/// The scalar twin of the processors' own bfloat16 products.
+///
+/// # Safety
+/// As `Sealed::multiply`.
+unsafe fn multiply_bf16(
+    a: *const u16,
+    pitch: usize,
+    segments: &Segments,
+    b: *const u16,
+    panel: usize,
+    columns: usize,
+    out: *mut f32,
+) {
+    const ROWS: usize = 4;
+    let value = |bits: u16| Bf16(bits).to_f32();
+    for r in 0..ROWS {
+        let mut sums = [0f32; 32];
+        let mut step = 0;
+        for &offset in &segments.offsets[..segments.count] {
+            for k in 0..segments.length {
+                // SAFETY: the caller vouches for the rows and the panels.
+                let x = value(unsafe { a.offset(offset + (r * pitch + k) as isize).read() });
+                let place = (step + k / 32) * 512 + k % 32 / 2 * 32 + k % 2;
+                for (c, sum) in sums[..columns].iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    *sum += x * value(unsafe { b.add(c / 16 * panel + place + c % 16 * 2).read() });
+                }
+            }
+            step += segments.steps;
+        }
+        for (c, sum) in sums[..columns].iter().enumerate() {
+            // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
+            unsafe { out.add(r * 32 + c).write(*sum) };
+        }
+    }
+}

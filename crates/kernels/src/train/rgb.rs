@@ -1,0 +1,233 @@
+//! Between maps and pictures: windows of pictures as maps, and maps to red, green and blue. Pictures are planar,
+//! [pictures, 3, height, width].
+
+use super::conv::{Picture, each_picture};
+use super::element::Element;
+use super::map::{Map, Shared};
+use super::product::Cpu;
+use crate::simd::Simd;
+
+/// Colours.
+const COLOURS: usize = 3;
+
+/// Every pixel's window of 3x3, zeros beyond the edge: channel `3 (3 dy + dx) + colour` of the map, so that a 3x3 convolution of pictures is a 1x1
+/// convolution of their windows with the same weights.
+///
+/// # Panics
+/// If `windows` is not of 32 channels and the pictures' size.
+pub fn windows<E: Element>(cpu: &Cpu, pictures: &[f32], windows: &mut Map<E>) {
+    let [n, h, w, c] = windows.shape();
+    assert!(c == 32 && pictures.len() == n * COLOURS * h * w, "windows of 32 channels for all pictures");
+    let work = Gather { from: pictures, to: Shared(windows.start_mut()), stride: windows.stride(), size: [h, w] };
+    each_picture(cpu, 0..n, work);
+}
+
+struct Gather<'a, E> {
+    from: &'a [f32],
+    to: Shared<E>,
+    stride: usize,
+    size: [usize; 2],
+}
+
+impl<E: Element> Picture for Gather<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd>(&self, s: S, picture: usize) {
+        let [h, w] = self.size;
+        let area = h * w;
+        let from = &self.from[picture * COLOURS * area..(picture + 1) * COLOURS * area];
+        let mut window = [0f32; 32];
+        for y in 0..h {
+            for x in 0..w {
+                for dy in 0..3 {
+                    let row = (y + dy).checked_sub(1).filter(|row| *row < h);
+                    for dx in 0..3 {
+                        let column = (x + dx).checked_sub(1).filter(|column| *column < w);
+                        let at = COLOURS * (3 * dy + dx);
+                        for colour in 0..COLOURS {
+                            window[at + colour] = match (row, column) {
+                                (Some(row), Some(column)) => from[colour * area + row * w + column],
+                                _ => 0.0,
+                            };
+                        }
+                    }
+                }
+                let to = self.to.at(picture * self.stride + ((y + 1) * (w + 2) + x + 1) * 32);
+                for lane in (0..32).step_by(S::LANES) {
+                    // SAFETY: the place is one pixel's of 32 channels in this picture, which nobody else has.
+                    unsafe { E::store(s, to.add(lane), s.load(window.as_ptr().add(lane))) };
+                }
+            }
+        }
+    }
+}
+
+/// A 1x1 convolution of a styled map to colours, with no demodulation.
+#[derive(Clone, Copy, Debug)]
+pub struct ToColours<'a, E> {
+    /// The map.
+    pub x: &'a Map<E>,
+    /// [pictures, channels], padded channels zero.
+    pub style: &'a [f32],
+    /// [channels, 3] of the real channels.
+    pub weights: &'a [f32],
+}
+
+/// Gradients of a [`ToColours`]; all are added to what is there, but for the map's.
+#[derive(Debug)]
+pub struct ToColoursBackward<'a, E> {
+    /// Where the gradient at `x` goes, and whether it is added to what is there.
+    pub dx: Option<(&'a mut Map<E>, bool)>,
+    /// [pictures, channels]
+    pub style: &'a mut [f32],
+    /// [channels, 3]
+    pub weights: &'a mut [f32],
+    /// [3]
+    pub bias: &'a mut [f32],
+}
+
+impl<E: Element> ToColours<'_, E> {
+    /// The weights of every picture with its style: [pictures, 3, channels].
+    fn matrices(&self) -> Vec<f32> {
+        let (n, c) = (self.x.pictures(), self.x.channels());
+        let real = self.weights.len() / COLOURS;
+        assert!(real <= c && self.style.len() == n * c, "weights and styles are of the map's channels");
+        let mut all = vec![0.0; n * COLOURS * c];
+        for (picture, matrix) in all.chunks_exact_mut(COLOURS * c).enumerate() {
+            for i in 0..real {
+                for colour in 0..COLOURS {
+                    matrix[colour * c + i] = self.weights[i * COLOURS + colour] * self.style[picture * c + i];
+                }
+            }
+        }
+        all
+    }
+
+    /// Adds the colours to `pictures`.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn forward(&self, cpu: &Cpu, pictures: &mut [f32]) {
+        let [n, h, w, c] = self.x.shape();
+        assert_eq!(pictures.len(), n * COLOURS * h * w, "the pictures' number");
+        let work = Mix { x: self.x, matrices: &self.matrices(), to: Shared(pictures.as_mut_ptr()), c, size: [h, w] };
+        each_picture(cpu, 0..n, work);
+    }
+
+    /// Gradients from those at the pictures.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn backward(&self, cpu: &Cpu, back: &[f32], to: ToColoursBackward<'_, E>) {
+        let [n, h, w, c] = self.x.shape();
+        assert_eq!(back.len(), n * COLOURS * h * w, "the gradient's number");
+        assert!(to.style.len() == n * c && to.weights.len() == self.weights.len(), "the gradients' number");
+        let mut sums = vec![0.0; n * COLOURS * c];
+        let (dx, add) = match to.dx {
+            Some((dx, add)) => {
+                assert_eq!(dx.shape(), self.x.shape(), "the input gradient's shape");
+                (dx.start_mut(), add)
+            }
+            None => (std::ptr::null_mut(), false),
+        };
+        let matrices = &self.matrices();
+        let work =
+            Unmix { x: self.x, matrices, back, dx: Shared(dx), add, sums: Shared(sums.as_mut_ptr()), c, size: [h, w] };
+        each_picture(cpu, 0..n, work);
+        for (picture, sums) in sums.chunks_exact(COLOURS * c).enumerate() {
+            for i in 0..self.weights.len() / COLOURS {
+                let style = self.style[picture * c + i];
+                for colour in 0..COLOURS {
+                    let sum = sums[colour * c + i];
+                    to.style[picture * c + i] += sum * self.weights[i * COLOURS + colour];
+                    to.weights[i * COLOURS + colour] += sum * style;
+                }
+            }
+        }
+        for plane in 0..n * COLOURS {
+            to.bias[plane % COLOURS] += back[plane * h * w..(plane + 1) * h * w].iter().sum::<f32>();
+        }
+    }
+}
+
+struct Mix<'a, E> {
+    x: &'a Map<E>,
+    matrices: &'a [f32],
+    to: Shared<f32>,
+    c: usize,
+    size: [usize; 2],
+}
+
+impl<E: Element> Picture for Mix<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd>(&self, s: S, picture: usize) {
+        let ([h, w], c) = (self.size, self.c);
+        let matrix = self.matrices[picture * COLOURS * c..].as_ptr();
+        for y in 0..h {
+            for x in 0..w {
+                let mut sums = [s.splat(0.0); 4];
+                let pixel = picture * self.x.stride() + ((y + 1) * (w + 2) + x + 1) * c;
+                // SAFETY: the pixel lies in the map, and the matrix has three rows of its channels; nobody else has this picture.
+                unsafe {
+                    for lane in (0..c).step_by(S::LANES) {
+                        let v = E::load(s, self.x.start().add(pixel + lane));
+                        for colour in 0..COLOURS {
+                            sums[colour] = s.mul_add(v, s.load(matrix.add(colour * c + lane)), sums[colour]);
+                        }
+                    }
+                    let sums = s.sum4(sums);
+                    for colour in 0..COLOURS {
+                        *self.to.at((picture * COLOURS + colour) * h * w + y * w + x) += sums[colour];
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Unmix<'a, E> {
+    x: &'a Map<E>,
+    matrices: &'a [f32],
+    back: &'a [f32],
+    dx: Shared<E>,
+    add: bool,
+    sums: Shared<f32>,
+    c: usize,
+    size: [usize; 2],
+}
+
+impl<E: Element> Picture for Unmix<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd>(&self, s: S, picture: usize) {
+        let ([h, w], c) = (self.size, self.c);
+        let matrix = self.matrices[picture * COLOURS * c..].as_ptr();
+        for lane in (0..c).step_by(S::LANES) {
+            // SAFETY: the pixels lie in the map, and the matrix has three rows of its channels; nobody else has this picture.
+            unsafe {
+                let rows = [0, 1, 2].map(|colour| s.load(matrix.add(colour * c + lane)));
+                let mut sums = [s.splat(0.0); COLOURS];
+                for y in 0..h {
+                    for x in 0..w {
+                        let pixel = picture * self.x.stride() + ((y + 1) * (w + 2) + x + 1) * c + lane;
+                        let v = E::load(s, self.x.start().add(pixel));
+                        let mut slope = s.splat(0.0);
+                        for colour in 0..COLOURS {
+                            let back = s.splat(self.back[(picture * COLOURS + colour) * h * w + y * w + x]);
+                            sums[colour] = s.mul_add(back, v, sums[colour]);
+                            slope = s.mul_add(back, rows[colour], slope);
+                        }
+                        if !self.dx.0.is_null() {
+                            let to = self.dx.at(pixel);
+                            if self.add {
+                                slope = s.add(slope, E::load(s, to));
+                            }
+                            E::store(s, to, slope);
+                        }
+                    }
+                }
+                for colour in 0..COLOURS {
+                    s.store(self.sums.at((picture * COLOURS + colour) * c + lane), sums[colour]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! How a layer is cut into tasks: pictures side by side for what every picture has of its own, groups of pictures for sums.
+
+use std::ops::Range;
+
+use super::element::Element;
+use super::filter::Filter;
+use super::map::Shared;
+use super::product::{Core, Cpu, MOST_ROWS, Segments};
+use super::weights::{Chunk, Scratch};
+use crate::padded;
+use crate::simd::{Kernel, Simd};
+
+/// Slope of the leaky ReLU below zero.
+pub(crate) const SLOPE: f32 = 0.2;
+
+/// Pixels that a task takes at least, so that weights are read often enough from near memory.
+const CHUNK: usize = 1600;
+/// Of pictures with more pixels than the first number, gradients are summed in so many groups: each has sums of all weights.
+const GROUPS: [(usize, usize); 3] = [(200, 8), (60, 4), (0, 2)];
+
+/// What a block of results goes through before it is written: sixteen channels of one pixel at a time.
+pub(crate) trait Ending: Sync {
+    /// `values` are the sums, `pixel` counts from the corner of the picture's border, `channel` is the first of sixteen.
+    ///
+    /// # Safety
+    /// `values` is 16 numbers; picture, pixel and channel lie in the maps that the ending was made for; nobody else has the picture.
+    unsafe fn finish<S: Simd>(&self, s: S, picture: usize, pixel: usize, channel: usize, values: *const f32);
+}
+
+/// One convolution over some pictures side by side.
+pub(crate) struct Work<'a, E, X> {
+    pub(crate) x: *const E,
+    /// Number of the first picture, for the ending.
+    pub(crate) picture: usize,
+    pub(crate) pictures: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) filter: &'a Filter<E>,
+    pub(crate) ending: &'a X,
+}
+
+#[repr(align(64))]
+struct Sums([f32; 32 * MOST_ROWS]);
+
+impl<E: Element, X: Ending> Work<'_, E, X> {
+    /// Convolves.
+    ///
+    /// # Safety
+    /// `x` points to the first picture with its border, of the filter's inputs, with the space after the last one that maps have; the
+    /// ending's maps have the pictures; with tiles the thread holds them.
+    #[inline(always)]
+    pub(crate) unsafe fn run<S: Simd>(&self, s: S, core: &Core) {
+        let f = self.filter;
+        let segments = Segments::new::<E>(f.size, self.width, f.inputs);
+        let pitch = self.width + 2;
+        let (first, count) = (pitch + 1, (self.height - 1) * pitch + self.width);
+        let picture = (self.height + 2) * pitch * f.inputs;
+        let most = E::rows::<S>(core.products);
+        let mut sums = Sums([0.0; 32 * MOST_ROWS]);
+        for output in (0..f.outputs).step_by(32) {
+            let columns = (f.outputs - output).min(32);
+            let b = f.start().wrapping_add(output / 16 * f.panel);
+            for i in 0..self.pictures {
+                let x = self.x.wrapping_add(i * picture + first * f.inputs);
+                let (mut at, mut column) = (0, 1);
+                while at < count {
+                    let rows = most.min(count - at);
+                    let a = x.wrapping_add(at * f.inputs);
+                    // SAFETY: the caller vouches for the pictures, and the filter was packed for these columns.
+                    unsafe {
+                        E::multiply(
+                            s,
+                            core.products,
+                            a,
+                            f.inputs,
+                            &segments,
+                            b,
+                            f.panel,
+                            columns,
+                            rows,
+                            sums.0.as_mut_ptr(),
+                        );
+                        for r in 0..rows {
+                            if column > 0 && column <= self.width {
+                                for c in (0..columns).step_by(16) {
+                                    let values = sums.0.as_ptr().add(r * 32 + c);
+                                    self.ending.finish(s, self.picture + i, first + at + r, output + c, values);
+                                }
+                            }
+                            column = if column == pitch - 1 { 0 } else { column + 1 };
+                        }
+                    }
+                    at += rows;
+                }
+            }
+        }
+    }
+}
+
+/// A task that is compiled for every instruction set.
+pub(crate) trait Task {
+    fn run<S: Simd>(self, s: S, core: &Core);
+}
+
+/// Runs a task on this thread with the set's features, holding tiles where they are used.
+pub(crate) fn compiled<T: Task>(core: &Core, task: T) {
+    struct Run<'a, T>(&'a Core, T);
+    impl<T: Task> Kernel for Run<'_, T> {
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            #[cfg(target_arch = "x86_64")]
+            let _held = (self.0.products == super::product::Products::Tiles).then(|| {
+                // SAFETY: this kind of product is chosen only where tiles are permitted.
+                unsafe { super::tiles::Tiles::take() }
+            });
+            self.1.run(s, self.0);
+        }
+    }
+    core.isa.run(Run(core, task));
+}
+
+/// Pictures that one task takes: enough pixels to be worth reading the weights for.
+pub(crate) fn chunk(height: usize, width: usize) -> usize {
+    (CHUNK / ((height + 2) * (width + 2))).clamp(1, 16)
+}
+
+/// Groups with sums of their own for `pictures` pictures; of sizes only, so that results do not depend on threads.
+pub(crate) fn groups(height: usize, width: usize, pictures: usize) -> usize {
+    let most = GROUPS.iter().find(|(pixels, _)| height * width > *pixels).map_or(1, |g| g.1);
+    most.min(pictures).max(1)
+}
+
+/// The `index`-th of `parts` equal parts of a range.
+pub(crate) fn part(range: &Range<usize>, index: usize, parts: usize) -> Range<usize> {
+    let length = range.len();
+    range.start + index * length / parts..range.start + (index + 1) * length / parts
+}
+
+/// Makes what the gradients of a convolution are products of.
+pub(crate) trait Prepare<E>: Sync {
+    /// Pointers to the gradient at the convolution's result and to its input, of pictures `pictures` side by side with their borders.
+    ///
+    /// # Safety
+    /// The pictures lie in the maps that this was made for, and nobody else has them.
+    unsafe fn prepare<S: Simd>(&self, s: S, pictures: Range<usize>, scratch: &mut Scratch) -> (*const E, *const E);
+}
+
+/// Where a gradient of weights goes: [taps, inputs, outputs] of the real channels, `gain` times what was summed is added.
+#[derive(Debug)]
+pub struct WeightGradient<'a> {
+    /// The gradient so far.
+    pub sum: &'a mut [f32],
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Factor from the stored weights to those of the convolution.
+    pub gain: f32,
+}
+
+/// A backward pass over pictures `range`: `prepare`, then the gradient at the input where `input` has a filter and an ending for it,
+/// then the one of the weights.
+pub(crate) struct Pass<'a, E, P, X> {
+    pub(crate) range: Range<usize>,
+    pub(crate) chunk: Chunk,
+    pub(crate) prepare: &'a P,
+    pub(crate) input: Option<(&'a Filter<E>, &'a X)>,
+    pub(crate) weights: Option<WeightGradient<'a>>,
+}
+
+struct Group<'a, E, P, X> {
+    pass: &'a Pass<'a, E, P, X>,
+    pictures: Range<usize>,
+    sum: *mut f32,
+    scratch: &'a mut Scratch,
+}
+
+impl<E: Element, P: Prepare<E>, X: Ending> Task for Group<'_, E, P, X> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S, core: &Core) {
+        let shape = self.pass.chunk;
+        let size = chunk(shape.height, shape.width);
+        if !self.sum.is_null() {
+            // SAFETY: the sums of this group are as many, and nobody else's.
+            unsafe { self.sum.write_bytes(0, shape.taps() * shape.inputs * shape.outputs) };
+        }
+        for first in self.pictures.clone().step_by(size) {
+            let pictures = first..(first + size).min(self.pictures.end);
+            let count = pictures.len();
+            // SAFETY: groups do not overlap, and pictures lie in the maps, which `Pass::run`'s callers have compared.
+            unsafe {
+                let (g, x) = self.pass.prepare.prepare(s, pictures, self.scratch);
+                if let Some((filter, ending)) = self.pass.input {
+                    let (height, width) = (shape.height, shape.width);
+                    Work { x: g, picture: first, pictures: count, height, width, filter, ending }.run(s, core);
+                }
+                if !self.sum.is_null() {
+                    let chunk = Chunk { pictures: count, ..shape };
+                    E::accumulate(s, core.products, x, g, &chunk, self.sum, self.scratch);
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element, P: Prepare<E>, X: Ending> Pass<'_, E, P, X> {
+    /// Runs on all threads.
+    pub(crate) fn run(mut self, cpu: &Cpu) {
+        if self.range.is_empty() {
+            return;
+        }
+        let shape = self.chunk;
+        let weights = self.weights.take();
+        let length = shape.taps() * shape.inputs * shape.outputs;
+        let parts = if weights.is_some() {
+            groups(shape.height, shape.width, self.range.len())
+        } else {
+            self.range.len().div_ceil(chunk(shape.height, shape.width))
+        };
+        let mut partial = cpu.sums();
+        let sums = weights.is_some().then(|| Shared(partial.take::<f32>(parts * length)));
+        let core = &cpu.core;
+        cpu.crew.run(parts, |thread, index| {
+            let mut scratch = core.scratch(thread);
+            let sum = sums.map_or(std::ptr::null_mut(), |sums| sums.at(index * length));
+            let pictures = part(&self.range, index, parts);
+            compiled(core, Group { pass: &self, pictures, sum, scratch: &mut scratch });
+        });
+        if let (Some(to), Some(sums)) = (weights, sums) {
+            assert!(
+                padded(to.inputs) == shape.inputs && padded(to.outputs) == shape.outputs,
+                "channels of the weights"
+            );
+            assert_eq!(to.sum.len(), shape.taps() * to.inputs * to.outputs, "the weights' number");
+            let out = Shared(to.sum.as_mut_ptr());
+            cpu.crew.by_lines(shape.taps() * to.inputs, |rows| {
+                for row in rows {
+                    let (tap, input) = (row / to.inputs, row % to.inputs);
+                    for output in 0..to.outputs {
+                        let at = (tap * shape.inputs + input) * shape.outputs + output;
+                        // SAFETY: every group has written its sums, and rows do not overlap.
+                        unsafe {
+                            let sum = (1..parts)
+                                .fold(sums.at(at).read(), |sum, group| sum + sums.at(group * length + at).read());
+                            *out.at(row * to.outputs + output) += sum * to.gain;
+                        }
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Per-picture sums [pictures, padded channels] added in order to a gradient [channels], times `gain`.
+pub(crate) fn add_up(each: &[f32], range: Range<usize>, channels: usize, gain: f32, to: &mut [f32]) {
+    for (c, to) in to.iter_mut().enumerate() {
+        *to += gain * range.clone().fold(0.0, |sum, picture| sum + each[picture * channels + c]);
+    }
+}

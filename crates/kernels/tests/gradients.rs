@@ -1,0 +1,216 @@
+//! Properties of the layers with gradients: on every instruction set, with `f32` and bfloat16, with the processor's own products and
+//! without, forward passes, tangents and gradients equal plain loops; and nothing depends on the number of threads.
+
+#[path = "../src/testing.rs"]
+mod testing;
+
+use kernels::Isa;
+use kernels::train::{Backward, Bf16, Conv, Cpu, Element, Filter, Forward, Input, Map, Mask, WeightGradient};
+use proptest::prelude::*;
+use testing::numbers;
+
+const CASES: u32 = if cfg!(miri) { 2 } else { 24 };
+
+fn lrelu(v: f32) -> f32 {
+    if v > 0.0 { v } else { 0.2 * v }
+}
+
+/// A convolution in plain loops, planar: x [n, ci, h, w], weights [k, k, ci, co].
+struct Plain {
+    n: usize,
+    ci: usize,
+    co: usize,
+    h: usize,
+    w: usize,
+    k: usize,
+}
+
+impl Plain {
+    fn each(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let Self { n, ci, co, h, w, k } = *self;
+        for p in 0..n {
+            for y in 0..h {
+                for x in 0..w {
+                    for dy in 0..k {
+                        for dx in 0..k {
+                            let (sy, sx) = (y + dy, x + dx);
+                            let r = k / 2;
+                            if sy < r || sx < r || sy >= h + r || sx >= w + r {
+                                continue;
+                            }
+                            for i in 0..ci {
+                                for o in 0..co {
+                                    let from = ((p * ci + i) * h + sy - r) * w + sx - r;
+                                    f(((p * co + o) * h + y) * w + x, from, ((dy * k + dx) * ci + i) * co + o);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn forward(&self, x: &[f32], weights: &[f32]) -> Vec<f32> {
+        let mut y = vec![0.0; self.n * self.co * self.h * self.w];
+        self.each(|to, from, weight| y[to] += x[from] * weights[weight]);
+        y
+    }
+}
+
+/// Means of 2x2 of planes of `w` columns.
+fn halve(x: &[f32], w: usize) -> Vec<f32> {
+    let (rows, half) = (x.len() / w, w / 2);
+    let at = |i: usize| {
+        let (y, x0) = (i / half * 2, i % half * 2);
+        (x[y * w + x0] + x[y * w + x0 + 1] + x[(y + 1) * w + x0] + x[(y + 1) * w + x0 + 1]) / 4.0
+    };
+    (0..rows / 2 * half).map(at).collect()
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len(), "{}", what);
+    let largest = expected.iter().fold(0.1f32, |m, v| m.max(v.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        prop_assert!((f - e).abs() <= tolerance * largest, "{what}: number {i} is {f}, not {e} (largest {largest})");
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    n: usize,
+    ci: usize,
+    co: usize,
+    h: usize,
+    w: usize,
+    k: usize,
+    activated: bool,
+    pooled: bool,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let most: usize = if cfg!(miri) { 17 } else { 70 };
+    (1usize..6, 1..most, 1..most, 1usize..9, 1usize..9, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(n, ci, co, h, w, three, activated, pooled)| Case {
+            n,
+            ci,
+            co,
+            h: 2 * h,
+            w: 2 * w,
+            k: if three { 3 } else { 1 },
+            activated,
+            pooled,
+        },
+    )
+}
+
+/// Values that bfloat16 holds exactly, so that only sums differ.
+fn exact(n: usize, seed: u64) -> Vec<f32> {
+    numbers(n, seed).iter().map(|v| Bf16::from_f32(*v).to_f32()).collect()
+}
+
+fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseError> {
+    let Case { n, ci, co, h, w, k, activated, pooled } = c;
+    let plain = Plain { n, ci, co, h, w, k };
+    let (x, weights) = (exact(n * ci * h * w, 1), exact(k * k * ci * co, 2));
+    let bias = exact(co, 3);
+    let conv = Conv { gain: activated.then_some(1.5), pooled };
+    let gain = conv.gain.unwrap_or(1.0);
+    let (oh, ow) = if pooled { (h / 2, w / 2) } else { (h, w) };
+
+    let mut map = Map::<E>::new(n, h, w, ci);
+    map.fill_planar(&x, ci);
+    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
+    filter.pack(cpu, &weights, k, ci, co, 1.0, false);
+    turned.pack(cpu, &weights, k, ci, co, 1.0, true);
+    let mut padded_bias = bias.clone();
+    padded_bias.resize(co.next_multiple_of(16), 0.0);
+    let mut mask = Mask::new([n, h, w, co.next_multiple_of(16)]);
+    let mut y = Map::<E>::new(n, oh, ow, co);
+    let how = Forward::Value { bias: Some(&padded_bias), mask: activated.then_some(&mut mask) };
+    conv.forward(cpu, &map, &filter, how, None, &mut y);
+
+    let sums: Vec<f32> =
+        plain.forward(&x, &weights).iter().enumerate().map(|(i, v)| v + bias[i / (h * w) % co]).collect();
+    let slopes: Vec<f32> =
+        sums.iter().map(|v| if activated { gain * if *v > 0.0 { 1.0 } else { 0.2 } } else { 1.0 }).collect();
+    let expected: Vec<f32> = sums.iter().map(|v| if activated { gain * lrelu(*v) } else { *v }).collect();
+    let expected = if pooled { halve(&expected, w) } else { expected };
+    close(&y.to_planar(co), &expected, tolerance, "result")?;
+
+    // A direction for the last picture and the first.
+    let pictures = [n - 1, 0];
+    let direction = exact(2 * ci * h * w, 4);
+    let mut tangent = Map::<E>::new(2, h, w, ci);
+    tangent.fill_planar(&direction, ci);
+    let mut ty = Map::<E>::new(2, oh, ow, co);
+    let signs = activated.then_some(&mask);
+    conv.forward(cpu, &tangent, &filter, Forward::Tangent { mask: signs, pictures: &pictures }, None, &mut ty);
+    let area = co * h * w;
+    let of = |i: usize| slopes[pictures[i / area] * area + i % area];
+    let along: Vec<f32> =
+        Plain { n: 2, ..plain }.forward(&direction, &weights).iter().enumerate().map(|(i, v)| v * of(i)).collect();
+    let along = if pooled { halve(&along, w) } else { along };
+    close(&ty.to_planar(co), &along, tolerance, "tangent")?;
+
+    // Gradients of all but the first picture.
+    let back = exact(n * co * oh * ow, 5);
+    let mut gradient = Map::<E>::new(n, oh, ow, co);
+    gradient.fill_planar(&back, co);
+    let range = usize::from(n > 1)..n;
+    let mut dx = Map::<E>::new(n, h, w, ci);
+    let before = exact(n * ci * h * w, 6);
+    dx.fill_planar(&before, ci);
+    let (mut dw, mut db) = (vec![1.0; weights.len()], vec![1.0; co]);
+    conv.backward(
+        cpu,
+        k,
+        Backward {
+            range: range.clone(),
+            x: &map,
+            back: &gradient,
+            mask: signs,
+            pictures: None,
+            input: Input::Map(&mut dx, true, &turned),
+            weights: Some(WeightGradient { sum: &mut dw, inputs: ci, outputs: co, gain: 0.5 }),
+            bias: Some((&mut db, 2.0)),
+        },
+    );
+    let at = |to: usize| {
+        let (px, py, plane) = (to % w, to / w % h, to / (w * h));
+        let v = if pooled { back[(plane * oh + py / 2) * ow + px / 2] / 4.0 } else { back[to] };
+        if range.contains(&(plane / co)) { v * slopes[to] } else { 0.0 }
+    };
+    let (mut edx, mut edw, mut edb) = (before.clone(), vec![0.0; weights.len()], vec![0.0; co]);
+    plain.each(|to, from, weight| {
+        edx[from] += weights[weight] * at(to);
+        edw[weight] += x[from] * at(to);
+    });
+    (0..n * co * h * w).for_each(|to| edb[to / (h * w) % co] += at(to));
+    close(&dx.to_planar(ci), &edx, tolerance, "gradient at the input")?;
+    close(&dw, &edw.iter().map(|v| 1.0 + 0.5 * v).collect::<Vec<_>>(), tolerance, "gradient of the weights")?;
+    close(&db, &edb.iter().map(|v| 1.0 + 2.0 * v).collect::<Vec<_>>(), tolerance, "gradient of the bias")?;
+    let inside = |v: &[f32]| v.iter().all(|v| v.is_finite());
+    prop_assert!(inside(&dw) && inside(&db));
+    // The border stays zero, without which the next layer would be wrong.
+    let pixel = |i: usize| i / dx.channels() % ((h + 2) * (w + 2));
+    let outside = |i: usize| [0, h + 1].contains(&(pixel(i) / (w + 2))) || [0, w + 1].contains(&(pixel(i) % (w + 2)));
+    let stained = dx.elements().iter().enumerate().filter(|(i, v)| outside(*i) && v.to_f32() != 0.0).count();
+    prop_assert_eq!(stained, 0);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions_equal_plain_loops(case in cases(), threads in 1usize..4) {
+        for isa in Isa::available() {
+            check::<f32>(&Cpu::new(*isa, threads), case, 2e-5)?;
+            // Results are rounded to 8 bits, and so are the gradients on their way.
+            check::<Bf16>(&Cpu::new(*isa, threads), case, 1.2e-2)?;
+            check::<Bf16>(&Cpu::new(*isa, threads).plain(), case, 1.2e-2)?;
+        }
+    }
+}
