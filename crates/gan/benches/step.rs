@@ -1,46 +1,50 @@
-//! Training throughput: real pictures a second through whole steps, a row a configuration.
-//!
-//! `MIMALLOC_PURGE_DELAY=-1 cargo bench -p tadne-gan --bench step -- [THREADS] [PRESET...]`, which is how `tadne train` has its allocator
-//! work; `benches/peers/train.py` takes the same networks through PyTorch.
+//! Training steps: `cargo bench -p tadne-gan --bench step [-- THREADS] [PRESET | 64:256,256,192,96,48 ...] [KEY=VALUE ...]`; real pictures a
+//! second through whole steps, the median of several, on noise. Its peer is benches/peers/train.py.
 
 use std::time::Instant;
 
-use gan::{Config, Device, Precision, Trainer};
+use gan::{Config, Precision, Trainer};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Steps before the clock starts, and steps on the clock.
-const WARM_UP: usize = 2;
-const TIMED: usize = 8;
-
-fn main() -> Result<(), gan::Error> {
-    let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--")).peekable();
-    let threads = arguments.next_if(|a| a.parse::<i32>().is_ok()).map_or(2, |a| a.parse().unwrap_or(2));
-    let mut presets: Vec<String> = arguments.collect();
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let threads = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(2);
+    let mut presets: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|a| a.parse::<usize>().is_err() && !a.contains('=')).collect();
     if presets.is_empty() {
-        presets = vec!["c64".into(), "c128".into()];
+        presets = vec!["c64", "c128"];
     }
-    gan::set_num_threads(threads);
-    println!("{:<14} {:<6} {:>9} {:>9}", "config", "kind", "ms/step", "images/s");
-    for preset in &presets {
-        for precision in [Precision::F32, Precision::Bf16] {
-            let config = Config { precision, ..Config::preset(preset)? };
-            let batch = config.batch;
-            let pixels: Vec<u8> = (0..batch * config.resolution().pow(2) * 3).map(|i| (i * 31 % 251) as u8).collect();
-            let mut trainer = Trainer::new(config, Device::Cpu)?;
-            (0..WARM_UP).for_each(|_| trainer.step(&pixels));
-            let mut times = [0.0; TIMED];
-            for time in &mut times {
+    let number = |key: &str| arguments.iter().find_map(|a| a.strip_prefix(key)?.parse::<f64>().ok());
+    for preset in presets {
+        for precision in [Precision::Auto, Precision::F32] {
+            if precision == Precision::F32 && arguments.iter().any(|a| a == "only=auto") {
+                continue;
+            }
+            let mut config = match preset.split_once(':') {
+                None => Config::preset(preset),
+                Some((_, channels)) => Config::preset("c64").map(|mut c| {
+                    c.architecture.channels = channels.split(',').filter_map(|c| c.parse().ok()).collect();
+                    c.discriminator.channels.clone_from(&c.architecture.channels);
+                    c
+                }),
+            }
+            .unwrap_or_else(|e| panic!("{e}"));
+            config.precision = precision;
+            config.batch = number("batch=").map_or(config.batch, |v| v as usize);
+            config.loss.penalty_fraction = number("penalty=").unwrap_or(config.loss.penalty_fraction);
+            let (batch, size) = (config.batch, config.resolution());
+            let mut trainer = Trainer::new(config, threads).unwrap_or_else(|e| panic!("{e}"));
+            let pixels: Vec<u8> = (0..batch * size * size * 3).map(|i| (i * 2_654_435_761 >> 7) as u8).collect();
+            let mut times = Vec::new();
+            for _ in 0..12 {
                 let start = Instant::now();
                 trainer.step(&pixels);
-                *time = start.elapsed().as_secs_f64();
+                times.push(start.elapsed().as_secs_f64());
             }
+            times.drain(..2);
             times.sort_by(f64::total_cmp);
-            let median = f64::midpoint(times[TIMED / 2 - 1], times[TIMED / 2]);
-            let kind = if precision == Precision::F32 { "f32" } else { "bf16" };
-            println!("{preset:<14} {kind:<6} {:>9.0} {:>9.1}", median * 1e3, batch as f64 / median);
+            let (_, name) = trainer.processor();
+            let seconds = times[times.len() / 2];
+            println!("{preset} {name} {threads} threads: {:.1} images/s, {:.2} ms each", batch as f64 / seconds, seconds * 1e3 / batch as f64);
         }
     }
-    Ok(())
 }

@@ -1,68 +1,107 @@
 //! Adam (arXiv 1412.6980) on one flat vector.
 
-use tch::{Kind, Tensor, no_grad};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kernels::Crew;
 
 use crate::config::OptimizerConfig;
 
+/// Numbers that a thread takes at a time.
+const PART: usize = 1 << 16;
+
 /// Moments of one network's weights.
+#[derive(Clone, Debug)]
 pub(crate) struct Adam {
-    pub(crate) first: Tensor,
-    pub(crate) second: Tensor,
+    pub(crate) first: Vec<f32>,
+    pub(crate) second: Vec<f32>,
     /// Steps taken, for the bias correction.
     pub(crate) steps: u64,
 }
 
 impl Adam {
-    pub(crate) fn new(weights: &Tensor) -> Self {
-        Self { first: weights.zeros_like(), second: weights.zeros_like(), steps: 0 }
+    pub(crate) fn new(length: usize) -> Self {
+        Self { first: vec![0.0; length], second: vec![0.0; length], steps: 0 }
     }
 
-    /// One step along `gradient`, `factors` times the learning rate where they are given. Non-finite entries count as zero; their
-    /// number is returned as a tensor, so that nothing waits.
+    /// One step along `gradient`, which is zero afterwards; `factors` times the learning rate where they are given. Entries that are not finite count
+    /// as zero; their number is returned.
     pub(crate) fn step(
         &mut self,
-        weights: &mut Tensor,
-        mut gradient: Tensor,
+        crew: &Crew,
+        weights: &mut [f32],
+        gradient: &mut [f32],
         lr: f64,
-        factors: Option<&Tensor>,
+        factors: Option<&[f32]>,
+        beta2: f64,
         o: &OptimizerConfig,
-    ) -> Tensor {
-        no_grad(|| {
-            let bad = gradient.isfinite().logical_not().sum(Kind::Float);
-            let _ = gradient.nan_to_num_(0.0, 0.0, 0.0);
-            self.steps += 1;
-            let t = self.steps as f64;
-            let correction1 = 1.0 - o.beta1.powf(t);
-            let correction2 = 1.0 - o.beta2.powf(t);
-            let _ = self.first.lerp_(&gradient, 1.0 - o.beta1);
-            let _ = self.second.lerp_(&gradient.square(), 1.0 - o.beta2);
-            let denominator = self.second.sqrt() / correction2.sqrt() + o.eps;
-            let mut step = &self.first * (-lr / correction1);
-            if let Some(factors) = factors {
-                step *= factors;
+    ) -> u64 {
+        self.steps += 1;
+        let t = self.steps as f64;
+        let (beta1, beta2, eps) = (o.beta1 as f32, beta2 as f32, o.eps as f32);
+        let rate = (lr / (1.0 - o.beta1.powf(t))) as f32;
+        let root = (1.0 / (1.0 - f64::from(beta2).powf(t))).sqrt() as f32;
+        let dropped = AtomicU64::new(0);
+        let moments = self.first.chunks_mut(PART).zip(self.second.chunks_mut(PART));
+        let values = weights.chunks_mut(PART).zip(gradient.chunks_mut(PART));
+        let parts: Vec<_> = moments.zip(values).map(Mutex::new).collect();
+        crew.in_parts(parts.len(), |range| {
+            for index in range {
+                let mut part = parts[index].lock().expect("nobody else has this part");
+                let ((first, second), (weights, gradient)) = &mut *part;
+                let mut bad = 0;
+                for i in 0..weights.len() {
+                    let mut g = gradient[i];
+                    if !g.is_finite() {
+                        (g, bad) = (0.0, bad + 1);
+                    }
+                    gradient[i] = 0.0;
+                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
+                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
+                    let factor = factors.map_or(1.0, |f| f[index * PART + i]);
+                    weights[i] -= factor * rate * first[i] / (second[i].sqrt() * root + eps);
+                }
+                dropped.fetch_add(bad, Ordering::Relaxed);
             }
-            let _ = weights.addcdiv_(&step, &denominator);
-            bad
-        })
+        });
+        dropped.into_inner()
     }
+}
+
+/// `to += share (from - to)`
+pub(crate) fn move_towards(crew: &Crew, to: &mut [f32], from: &[f32], share: f64) {
+    let share = share as f32;
+    let parts: Vec<_> = to.chunks_mut(PART).zip(from.chunks(PART)).map(Mutex::new).collect();
+    crew.in_parts(parts.len(), |range| {
+        for part in &parts[range] {
+            let mut part = part.lock().expect("nobody else has this part");
+            let (to, from) = &mut *part;
+            to.iter_mut().zip(*from).for_each(|(to, from)| *to += share * (from - *to));
+        }
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Config;
+    use kernels::Isa;
+
+    fn step(adam: &mut Adam, weights: &mut [f32], gradient: &mut [f32], o: &OptimizerConfig) -> u64 {
+        adam.step(&Crew::alone(Isa::best()), weights, gradient, 0.1, None, 0.99, o)
+    }
 
     /// Values of `torch.optim.Adam` (PyTorch 2.11, lr 0.1, betas (0.5, 0.99), eps 1e-8) after three steps on w^2 from [1, -2].
     #[test]
     fn three_steps_equal_pytorch() {
         let o = OptimizerConfig { beta1: 0.5, ..Config::preset("c64").unwrap().optimizer };
-        let mut w = Tensor::from_slice(&[1f32, -2.0]);
-        let mut adam = Adam::new(&w);
+        let mut w = [1f32, -2.0];
+        let mut adam = Adam::new(2);
         for _ in 0..3 {
-            let gradient = &w * 2.0;
-            let _ = adam.step(&mut w, gradient, 0.1, None, &o);
+            let mut gradient = w.map(|v| 2.0 * v);
+            step(&mut adam, &mut w, &mut gradient, &o);
+            assert_eq!(gradient, [0.0; 2]);
         }
-        let w: Vec<f32> = Vec::try_from(&w).unwrap();
         assert!((w[0] - ADAM_GOLDEN[0]).abs() < 1e-6 && (w[1] - ADAM_GOLDEN[1]).abs() < 1e-6, "{w:?}");
     }
 
@@ -71,12 +110,10 @@ mod tests {
     #[test]
     fn non_finite_gradients_are_counted_and_leave_the_weight_alone() {
         let o = Config::preset("c64").unwrap().optimizer;
-        let mut w = Tensor::from_slice(&[1f32, 1.0, 1.0]);
-        let mut adam = Adam::new(&w);
-        let bad = adam.step(&mut w, Tensor::from_slice(&[f32::NAN, f32::INFINITY, 1.0]), 0.1, None, &o);
-        assert_eq!(f64::try_from(bad).unwrap() as i64, 2);
-        let w: Vec<f32> = Vec::try_from(&w).unwrap();
-        assert_eq!(&w[..2], [1.0, 1.0]);
+        let mut w = [1f32; 3];
+        let bad = step(&mut Adam::new(3), &mut w, &mut [f32::NAN, f32::INFINITY, 1.0], &o);
+        assert_eq!(bad, 2);
+        assert_eq!(w[..2], [1.0, 1.0]);
         assert!(w[2] < 1.0);
     }
 }

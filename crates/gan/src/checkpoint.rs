@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor, no_grad};
 
+use crate::params::Layout;
 use crate::trainer::Progress;
-use crate::{Config, Error, Trainer, params};
+use crate::{Config, Error, Trainer};
 
 const FORMAT: &str = "tadne-checkpoint";
-const VERSION: u32 = 1;
+/// Version 1 had every tensor in the order of files.
+const VERSION: u32 = 2;
 
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,19 +81,19 @@ impl Checkpoint {
         write(&self.trainer, &self.dataset, self.seconds, path, true)
     }
 
-    /// Reads a checkpoint onto `device`.
+    /// Reads a checkpoint; its trainer will use `threads` threads.
     ///
     /// # Errors
     /// [`Error::Read`] if the file cannot be read, [`Error::Checkpoint`] if it is damaged or not a checkpoint.
-    pub fn load(path: &Path, device: Device) -> Result<Self, Error> {
-        Self::from_bytes(&fs::read(path).map_err(Error::read(path))?, path, device)
+    pub fn load(path: &Path, threads: usize) -> Result<Self, Error> {
+        Self::from_bytes(&fs::read(path).map_err(Error::read(path))?, path, threads)
     }
 
     /// Reads a checkpoint from memory; `name` is what errors call it.
     ///
     /// # Errors
     /// As [`Checkpoint::load`].
-    pub fn from_bytes(bytes: &[u8], name: &Path, device: Device) -> Result<Self, Error> {
+    pub fn from_bytes(bytes: &[u8], name: &Path, threads: usize) -> Result<Self, Error> {
         let fail = |what: String| Error::Checkpoint { path: name.into(), what };
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| fail(e.to_string()))?;
         let metadata = metadata.metadata().clone().unwrap_or_default();
@@ -101,8 +102,8 @@ impl Checkpoint {
         }
         let header = metadata.get("header").ok_or_else(|| fail("its header is missing".into()))?;
         let header: Header = serde_json::from_str(header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
-        if header.version != VERSION {
-            return Err(fail(format!("it has version {}, this program reads version {VERSION}", header.version)));
+        if !(1..=VERSION).contains(&header.version) {
+            return Err(fail(format!("it has version {}, this program reads versions up to {VERSION}", header.version)));
         }
         let mut config = header.config;
         if header.compact {
@@ -111,31 +112,31 @@ impl Checkpoint {
             config.ema.widths.clear();
             config.growth.anchor = 0.0;
         }
-        let mut trainer = Trainer::bare(config, device)?;
+        let mut trainer = Trainer::new(config, threads)?;
         trainer.progress = header.progress;
         [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
         let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
-        if let Some(side) = &mut trainer.critic {
-            side.heads.adam.steps = header.critic_steps;
-            // Its length depends on the frozen network, which may be elsewhere today; the file knows.
-            let length = file.tensor("critic.mixing").map_or(0, |view| view.shape().iter().product());
-            side.critic.mixing = Tensor::zeros([length as i64], (Kind::Float, device));
-        }
-        for (name, mut tensor) in tensors(&trainer) {
+        let layouts = [trainer.g.net.layout.clone(), trainer.d.net.layout.clone()];
+        for (name, values) in tensors(&mut trainer) {
             if header.compact && !kept_when_compact(&name) {
                 continue;
             }
             let view = file.tensor(&name).map_err(|_| fail(format!("tensor {name} is missing")))?;
             let kind = if header.compact { Dtype::F16 } else { Dtype::F32 };
-            if view.dtype() != kind || view.shape() != [tensor.numel()] {
-                return Err(fail(format!("tensor {name} must be {kind:?} with {} values", tensor.numel())));
+            if view.dtype() != kind || view.shape() != [values.len()] {
+                return Err(fail(format!("tensor {name} must be {kind:?} with {} values", values.len())));
             }
-            let values: Vec<f32> = if header.compact {
+            let read: Vec<f32> = if header.compact {
                 view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
             } else {
-                params::f32s(view.data())
+                view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
             };
-            no_grad(|| tensor.f_copy_(&Tensor::from_slice(&values)))?;
+            let layout = if name.starts_with("d.") { &layouts[1] } else { &layouts[0] };
+            if header.version == 1 && values.len() == layout.len() {
+                from_files_order(layout, &read, values);
+            } else {
+                values.copy_from_slice(&read);
+            }
         }
         Ok(Self { trainer, dataset: header.dataset, seconds: header.seconds })
     }
@@ -145,14 +146,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::NoCheckpoint`] if there is none.
-    pub fn find(path: &Path, device: Device) -> Result<Self, Error> {
+    pub fn find(path: &Path, threads: usize) -> Result<Self, Error> {
         if path.is_file() {
-            return Self::load(path, device);
+            return Self::load(path, threads);
         }
         let folder = path.join("checkpoints");
         let none = || Error::NoCheckpoint { path: path.into() };
         for file in list(&folder).map_err(|_| none())?.iter().rev() {
-            match Self::load(file, device) {
+            match Self::load(file, threads) {
                 Ok(checkpoint) => return Ok(checkpoint),
                 Err(error @ (Error::Checkpoint { .. } | Error::Read { .. })) => tracing::warn!("{error}"),
                 Err(error) => return Err(error),
@@ -168,26 +169,22 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
         config: trainer.config().clone(),
         progress: trainer.progress,
         adam_steps: if compact { [0, 0] } else { [trainer.g.adam.steps, trainer.d.adam.steps] },
-        critic_steps: trainer.critic.as_ref().map_or(0, |c| c.heads.adam.steps),
+        critic_steps: 0,
         dataset: dataset.into(),
         seconds,
         compact,
     };
     let mut buffers = Vec::new();
-    for (name, tensor) in tensors(trainer) {
+    for (name, values) in state(trainer) {
         if compact && !kept_when_compact(&name) {
             continue;
         }
-        let tensor = tensor.detach().to_device(Device::Cpu);
-        let mut values = vec![0f32; tensor.numel()];
-        let count = values.len();
-        tensor.f_copy_data(&mut values, count)?;
         let bytes: Vec<u8> = if compact {
             values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
         } else {
-            bytemuck::cast_slice(&values).to_vec()
+            bytemuck::cast_slice(values).to_vec()
         };
-        buffers.push((name, count, bytes));
+        buffers.push((name, values.len(), bytes));
     }
     let kind = if compact { Dtype::F16 } else { Dtype::F32 };
     let views = buffers.iter().map(|(name, count, bytes)| {
@@ -200,32 +197,46 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
     synth::write_atomically(path, &bytes).map_err(Error::write(path))
 }
 
+/// Values tensor by tensor in the order of files to their places in the flat vector.
+fn from_files_order(layout: &Layout, values: &[f32], flat: &mut [f32]) {
+    for e in layout.entries() {
+        e.set_from_file(&values[e.range.clone()], flat);
+    }
+}
+
 /// Whether a compact checkpoint holds the tensor called `name`.
 fn kept_when_compact(name: &str) -> bool {
     ["g.weights", "g.ema", "g.w_avg", "d.weights"].contains(&name)
 }
 
-/// The tensors of a checkpoint by name. They share storage with the trainer's.
-fn tensors(t: &Trainer) -> Vec<(String, Tensor)> {
-    let mut all = vec![
-        ("g.weights", t.g.weights.detach()),
-        ("g.adam.first", t.g.adam.first.shallow_clone()),
-        ("g.adam.second", t.g.adam.second.shallow_clone()),
-        ("g.ema", t.ema.shallow_clone()),
-        ("g.w_avg", t.w_avg.shallow_clone()),
-        ("d.weights", t.d.weights.detach()),
-        ("d.adam.first", t.d.adam.first.shallow_clone()),
-        ("d.adam.second", t.d.adam.second.shallow_clone()),
+/// The vectors of a checkpoint by name.
+fn state(t: &Trainer) -> Vec<(String, &[f32])> {
+    let all: [(&str, &[f32]); 8] = [
+        ("g.weights", &t.g.net.weights),
+        ("g.adam.first", &t.g.adam.first),
+        ("g.adam.second", &t.g.adam.second),
+        ("g.ema", &t.ema),
+        ("g.w_avg", &t.w_avg),
+        ("d.weights", &t.d.net.weights),
+        ("d.adam.first", &t.d.adam.first),
+        ("d.adam.second", &t.d.adam.second),
     ];
-    if let Some(side) = &t.critic {
-        all.extend([
-            ("critic.mixing", side.critic.mixing.shallow_clone()),
-            ("critic.weights", side.heads.weights.detach()),
-            ("critic.adam.first", side.heads.adam.first.shallow_clone()),
-            ("critic.adam.second", side.heads.adam.second.shallow_clone()),
-        ]);
-    }
-    all.extend(t.anchor.as_ref().map(|anchor| ("g.anchor", anchor.weights.shallow_clone())));
-    let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.shallow_clone()));
-    all.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).chain(wide).collect()
+    let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.as_slice()));
+    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
+}
+
+/// The same, to be filled.
+fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
+    let all: [(&str, &mut [f32]); 8] = [
+        ("g.weights", &mut t.g.net.weights),
+        ("g.adam.first", &mut t.g.adam.first),
+        ("g.adam.second", &mut t.g.adam.second),
+        ("g.ema", &mut t.ema),
+        ("g.w_avg", &mut t.w_avg),
+        ("d.weights", &mut t.d.net.weights),
+        ("d.adam.first", &mut t.d.adam.first),
+        ("d.adam.second", &mut t.d.adam.second),
+    ];
+    let wide = t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
+    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
 }

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use synth::{Architecture, NoiseInputs, Upsample};
-use tch::Kind;
 
 use crate::Error;
-use crate::critic::GROUPS as CRITIC_GROUPS;
 
 /// One training configuration. [`Config::preset`] names the ones that ship; every field can be changed before the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +61,9 @@ pub struct DiscriminatorConfig {
     pub downsample: Downsample,
     /// Pictures that share one minibatch standard deviation.
     pub group: usize,
+    /// Channels that tell of it, each of an equal part of the last stage's channels.
+    #[serde(default = "one")]
+    pub features: usize,
     /// How many of the stages after the first also see the picture, reduced to their size: what growing keeps of the smaller
     /// network's entrance.
     #[serde(default)]
@@ -95,8 +96,6 @@ pub struct LossConfig {
     pub gamma: f64,
     /// Weight at the end; cosine in between.
     pub gamma_final: f64,
-    /// Standard deviation of the noise of the approximate penalty, in units of pixel values in -1..1.
-    pub sigma: f64,
     /// Share of the batch that the penalty is computed on, every step.
     pub penalty_fraction: f64,
     /// Weight of `(D(x) + D(G(z)))^2`, which only keeps the outputs near zero.
@@ -114,16 +113,19 @@ pub enum Pairing {
     Logistic,
 }
 
-/// The gradient penalty's estimator.
+/// Where and along what the slope of D is penalised. No second derivatives are needed: the slope along a direction is the derivative of D's own
+/// layers, and its square's gradient along the gradient's direction is that of the squared norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Penalty {
-    /// `((D(x + sigma e) - D(x)) / sigma)^2`: no second derivatives.
-    Approximate,
-    /// `|grad_x D(x)|^2`, differentiated twice. Use it with f32.
-    Exact,
-    /// The same at real pictures only, as StyleGAN2 has it.
+    /// Along D's gradient at real and at drawn pictures: `|grad D|^2` (R1 and R2).
+    #[serde(alias = "exact")]
+    Gradient,
+    /// Along D's gradient at real pictures only, as StyleGAN2 has it.
     R1,
+    /// Along random directions: the mean of the same with a relative deviation of the square root of 2 a picture.
+    #[serde(alias = "approximate")]
+    Random,
 }
 
 /// A critic that sees pictures through a frozen network (projected GAN, arXiv 2111.01007), beside the discriminator.
@@ -195,6 +197,9 @@ pub struct OptimizerConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
+    /// The largest stage is faded in along a line over so many kimg, in G and in D. 0: it is there at once.
+    #[serde(default)]
+    pub fade_kimg: f64,
     /// So many of the first stages are held, with the mapping network; growing sets it to all of the smaller network's but the last.
     /// 0 for networks that were not grown.
     pub stages: usize,
@@ -214,13 +219,17 @@ pub struct GrowthConfig {
     pub anchor_final: f64,
 }
 
+fn one() -> usize {
+    1
+}
+
 fn free() -> f64 {
     1.0
 }
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { stages: 0, inherited: 0.02, inherited_final: 1.0, hold_kimg: 150.0, anchor: 200.0, anchor_final: 0.0 }
+        Self { fade_kimg: 0.0, stages: 0, inherited: 0.02, inherited_final: 1.0, hold_kimg: 150.0, anchor: 200.0, anchor_final: 0.0 }
     }
 }
 
@@ -292,20 +301,12 @@ impl Default for MetricConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
+    /// bfloat16 where the processor has products of it, f32 elsewhere.
+    Auto,
     /// 32-bit floats throughout.
     F32,
-    /// bfloat16 activations and convolutions, f32 masters.
+    /// bfloat16 activations and convolutions with f32 sums and weights.
     Bf16,
-}
-
-impl Precision {
-    /// libtorch's name for it.
-    pub(crate) fn kind(self) -> Kind {
-        match self {
-            Self::F32 => Kind::Float,
-            Self::Bf16 => Kind::BFloat16,
-        }
-    }
 }
 
 impl Config {
@@ -355,15 +356,15 @@ impl Config {
             discriminator: DiscriminatorConfig {
                 channels: channels.to_vec(),
                 downsample: Downsample::PoolConv,
-                group: 4,
+                group: 8,
+                features: 1,
                 entrances: 0,
             },
             loss: LossConfig {
                 pairing: Pairing::Relativistic,
-                penalty: Penalty::Approximate,
+                penalty: Penalty::Gradient,
                 gamma: 0.5,
                 gamma_final: 0.15,
-                sigma: 0.02,
                 penalty_fraction: 0.25,
                 drift: 0.01,
             },
@@ -392,7 +393,7 @@ impl Config {
                 blur_kimg: 25.0,
             },
             metric: MetricConfig::default(),
-            precision: Precision::Bf16,
+            precision: Precision::Auto,
             batch: 32,
             kimg: 600.0,
             mirror: true,
@@ -452,7 +453,6 @@ impl Config {
             ("kimg", self.kimg),
             ("kimg_per_tick", self.kimg_per_tick),
             ("kimg_per_snapshot", self.kimg_per_snapshot),
-            ("loss.sigma", self.loss.sigma),
             ("optimizer.lr_g", self.optimizer.lr_g),
             ("optimizer.lr_d", self.optimizer.lr_d),
             ("optimizer.eps", self.optimizer.eps),
@@ -501,8 +501,8 @@ impl Config {
             return fail("metric.kimg must be 0 or more, and metric.samples at least 10".into());
         }
         if let Some(c) = &self.critic {
-            if c.channels.is_empty() || c.channels.iter().any(|&n| n == 0 || !n.is_multiple_of(CRITIC_GROUPS)) {
-                return fail(format!("critic.channels must be multiples of {CRITIC_GROUPS}, one a tap"));
+            if c.channels.is_empty() || c.channels.contains(&0) {
+                return fail(format!("critic.channels must be numbers above 0, one a tap"));
             }
             if !(c.fraction > 0.0 && c.fraction <= 1.0) || self.critic_batch() == 0 {
                 return fail(format!(

@@ -1,28 +1,41 @@
-//! D: residual stages that halve the size, minibatch standard deviation, a small head (StyleGAN2, arXiv 1912.04958, figure 7).
+//! D: residual stages that halve the size, deviation within groups, a small head (StyleGAN2, arXiv 1912.04958, figure 7).
 
-use tch::{Kind, Tensor};
+use std::rc::Rc;
 
-use crate::config::{DiscriminatorConfig, Downsample, Precision};
-use crate::ops::{self, ACTIVATION_GAIN};
-use crate::params::{Layout, Views, block};
+use kernels::train::{Conv, Cpu, Element};
 
-/// Shape of the discriminator; weights come in as [`Views`].
+use crate::config::{DiscriminatorConfig, Downsample};
+use crate::generator::ACTIVATION_GAIN;
+use crate::params::{Layout, Order, block};
+use crate::tape::{Id, Like, Network, Tape};
+
+/// Shape of the discriminator.
 #[derive(Clone, Debug)]
 pub(crate) struct Discriminator {
     config: DiscriminatorConfig,
     base: [usize; 2],
-    kind: Kind,
+}
+
+/// What D said, on its tape.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    /// The pictures, the first of its layers.
+    pub(crate) pictures: Id,
+    /// Its layers in order, each the derivative's model in a tangent.
+    layers: Vec<Id>,
+    /// Rows of one number.
+    pub(crate) logits: Id,
 }
 
 impl Discriminator {
     /// `base` is the grid of the last stage: the generator's constant.
-    pub(crate) fn new(config: &DiscriminatorConfig, base: [usize; 2], precision: Precision) -> Self {
-        Self { config: config.clone(), base, kind: precision.kind() }
+    pub(crate) fn new(config: &DiscriminatorConfig, base: [usize; 2]) -> Self {
+        Self { config: config.clone(), base }
     }
 
     /// Names and shapes, from the picture inwards.
     pub(crate) fn layout(&self) -> Layout {
-        let c: Vec<i64> = self.config.channels.iter().map(|&c| c as i64).collect();
+        let c = &self.config.channels;
         let mut l = Layout::default();
         for i in (1..c.len()).rev() {
             let b = block(i);
@@ -31,13 +44,14 @@ impl Discriminator {
             }
             l.conv(&format!("{b}.conv0"), c[i], c[i], 3);
             l.conv(&format!("{b}.conv1"), c[i - 1], c[i], 3);
-            l.push(format!("{b}.skip.weight"), &[c[i - 1], c[i], 1, 1], 1.0, 1.0 / (c[i] as f64).sqrt());
+            let gain = 1.0 / (c[i] as f64).sqrt();
+            l.push(&format!("{b}.skip.weight"), &[c[i - 1], c[i], 1, 1], Order::Window, [1.0, 0.0, gain]);
         }
         if self.has_entrance(0) {
             l.conv("b4.from_rgb", c[0], 3, 3);
         }
-        l.conv("b4.conv", c[0], c[0] + 1, 3);
-        l.linear("b4.fc", c[0], c[0] * (self.base[0] * self.base[1]) as i64, 1.0, 0.0);
+        l.conv("b4.conv", c[0], c[0] + self.config.features, 3);
+        l.flattened("b4.fc", c[0], self.base[0] * self.base[1], c[0]);
         l.linear("b4.out", 1, c[0], 1.0, 0.0);
         l
     }
@@ -47,60 +61,82 @@ impl Discriminator {
         i + 1 + self.config.entrances >= self.config.channels.len()
     }
 
-    /// Pictures [n, 3, h, w] in f32 to logits [n] in f32; n is a multiple of the configuration's group.
-    pub(crate) fn forward(&self, v: &Views, x: &Tensor) -> Tensor {
-        let act = |name: &str, x: &Tensor, gain: f64| {
-            let weight = v.get(&format!("{name}.weight")) * gain;
-            let bias = v.get(&format!("{name}.bias")) * gain;
-            ops::leaky_relu(&ops::conv(x, &weight, Some(&bias)))
-        };
-        let entrance = |i: usize, picture: &Tensor| {
-            ops::channels_last(&act(&format!("{}.from_rgb", block(i)), picture, ACTIVATION_GAIN).to_kind(self.kind))
-        };
-        let last = self.config.channels.len() - 1;
-        let mut picture = x.shallow_clone();
-        let mut x = entrance(last, &picture);
-        for i in (1..=last).rev() {
-            let b = block(i);
-            let half = std::f64::consts::FRAC_1_SQRT_2;
-            let skip_weight = v.get(&format!("{b}.skip.weight")) * half;
-            let y = act(&format!("{b}.conv0"), &x, ACTIVATION_GAIN);
-            // The branch's activation gain and the sum's 1/sqrt 2 cancel.
-            let (y, small) = match self.config.downsample {
-                Downsample::PoolConv => (act(&format!("{b}.conv1"), &ops::downsample(&y), 1.0), ops::downsample(&x)),
-                Downsample::ConvPool => {
-                    let y = ops::conv(&y, v.get(&format!("{b}.conv1.weight")), Some(v.get(&format!("{b}.conv1.bias"))));
-                    (ops::downsample(&ops::leaky_relu(&y)), ops::downsample(&x))
-                }
-                Downsample::StyleGan2 => {
-                    let weight = v.get(&format!("{b}.conv1.weight")).to_kind(self.kind);
-                    let bias = v.get(&format!("{b}.conv1.bias")).to_kind(self.kind);
-                    let y = ops::filter(&y, 1.0, 2, 1).conv2d(&weight, Some(&bias), 2, 0, 1, 1);
-                    (ops::leaky_relu(&y), ops::filter(&x, 1.0, 1, 2))
-                }
-            };
-            x = y + ops::conv(&small, &skip_weight, None);
-            if self.has_entrance(i - 1) {
-                picture = ops::downsample(&picture);
-                x = entrance(i - 1, &picture) + x;
-            }
-        }
-        let x = x.to_kind(Kind::Float);
-        let x = Tensor::cat(&[&x, &self.minibatch_stddev(&x)], 1);
-        let x = act("b4.conv", &x, ACTIVATION_GAIN).contiguous().flatten(1, -1);
-        let x = ops::leaky_relu(&v.linear("b4.fc", &x)) * ACTIVATION_GAIN;
-        v.linear("b4.out", &x).squeeze_dim(1)
+    /// Judges planar pictures in -1..1, a multiple of the group; `fade` is the share of the largest stage beside the entrance below it.
+    pub(crate) fn judge<E: Element>(&self, cpu: &Cpu, tape: &mut Tape<E>, net: &Network, pictures: &[f32], fade: f32) -> Judged {
+        self.pass(cpu, tape, net, pictures, fade, None)
     }
 
-    /// One channel that tells D how varied its group is: [n, 1, h, w] (progressive GAN, arXiv 1710.10196, section 3).
-    ///
-    /// A group is consecutive pictures, so batches joined end to end stay apart and a picture's first neighbours stay its
-    /// neighbours in a shorter batch: the approximate gradient penalty compares logits of the same group.
-    fn minibatch_stddev(&self, x: &Tensor) -> Tensor {
-        let (g, s) = (self.config.group as i64, x.size());
-        let y = x.reshape([s[0] / g, g, s[1], s[2], s[3]]);
-        let std = (y.var_dim(1, false, false) + 1e-8).sqrt();
-        let std = std.mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float);
-        std.view([-1, 1, 1, 1, 1]).expand([-1, g, 1, s[2], s[3]], false).reshape([s[0], 1, s[2], s[3]])
+    /// The derivative of an earlier pass along `directions`, planar like its pictures; `of` says which picture each belongs to, whole groups of
+    /// them.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn along<E: Element>(
+        &self,
+        cpu: &Cpu,
+        tape: &mut Tape<E>,
+        net: &Network,
+        directions: &[f32],
+        fade: f32,
+        judged: &Judged,
+        of: Vec<usize>,
+    ) -> Judged {
+        self.pass(cpu, tape, net, directions, fade, Some((judged, Rc::new(of))))
+    }
+
+    fn pass<E: Element>(
+        &self,
+        cpu: &Cpu,
+        tape: &mut Tape<E>,
+        net: &Network,
+        pictures: &[f32],
+        fade: f32,
+        like: Option<(&Judged, Rc<Vec<usize>>)>,
+    ) -> Judged {
+        let c = &self.config.channels;
+        let last = c.len() - 1;
+        let size = self.base.map(|side| side << last);
+        // Gradients at the pictures are only asked for where they are not a tangent's.
+        let leaf = tape.pictures(pictures, size, like.is_none());
+        let mut layers = Vec::new();
+        let like_next = |layers: &Vec<Id>| -> Option<Like> {
+            like.as_ref().map(|(judged, of)| (judged.layers[layers.len()], Rc::clone(of)))
+        };
+        let mut picture = leaf;
+        let mut x = tape.entrance(cpu, net, picture, &format!("{}.from_rgb", block(last)), ACTIVATION_GAIN, like_next(&layers));
+        layers.push(x);
+        for i in (1..=last).rev() {
+            let b = block(i);
+            let pooled = self.config.downsample == Downsample::PoolConv;
+            let conv0 = Conv { gain: Some(ACTIVATION_GAIN), pooled };
+            let y = tape.conv(cpu, net, x, &format!("{b}.conv0"), conv0, 1.0, None, like_next(&layers));
+            layers.push(y);
+            // The branch's activation gain and the sum's 1/sqrt 2 cancel.
+            let conv1 = Conv { gain: Some(1.0), pooled: !pooled };
+            let y = tape.conv(cpu, net, y, &format!("{b}.conv1"), conv1, 1.0, None, like_next(&layers));
+            layers.push(y);
+            let small = tape.halve(cpu, x);
+            let skip = Conv { gain: None, pooled: false };
+            let half = std::f32::consts::FRAC_1_SQRT_2;
+            x = tape.conv(cpu, net, small, &format!("{b}.skip"), skip, half, Some(y), like_next(&layers));
+            layers.push(x);
+            if self.has_entrance(i - 1) {
+                picture = tape.halve_pictures(picture);
+                let layer = format!("{}.from_rgb", block(i - 1));
+                let below = tape.entrance(cpu, net, picture, &layer, ACTIVATION_GAIN, like_next(&layers));
+                layers.push(below);
+                x = tape.blend(below, x, if i == last { fade } else { 1.0 });
+            }
+        }
+        let (group, features) = (self.config.group, self.config.features);
+        let x = tape.deviation(x, [group, features, c[0]], like_next(&layers));
+        layers.push(x);
+        let head = Conv { gain: Some(ACTIVATION_GAIN), pooled: false };
+        let x = tape.conv(cpu, net, x, "b4.conv", head, 1.0, None, like_next(&layers));
+        layers.push(x);
+        let x = tape.flatten(x, c[0]);
+        let x = tape.linear(cpu, net, x, "b4.fc", Some(ACTIVATION_GAIN), like_next(&layers));
+        layers.push(x);
+        let logits = tape.linear(cpu, net, x, "b4.out", None, like_next(&layers));
+        layers.push(logits);
+        Judged { pictures: leaf, layers, logits }
     }
 }

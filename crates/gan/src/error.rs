@@ -83,9 +83,6 @@ pub enum Error {
     /// The model file could not be made.
     #[error(transparent)]
     Model(#[from] synth::ModelError),
-    /// libtorch reported an error.
-    #[error("libtorch: {0}")]
-    Torch(#[from] tch::TchError),
     /// CUDA was asked for and cannot be used.
     #[error("CUDA is not available: {why}")]
     NoCuda {

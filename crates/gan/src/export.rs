@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use synth::{Metadata, ModelFile, Tensor as ModelTensor};
-use tch::Device;
 
 use crate::{Checkpoint, Error, Trainer};
 
@@ -24,13 +23,12 @@ impl Checkpoint {
 /// An averaged generator of `t` as a model file.
 pub(crate) fn model(t: &Trainer, width: Option<f64>, license: &str) -> Result<ModelFile, Error> {
     let mut tensors = BTreeMap::new();
-    for (e, part) in t.g.layout.parts(&t.average(width)?.to_device(Device::Cpu)) {
-        let data = Vec::<f32>::try_from(part)?.iter().map(|v| v * e.gain as f32).collect();
-        let shape = e.shape.iter().map(|&d| d as usize).collect();
-        tensors.insert(e.name.clone(), ModelTensor { shape, data });
+    let weights = t.average(width)?;
+    for e in t.g.net.layout.entries() {
+        let data = e.to_file(weights).iter().map(|v| v * e.gain as f32).collect();
+        tensors.insert(e.name.clone(), ModelTensor { shape: e.shape.clone(), data });
     }
-    let w_avg = Vec::<f32>::try_from(t.w_avg.to_device(Device::Cpu))?;
-    tensors.insert("mapping.w_avg".into(), ModelTensor { shape: vec![w_avg.len()], data: w_avg });
+    tensors.insert("mapping.w_avg".into(), ModelTensor { shape: vec![t.w_avg.len()], data: t.w_avg.clone() });
     let config = t.config();
     let metadata = Metadata {
         provenance: json!({

@@ -2,37 +2,57 @@
 //!
 //! The forward pass here and the one in the `synth` crate are the same function; a golden test holds them together.
 
-use synth::{Architecture, Upsample};
-use tch::{Device, Kind, Tensor};
+use kernels::train::{Cpu, Element};
+use synth::{Architecture, NoiseInputs, Upsample};
 
-use crate::config::Precision;
-use crate::ops::{self, ACTIVATION_GAIN};
-use crate::params::{Layout, Views, block};
+use crate::Error;
+use crate::params::{Layout, Order, block};
+use crate::tape::{Id, Network, Tape};
+
+/// Gain that keeps the variance through a leaky ReLU, as StyleGAN2 counts it.
+pub(crate) const ACTIVATION_GAIN: f32 = std::f32::consts::SQRT_2;
 
 /// Learning-rate multiplier of the mapping network.
 const MAPPING_LR: f64 = 0.01;
 
-/// Shape of the generator; weights come in as [`Views`].
+/// Shape of the generator.
 #[derive(Clone, Debug)]
 pub(crate) struct Generator {
     architecture: Architecture,
-    kind: Kind,
+}
+
+/// What G drew, on its tape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drawn {
+    /// The first of its layers.
+    pub(crate) first: Id,
+    /// w: rows of `w_dim`.
+    pub(crate) w: Id,
+    /// Planar pictures, nominally in -1..1.
+    pub(crate) pictures: Id,
 }
 
 impl Generator {
-    pub(crate) fn new(architecture: &Architecture, precision: Precision) -> Self {
-        Self { architecture: architecture.clone(), kind: precision.kind() }
+    pub(crate) fn new(architecture: &Architecture) -> Self {
+        Self { architecture: architecture.clone() }
     }
 
-    /// The same without its last stages. Its layout is the beginning of this one's.
-    pub(crate) fn first_stages(&self, count: usize) -> Self {
-        let mut small = self.clone();
-        small.architecture.channels.truncate(count);
-        small
-    }
-
-    pub(crate) fn z_dim(&self) -> i64 {
-        self.architecture.z_dim as i64
+    /// Whether this trainer has all parts of it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the part that it lacks.
+    pub(crate) fn check(architecture: &Architecture) -> Result<(), Error> {
+        let fail = |what: &str| Err(Error::Config { what: what.into() });
+        if architecture.upsample != Upsample::ConvUp {
+            return fail("architecture.upsample must be conv_up");
+        }
+        if architecture.noise != NoiseInputs::None {
+            return fail("architecture.noise must be none");
+        }
+        if architecture.conv_clamp.is_some() || architecture.labels.is_some() {
+            return fail("architecture.conv_clamp and architecture.labels are of imported networks");
+        }
+        Ok(())
     }
 
     /// Name of block `i` in the model file.
@@ -43,128 +63,79 @@ impl Generator {
     /// Names and shapes in the model file's scheme; see the `synth` crate.
     pub(crate) fn layout(&self) -> Layout {
         let a = &self.architecture;
-        let (z, w) = (a.z_dim as i64, a.w_dim as i64);
         let mut l = Layout::default();
         for k in 0..a.mapping_layers {
-            l.linear(&format!("mapping.fc{k}"), w, if k == 0 { z } else { w }, MAPPING_LR, 0.0);
+            l.linear(&format!("mapping.fc{k}"), a.w_dim, if k == 0 { a.z_dim } else { a.w_dim }, MAPPING_LR, 0.0);
         }
-        let first = a.channels[0] as i64;
-        l.push("synthesis.b4.const".into(), &[first, a.base[0] as i64, a.base[1] as i64], 1.0, 1.0);
+        let shape = [a.channels[0], a.base[0], a.base[1]];
+        l.push("synthesis.b4.const", &shape, Order::Constant, [1.0, 0.0, 1.0]);
         for (i, &out) in a.channels.iter().enumerate() {
-            let (b, out) = (Self::block(i), out as i64);
-            let noise = a.noise.at(a.base[0] << i);
-            let input = if i == 0 { out } else { a.channels[i - 1] as i64 };
+            let b = Self::block(i);
             if i > 0 {
-                Self::modulated(&mut l, &format!("{b}.conv0"), out, input, w, noise);
+                Self::modulated(&mut l, &format!("{b}.conv0"), out, a.channels[i - 1], a.w_dim);
             }
-            Self::modulated(&mut l, &format!("{b}.conv1"), out, out, w, noise);
+            Self::modulated(&mut l, &format!("{b}.conv1"), out, out, a.w_dim);
             l.conv(&format!("{b}.torgb"), 3, out, 1);
-            l.linear(&format!("{b}.torgb.affine"), out, w, 1.0, 1.0);
+            l.linear(&format!("{b}.torgb.affine"), out, a.w_dim, 1.0, 1.0);
         }
         l
     }
 
-    fn modulated(l: &mut Layout, name: &str, out: i64, input: i64, w_dim: i64, noise: bool) {
+    fn modulated(l: &mut Layout, name: &str, out: usize, input: usize, w_dim: usize) {
         l.conv(name, out, input, 3);
         l.linear(&format!("{name}.affine"), input, w_dim, 1.0, 1.0);
-        if noise {
-            l.push(format!("{name}.noise_strength"), &[1], 0.0, 1.0);
-        }
     }
 
-    /// z [n, `z_dim`] to w [n, `w_dim`].
-    pub(crate) fn map(&self, v: &Views, z: &Tensor) -> Tensor {
-        let mut x = if self.architecture.normalize_z {
-            z * (z.square().mean_dim(1, true, Kind::Float) + 1e-8).rsqrt()
-        } else {
-            z.shallow_clone()
+    /// Draws pictures of z, rows of `z_dim` numbers; `w` goes through `change` on the way. Of the largest stage's colours only the share `fade` is
+    /// taken.
+    pub(crate) fn draw<E: Element>(
+        &self,
+        cpu: &Cpu,
+        tape: &mut Tape<E>,
+        net: &Network,
+        z: &[f32],
+        change: Option<&dyn Fn(&mut [f32])>,
+        fade: f32,
+    ) -> Drawn {
+        let first = tape.rows(z, self.architecture.z_dim, false);
+        let w = self.map(cpu, tape, net, first);
+        let w = match change {
+            None => w,
+            Some(change) => {
+                let mut values = tape.numbers(w);
+                values.chunks_exact_mut(self.architecture.w_dim).for_each(change);
+                tape.rows(&values, self.architecture.w_dim, false)
+            }
         };
+        Drawn { first, w, pictures: self.synthesize(cpu, tape, net, w, fade) }
+    }
+
+    fn map<E: Element>(&self, cpu: &Cpu, tape: &mut Tape<E>, net: &Network, z: Id) -> Id {
+        let mut x = if self.architecture.normalize_z { tape.normalize(z) } else { z };
         for k in 0..self.architecture.mapping_layers {
-            x = ops::leaky_relu(&v.linear(&format!("mapping.fc{k}"), &x)) * ACTIVATION_GAIN;
+            x = tape.linear(cpu, net, x, &format!("mapping.fc{k}"), Some(ACTIVATION_GAIN), None);
         }
         x
     }
 
-    /// w [n, `w_dim`] to pictures [n, 3, h, w] in f32, nominally in -1..1. `noise` gives the [n, 1, h, w] values of the k-th
-    /// convolution; it is asked only where the architecture has noise inputs.
-    pub(crate) fn synthesize(&self, v: &Views, w: &Tensor, noise: &mut dyn FnMut(usize, [i64; 4]) -> Tensor) -> Tensor {
-        let constant = v.get("synthesis.b4.const").unsqueeze(0).to_kind(self.kind);
-        let s = constant.size();
-        let mut x = ops::channels_last(&constant.expand([w.size()[0], s[1], s[2], s[3]], false));
-        let mut image: Option<Tensor> = None;
-        let mut layer = 0;
-        for i in 0..self.architecture.channels.len() {
+    /// w to pictures.
+    pub(crate) fn synthesize<E: Element>(&self, cpu: &Cpu, tape: &mut Tape<E>, net: &Network, w: Id, fade: f32) -> Id {
+        let a = &self.architecture;
+        let mut x = tape.constant(net, "synthesis.b4.const", tape.count(w));
+        let mut pictures = None;
+        for i in 0..a.channels.len() {
             let b = Self::block(i);
             for conv in ["conv0", "conv1"].into_iter().skip(usize::from(i == 0)) {
-                x = self.conv(v, &format!("{b}.{conv}"), &x, w, conv == "conv0", &mut |size| noise(layer, size));
-                layer += 1;
+                let layer = format!("{b}.{conv}");
+                let style = tape.linear(cpu, net, w, &format!("{layer}.affine"), None, None);
+                let scale = tape.demodulate(cpu, net, style, &layer);
+                x = tape.styled(cpu, net, x, style, scale, &layer, conv == "conv0");
             }
-            let y = self.to_rgb(v, &format!("{b}.torgb"), &x, w);
-            image = Some(match image {
-                None => y,
-                Some(small) if self.architecture.upsample == Upsample::StyleGan2 => ops::upsample_fir(&small) + y,
-                Some(small) => ops::upsample(&small) + y,
-            });
+            let layer = format!("{b}.torgb");
+            let style = tape.linear(cpu, net, w, &format!("{layer}.affine"), None, None);
+            let strength = if i + 1 == a.channels.len() && i > 0 { fade } else { 1.0 };
+            pictures = Some(tape.colours(cpu, net, x, style, &layer, pictures, strength));
         }
-        image.expect("an architecture has at least one block")
-    }
-
-    /// Fresh normal noise from libtorch's generator: what training uses.
-    pub(crate) fn fresh_noise(device: Device) -> impl FnMut(usize, [i64; 4]) -> Tensor {
-        move |_, size| Tensor::randn(size, (Kind::Float, device))
-    }
-
-    /// Modulated 3x3 convolution, demodulation, noise, bias, leaky ReLU; `up` doubles the size on the way.
-    ///
-    /// `y = conv(x * s; W) * d` with `d_o = rsqrt(sum_i s_i^2 sum_k W_oik^2 + 1e-8)` needs no weights per picture. The
-    /// activation's gain is folded into the small factors d and b.
-    fn conv(
-        &self,
-        v: &Views,
-        name: &str,
-        x: &Tensor,
-        w: &Tensor,
-        up: bool,
-        noise: &mut dyn FnMut([i64; 4]) -> Tensor,
-    ) -> Tensor {
-        let weight = v.get(&format!("{name}.weight"));
-        let style = v.linear(&format!("{name}.affine"), w);
-        let square = weight.square().sum_dim_intlist([2i64, 3].as_slice(), false, Kind::Float);
-        let demodulation = (style.square().matmul(&square.tr()) + 1e-8).rsqrt() * ACTIVATION_GAIN;
-        let demodulation = ops::per_channel(&demodulation, self.kind);
-        let bias = ops::per_channel(&(v.get(&format!("{name}.bias")) * ACTIVATION_GAIN).unsqueeze(0), self.kind);
-        let x = x * ops::per_channel(&style, self.kind);
-        let mut y = match (up, self.architecture.upsample) {
-            (false, _) => bias.addcmul(&ops::conv(&x, weight, None), &demodulation),
-            // The bias commutes with bilinear interpolation, so it is added where there are fewer pixels.
-            (true, Upsample::ConvUp) => ops::upsample(&bias.addcmul(&ops::conv(&x, weight, None), &demodulation)),
-            (true, Upsample::UpConv) => bias.addcmul(&ops::conv(&ops::upsample(&x), weight, None), &demodulation),
-            (true, Upsample::StyleGan2) => {
-                let weight = weight.transpose(0, 1).to_kind(self.kind);
-                let wide = x.conv_transpose2d(&weight, None::<Tensor>, 2, 0, 0, 1, 1);
-                bias.addcmul(&ops::filter(&wide, 4.0, 1, 1), &demodulation)
-            }
-        };
-        let s = y.size();
-        if self.architecture.noise.at(s[2] as usize) {
-            let strength = v.get(&format!("{name}.noise_strength")) * ACTIVATION_GAIN;
-            y = (noise([s[0], 1, s[2], s[3]]) * strength).to_kind(self.kind) + y;
-        }
-        self.clamp(ops::leaky_relu(&y))
-    }
-
-    /// Modulated 1x1 convolution to RGB without demodulation, in f32 from here on.
-    fn to_rgb(&self, v: &Views, name: &str, x: &Tensor, w: &Tensor) -> Tensor {
-        let style = v.linear(&format!("{name}.affine"), w);
-        let x = x * ops::per_channel(&style, self.kind);
-        let y = ops::conv(&x, v.get(&format!("{name}.weight")), None).to_kind(Kind::Float);
-        self.clamp(y + ops::per_channel(&v.get(&format!("{name}.bias")).unsqueeze(0), Kind::Float))
-    }
-
-    fn clamp(&self, x: Tensor) -> Tensor {
-        match self.architecture.conv_clamp {
-            Some(limit) => x.clamp(-f64::from(limit), f64::from(limit)),
-            None => x,
-        }
+        pictures.expect("an architecture has at least one block")
     }
 }

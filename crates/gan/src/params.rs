@@ -1,38 +1,80 @@
 //! All weights of a network in one flat vector: one gradient, one optimiser step, one average, one tensor to save.
 //!
-//! Equalised learning rate (Karras et al., arXiv 1710.10196) is one multiplication here: stored weights are unit normals, and a
-//! constant vector of gains turns them into the weights that the network uses.
+//! Equalised learning rate (Karras et al., arXiv 1710.10196) is one multiplication here: stored weights are unit normals, and a gain for each
+//! tensor turns them into the weights that the network uses.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use tch::{Device, Kind, Tensor};
-
-/// 32-bit floats as safetensors stores them.
-pub(crate) fn f32s(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
-}
+use synth::Seed;
 
 /// Name of the `i`-th size, counted from the constant: `b4`, `b8` and so on, whatever the constant's own size.
 pub(crate) fn block(i: usize) -> String {
     format!("b{}", 4usize << i)
 }
 
+/// How a tensor's values lie in the flat vector, and how in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The same in both.
+    Plain,
+    /// [height, width, in, out] here, [out, in, height, width] in files.
+    Window,
+    /// [height, width, channels] here, [channels, height, width] in files.
+    Constant,
+    /// [out, places, channels] here, [out, channels, places] in files, with so many channels.
+    Flattened(usize),
+}
+
 /// One named tensor of a network and how it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
-    pub(crate) shape: Vec<i64>,
+    /// Shape in files.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) order: Order,
     /// Standard deviation of the initial normal values.
     pub(crate) std: f64,
     /// Mean of the initial values.
     pub(crate) mean: f64,
     /// Factor from the stored value to the effective one.
     pub(crate) gain: f64,
+    /// Place in the flat vector.
+    pub(crate) range: Range<usize>,
 }
 
 impl Entry {
-    fn len(&self) -> i64 {
-        self.shape.iter().product()
+    /// Where the value at each place of the file's order lies among the tensor's own.
+    fn places(&self) -> impl Fn(usize) -> usize + '_ {
+        let s = &self.shape;
+        move |i| match self.order {
+            Order::Plain => i,
+            Order::Window => {
+                let (o, rest) = (i / (s[1] * s[2] * s[3]), i % (s[1] * s[2] * s[3]));
+                let (input, tap) = (rest / (s[2] * s[3]), rest % (s[2] * s[3]));
+                (tap * s[1] + input) * s[0] + o
+            }
+            Order::Constant => {
+                let (c, pixel) = (i / (s[1] * s[2]), i % (s[1] * s[2]));
+                pixel * s[0] + c
+            }
+            Order::Flattened(channels) => {
+                let (o, rest, places) = (i / s[1], i % s[1], s[1] / channels);
+                o * s[1] + rest % places * channels + rest / places
+            }
+        }
+    }
+
+    /// The tensor's values in the order of files.
+    pub(crate) fn to_file(&self, flat: &[f32]) -> Vec<f32> {
+        let (own, place) = (&flat[self.range.clone()], self.places());
+        (0..own.len()).map(|i| own[place(i)]).collect()
+    }
+
+    /// Values in the order of files to the tensor's place.
+    pub(crate) fn set_from_file(&self, values: &[f32], flat: &mut [f32]) {
+        let (own, place) = (&mut flat[self.range.clone()], self.places());
+        values.iter().enumerate().for_each(|(i, v)| own[place(i)] = *v);
     }
 }
 
@@ -40,105 +82,79 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layout {
     entries: Vec<Entry>,
+    places: HashMap<String, usize>,
 }
 
 impl Layout {
     /// Adds a fully connected layer: weight [out, in] and bias [out], with a learning-rate multiplier and an initial bias.
-    pub(crate) fn linear(&mut self, name: &str, out: i64, input: i64, lr_multiplier: f64, bias: f64) {
-        self.push(format!("{name}.weight"), &[out, input], 1.0 / lr_multiplier, lr_multiplier / (input as f64).sqrt());
-        self.entries.push(Entry {
-            name: format!("{name}.bias"),
-            shape: vec![out],
-            std: 0.0,
-            mean: bias / lr_multiplier,
-            gain: lr_multiplier,
-        });
+    pub(crate) fn linear(&mut self, name: &str, out: usize, input: usize, lr_multiplier: f64, bias: f64) {
+        self.linear_of(Order::Plain, name, out, input, lr_multiplier, bias);
+    }
+
+    /// Adds one of a flattened map of `channels` channels.
+    pub(crate) fn flattened(&mut self, name: &str, out: usize, places: usize, channels: usize) {
+        self.linear_of(Order::Flattened(channels), name, out, places * channels, 1.0, 0.0);
+    }
+
+    fn linear_of(&mut self, order: Order, name: &str, out: usize, input: usize, lr_multiplier: f64, bias: f64) {
+        let gain = lr_multiplier / (input as f64).sqrt();
+        self.push(&format!("{name}.weight"), &[out, input], order, [1.0 / lr_multiplier, 0.0, gain]);
+        self.push(&format!("{name}.bias"), &[out], Order::Plain, [0.0, bias / lr_multiplier, lr_multiplier]);
     }
 
     /// Adds a convolution: weight [out, in, k, k] and bias [out].
-    pub(crate) fn conv(&mut self, name: &str, out: i64, input: i64, k: i64) {
-        self.push(format!("{name}.weight"), &[out, input, k, k], 1.0, 1.0 / ((input * k * k) as f64).sqrt());
-        self.push(format!("{name}.bias"), &[out], 0.0, 1.0);
+    pub(crate) fn conv(&mut self, name: &str, out: usize, input: usize, k: usize) {
+        let gain = 1.0 / ((input * k * k) as f64).sqrt();
+        self.push(&format!("{name}.weight"), &[out, input, k, k], Order::Window, [1.0, 0.0, gain]);
+        self.push(&format!("{name}.bias"), &[out], Order::Plain, [0.0, 0.0, 1.0]);
     }
 
-    /// Adds a tensor of normal values with the given spread (zeros for 0), multiplied by `gain` when used.
-    pub(crate) fn push(&mut self, name: String, shape: &[i64], std: f64, gain: f64) {
-        self.entries.push(Entry { name, shape: shape.to_vec(), std, mean: 0.0, gain });
+    /// Adds a tensor of normal values with a standard deviation (zeros for 0) and a mean, multiplied by a gain when used.
+    pub(crate) fn push(&mut self, name: &str, shape: &[usize], order: Order, [std, mean, gain]: [f64; 3]) {
+        let start = self.len();
+        let range = start..start + shape.iter().product::<usize>();
+        self.places.insert(name.into(), self.entries.len());
+        self.entries.push(Entry { name: name.into(), shape: shape.to_vec(), order, std, mean, gain, range });
     }
 
     /// Number of values in all.
-    pub(crate) fn len(&self) -> i64 {
-        self.entries.iter().map(Entry::len).sum()
+    pub(crate) fn len(&self) -> usize {
+        self.entries.last().map_or(0, |e| e.range.end)
     }
 
-    /// Each entry with its part of `flat`; the parts share its storage.
-    pub(crate) fn parts<'a>(&'a self, flat: &Tensor) -> impl Iterator<Item = (&'a Entry, Tensor)> {
-        let mut end = 0;
-        let flat = flat.shallow_clone();
-        self.entries.iter().map(move |e| {
-            end += e.len();
-            (e, flat.narrow(0, end - e.len(), e.len()))
-        })
+    /// The entries in order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
-    /// Fresh weights, drawn from libtorch's generator.
-    pub(crate) fn initial(&self, device: Device) -> Tensor {
-        let parts: Vec<Tensor> = self
-            .entries
-            .iter()
-            .map(|e| Tensor::randn([e.len()], (Kind::Float, Device::Cpu)) * e.std + e.mean)
-            .collect();
-        Tensor::cat(&parts, 0).to_device(device)
-    }
-
-    /// The constant vector of gains that belongs to [`Layout::initial`].
-    pub(crate) fn gains(&self, device: Device) -> Tensor {
-        let parts: Vec<Tensor> =
-            self.entries.iter().map(|e| Tensor::full([e.len()], e.gain, (Kind::Float, Device::Cpu))).collect();
-        Tensor::cat(&parts, 0).to_device(device)
-    }
-
-    /// A vector with 1 where a value belongs to size `stages` or a larger one, counted from the constant, and 0 elsewhere.
-    pub(crate) fn belongs_from(&self, stages: usize, device: Device) -> Tensor {
-        let parts: Vec<Tensor> = self
-            .entries
-            .iter()
-            .map(|e| {
-                let size = e.name.split('.').find_map(|part| part.strip_prefix('b')?.parse::<usize>().ok());
-                let new = size.is_some_and(|size| size >= 4 << stages);
-                Tensor::full([e.len()], i64::from(new), (Kind::Float, Device::Cpu))
-            })
-            .collect();
-        Tensor::cat(&parts, 0).to_device(device)
-    }
-
-    /// Effective tensors by name, cut from `flat * gains` so that gradients arrive in one piece.
-    pub(crate) fn views(&self, flat: &Tensor, gains: &Tensor) -> Views {
-        let sizes: Vec<i64> = self.entries.iter().map(Entry::len).collect();
-        let parts = (flat * gains).split_with_sizes(&sizes, 0);
-        let tensors =
-            self.entries.iter().zip(parts).map(|(e, t)| (e.name.clone(), t.view(e.shape.as_slice()))).collect();
-        Views { tensors }
-    }
-}
-
-/// The effective tensors of a network during one pass.
-pub(crate) struct Views {
-    tensors: HashMap<String, Tensor>,
-}
-
-impl Views {
-    /// The tensor called `name`.
+    /// The entry called `name`.
     ///
     /// # Panics
-    /// If the layout that made these views has no such tensor, which is a mistake in this crate.
-    pub(crate) fn get(&self, name: &str) -> &Tensor {
-        self.tensors.get(name).unwrap_or_else(|| panic!("the network has no tensor {name}"))
+    /// If there is none, which is a mistake in this crate.
+    pub(crate) fn get(&self, name: &str) -> &Entry {
+        &self.entries[*self.places.get(name).unwrap_or_else(|| panic!("the network has no tensor {name}"))]
     }
 
-    /// `x W^T + b` with the layer called `name`.
-    pub(crate) fn linear(&self, name: &str, x: &Tensor) -> Tensor {
-        x.linear(self.get(&format!("{name}.weight")), Some(self.get(&format!("{name}.bias"))))
+    /// Fresh weights: tensor `i` is drawn from stream `i` of the seed.
+    pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
+        let mut flat = vec![0f32; self.len()];
+        for (i, e) in self.entries.iter().enumerate() {
+            let own = &mut flat[e.range.clone()];
+            if e.std > 0.0 {
+                synth::latent::normal(Seed(seed), i as u32, own);
+            }
+            own.iter_mut().for_each(|v| *v = (f64::from(*v) * e.std + e.mean) as f32);
+        }
+        flat
+    }
+
+    /// 1 for each value that belongs to size `stages` or a larger one, counted from the constant, and 0 for the others.
+    pub(crate) fn belongs_from(&self, stages: usize) -> Vec<f32> {
+        let new = |e: &Entry| {
+            let size = e.name.split('.').find_map(|part| part.strip_prefix('b')?.parse::<usize>().ok());
+            size.is_some_and(|size| size >= 4 << stages)
+        };
+        self.entries.iter().flat_map(|e| std::iter::repeat_n(f32::from(u8::from(new(e))), e.range.len())).collect()
     }
 }
 
@@ -150,24 +166,29 @@ mod tests {
     fn larger_sizes_are_told_from_smaller_ones_by_their_names() {
         let mut layout = Layout::default();
         layout.linear("mapping.fc0", 1, 1, 0.01, 0.0);
-        layout.push("synthesis.b8.torgb.bias".into(), &[3], 0.0, 1.0);
-        layout.push("b16.conv0.weight".into(), &[2], 1.0, 1.0);
-        layout.push("b128.conv0.weight".into(), &[1], 1.0, 1.0);
-        let new: Vec<f32> = Vec::try_from(layout.belongs_from(2, Device::Cpu)).unwrap();
-        assert_eq!(new, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        layout.push("synthesis.b8.torgb.bias", &[3], Order::Plain, [0.0, 0.0, 1.0]);
+        layout.push("b16.conv0.weight", &[2], Order::Plain, [1.0, 0.0, 1.0]);
+        layout.push("b128.conv0.weight", &[1], Order::Plain, [1.0, 0.0, 1.0]);
+        assert_eq!(layout.belongs_from(2), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     }
 
     #[test]
-    fn gradients_of_all_views_arrive_in_one_vector_scaled_by_the_gain() {
+    fn files_have_another_order_and_come_back() {
         let mut layout = Layout::default();
-        layout.push("a".into(), &[2, 3], 1.0, 0.5);
-        layout.push("b".into(), &[4], 1.0, 2.0);
-        let flat = layout.initial(Device::Cpu).set_requires_grad(true);
-        let gains = layout.gains(Device::Cpu);
-        let v = layout.views(&flat, &gains);
-        let loss = v.get("a").sum(Kind::Float) + v.get("b").sum(Kind::Float) * 3.0;
-        let grad = &Tensor::run_backward(&[loss], &[&flat], false, false)[0];
-        let grad: Vec<f32> = Vec::try_from(grad).unwrap();
-        assert_eq!(grad, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 6.0, 6.0, 6.0, 6.0]);
+        layout.push("skipped", &[5], Order::Plain, [1.0, 0.0, 1.0]);
+        layout.conv("c", 3, 2, 3);
+        layout.push("const", &[4, 2, 2], Order::Constant, [1.0, 0.0, 1.0]);
+        let flat = layout.initial(3);
+        for name in ["c.weight", "const"] {
+            let e = layout.get(name);
+            let file = e.to_file(&flat);
+            assert_ne!(file, flat[e.range.clone()]);
+            let mut back = vec![0.0; flat.len()];
+            e.set_from_file(&file, &mut back);
+            assert_eq!(back[e.range.clone()], flat[e.range.clone()]);
+        }
+        // Output 2, input 1, row 0, column 1.
+        let e = layout.get("c.weight");
+        assert_eq!(e.to_file(&flat)[(2 * 2 + 1) * 9 + 1].to_bits(), flat[e.range.start + (2 + 1) * 3 + 2].to_bits());
     }
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use dataset::Dataset;
 use serde::{Deserialize, Serialize};
-use tch::Device;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::events::Events;
@@ -114,8 +113,8 @@ impl Run {
     ///
     /// # Errors
     /// The configuration cannot be trained, or the folder cannot be made.
-    pub fn create(config: Config, data: Arc<Dataset>, out: &Path, device: Device) -> Result<Self, Error> {
-        Self::begin(Trainer::new(config, device)?, data, out, 0.0)
+    pub fn create(config: Config, data: Arc<Dataset>, out: &Path, threads: usize) -> Result<Self, Error> {
+        Self::begin(Trainer::new(config, threads)?, data, out, 0.0)
     }
 
     /// A new run that starts from the networks of a smaller one; see [`Trainer::grow`].
@@ -127,9 +126,9 @@ impl Run {
         config: Config,
         data: Arc<Dataset>,
         out: &Path,
-        device: Device,
+        threads: usize,
     ) -> Result<Self, Error> {
-        Self::begin(Trainer::grow(&from.trainer, config, device)?, data, out, from.seconds)
+        Self::begin(Trainer::grow(&from.trainer, config, threads)?, data, out, from.seconds)
     }
 
     fn begin(trainer: Trainer, data: Arc<Dataset>, out: &Path, seconds_before: f64) -> Result<Self, Error> {
@@ -143,8 +142,7 @@ impl Run {
     ///
     /// # Errors
     /// The folder's statistics cannot be rewritten, or a folder in it cannot be made.
-    pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
-        checkpoint.trainer.prepare()?;
+    pub fn resume(folder: &Path, checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
         furnish(folder)?;
         if checkpoint.dataset != data.fingerprint() {
             tracing::warn!(
@@ -231,7 +229,7 @@ impl Run {
         mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
     ) -> Result<(), Error> {
         let config = self.trainer.config().clone();
-        let mut meter = Meter::open(&config, &self.data, self.trainer.device())?;
+        let mut meter = Meter::open(&config, &self.data)?;
         let mut best = self.best_so_far()?;
         let mut events = Events::begin(&self.folder, self.trainer.progress().images)?;
         let start = Instant::now();

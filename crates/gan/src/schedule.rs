@@ -21,6 +21,10 @@ pub struct Schedule {
     pub inherited: f64,
     /// Weight of a grown G's distance from what the smaller network drew.
     pub anchor: f64,
+    /// Share of the largest stage beside the one below it, while it is faded in.
+    pub fade: f64,
+    /// Decay of Adam's second moment.
+    pub beta2: f64,
     /// Factor that the average keeps of itself in this step.
     pub ema_beta: f64,
 }
@@ -49,6 +53,8 @@ impl Schedule {
         let released = if g.hold_kimg > 0.0 { kimg / g.hold_kimg - 1.0 } else { 1.0 };
         Self {
             critic,
+            fade: if g.fade_kimg > 0.0 { (kimg / g.fade_kimg).min(1.0) } else { 1.0 },
+            beta2: o.beta2,
             inherited: if g.stages > 0 { cosine(g.inherited, g.inherited_final, released) } else { 1.0 },
             anchor: cosine(g.anchor, g.anchor_final, released),
             lr: warm * cool,
@@ -100,6 +106,7 @@ mod tests {
         let mut c = config();
         assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12, "nothing was inherited");
         c.growth = crate::GrowthConfig {
+            fade_kimg: 0.0,
             stages: 3,
             inherited: 0.1,
             inherited_final: 0.5,

@@ -101,11 +101,11 @@ impl Crew {
         self.helpers.len() + 1
     }
 
-    /// Cuts 0 to `count` into a few parts a thread and calls `task` with each.
+    /// Cuts 0 to `count` into a few parts a thread and calls `task` with each, on all threads.
     ///
     /// # Panics
     /// If a task does.
-    pub(crate) fn by_lines(&self, count: usize, task: impl Fn(Range<usize>) + Sync) {
+    pub fn in_parts(&self, count: usize, task: impl Fn(Range<usize>) + Sync) {
         let parts = if self.helpers.is_empty() { 1 } else { count.min(4 * self.threads()) };
         self.run(parts, |_, part| task(part * count / parts..(part + 1) * count / parts));
     }

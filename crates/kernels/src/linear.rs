@@ -54,7 +54,7 @@ impl Linear {
         assert!(x.len().is_multiple_of(self.input), "inputs of a linear layer");
         assert_eq!(y.len(), x.len() / self.input * self.padded_output(), "outputs of a linear layer");
         let (isa, y) = (crew.isa(), Places(y.as_mut_ptr()));
-        crew.by_lines(self.bias.len(), |blocks| isa.run(Product { layer: self, x, blocks, y }));
+        crew.in_parts(self.bias.len(), |blocks| isa.run(Product { layer: self, x, blocks, y }));
     }
 }
 

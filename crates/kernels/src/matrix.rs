@@ -219,7 +219,7 @@ pub fn product_packed(crew: &Crew, a: Matrix<'_>, b: &Packed, c: MatrixMut<'_>, 
 fn pack_panels(crew: &Crew, b: Matrix<'_>, rows: Range<usize>, panels: Range<usize>, to: &mut [Block]) {
     let each = rows.len() * PANEL_BLOCKS;
     let (isa, first, to) = (crew.isa(), panels.start, Shared::new(to));
-    crew.by_lines(panels.len(), |part| {
+    crew.in_parts(panels.len(), |part| {
         for panel in part {
             // SAFETY: every panel has a place of its own and is packed by one thread.
             let to = unsafe { to.part(panel * each..(panel + 1) * each) };

@@ -110,7 +110,7 @@ impl ToRgb<'_> {
             &*coarse
         });
         let (isa, out) = (crew.isa(), Rows { start: y.data.as_mut_ptr(), pitch: y.width + 2 });
-        crew.by_lines(shape.height, |rows| isa.run(Colour { layer: self, x, picture, coarse, rows, out }));
+        crew.in_parts(shape.height, |rows| isa.run(Colour { layer: self, x, picture, coarse, rows, out }));
     }
 }
 

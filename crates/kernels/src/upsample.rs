@@ -21,7 +21,7 @@ pub fn upsample2x(crew: &Crew, x: &mut Activation, epilogue: &Epilogue<'_>, y: &
     y.reshape(Shape { height: 2 * height, width: 2 * width, ..x.shape() });
     let (x, y) = (&*x, y.target());
     let isa = crew.isa();
-    crew.by_lines(y.shape.planes() * 2 * height, |lines| isa.run(Upsample { x, epilogue, lines, y }));
+    crew.in_parts(y.shape.planes() * 2 * height, |lines| isa.run(Upsample { x, epilogue, lines, y }));
 }
 
 struct Upsample<'a> {

@@ -461,5 +461,5 @@ pub(crate) fn each_picture<P: Picture>(cpu: &Cpu, range: Range<usize>, work: P) 
     }
     let start = range.start;
     let (work, core) = (&work, &cpu.core);
-    cpu.crew.by_lines(range.len(), |part| compiled(core, One(work, start + part.start..start + part.end)));
+    cpu.crew.in_parts(range.len(), |part| compiled(core, One(work, start + part.start..start + part.end)));
 }

@@ -49,7 +49,7 @@ impl<E: Element> Filter<E> {
         let panels = self.outputs / 16;
         let out = Shared(self.room.take::<E>(self.panel * panels + 1024));
         let (panel, width) = (self.panel, self.inputs);
-        cpu.crew.by_lines(panels, |range| {
+        cpu.crew.in_parts(panels, |range| {
             for p in range {
                 // SAFETY: panels do not overlap, and each is in the hands of one thread.
                 let to = unsafe { std::slice::from_raw_parts_mut(out.at(p * panel), panel) };

@@ -128,6 +128,11 @@ impl Mask {
         Self { shape, bits: vec![0; n * (h + 2) * (w + 2) * (c / 16)] }
     }
 
+    /// The shape of the maps that these are signs of.
+    pub fn shape(&self) -> [usize; 4] {
+        self.shape
+    }
+
     /// Words of one picture.
     #[inline(always)]
     pub(crate) fn stride(&self) -> usize {

@@ -45,25 +45,26 @@ pub(crate) unsafe fn before_activation<S: Simd, E: Element>(
     // SAFETY: the caller vouches for the pictures; channels are a multiple of 16.
     unsafe {
         clear_border(to, height, width, c);
-        for channel in (0..c).step_by(16) {
-            for lane in (channel..channel + 16).step_by(S::LANES) {
+        if !sums.is_null() {
+            sums.write_bytes(0, c);
+        }
+        // A row at a time, so that it is near for all of its channels.
+        for y in 1..=height {
+            for lane in (0..c).step_by(S::LANES) {
                 let mut total = s.splat(0.0);
-                for y in 1..=height {
-                    let from = from.add(if spread { (y + 1) / 2 } else { y } * from_row + lane);
-                    for x in 1..=width {
-                        let pixel = y * (width + 2) + x;
-                        let mut v =
-                            s.mul(E::load(s, from.add(if spread { (x + 1) / 2 } else { x } * c)), s.splat(gain));
-                        if !bits.is_null() {
-                            let word = u32::from(bits.add(pixel * (c / 16) + channel / 16).read());
-                            v = s.scale_where(word >> (lane - channel), v, SLOPE);
-                        }
-                        E::store(s, to.add(pixel * c + lane), v);
-                        total = s.add(total, v);
+                let from = from.add(if spread { (y + 1) / 2 } else { y } * from_row + lane);
+                for x in 1..=width {
+                    let pixel = y * (width + 2) + x;
+                    let mut v = s.mul(E::load(s, from.add(if spread { (x + 1) / 2 } else { x } * c)), s.splat(gain));
+                    if !bits.is_null() {
+                        let word = u32::from(bits.add((pixel * c + lane) / 16).read());
+                        v = s.scale_where(word >> (lane % 16), v, SLOPE);
                     }
+                    E::store(s, to.add(pixel * c + lane), v);
+                    total = s.add(total, v);
                 }
                 if !sums.is_null() {
-                    s.store(sums.add(lane), total);
+                    s.store(sums.add(lane), s.add(total, s.load(sums.add(lane))));
                 }
             }
         }
@@ -148,23 +149,25 @@ pub(crate) unsafe fn scale<S: Simd, E: Element>(
     }
 }
 
-/// Doubles a picture bilinearly, borders repeating (half-pixel centres), times `factors` where they are given; then
-/// `gain leaky_relu(x)` where `activate`.
+/// `0.75 a + 0.25 b`
+#[inline(always)]
+fn between<S: Simd>(s: S, a: S::V, b: S::V) -> S::V {
+    s.mul_add(s.splat(0.25), b, s.mul(s.splat(0.75), a))
+}
+
+/// Doubles a picture bilinearly, borders repeating (half-pixel centres); then `gain leaky_relu(x)`.
 ///
 /// # Safety
-/// `from` is a picture of `height` x `width` pixels with its border, `to` one of twice the size; `factors` are `c` numbers or null.
-#[allow(clippy::too_many_arguments)]
+/// `from` is a picture of `height` x `width` pixels with its border, `to` one of twice the size.
 #[inline(always)]
 pub(crate) unsafe fn double<S: Simd, E: Element>(
     s: S,
     from: *const E,
-    factors: *const f32,
     [height, width, c]: [usize; 3],
-    activate: Option<f32>,
+    gain: f32,
     to: *mut E,
 ) {
     let (row, wide) = ((width + 2) * c, (2 * width + 2) * c);
-    let (near, far) = (s.splat(0.75), s.splat(0.25));
     // SAFETY: the caller vouches for the pictures; channels are a multiple of 16.
     unsafe {
         for y in 0..2 * height {
@@ -173,25 +176,14 @@ pub(crate) unsafe fn double<S: Simd, E: Element>(
             let other = from.add(other * row);
             let to = to.add((y + 1) * wide);
             for lane in (0..c).step_by(S::LANES) {
-                let factor = if factors.is_null() { s.splat(1.0) } else { s.load(factors.add(lane)) };
-                let column = |x: usize| {
-                    let at = x * c + lane;
-                    let v = s.mul_add(far, E::load(s, other.add(at)), s.mul(near, E::load(s, own.add(at))));
-                    s.mul(v, factor)
-                };
-                let write = |x: usize, mut v: S::V| {
-                    if let Some(gain) = activate {
-                        v = s.mul(v, s.splat(gain));
-                        v = s.max(v, s.mul(v, s.splat(SLOPE)));
-                    }
-                    E::store(s, to.add(x * c + lane), v);
-                };
-                let mut before = column(1);
+                let mut before = between(s, E::load(s, own.add(c + lane)), E::load(s, other.add(c + lane)));
                 let mut here = before;
                 for x in 1..=width {
-                    let after = column((x + 1).min(width));
-                    write(2 * x - 1, s.mul_add(far, before, s.mul(near, here)));
-                    write(2 * x, s.mul_add(far, after, s.mul(near, here)));
+                    let next = (x + 1).min(width) * c + lane;
+                    let after = between(s, E::load(s, own.add(next)), E::load(s, other.add(next)));
+                    let at = (2 * x - 1) * c + lane;
+                    E::store(s, to.add(at), activate(s, between(s, here, before), gain));
+                    E::store(s, to.add(at + c), activate(s, between(s, here, after), gain));
                     (before, here) = (here, after);
                 }
             }
@@ -199,11 +191,42 @@ pub(crate) unsafe fn double<S: Simd, E: Element>(
     }
 }
 
-/// The adjoint of [`double`] without factors: `to` has `height` x `width` pixels, `from` twice the size. With `signs`, what `double` wrote with
-/// an activation of `gain`, `from` goes through that activation's slope first.
+/// `gain leaky_relu(v)`
+#[inline(always)]
+fn activate<S: Simd>(s: S, v: S::V, gain: f32) -> S::V {
+    let v = s.mul(v, s.splat(gain));
+    s.max(v, s.mul(v, s.splat(SLOPE)))
+}
+
+/// A gradient on its way back through `gain leaky_relu`, whose result is at `sign`.
 ///
 /// # Safety
-/// As there; `signs` is a picture like `from` or null.
+/// Both can be read.
+#[inline(always)]
+unsafe fn sloped<S: Simd, E: Element>(s: S, from: *const E, sign: *const E, gain: f32) -> S::V {
+    // SAFETY: the caller vouches for the numbers.
+    unsafe { s.scale_where(s.not_positive(E::load(s, sign)), s.mul(E::load(s, from), s.splat(gain)), SLOPE) }
+}
+
+/// One column of [`double_adjoint`]: four rows to one, the two in the middle three quarters each.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn column<S: Simd, E: Element>(s: S, from: *const E, signs: *const E, gain: f32, rows: [usize; 4], at: usize) -> S::V {
+    // SAFETY: the caller vouches for the pictures.
+    unsafe {
+        let [a, b, c, d] = [rows[0] + at, rows[1] + at, rows[2] + at, rows[3] + at];
+        let middle = s.add(sloped(s, from.add(b), signs.add(b), gain), sloped(s, from.add(c), signs.add(c), gain));
+        let outer = s.add(sloped(s, from.add(a), signs.add(a), gain), sloped(s, from.add(d), signs.add(d), gain));
+        between(s, middle, outer)
+    }
+}
+
+/// The adjoint of [`double`] at what it wrote, `signs`: `to` has `height` x `width` pixels, `from` and `signs` twice the size.
+///
+/// # Safety
+/// All are pictures with borders.
 #[inline(always)]
 pub(crate) unsafe fn double_adjoint<S: Simd, E: Element>(
     s: S,
@@ -214,33 +237,19 @@ pub(crate) unsafe fn double_adjoint<S: Simd, E: Element>(
     to: *mut E,
 ) {
     let wide = (2 * width + 2) * c;
-    let (near, far) = (s.splat(0.75), s.splat(0.25));
     // SAFETY: the caller vouches for the pictures; channels are a multiple of 16.
     unsafe {
         clear_border(to, height, width, c);
-        for lane in (0..c).step_by(S::LANES) {
-            for y in 0..height {
-                // The rows above, at and below; at the edge a row stands for the one beyond it.
-                let rows = [(2 * y).max(1), 2 * y + 1, 2 * y + 2, (2 * y + 3).min(2 * height)].map(|y| y * wide);
-                let value = |at: usize| {
-                    let v = E::load(s, from.add(at));
-                    if signs.is_null() {
-                        return v;
-                    }
-                    s.scale_where(s.not_positive(E::load(s, signs.add(at))), s.mul(v, s.splat(gain)), SLOPE)
-                };
-                let column = |x: usize| {
-                    let at = x * c + lane;
-                    let middle = s.add(value(rows[1] + at), value(rows[2] + at));
-                    let outer = s.add(value(rows[0] + at), value(rows[3] + at));
-                    s.mul_add(far, outer, s.mul(near, middle))
-                };
-                let mut before = column(1);
+        for y in 0..height {
+            // The rows above, at and below; at the edge a row stands for the one beyond it.
+            let rows = [(2 * y).max(1) * wide, (2 * y + 1) * wide, (2 * y + 2) * wide, (2 * y + 3).min(2 * height) * wide];
+            for lane in (0..c).step_by(S::LANES) {
+                let mut before = column(s, from, signs, gain, rows, c + lane);
                 let mut left = before;
                 for x in 1..=width {
-                    let right = column(2 * x);
-                    let after = if x == width { right } else { column(2 * x + 1) };
-                    let v = s.mul_add(far, s.add(before, after), s.mul(near, s.add(left, right)));
+                    let right = column(s, from, signs, gain, rows, 2 * x * c + lane);
+                    let after = if x == width { right } else { column(s, from, signs, gain, rows, (2 * x + 1) * c + lane) };
+                    let v = between(s, s.add(left, right), s.add(before, after));
                     E::store(s, to.add(((y + 1) * (width + 2) + x) * c + lane), v);
                     (before, left) = (right, after);
                 }
@@ -271,10 +280,12 @@ pub(crate) unsafe fn before_scale<S: Simd, E: Element>(
     // SAFETY: the caller vouches for the pictures; channels are a multiple of 16.
     unsafe {
         clear_border(to, height, width, c);
-        for lane in (0..c).step_by(S::LANES) {
-            let factor = s.load(scale.add(lane));
-            let (mut total, mut product) = (s.splat(0.0), s.splat(0.0));
-            for row in 1..=height {
+        bias_gradient.write_bytes(0, c);
+        scale_gradient.write_bytes(0, c);
+        for row in 1..=height {
+            for lane in (0..c).step_by(S::LANES) {
+                let factor = s.load(scale.add(lane));
+                let (mut total, mut product) = (s.load(bias_gradient.add(lane)), s.load(scale_gradient.add(lane)));
                 for column in 1..=width {
                     let at = (row * (width + 2) + column) * c + lane;
                     let (mut v, mut pre) = (E::load(s, from.add(at)), E::load(s, y.add(at)));
@@ -287,16 +298,16 @@ pub(crate) unsafe fn before_scale<S: Simd, E: Element>(
                     product = s.mul_add(v, pre, product);
                     E::store(s, to.add(at), s.mul(v, factor));
                 }
+                s.store(bias_gradient.add(lane), total);
+                s.store(scale_gradient.add(lane), product);
             }
-            s.store(bias_gradient.add(lane), total);
-            s.store(scale_gradient.add(lane), product);
-            for k in lane..lane + S::LANES {
-                let (total, product) = (bias_gradient.add(k).read(), scale_gradient.add(k).read());
-                let scale = scale.add(k).read();
-                // Padded channels have a scale of zero.
-                let gradient = if scale == 0.0 { 0.0 } else { (product / back - bias.add(k).read() * total) / scale };
-                scale_gradient.add(k).write(gradient);
-            }
+        }
+        for k in 0..c {
+            let (total, product) = (bias_gradient.add(k).read(), scale_gradient.add(k).read());
+            let scale = scale.add(k).read();
+            // Padded channels have a scale of zero.
+            let gradient = if scale == 0.0 { 0.0 } else { (product / back - bias.add(k).read() * total) / scale };
+            scale_gradient.add(k).write(gradient);
         }
     }
 }

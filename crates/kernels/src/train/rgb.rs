@@ -200,12 +200,17 @@ impl<E: Element> Picture for Unmix<'_, E> {
     fn run<S: Simd>(&self, s: S, picture: usize) {
         let ([h, w], c) = (self.size, self.c);
         let matrix = self.matrices[picture * COLOURS * c..].as_ptr();
-        for lane in (0..c).step_by(S::LANES) {
-            // SAFETY: the pixels lie in the map, and the matrix has three rows of its channels; nobody else has this picture.
-            unsafe {
-                let rows = [0, 1, 2].map(|colour| s.load(matrix.add(colour * c + lane)));
-                let mut sums = [s.splat(0.0); COLOURS];
-                for y in 0..h {
+        let sum = self.sums.at(picture * COLOURS * c);
+        for y in 0..h {
+            for lane in (0..c).step_by(S::LANES) {
+                // SAFETY: the pixels lie in the map, matrix and sums have three rows of its channels; nobody else has this picture.
+                unsafe {
+                    let mut rows = [s.splat(0.0); COLOURS];
+                    let mut sums = [s.splat(0.0); COLOURS];
+                    for colour in 0..COLOURS {
+                        rows[colour] = s.load(matrix.add(colour * c + lane));
+                        sums[colour] = s.load(sum.add(colour * c + lane));
+                    }
                     for x in 0..w {
                         let pixel = picture * self.x.stride() + ((y + 1) * (w + 2) + x + 1) * c + lane;
                         let v = E::load(s, self.x.start().add(pixel));
@@ -223,9 +228,9 @@ impl<E: Element> Picture for Unmix<'_, E> {
                             E::store(s, to, slope);
                         }
                     }
-                }
-                for colour in 0..COLOURS {
-                    s.store(self.sums.at((picture * COLOURS + colour) * c + lane), sums[colour]);
+                    for colour in 0..COLOURS {
+                        s.store(sum.add(colour * c + lane), sums[colour]);
+                    }
                 }
             }
         }

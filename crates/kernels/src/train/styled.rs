@@ -106,7 +106,7 @@ impl<E: Element> Task for ForwardTask<'_, E> {
                 for i in self.first..self.first + self.pictures {
                     let shape = [height, width, f.channels];
                     let from = f.y.add(i * f.stride);
-                    pointwise::double(s, from, std::ptr::null(), shape, Some(self.gain), to.add(i * large));
+                    pointwise::double(s, from, shape, self.gain, to.add(i * large));
                 }
             }
         }

@@ -233,7 +233,7 @@ impl<E: Element, P: Prepare<E>, X: Ending> Pass<'_, E, P, X> {
             );
             assert_eq!(to.sum.len(), shape.taps() * to.inputs * to.outputs, "the weights' number");
             let out = Shared(to.sum.as_mut_ptr());
-            cpu.crew.by_lines(shape.taps() * to.inputs, |rows| {
+            cpu.crew.in_parts(shape.taps() * to.inputs, |rows| {
                 for row in rows {
                     let (tap, input) = (row / to.inputs, row % to.inputs);
                     for output in 0..to.outputs {
