@@ -40,6 +40,7 @@ mod double;
 mod epilogue;
 mod gemm;
 mod linear;
+pub mod matrix;
 mod pack;
 mod peak;
 mod rgb;

@@ -112,3 +112,12 @@ pub fn conv1x1(x: &[f32], area: usize, weight: &[f32], bias: &[f32]) -> Vec<f32>
     }
     y
 }
+
+/// [m, k] times [k, n], both without gaps: [m, n].
+///
+/// # Panics
+/// If `a` or `b` is shorter than that.
+pub fn matrix_product(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<f32> {
+    let entry = |row: usize, column: usize| (0..k).map(|i| a[row * k + i] * b[i * n + column]).sum();
+    (0..m * n).map(|i| entry(i / n, i % n)).collect()
+}
