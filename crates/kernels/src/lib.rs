@@ -41,6 +41,7 @@ mod epilogue;
 mod gemm;
 mod linear;
 pub mod matrix;
+pub mod nhwc;
 mod pack;
 mod peak;
 mod rgb;

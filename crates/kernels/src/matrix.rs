@@ -167,6 +167,18 @@ impl Packed {
         }
     }
 
+    /// The matrix as it was, row after row.
+    pub fn unpack(&self) -> Vec<f32> {
+        let panels = self.columns.div_ceil(PANEL);
+        let data = flat(&self.data);
+        let entry = |row: usize, column: usize| {
+            let from = row / DEPTH * DEPTH;
+            let depth = DEPTH.min(self.rows - from);
+            data[(from * panels + column / PANEL * depth + row - from) * PANEL + column % PANEL]
+        };
+        (0..self.rows).flat_map(|row| (0..self.columns).map(move |column| entry(row, column))).collect()
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         self.rows

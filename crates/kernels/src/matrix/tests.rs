@@ -120,3 +120,15 @@ fn what_does_not_fit_is_refused() {
     assert!(refused(&|| times([2, 3], [3, 2], [2, 3])));
     assert!(!refused(&|| times([2, 3], [3, 2], [2, 2])));
 }
+
+#[test]
+fn packed_matrices_are_read_back() {
+    let crew = Crew::alone(Isa::SCALAR);
+    for [rows, columns] in [[1, 1], [5, 33], [DEPTH + 3, 40], [2 * DEPTH, 32]] {
+        let data = numbers(rows * columns, 1);
+        assert_eq!(Packed::new(&crew, Matrix::new(&data, rows, columns)).unpack(), data);
+        let turned = Packed::new(&crew, Matrix::new(&data, columns, rows).transposed());
+        let again = Packed::new(&crew, Matrix::new(&turned.unpack(), rows, columns).transposed());
+        assert_eq!(again.unpack(), data);
+    }
+}
