@@ -10,7 +10,11 @@ mod graph;
 mod network;
 mod ops;
 mod pass;
+mod resample;
+#[cfg(test)]
+mod testing;
 
 pub use error::Error;
 pub use network::Network;
 pub use pass::{Grid, Tape, Workspace};
+pub use resample::Resizing;

@@ -360,6 +360,6 @@ fn picture(pictures: &[f32], [height, width]: [usize; 2], index: usize) -> &[f32
 }
 
 /// Locks what no one else holds: each thread has its own room, each picture one thread.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
