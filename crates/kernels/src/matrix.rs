@@ -3,7 +3,8 @@
 //! B is packed into panels of 32 columns (once and for all in [`Packed`], or block by block in [`Scratch`]), A into as many
 //! rows as the registers hold, and C is made in tiles that stay in registers (the scheme of `GotoBLAS` and BLIS: Van Zee
 //! and van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS Functionality", 2015). Threads share C's rows and
-//! columns, never the sum of one number, so the result is the same to the bit however many there are.
+//! columns, never the sum of one number, so the result is the same to the bit however many there are. [`product_f64`] is the
+//! same for statistics, which need the digits more than the last bit of speed.
 //!
 //! ```
 //! use kernels::matrix::{Matrix, MatrixMut, Scratch, Update, product};
@@ -17,6 +18,7 @@
 //! assert_eq!(c, [14.0, 20.0]);
 //! ```
 
+mod double;
 mod pack;
 mod tile;
 
@@ -24,6 +26,7 @@ use std::ops::Range;
 
 use crate::Crew;
 use crate::activation::{Block, Shared, flat};
+pub use double::product_f64;
 use pack::PackRight;
 use tile::Tiles;
 
@@ -36,10 +39,10 @@ const DEPTH: usize = 256;
 /// Panels that are packed at once: 768 KiB, within the second-level cache of most machines with room for A.
 const PANELS: usize = 24;
 
-/// A matrix in a slice.
+/// A matrix in a slice, of `f32` or `f64`.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
+pub struct Matrix<'a, T = f32> {
+    data: &'a [T],
     rows: usize,
     columns: usize,
     /// From one row to the next; 1 if transposed.
@@ -48,12 +51,12 @@ pub struct Matrix<'a> {
     column_step: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T> Matrix<'a, T> {
     /// `rows` x `columns`, row after row without gaps.
     ///
     /// # Panics
     /// If `data` is shorter than that.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
 
@@ -61,7 +64,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     /// If rows overlap, or `data` ends before the last one does.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+    pub fn strided(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert_reaches(data.len(), rows, columns, stride);
         Matrix { data, rows, columns, row_step: stride, column_step: 1 }
     }
@@ -165,6 +168,18 @@ impl Packed {
             let len = rows.len() * panels * PANEL_BLOCKS;
             pack_panels(crew, b, rows, 0..panels, &mut self.data[place..place + len]);
         }
+    }
+
+    /// The matrix as it was, row after row.
+    pub fn unpack(&self) -> Vec<f32> {
+        let panels = self.columns.div_ceil(PANEL);
+        let data = flat(&self.data);
+        let entry = |row: usize, column: usize| {
+            let from = row / DEPTH * DEPTH;
+            let depth = DEPTH.min(self.rows - from);
+            data[(from * panels + column / PANEL * depth + row - from) * PANEL + column % PANEL]
+        };
+        (0..self.rows).flat_map(|row| (0..self.columns).map(move |column| entry(row, column))).collect()
     }
 
     /// Rows.

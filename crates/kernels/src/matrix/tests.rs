@@ -120,3 +120,48 @@ fn what_does_not_fit_is_refused() {
     assert!(refused(&|| times([2, 3], [3, 2], [2, 3])));
     assert!(!refused(&|| times([2, 3], [3, 2], [2, 2])));
 }
+
+#[test]
+fn packed_matrices_are_read_back() {
+    let crew = Crew::alone(Isa::SCALAR);
+    for [rows, columns] in [[1, 1], [5, 33], [DEPTH + 3, 40], [2 * DEPTH, 32]] {
+        let data = numbers(rows * columns, 1);
+        assert_eq!(Packed::new(&crew, Matrix::new(&data, rows, columns)).unpack(), data);
+        let turned = Packed::new(&crew, Matrix::new(&data, columns, rows).transposed());
+        let again = Packed::new(&crew, Matrix::new(&turned.unpack(), rows, columns).transposed());
+        assert_eq!(again.unpack(), data);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 32 }))]
+    #[test]
+    fn products_in_f64_equal_the_plain_sum(
+        m in 0_usize..60, k in 0_usize..300, n in 0_usize..40, gap in 0_usize..4, turned in any::<[bool; 2]>(),
+    ) {
+        let (a, a_stride, a_dense) = stored(m, k, gap, turned[0], 1);
+        let (b, b_stride, b_dense) = stored(k, n, gap, turned[1], 2);
+        let wide = |x: &[f32]| x.iter().map(|&v| f64::from(v) + 1e-9).collect::<Vec<f64>>();
+        let (a, b, a_dense, b_dense) = (wide(&a), wide(&b), wide(&a_dense), wide(&b_dense));
+        let view = |data, rows, columns, stride, turned| {
+            if turned { Matrix::strided(data, columns, rows, stride).transposed() } else { Matrix::strided(data, rows, columns, stride) }
+        };
+        for isa in Isa::available() {
+            let mut first: Option<Vec<f64>> = None;
+            for threads in [1, 3] {
+                let crew = Crew::new(*isa, threads);
+                let mut c = vec![7.0; m * n];
+                product_f64(&crew, view(&a, m, k, a_stride, turned[0]), view(&b, k, n, b_stride, turned[1]), &mut c);
+                for (i, &found) in c.iter().enumerate() {
+                    let expected: f64 = (0..k).map(|j| a_dense[i / n * k + j] * b_dense[j * n + i % n]).sum();
+                    prop_assert!((found - expected).abs() < 1e-12 * (k as f64 + 1.0), "{isa}: {found} is not {expected}");
+                }
+                let bits = |c: &[f64]| c.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                if let Some(first) = &first {
+                    prop_assert_eq!(bits(first), bits(&c));
+                }
+                first = Some(c);
+            }
+        }
+    }
+}
