@@ -326,7 +326,7 @@ impl Config {
     pub fn preset(name: &str) -> Result<Self, Error> {
         Ok(match name {
             "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| {
-                (c.batch, c.kimg) = (16, 20.0);
+                (c.batch, c.kimg, c.loss.penalty_fraction) = (16, 20.0, 0.5);
                 // gamma goes with the number of pixels (the rule of thumb of arXiv 2006.06676, appendix C).
                 (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
             }),

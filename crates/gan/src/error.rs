@@ -60,14 +60,6 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// A feature network that is missing or damaged.
-    #[error("{path} is not a usable feature network: {what}")]
-    Features {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
     /// The losses stopped being numbers.
     #[error(
         "training diverged at {kimg:.1} kimg: a loss is no longer a finite number; the last checkpoint is intact, \
@@ -77,6 +69,9 @@ pub enum Error {
         /// When.
         kimg: f64,
     },
+    /// A feature network is missing or damaged.
+    #[error(transparent)]
+    Features(#[from] features::Error),
     /// The data set failed.
     #[error(transparent)]
     Dataset(#[from] dataset::Error),

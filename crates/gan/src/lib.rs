@@ -1,6 +1,7 @@
 //! Training: a generator and a discriminator, their losses, averages and schedules, and runs on disk that can be stopped at any moment and go on as if
 //! nothing had happened.
 mod adam;
+mod augment;
 mod checkpoint;
 mod config;
 mod discriminator;
@@ -12,6 +13,7 @@ mod grid;
 mod grow;
 mod loss;
 mod params;
+mod passes;
 mod planes;
 mod run;
 mod schedule;

@@ -10,11 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dataset::Dataset;
+use features::{Evaluator, Measurement, Meter, Network, Resizing};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::events::Events;
-use crate::meter::{Measurement, Meter};
 use crate::{Averages, Config, Error, Progress, Trainer, grid};
 
 /// A checkpoint is never older than this.
@@ -229,7 +229,7 @@ impl Run {
         mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
     ) -> Result<(), Error> {
         let config = self.trainer.config().clone();
-        let mut meter = Meter::open(&config, &self.data)?;
+        let mut meter = self.meter()?;
         let mut best = self.best_so_far()?;
         let mut events = Events::begin(&self.folder, self.trainer.progress().images)?;
         let start = Instant::now();
@@ -256,7 +256,7 @@ impl Run {
                 (snapped, snap_images) = (Instant::now(), images);
             }
             if let Some(meter) = &mut meter
-                && meter.due(self.trainer.progress(), config.batch, finished)
+                && meter.due(images.saturating_sub(config.batch as u64), images, finished)
             {
                 // The further averages are of use once the run is over.
                 let further = if finished { config.ema.widths.as_slice() } else { &[] };
@@ -331,7 +331,9 @@ impl Run {
         events: &mut Events,
         observer: &mut dyn Observer,
     ) -> Result<f64, Error> {
-        let measurement = meter.measure(&self.trainer, average)?;
+        let weights = self.trainer.average(average)?;
+        let draw = |seeds: &[u64]| self.trainer.draw_with(weights, seeds, 1.0);
+        let measurement = meter.measure(self.trainer.progress().kimg(), average, draw)?;
         append(&self.folder.join(MEASUREMENTS), &measurement)?;
         let tag = average.map_or_else(|| "metric/kd".into(), |width| format!("metric/kd_average_{width}"));
         events.scalars(self.trainer.progress().images, &[(&tag, measurement.kd)])?;
@@ -343,6 +345,24 @@ impl Run {
             model.save(&path, synth::Precision::F16)?;
         }
         Ok(best.min(measurement.kd))
+    }
+
+    /// A meter as the configuration asks for, or none: where it is off, or (said once) where its network is missing.
+    fn meter(&self) -> Result<Option<Meter>, Error> {
+        let metric = &self.trainer.config().metric;
+        if metric.kimg <= 0.0 {
+            return Ok(None);
+        }
+        let network = match Network::find(&metric.network) {
+            Ok(network) => network,
+            Err(error) => {
+                tracing::warn!("nothing will be measured: {error}");
+                return Ok(None);
+            }
+        };
+        let crew = kernels::Crew::new(kernels::Isa::best(), self.trainer.processor().0);
+        let evaluator = Evaluator::new(network, Resizing::Clean, crew);
+        Ok(Some(Meter::new(evaluator, &self.data, metric.samples, metric.kimg)?))
     }
 
     /// Smallest kernel distance measured in this run before.

@@ -1,18 +1,24 @@
 //! One training step after another: G, D, their optimisers and averages, and nothing that touches files or clocks.
 
 use kernels::Isa;
-use kernels::train::{Bf16, Cpu, Element};
+use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
 use synth::{Picture, Seed};
 
 use crate::adam::{Adam, move_towards};
+use crate::augment::Augmentation;
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::discriminator::Discriminator;
 use crate::generator::Generator;
 use crate::params::Layout;
+use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
-use crate::tape::{Network, Tape, Walk};
+use crate::tape::{Network, Tape};
 use crate::{Config, Error, loss, schedule};
+
+/// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
+const Z_STREAM: u32 = 0;
+const DIRECTION_STREAM: u32 = 1;
 
 /// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
 /// number of pictures seen, and all random numbers follow from the seed and the step's number.
@@ -131,42 +137,27 @@ impl WideAverage {
     }
 }
 
-/// The tapes of both networks.
-#[derive(Debug)]
-struct Tapes<E> {
-    g: Tape<E>,
-    d: Tape<E>,
-}
-
-impl<E: Element> Default for Tapes<E> {
-    fn default() -> Self {
-        Self { g: Tape::default(), d: Tape::default() }
+/// The networks' bodies in the numbers that the configuration asks for.
+fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
+    match config.precision {
+        Precision::Auto if cpu.has_bf16() => Box::new(Native::<Bf16>::new(cpu, generator, discriminator)),
+        Precision::Bf16 => Box::new(Native::<Bf16>::new(cpu, generator, discriminator)),
+        Precision::Auto | Precision::F32 => Box::new(Native::<f32>::new(cpu, generator, discriminator)),
     }
 }
 
-/// Whichever numbers the networks' bodies are computed with.
-#[derive(Debug)]
-enum Engine {
-    F32(Box<Tapes<f32>>),
-    Bf16(Box<Tapes<Bf16>>),
-}
-
-impl Engine {
-    fn new(precision: Precision, cpu: &Cpu) -> Self {
-        match precision {
-            Precision::F32 => Self::F32(Box::default()),
-            Precision::Bf16 => Self::Bf16(Box::default()),
-            Precision::Auto if cpu.has_bf16() => Self::Bf16(Box::default()),
-            Precision::Auto => Self::F32(Box::default()),
-        }
-    }
+/// A processor with the instruction set that the environment names, or the best.
+fn processor(threads: usize) -> Result<Cpu, Error> {
+    let isa = Isa::from_environment().map_err(|e| Error::Config { what: e.to_string() })?;
+    Ok(Cpu::new(isa, threads))
 }
 
 /// The state of a run in memory.
 pub struct Trainer {
     pub(crate) config: Config,
+    /// For all that is not the networks' bodies.
     cpu: Cpu,
-    engine: Engine,
+    passes: Box<dyn Passes>,
     generator: Generator,
     discriminator: Discriminator,
     pub(crate) g: Side,
@@ -191,15 +182,14 @@ impl Trainer {
     pub fn new(config: Config, threads: usize) -> Result<Self, Error> {
         config.validate()?;
         Generator::check(&config.architecture)?;
-        let isa = Isa::from_environment().map_err(|e| Error::Config { what: e.to_string() })?;
-        let cpu = Cpu::new(isa, threads);
+        let cpu = processor(threads)?;
         let generator = Generator::new(&config.architecture);
         let discriminator = Discriminator::new(&config.discriminator, config.architecture.base);
         let g = Side::new(generator.layout(), config.growth.stages, step_seed(config.seed, u64::MAX));
         let d = Side::new(discriminator.layout(), 0, step_seed(config.seed, u64::MAX - 1));
         let wide = config.ema.widths.iter().map(|&w| WideAverage::new(w, g.net.weights.clone())).collect();
         Ok(Self {
-            engine: Engine::new(config.precision, &cpu),
+            passes: passes(&config, processor(threads)?, &generator, &discriminator),
             cpu,
             wide,
             ema: g.net.weights.clone(),
@@ -213,6 +203,34 @@ impl Trainer {
             d,
             config,
         })
+    }
+
+    /// Goes on with another recipe: anything may change but the networks themselves.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `config` cannot be trained or asks for other networks; the trainer keeps its own then.
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
+        config.validate()?;
+        let old = &self.config;
+        if config.architecture != old.architecture || config.discriminator != old.discriminator {
+            return Err(Error::Config {
+                what: "a run keeps its architecture and its discriminator; start a new one".into(),
+            });
+        }
+        let stages = config.growth.stages;
+        self.g.new = (stages > 0).then(|| self.g.net.layout.belongs_from(stages));
+        let wide = config.ema.widths.iter().map(|&width| {
+            // One that is new begins at the weights as they are.
+            let kept = self.wide.iter().find(|old| old.width.to_bits() == width.to_bits());
+            WideAverage::new(width, kept.map_or(&self.g.net.weights, |old| &old.weights).clone())
+        });
+        self.wide = wide.collect();
+        if config.precision != old.precision {
+            let cpu = processor(self.cpu.crew().threads())?;
+            self.passes = passes(&config, cpu, &self.generator, &self.discriminator);
+        }
+        self.config = config;
+        Ok(())
     }
 
     /// The configuration of the run.
@@ -237,10 +255,9 @@ impl Trainer {
 
     /// Threads, and what products are made with.
     pub fn processor(&self) -> (usize, &'static str) {
-        let name = match self.engine {
-            Engine::Bf16(_) => self.cpu.name(),
-            Engine::F32(_) => self.cpu.crew().isa().name(),
-        };
+        let bf16 = self.config.precision == Precision::Bf16
+            || self.config.precision == Precision::Auto && self.cpu.has_bf16();
+        let name = if bf16 { self.cpu.name() } else { self.cpu.crew().isa().name() };
         (self.cpu.crew().threads(), name)
     }
 
@@ -252,20 +269,7 @@ impl Trainer {
         let (n, size) = (self.config.batch, self.config.resolution());
         assert_eq!(pixels.len(), n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
         let real = planar(pixels, size * size);
-        let (averages, dropped) = match &mut self.engine {
-            Engine::F32(_) => {
-                let Engine::F32(mut tapes) = std::mem::replace(&mut self.engine, Engine::F32(Box::default())) else { unreachable!() };
-                let result = self.step_on(&mut tapes, &real);
-                self.engine = Engine::F32(tapes);
-                result
-            }
-            Engine::Bf16(_) => {
-                let Engine::Bf16(mut tapes) = std::mem::replace(&mut self.engine, Engine::F32(Box::default())) else { unreachable!() };
-                let result = self.step_on(&mut tapes, &real);
-                self.engine = Engine::Bf16(tapes);
-                result
-            }
-        };
+        let (averages, dropped) = self.step_on(real);
         self.sums.add(averages);
         self.summed_steps += 1;
         self.progress.dropped += dropped;
@@ -273,50 +277,45 @@ impl Trainer {
         self.progress.images += n as u64;
     }
 
-    fn step_on<E: Element>(&mut self, tapes: &mut Tapes<E>, real: &[f32]) -> (Averages, u64) {
+    fn step_on(&mut self, mut real: Vec<f32>) -> (Averages, u64) {
         let schedule = self.schedule();
-        let (n, cpu) = (self.config.batch, &self.cpu);
+        let (n, size) = (self.config.batch, self.config.resolution());
         let seed = Seed(step_seed(self.config.seed, self.progress.steps));
         let mut z = vec![0.0; n * self.config.architecture.z_dim];
-        synth::latent::normal(seed, 0, &mut z);
+        synth::latent::normal(seed, Z_STREAM, &mut z);
         let fade = schedule.fade as f32;
+        let augmentation = Augmentation::sample(&self.config.augment, &schedule, n, size, seed);
+        let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
-        let drawn = self.generator.draw(cpu, &mut tapes.g, &self.g.net, &z, None, fade);
-        let fake = tapes.g.pixels(drawn.pictures);
-        let both = [real, fake].concat();
-        let judged = self.discriminator.judge(cpu, &mut tapes.d, &self.d.net, &both, fade);
-        let logits = tapes.d.numbers(judged.logits);
+        let (mut fake, w) = passes.draw(g, &z, fade);
+        augmentation.apply(&mut real);
+        augmentation.apply(&mut fake);
+        let half = real.len();
+        real.append(&mut fake);
+        let logits = passes.judge(d, &real, fade);
         let (logits_real, logits_fake) = logits.split_at(n);
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
-        let all = Walk { pictures: 0..2 * n, weights: true };
-        tapes.d.backward(cpu, &mut self.d.net, judged.pictures, judged.logits, &loss.slopes, &all);
+        let gradient = passes.judge_back(d, &loss.slopes, 0..2 * n, true);
 
         let q = self.config.penalty_batch();
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
-        let directions = self.directions(tapes.d.pixel_gradient(judged.pictures), &of, seed);
-        let along = self.discriminator.along(cpu, &mut tapes.d, &self.d.net, &directions, fade, &judged, of.clone());
-        let slopes = tapes.d.numbers(along.logits);
+        let directions = directions(&self.config, &gradient, &of, seed);
+        let slopes = passes.along(d, &directions, fade, &of);
         let (penalty, back) = loss::penalty(schedule.gamma, &slopes, q);
-        let walk = Walk { pictures: 0..of.len(), weights: true };
-        tapes.d.backward(cpu, &mut self.d.net, along.pictures, along.logits, &back, &walk);
+        passes.along_back(d, &back);
 
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
         let back = [vec![0.0; n], back].concat();
-        let walk = Walk { pictures: n..2 * n, weights: false };
-        tapes.d.backward(cpu, &mut self.d.net, judged.pictures, judged.logits, &back, &walk);
-        let slope = &tapes.d.pixel_gradient(judged.pictures)[real.len()..];
-        let walk = Walk { pictures: 0..n, weights: true };
-        tapes.g.backward(cpu, &mut self.g.net, drawn.first, drawn.pictures, slope, &walk);
+        let mut gradient = passes.judge_back(d, &back, n..2 * n, false).split_off(half);
+        augmentation.transpose(&mut gradient);
+        passes.draw_back(g, &gradient);
+        passes.finish();
 
-        let w = tapes.g.numbers(drawn.w);
-        tapes.g.clear();
-        tapes.d.clear();
+        let cpu = &self.cpu;
         let o = &self.config.optimizer;
         let dropped = self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o)
             + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o);
-        tapes.g.weights_changed();
-        tapes.d.weights_changed();
         move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
         for average in &mut self.wide {
             average.update(cpu, &self.g.net.weights, self.progress.steps + 1);
@@ -336,24 +335,6 @@ impl Trainer {
             ..Averages::default()
         };
         (averages, dropped)
-    }
-
-    /// Directions of length 1 in the space of pictures, planar: along D's gradient at pictures `of`, or at random (then of the length of normal
-    /// numbers, whose mean square slope is the gradient's).
-    fn directions(&self, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
-        let size = 3 * self.config.resolution().pow(2);
-        let mut directions = vec![0.0; of.len() * size];
-        if self.config.loss.penalty == Penalty::Random {
-            synth::latent::normal(seed, 1, &mut directions);
-            return directions;
-        }
-        for (to, &picture) in directions.chunks_exact_mut(size).zip(of) {
-            let from = &gradient[picture * size..][..size];
-            let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-            let factor = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
-            to.iter_mut().zip(from).for_each(|(to, v)| *to = v * factor);
-        }
-        directions
     }
 
     /// The average that is drawn and exported, or the further one of a relative width.
@@ -426,6 +407,24 @@ impl Trainer {
         let drawn = self.generator.draw(&self.cpu, &mut tape, &net, &z, Some(&truncate), fade);
         tape.pixels(drawn.pictures).to_vec()
     }
+}
+
+/// Directions of length 1 in the space of pictures, planar: along D's gradient at pictures `of`, or at random (then of the length of normal
+/// numbers, whose mean square slope is the squared gradient's norm).
+fn directions(config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
+    let size = 3 * config.resolution().pow(2);
+    let mut directions = vec![0.0; of.len() * size];
+    if config.loss.penalty == Penalty::Random {
+        synth::latent::normal(seed, DIRECTION_STREAM, &mut directions);
+        return directions;
+    }
+    for (to, &picture) in directions.chunks_exact_mut(size).zip(of) {
+        let from = &gradient[picture * size..][..size];
+        let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let factor = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
+        to.iter_mut().zip(from).for_each(|(to, v)| *to = v * factor);
+    }
+    directions
 }
 
 /// Bytes of pictures, red, green and blue of each pixel, as planes of numbers in -1..1.

@@ -6,14 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use common::{Watcher, config, data, one_at_a_time, pictures, state, stopped_and_unstopped};
-use gan::{Checkpoint, Config, Device, Error, Run};
-use synth::NoiseInputs;
+use common::{Watcher, config, data, pictures, state, stopped_and_unstopped};
+use gan::{Checkpoint, Config, Error, Run};
 
 /// A run of `config` on pictures below `dir`, not yet started.
 fn fresh(dir: &Path, config: &Config) -> Run {
     pictures(dir, 60);
-    Run::create(config.clone(), data(dir, config), &dir.join("runs"), Device::Cpu).unwrap()
+    Run::create(config.clone(), data(dir, config), &dir.join("runs"), 1).unwrap()
 }
 
 /// A run of the small configuration that went its whole length.
@@ -29,11 +28,11 @@ fn resume_is_bit_exact() {
 }
 
 #[test]
-fn resume_is_bit_exact_in_bf16_with_noise_and_exact_penalty() {
+fn resume_is_bit_exact_in_bf16_with_augmentation_and_random_penalty() {
     let mut c = config();
     c.precision = gan::Precision::Bf16;
-    c.architecture.noise = NoiseInputs::All;
-    c.loss.penalty = gan::Penalty::Exact;
+    (c.augment.p, c.augment.blur) = (0.5, 0.05);
+    c.loss.penalty = gan::Penalty::Random;
     stopped_and_unstopped(&c);
 }
 
@@ -48,13 +47,12 @@ fn resume_is_bit_exact_with_further_averages_and_stylegan2s_loss() {
 
 #[test]
 fn further_averages_are_exported_by_their_width() {
-    let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
     let mut c = config();
     c.ema.widths = vec![0.05, 0.2];
     let mut run = fresh(dir.path(), &c);
     run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
-    let checkpoint = Checkpoint::find(run.folder(), Device::Cpu).unwrap();
+    let checkpoint = Checkpoint::find(run.folder(), 1).unwrap();
     let weights = |width| checkpoint.export(width, "test").unwrap().tensors["synthesis.b4.conv1.weight"].data.clone();
     let all = [weights(None), weights(Some(0.05)), weights(Some(0.2))];
     assert!(all[0] != all[1] && all[0] != all[2] && all[1] != all[2]);
@@ -64,7 +62,6 @@ fn further_averages_are_exported_by_their_width() {
 
 #[test]
 fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
-    let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
     let c = config();
     let mut run = fresh(dir.path(), &c);
@@ -95,7 +92,6 @@ fn a_run_is_trained_by_one_process_at_a_time() {
 #[test]
 fn a_length_that_is_none_is_refused_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let _turn = one_at_a_time();
     let mut run = fresh(dir.path(), &config());
     for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
         let changed = Config { kimg: bad, ..config() };
@@ -108,23 +104,21 @@ fn a_length_that_is_none_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
-    let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
     let run = finished(dir.path());
     let newest = run.folder().join("checkpoints/000000096.safetensors");
     let bytes = fs::read(&newest).unwrap();
     fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(matches!(Checkpoint::load(&newest, Device::Cpu), Err(Error::Checkpoint { .. })));
-    assert_eq!(Checkpoint::find(run.folder(), Device::Cpu).unwrap().trainer.progress().images, 64);
+    assert!(matches!(Checkpoint::load(&newest, 1), Err(Error::Checkpoint { .. })));
+    assert_eq!(Checkpoint::find(run.folder(), 1).unwrap().trainer.progress().images, 64);
     for cut in [0, 7, 8, 100, bytes.len() - 1] {
         fs::write(&newest, &bytes[..cut]).unwrap();
-        assert!(Checkpoint::load(&newest, Device::Cpu).is_err(), "cut to {cut} bytes");
+        assert!(Checkpoint::load(&newest, 1).is_err(), "cut to {cut} bytes");
     }
 }
 
 #[test]
 fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_whole() {
-    let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
     let run = finished(dir.path());
     let good = state(run.folder());
@@ -142,7 +136,6 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_whole() {
 
 #[test]
 fn losses_that_are_no_numbers_stop_the_run_before_it_saves() {
-    let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
     let mut c = config();
     c.optimizer.lr_d = 1e30;
@@ -152,7 +145,7 @@ fn losses_that_are_no_numbers_stop_the_run_before_it_saves() {
     let ended = run.train(&AtomicBool::new(false), &mut watcher);
     assert!(matches!(ended, Err(Error::Diverged { .. })), "{ended:?}");
     assert_eq!(watcher.snapshots.len(), 1, "only the fresh networks were saved");
-    assert_eq!(Checkpoint::find(run.folder(), Device::Cpu).unwrap().trainer.progress().images, 0);
+    assert_eq!(Checkpoint::find(run.folder(), 1).unwrap().trainer.progress().images, 0);
 }
 
 #[test]

@@ -4,17 +4,16 @@ mod common;
 
 use std::sync::Arc;
 
-use gan::{Checkpoint, Config, Device, Precision, Trainer};
+use gan::{Checkpoint, Config, Precision, Trainer};
 use synth::{Generator, NoiseInputs, Seed, Upsample};
 
 /// A trainer whose weights have left their initial values, so that biases, averages and noise strengths take part.
 fn trained(change: impl FnOnce(&mut Config)) -> Trainer {
-    let _turn = common::one_at_a_time();
     let mut c = common::config();
     c.precision = Precision::F32;
     change(&mut c);
     let size = c.resolution();
-    let mut trainer = Trainer::new(c.clone(), Device::Cpu).unwrap();
+    let mut trainer = Trainer::new(c.clone(), 1).unwrap();
     for step in 0..6usize {
         let pixels: Vec<u8> = (0..c.batch * size * size * 3).map(|i| (i * 31 + step * 97 + i / 48 * 7) as u8).collect();
         trainer.step(&pixels);
@@ -25,7 +24,7 @@ fn trained(change: impl FnOnce(&mut Config)) -> Trainer {
 /// Largest difference between raw outputs, nominally in -1..1, over three seeds and three psi.
 fn largest_difference(trainer: Trainer) -> f32 {
     let cases = [0, 7, u64::MAX].into_iter().flat_map(|seed| [0.3, 1.0, 2.0].map(|psi| (seed, psi)));
-    let expected: Vec<_> = cases.map(|(seed, psi)| (seed, psi, trainer.raw(seed, psi).unwrap())).collect();
+    let expected: Vec<_> = cases.map(|(seed, psi)| (seed, psi, trainer.raw(seed, psi))).collect();
     let checkpoint = Checkpoint { trainer, dataset: String::new(), seconds: 0.0 };
     let model = checkpoint.export(None, "test").unwrap();
     let generator = Arc::new(Generator::new(&model).unwrap());
@@ -70,9 +69,9 @@ fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
     let mut config = small.config().clone();
     config.architecture.channels.push(12);
     config.discriminator.channels.push(12);
-    let mut grown = Trainer::grow(&small, config.clone(), Device::Cpu).unwrap();
+    let mut grown = Trainer::grow(&small, config.clone(), 1).unwrap();
     assert_eq!((grown.progress().images, grown.progress().images_before), (0, small.progress().images));
-    let (a, b) = (small.raw(5, 1.0).unwrap(), grown.raw(5, 1.0).unwrap());
+    let (a, b) = (small.raw(5, 1.0), grown.raw(5, 1.0));
     assert_eq!(b.len(), 4 * a.len());
     for channel in 0..3 {
         // Inside, four pixels of a bilinear enlargement have the mean of a pixel and a blur of its neighbours.
@@ -89,10 +88,9 @@ fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
         }
     }
     {
-        let _turn = common::one_at_a_time();
-        grown.step(&vec![100; config.batch * 32 * 32 * 3]);
+            grown.step(&vec![100; config.batch * 32 * 32 * 3]);
         assert!(grown.take_averages().unwrap().loss_d.is_finite());
     }
     config.architecture.channels[0] += 1;
-    assert!(Trainer::grow(&small, config, Device::Cpu).is_err(), "other channels are no growth");
+    assert!(Trainer::grow(&small, config, 1).is_err(), "other channels are no growth");
 }

@@ -4,11 +4,7 @@
 
 use std::time::Instant;
 
-<<<<<<< HEAD
-use kernels::matrix::{Matrix, MatrixMut, Packed, Scratch, Update, product, product_packed};
-=======
 use kernels::matrix::{Matrix, MatrixMut, Packed, Scratch, Update, product, product_f64, product_packed};
->>>>>>> features
 use kernels::{Crew, Isa, multiply_adds};
 
 fn main() {
@@ -38,10 +34,7 @@ fn main() {
     for &[m, k, n] in numbers.as_chunks::<3>().0 {
         measure(&crew, [m, k, n], peak * crew.threads() as f64, if long { 0.3 } else { 0.0 });
     }
-<<<<<<< HEAD
-=======
     measure_f64(&crew, if long { 1024 } else { 20 }, peak * crew.threads() as f64);
->>>>>>> features
 }
 
 fn measure(crew: &Crew, [m, k, n]: [usize; 3], peak: f64, seconds: f64) {
@@ -68,8 +61,6 @@ fn measure(crew: &Crew, [m, k, n]: [usize; 3], peak: f64, seconds: f64) {
     }
     println!();
 }
-<<<<<<< HEAD
-=======
 
 /// The same in `f64`, whose peak is half.
 fn measure_f64(crew: &Crew, n: usize, peak: f64) {
@@ -84,4 +75,3 @@ fn measure_f64(crew: &Crew, n: usize, peak: f64) {
     let speed = 2.0 * (n as f64).powi(3) / best / 1e9;
     println!("f64: {n} x {n} x {n}   A Bt {speed:5.0} {:3.0} %", 200.0 * speed / peak);
 }
->>>>>>> features

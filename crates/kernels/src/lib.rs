@@ -41,10 +41,7 @@ mod epilogue;
 mod gemm;
 mod linear;
 pub mod matrix;
-<<<<<<< HEAD
-=======
 pub mod nhwc;
->>>>>>> features
 mod pack;
 mod peak;
 mod rgb;

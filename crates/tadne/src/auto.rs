@@ -1,12 +1,11 @@
 //! `--config auto`: size, batch, length and augmentation from the pictures and the machine, each with its reason.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::ensure;
 use dataset::Survey;
-use gan::{Checkpoint, Config, CriticConfig, Device, Features, Trainer};
+use gan::{Checkpoint, Config, Trainer};
 
 /// Presets that are tried, with their picture size, smallest first.
 const CANDIDATES: [(&str, usize); 3] = [("c64", 64), ("c128", 128), ("h256", 256)];
@@ -17,10 +16,6 @@ const HOURS: f64 = 12.0;
 const FEW: usize = 500;
 /// Steps before the clock starts, and on the clock.
 const STEPS: (usize, usize) = (2, 3);
-/// Side that the second critic sees pictures at.
-const CRITIC_SIZE: usize = 96;
-/// Largest batch that is tried on an accelerator.
-const LARGEST_BATCH: usize = 256;
 
 /// What was chosen and why.
 pub(crate) struct Choice {
@@ -31,15 +26,15 @@ pub(crate) struct Choice {
     pub(crate) from: Option<Checkpoint>,
 }
 
-/// Chooses a configuration for the pictures in `data` on `device`.
+/// Chooses a configuration for the pictures in `data` with `threads` threads.
 ///
 /// # Errors
-/// If there are no pictures, or libtorch fails at every size.
-pub(crate) fn choose(data: &[PathBuf], device: Device) -> anyhow::Result<Choice> {
+/// If there are no pictures, or a preset cannot be trained.
+pub(crate) fn choose(data: &[PathBuf], threads: usize) -> anyhow::Result<Choice> {
     let survey = Survey::of(data)?;
     ensure!(survey.pictures > 0, "there is no picture in --data");
     if survey.pictures < FEW {
-        return few_shot(survey.pictures);
+        return few_shot(survey.pictures, threads);
     }
     let mut reasons = vec![format!("{} pictures, {} px on the shorter side (median)", survey.pictures, survey.side)];
     let mut chosen = None;
@@ -48,8 +43,8 @@ pub(crate) fn choose(data: &[PathBuf], device: Device) -> anyhow::Result<Choice>
             reasons.push(format!("{name:<5} no: the pictures are smaller than {size} px"));
             break;
         }
-        let mut config = Config::preset(name)?;
-        let speed = fastest_batch(&mut config, device)?;
+        let config = Config::preset(name)?;
+        let speed = measure(&config, threads)?;
         let hours = FIRST_LOOK_KIMG * 1000.0 / speed / 3600.0;
         let fits = hours <= HOURS;
         reasons.push(format!(
@@ -70,7 +65,6 @@ pub(crate) fn choose(data: &[PathBuf], device: Device) -> anyhow::Result<Choice>
         config.augment.p_final = 0.55;
         reasons.push("10,000 pictures or fewer: augmentation rises to 0.55".into());
     }
-    add_critic(&mut config, &mut reasons);
     Ok(Choice { config, reasons, from: None })
 }
 
@@ -81,17 +75,17 @@ const NETWORKS: &[u8] = include_bytes!("../../../models/networks.safetensors");
 ///
 /// # Errors
 /// If they are damaged.
-pub(crate) fn shipped(device: Device) -> anyhow::Result<Checkpoint> {
-    Ok(Checkpoint::from_bytes(NETWORKS, Path::new("the networks inside this program"), device)?)
+pub(crate) fn shipped(threads: usize) -> anyhow::Result<Checkpoint> {
+    Ok(Checkpoint::from_bytes(NETWORKS, Path::new("the networks inside this program"), threads)?)
 }
 
 /// Short, gentle and strongly augmented, from trained networks: what few pictures can bear (arXiv 2006.06676, section 4).
-fn few_shot(pictures: usize) -> anyhow::Result<Choice> {
-    let from = shipped(Device::Cpu)?;
+fn few_shot(pictures: usize, threads: usize) -> anyhow::Result<Choice> {
+    let from = shipped(threads)?;
     let mut config = Config { name: "few-shot".into(), kimg: 50.0, ..from.trainer.config().clone() };
     (config.augment.p, config.augment.p_final) = (0.4, 0.55);
     (config.optimizer.lr_g, config.optimizer.lr_d, config.optimizer.cooldown_start) = (1e-3, 1e-3, 0.5);
-    let mut reasons = vec![
+    let reasons = vec![
         format!("{pictures} pictures: too few for fresh networks, which would learn them by heart below {FEW}"),
         format!(
             "so the run starts from the networks that ship with this program ({} px, {:.0} kimg), is short and augments strongly; \
@@ -100,46 +94,13 @@ fn few_shot(pictures: usize) -> anyhow::Result<Choice> {
             from.trainer.progress().total_kimg()
         ),
     ];
-    add_critic(&mut config, &mut reasons);
     Ok(Choice { config, reasons, from: Some(from) })
 }
 
-fn add_critic(config: &mut Config, reasons: &mut Vec<String>) {
-    let critic = CriticConfig { size: CRITIC_SIZE, weight: 1.5, lr: 1e-3, ..CriticConfig::default() };
-    if Features::find(&critic.network, Device::Cpu).is_ok() {
-        config.one_stage = true;
-        reasons.push(format!("{} is at hand: it joins as a second critic", critic.network));
-        config.critic = Some(critic);
-    } else {
-        reasons.push(format!(
-            "no {} in {}: without the second critic this takes several times as long; tools/features.py makes it",
-            critic.network,
-            Features::folder().display()
-        ));
-    }
-}
-
-/// Sets the batch that takes most pictures a second, and gives their number. On a CPU the preset's own.
-fn fastest_batch(config: &mut Config, device: Device) -> anyhow::Result<f64> {
-    let mut best = measure(config, device)?;
-    if !device.is_cuda() {
-        return Ok(best);
-    }
-    while config.batch < LARGEST_BATCH {
-        let wider = Config { batch: config.batch * 2, ..config.clone() };
-        // libtorch's binding panics when memory runs out, which is an answer too.
-        match catch_unwind(AssertUnwindSafe(|| measure(&wider, device))) {
-            Ok(Ok(speed)) if speed > best * 1.1 => (*config, best) = (wider, speed),
-            _ => break,
-        }
-    }
-    Ok(best)
-}
-
 /// Real pictures a second through whole steps.
-fn measure(config: &Config, device: Device) -> anyhow::Result<f64> {
+fn measure(config: &Config, threads: usize) -> anyhow::Result<f64> {
     let pixels = vec![127; config.batch * config.resolution().pow(2) * 3];
-    let mut trainer = Trainer::new(config.clone(), device)?;
+    let mut trainer = Trainer::new(config.clone(), threads)?;
     for _ in 0..STEPS.0 {
         trainer.step(&pixels);
     }
@@ -148,7 +109,5 @@ fn measure(config: &Config, device: Device) -> anyhow::Result<f64> {
     for _ in 0..STEPS.1 {
         trainer.step(&pixels);
     }
-    // Reading the averages waits for the device.
-    trainer.take_averages()?;
     Ok((STEPS.1 * config.batch) as f64 / start.elapsed().as_secs_f64())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gan::{Checkpoint, Device};
+use gan::Checkpoint;
 use synth::Precision;
 
 /// Arguments of `tadne export`.
@@ -34,7 +34,7 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let checkpoint = Checkpoint::find(&self.run, Device::Cpu)?;
+        let checkpoint = Checkpoint::find(&self.run, 1)?;
         if self.networks {
             checkpoint.save_compact(&self.out)?;
             println!("{}: networks after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());

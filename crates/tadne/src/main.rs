@@ -1,50 +1,27 @@
 //! `tadne`: one binary that shows, draws, trains and explains. Each command lives in a file of its own; this one only chooses.
 
+mod auto;
 mod average;
 mod bench;
+mod calibrate;
+mod export;
 mod export_onnx;
 mod generate;
 mod import;
 mod info;
+mod metrics;
 mod model;
 mod seeds;
 mod serve;
 mod settings;
 mod site;
-mod watch;
-
-#[cfg(feature = "train")]
-mod auto;
-#[cfg(feature = "train")]
-mod calibrate;
-#[cfg(feature = "train")]
-mod export;
-#[cfg(feature = "train")]
-mod metrics;
-#[cfg(feature = "train")]
 mod train;
-#[cfg(not(feature = "train"))]
-mod untrained;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-
-#[cfg(feature = "train")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Has the allocator keep what is freed instead of giving it back after 10 ms: a step of training frees and takes a gigabyte, and
-/// pages that come back from the system must be cleared again (a tenth of a step). `MIMALLOC_PURGE_DELAY` overrides it.
-#[cfg(feature = "train")]
-#[expect(unsafe_code, reason = "the allocator's options are set through its C interface")]
-fn keep_freed_memory() {
-    /// `mi_option_purge_delay` of mimalloc.h; the binding has no name for it.
-    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-    // SAFETY: the option exists in mimalloc 2 and 3, and no other thread runs yet.
-    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, -1) };
-}
 
 /// This Anime Does Not Exist: an endless wall of pictures that no one drew.
 ///
@@ -87,34 +64,16 @@ enum Command {
     /// Measure how fast this machine draws
     Bench(bench::Bench),
     /// Train a model from pictures
-    #[cfg(feature = "train")]
     Train(Box<train::Train>),
     /// Turn a training run into a model file
-    #[cfg(feature = "train")]
     Export(export::Export),
     /// Measure how far a model's pictures are from real ones
-    #[cfg(feature = "train")]
     Metrics(Box<metrics::Metrics>),
     /// Measure a model for the creativity slider
-    #[cfg(feature = "train")]
     Calibrate(calibrate::Calibrate),
-    /// Train a model from pictures (needs a build with the trainer)
-    #[cfg(not(feature = "train"))]
-    Train(untrained::Untrained),
-    /// Turn a training run into a model file (needs a build with the trainer)
-    #[cfg(not(feature = "train"))]
-    Export(untrained::Untrained),
-    /// Measure how far a model's pictures are from real ones (needs a build with the trainer)
-    #[cfg(not(feature = "train"))]
-    Metrics(untrained::Untrained),
-    /// Measure a model for the creativity slider (needs a build with the trainer)
-    #[cfg(not(feature = "train"))]
-    Calibrate(untrained::Untrained),
 }
 
 fn main() -> ExitCode {
-    #[cfg(feature = "train")]
-    keep_freed_memory();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // The service's options say what its log is like.

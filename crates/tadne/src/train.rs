@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use dataset::{Dataset, Options, Stage};
-use gan::{Checkpoint, Config, CriticConfig, Device, Measurement, Observer, Precision, Progress, Run, Tick, Trainer};
+use features::Measurement;
+use gan::{Checkpoint, Config, CriticConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::{auto, watch};
@@ -56,7 +57,7 @@ pub(crate) struct Train {
     /// Gradient penalty at the start of the run
     #[arg(long, value_name = "X")]
     gamma: Option<f64>,
-    /// Arithmetic: f32 or bf16
+    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it
     #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
     precision: Option<Precision>,
     /// Seed of weights, latents and order
@@ -68,9 +69,6 @@ pub(crate) struct Train {
     /// Changes any value of the configuration, e.g. `--set loss.drift=0`; --print-config shows their names
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Where to train: cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu", value_parser = device, value_name = "DEVICE")]
-    device: Device,
     /// Show the run as a page while it goes on, e.g. 127.0.0.1:8081
     #[arg(long, value_name = "ADDRESS")]
     watch: Option<SocketAddr>,
@@ -90,18 +88,10 @@ pub(crate) struct Train {
 
 fn precision(text: &str) -> Result<Precision, String> {
     match text {
+        "auto" => Ok(Precision::Auto),
         "f32" => Ok(Precision::F32),
         "bf16" => Ok(Precision::Bf16),
-        _ => Err("use f32 or bf16".into()),
-    }
-}
-
-fn device(text: &str) -> Result<Device, String> {
-    match text.split_once(':') {
-        None if text == "cpu" => Ok(Device::Cpu),
-        None if text == "cuda" => Ok(Device::Cuda(0)),
-        Some(("cuda", n)) => n.parse().map(Device::Cuda).map_err(|_| format!("{n:?} is no device number")),
-        _ => Err("use cpu, cuda or cuda:N".into()),
+        _ => Err("use auto, f32 or bf16".into()),
     }
 }
 
@@ -180,11 +170,10 @@ impl Train {
             return Ok(());
         }
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
         let (mut run, _held) = if let Some(path) = &self.resume {
             let folder = run_folder(path)?;
             let held = Run::hold(&folder)?;
-            let checkpoint = Checkpoint::find(path, self.device)?;
+            let checkpoint = Checkpoint::find(path, threads)?;
             let data = self.open(checkpoint.trainer.config())?;
             let mut run = Run::resume(&folder, checkpoint, data)?;
             let config = self.changed(run.trainer().config().clone())?;
@@ -194,8 +183,8 @@ impl Train {
             (run, held)
         } else {
             let mut from = match &self.from {
-                Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(self.device)?),
-                Some(path) => Some(Checkpoint::find(path, self.device)?),
+                Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
+                Some(path) => Some(Checkpoint::find(path, threads)?),
                 None => None,
             };
             let config = if self.config != AUTO {
@@ -204,7 +193,7 @@ impl Train {
                 from.trainer.config().clone()
             } else {
                 println!("choosing  a configuration; --config NAME takes a preset instead");
-                let choice = auto::choose(&self.data, self.device)?;
+                let choice = auto::choose(&self.data, threads)?;
                 choice.reasons.iter().for_each(|reason| println!("          {reason}"));
                 from = choice.from;
                 choice.config
@@ -212,8 +201,8 @@ impl Train {
             let config = self.changed(config)?;
             let data = self.open(&config)?;
             let run = match &from {
-                None => Run::create(config, data, &self.out, self.device)?,
-                Some(from) => Run::grow(from, config, data, &self.out, self.device)?,
+                None => Run::create(config, data, &self.out, threads)?,
+                Some(from) => Run::grow(from, config, data, &self.out, threads)?,
             };
             let held = Run::hold(run.folder())?;
             (run, held)
@@ -226,7 +215,7 @@ impl Train {
             }
             eprintln!("\nfinishing this step, then saving; once more to leave at once");
         })?;
-        let mut terminal = Terminal::new(run.trainer(), threads);
+        let mut terminal = Terminal::new(run.trainer());
         if let Some(address) = self.watch {
             // The page wants a configuration to show, and the run writes it again when it starts.
             run.write_config()?;
@@ -260,15 +249,14 @@ fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
 struct Terminal {
     bar: ProgressBar,
     critic: bool,
-    threads: usize,
 }
 
 impl Terminal {
-    fn new(trainer: &Trainer, threads: usize) -> Self {
+    fn new(trainer: &Trainer) -> Self {
         let bar = ProgressBar::new((trainer.config().kimg * 1000.0) as u64);
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
-        Self { bar, threads, critic: trainer.config().critic.is_some() }
+        Self { bar, critic: trainer.config().critic.is_some() }
     }
 
     fn say(&self, line: &str) {
@@ -283,7 +271,8 @@ impl Observer for Terminal {
         let config = serde_json::to_string_pretty(trainer.config()).expect("a configuration is plain data");
         self.say(&format!("config    {config}"));
         self.say(&format!("networks  G {:.2} M, D {:.2} M parameters", g as f64 / 1e6, d as f64 / 1e6));
-        self.say(&format!("machine   {} threads", self.threads));
+        let (threads, name) = trainer.processor();
+        self.say(&format!("machine   {threads} threads, {name}"));
         self.say(&format!("folder    {}", folder.display()));
         self.bar.set_position(trainer.progress().images);
         self.bar.enable_steady_tick(Duration::from_millis(500));
@@ -325,7 +314,11 @@ impl Observer for Terminal {
     fn measured(&mut self, m: &Measurement) {
         let which = m.average.map_or_else(String::new, |width| format!(", average of width {width}"));
         let kd = m.kd * 1e3;
-        self.say(&format!("measured  KD x 1000 {kd:.3} on {} pictures, {} {}{which}", m.samples, m.network, m.hash));
+        let kinds = m.starved.map_or_else(String::new, |starved| format!(", starved kinds {starved} of 64"));
+        let coverage = m.coverage.map_or_else(String::new, |c| {
+            format!(", precision {:.3} recall {:.3} coverage {:.3}", c.precision, c.recall, c.coverage)
+        });
+        self.say(&format!("measured  KD x 1000 {kd:.3}{coverage}{kinds} on {} pictures, {} {}{which}", m.samples, m.network, m.hash));
     }
 
     fn snapshot(&mut self, checkpoint: &Path) {

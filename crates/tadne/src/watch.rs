@@ -1,7 +1,6 @@
 //! `tadne watch`: the page of a training run, live or afterwards.
 
 use std::net::SocketAddr;
-#[cfg(feature = "train")]
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -46,7 +45,6 @@ impl Watch {
 }
 
 /// Shows the run in `folder` on a thread of its own for as long as the process lives.
-#[cfg(feature = "train")]
 pub(crate) fn beside_training(folder: &Path, address: SocketAddr) -> anyhow::Result<SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let page = runtime.block_on(watch::Page::bind(folder, address))?;

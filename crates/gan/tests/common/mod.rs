@@ -5,19 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use dataset::{Dataset, Options};
-use gan::{Checkpoint, Config, Device, Measurement, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
-
-/// libtorch has one generator of random numbers and one thread count a process, so tests that train do it one after another,
-/// on one thread.
-pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    gan::set_num_threads(1);
-    turn
-}
+use features::Measurement;
+use gan::{Checkpoint, Config, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 
 /// Discs of many colours and places, `n` of them.
 pub(crate) fn pictures(folder: &Path, n: u32) {
@@ -35,7 +27,7 @@ pub(crate) fn pictures(folder: &Path, n: u32) {
 /// 16 px, a few steps long, in f32.
 pub(crate) fn config() -> Config {
     let mut c = Config { batch: 8, kimg: 0.096, precision: Precision::F32, ..Config::preset("tiny").unwrap() };
-    c.loss.penalty_fraction = 0.5;
+    (c.discriminator.group, c.loss.penalty_fraction) = (4, 0.5);
     // Whatever lies in this machine's folder of feature networks is not for tests.
     c.metric = MetricConfig { kimg: 0.0, network: "none".into(), ..MetricConfig::default() };
     c.kimg_per_tick = 0.016;
@@ -92,25 +84,24 @@ pub(crate) fn state(run: &Path) -> (Vec<u8>, u64) {
     let newest = fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max().unwrap();
     let bytes = fs::read(newest).unwrap();
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let progress = Checkpoint::find(run, Device::Cpu).unwrap().trainer.progress();
+    let progress = Checkpoint::find(run, 1).unwrap().trainer.progress();
     (bytes[header..].to_vec(), progress.images)
 }
 
-pub(crate) fn resume(folder: &Path, photos: &Path) -> Run {
-    let checkpoint = Checkpoint::find(folder, Device::Cpu).unwrap();
+pub(crate) fn resume(folder: &Path, photos: &Path, threads: usize) -> Run {
+    let checkpoint = Checkpoint::find(folder, threads).unwrap();
     let data = data(photos, checkpoint.trainer.config());
     Run::resume(folder, checkpoint, data).unwrap()
 }
 
-/// Trains in one go, and again with a stop (and a later death after the last checkpoint) in between.
+/// Trains in one go on two threads, and again with a stop (and a later death after the last checkpoint) in between, on one and three.
 pub(crate) fn stopped_and_unstopped(config: &Config) {
-    let _turn = one_at_a_time();
     let dir = tempfile::tempdir().unwrap();
     let photos = dir.path().join("photos");
     fs::create_dir(&photos).unwrap();
     pictures(&photos, 60);
     let create =
-        |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), Device::Cpu).unwrap();
+        |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), 2).unwrap();
 
     let mut whole = create("whole");
     whole.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
@@ -129,12 +120,12 @@ pub(crate) fn stopped_and_unstopped(config: &Config) {
         fs::copy(e.path(), kept.path().join(e.file_name())).unwrap();
     }
     let mut watcher = Watcher { stop_at: Some(56), ..Watcher::default() };
-    resume(&folder, &photos).train(&watcher.stop.clone(), &mut watcher).unwrap();
+    resume(&folder, &photos, 1).train(&watcher.stop.clone(), &mut watcher).unwrap();
     fs::remove_dir_all(folder.join("checkpoints")).unwrap();
     fs::rename(kept.path(), folder.join("checkpoints")).unwrap();
     // A checkpoint alone is enough.
     fs::remove_dir_all(folder.join("grids")).unwrap();
-    let mut last = resume(&folder, &photos);
+    let mut last = resume(&folder, &photos, 3);
     assert_eq!(last.trainer().progress().images, 40);
     last.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
 
