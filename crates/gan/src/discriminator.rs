@@ -62,7 +62,14 @@ impl Discriminator {
     }
 
     /// Judges planar pictures in -1..1, a multiple of the group; `fade` is the share of the largest stage beside the entrance below it.
-    pub(crate) fn judge<E: Element>(&self, cpu: &Cpu, tape: &mut Tape<E>, net: &Network, pictures: &[f32], fade: f32) -> Judged {
+    pub(crate) fn judge<E: Element>(
+        &self,
+        cpu: &Cpu,
+        tape: &mut Tape<E>,
+        net: &Network,
+        pictures: &[f32],
+        fade: f32,
+    ) -> Judged {
         self.pass(cpu, tape, net, pictures, fade, None)
     }
 
@@ -101,7 +108,8 @@ impl Discriminator {
             like.as_ref().map(|(judged, of)| (judged.layers[layers.len()], Rc::clone(of)))
         };
         let mut picture = leaf;
-        let mut x = tape.entrance(cpu, net, picture, &format!("{}.from_rgb", block(last)), ACTIVATION_GAIN, like_next(&layers));
+        let mut x =
+            tape.entrance(cpu, net, picture, &format!("{}.from_rgb", block(last)), ACTIVATION_GAIN, like_next(&layers));
         layers.push(x);
         for i in (1..=last).rev() {
             let b = block(i);

@@ -8,9 +8,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use kernels::matrix::{self, Matrix, MatrixMut, Update};
-use kernels::train::{
-    self, Conv, Cpu, Element, Filter, Forward, Map, Mask, Styled, StyledInput, ToColours,
-};
+use kernels::train::{self, Conv, Cpu, Element, Filter, Forward, Map, Mask, Styled, StyledInput, ToColours};
 
 use crate::params::Layout;
 
@@ -85,18 +83,72 @@ enum Op<E> {
     Leaf,
     /// Rows divided by their root mean square.
     Normalize(Id),
-    Linear { x: Id, layer: String, gain: Option<f32>, like: Option<Like> },
-    Demodulate { style: Id, layer: String },
-    Constant { name: String },
-    Styled { x: Id, style: Id, scale: Id, layer: String, low: Option<Map<E>> },
-    Colours { x: Id, style: Id, layer: String, below: Option<Id>, strength: f32 },
-    Entrance { pictures: Id, layer: String, gain: f32, windows: Map<E>, mask: Option<Mask>, like: Option<Like> },
-    Conv { x: Id, layer: String, conv: Conv, factor: f32, add: Option<Id>, mask: Option<Mask>, like: Option<Like> },
-    Halve { x: Id },
-    HalvePictures { x: Id },
-    Blend { a: Id, b: Id, share: f32 },
-    Deviation { x: Id, group: usize, features: usize, channels: usize, like: Option<Like> },
-    Flatten { x: Id, channels: usize },
+    Linear {
+        x: Id,
+        layer: String,
+        gain: Option<f32>,
+        like: Option<Like>,
+    },
+    Demodulate {
+        style: Id,
+        layer: String,
+    },
+    Constant {
+        name: String,
+    },
+    Styled {
+        x: Id,
+        style: Id,
+        scale: Id,
+        layer: String,
+        low: Option<Map<E>>,
+    },
+    Colours {
+        x: Id,
+        style: Id,
+        layer: String,
+        below: Option<Id>,
+        strength: f32,
+    },
+    Entrance {
+        pictures: Id,
+        layer: String,
+        gain: f32,
+        windows: Map<E>,
+        mask: Option<Mask>,
+        like: Option<Like>,
+    },
+    Conv {
+        x: Id,
+        layer: String,
+        conv: Conv,
+        factor: f32,
+        add: Option<Id>,
+        mask: Option<Mask>,
+        like: Option<Like>,
+    },
+    Halve {
+        x: Id,
+    },
+    HalvePictures {
+        x: Id,
+    },
+    Blend {
+        a: Id,
+        b: Id,
+        share: f32,
+    },
+    Deviation {
+        x: Id,
+        group: usize,
+        features: usize,
+        channels: usize,
+        like: Option<Like>,
+    },
+    Flatten {
+        x: Id,
+        channels: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -308,7 +360,15 @@ impl<E: Element> Tape<E> {
     }
 
     /// `x W^T + b`, then `gain leaky_relu` if a gain is given. With `like`, the derivative along `x` of that layer.
-    pub(crate) fn linear(&mut self, cpu: &Cpu, net: &Network, x: Id, layer: &str, gain: Option<f32>, like: Option<Like>) -> Id {
+    pub(crate) fn linear(
+        &mut self,
+        cpu: &Cpu,
+        net: &Network,
+        x: Id,
+        layer: &str,
+        gain: Option<f32>,
+        like: Option<Like>,
+    ) -> Id {
         let (weight, factor) = net.tensor(&format!("{layer}.weight"));
         let shape = &net.layout.get(&format!("{layer}.weight")).shape;
         let (out, input) = (shape[0], shape[1]);
@@ -319,7 +379,14 @@ impl<E: Element> Tape<E> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let a = Matrix::strided(&self.row(x).values, count, input, from);
         let b = Matrix::new(weight, out, input).transposed();
-        matrix::product(cpu.crew(), a, b, MatrixMut::strided(&mut values, count, out, stride), Update::Replace, &mut scratch);
+        matrix::product(
+            cpu.crew(),
+            a,
+            b,
+            MatrixMut::strided(&mut values, count, out, stride),
+            Update::Replace,
+            &mut scratch,
+        );
         self.scratch = scratch;
         let bias = net.padded(&format!("{layer}.bias"), stride);
         for (r, row) in values.chunks_exact_mut(stride).enumerate() {
@@ -378,14 +445,24 @@ impl<E: Element> Tape<E> {
 
     /// `gain leaky_relu(scale conv(style x) + b)`, doubled bilinearly before the activation if `doubles`.
     #[allow(clippy::too_many_arguments)]
-    pub(crate) fn styled(&mut self, cpu: &Cpu, net: &Network, x: Id, style: Id, scale: Id, layer: &str, doubles: bool) -> Id {
+    pub(crate) fn styled(
+        &mut self,
+        cpu: &Cpu,
+        net: &Network,
+        x: Id,
+        style: Id,
+        scale: Id,
+        layer: &str,
+        doubles: bool,
+    ) -> Id {
         self.filter(cpu, net, layer, 1.0, false);
         let [n, h, w, _] = self.map(x).shape();
         let out = net.layout.get(&format!("{layer}.weight")).shape[0];
         let mut low = doubles.then(|| self.pool.map([n, h, w, out]));
         let mut y = self.pool.map(if doubles { [n, 2 * h, 2 * w, out] } else { [n, h, w, out] });
         let bias = net.padded(&format!("{layer}.bias"), kernels::padded(out));
-        let input = StyledInput { x: self.map(x), style: &self.row(style).values, scale: &self.row(scale).values, bias: &bias };
+        let input =
+            StyledInput { x: self.map(x), style: &self.row(style).values, scale: &self.row(scale).values, bias: &bias };
         STYLED.forward(cpu, input, &self.filters[&(layer.to_owned(), false)], low.as_mut(), &mut y);
         self.push(Op::Styled { x, style, scale, layer: layer.into(), low }, Value::Map(y), true)
     }
@@ -425,7 +502,15 @@ impl<E: Element> Tape<E> {
     // ---- Layers of the discriminator --------------------------------------------------------------------------------------
 
     /// The 3x3 convolution of pictures with its activation, or its derivative along the pictures.
-    pub(crate) fn entrance(&mut self, cpu: &Cpu, net: &Network, pictures: Id, layer: &str, gain: f32, like: Option<Like>) -> Id {
+    pub(crate) fn entrance(
+        &mut self,
+        cpu: &Cpu,
+        net: &Network,
+        pictures: Id,
+        layer: &str,
+        gain: f32,
+        like: Option<Like>,
+    ) -> Id {
         let key = (layer.to_owned(), false);
         let e = net.layout.get(&format!("{layer}.weight"));
         let out = e.shape[0];
@@ -521,19 +606,16 @@ impl<E: Element> Tape<E> {
     /// standard deviation in the group (progressive GAN, arXiv 1710.10196, section 3).
     ///
     /// The derivative takes the pictures' own differences from their means as they are: its own dependence on them is left out of the gradient.
-    pub(crate) fn deviation(
-        &mut self,
-        x: Id,
-        [group, features, channels]: [usize; 3],
-        like: Option<Like>,
-    ) -> Id {
+    pub(crate) fn deviation(&mut self, x: Id, [group, features, channels]: [usize; 3], like: Option<Like>) -> Id {
         let [n, h, w, _] = self.map(x).shape();
         let mut y = self.pool.map([n, h, w, channels + features]);
         for first in (0..n).step_by(group) {
             let values = match &like {
                 None => Spread::of(self.map(x), first, group, channels).means(features),
                 Some((of, pictures)) => {
-                    let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else { unreachable!("a deviation's tangent") };
+                    let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else {
+                        unreachable!("a deviation's tangent")
+                    };
                     let spread = Spread::of(self.map(*primal), pictures[first], group, channels);
                     spread.along(self.map(x), first, features)
                 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use kernels::matrix::{self, Matrix, MatrixMut, Update};
 use kernels::train::{
-    self, Backward, Conv, Cpu, Element, Input, Map, Mask, StyledBackward, StyledInput, ToColours, ToColoursBackward, WeightGradient,
+    self, Backward, Conv, Cpu, Element, Input, Map, Mask, StyledBackward, StyledInput, ToColours, ToColoursBackward,
+    WeightGradient,
 };
 
 use super::spread::{Spread, pixel, pixel_mut};
@@ -60,7 +61,15 @@ impl<E: Element> Tape<E> {
     }
 
     /// Hands the gradient `back` of one layer on; returns it, unless it was passed on as it was.
-    fn layer(&mut self, cpu: &Cpu, net: &mut Network, own: Id, op: &Op<E>, back: Value<E>, walk: &Walk) -> Option<Value<E>> {
+    fn layer(
+        &mut self,
+        cpu: &Cpu,
+        net: &mut Network,
+        own: Id,
+        op: &Op<E>,
+        back: Value<E>,
+        walk: &Walk,
+    ) -> Option<Value<E>> {
         match (op, back) {
             (Op::Leaf, back) => return Some(back),
             (Op::Normalize(x), Value::Rows(back)) => {
@@ -98,7 +107,14 @@ impl<E: Element> Tape<E> {
                 return Some(Value::Pictures(shape, back));
             }
             (Op::Entrance { pictures, layer, gain, windows, mask, like }, Value::Map(back)) => {
-                self.entrance_back(cpu, net, (*pictures, layer, *gain, windows), (mask.as_ref(), like.as_ref()), &back, walk);
+                self.entrance_back(
+                    cpu,
+                    net,
+                    (*pictures, layer, *gain, windows),
+                    (mask.as_ref(), like.as_ref()),
+                    &back,
+                    walk,
+                );
                 return Some(Value::Map(back));
             }
             (Op::Conv { x, layer, conv, factor, add, mask, like }, Value::Map(back)) => {
@@ -276,11 +292,21 @@ impl<E: Element> Tape<E> {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn demodulate_back(&mut self, cpu: &Cpu, net: &mut Network, own: Id, style: Id, layer: &str, back: &Rows, walk: &Walk) {
+    fn demodulate_back(
+        &mut self,
+        cpu: &Cpu,
+        net: &mut Network,
+        own: Id,
+        style: Id,
+        layer: &str,
+        back: &Rows,
+        walk: &Walk,
+    ) {
         let (squares, input, out) = squares(net, layer);
         let (stride, from, count) = (kernels::padded(out), kernels::padded(input), back.count);
         // d = q^(-1/2), so its derivative in q is -d^3 / 2.
-        let inner: Vec<f32> = back.values.iter().zip(&self.row(own).values).map(|(b, d)| -0.5 * b * d * d * d).collect();
+        let inner: Vec<f32> =
+            back.values.iter().zip(&self.row(own).values).map(|(b, d)| -0.5 * b * d * d * d).collect();
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut along = self.pool.numbers(count * from);
         let a = Matrix::strided(&inner, count, out, stride);
@@ -504,7 +530,9 @@ impl<E: Element> Tape<E> {
                 }
             }
             let (source, start) = like.map_or((x, first), |(of, pictures)| {
-                let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else { unreachable!("a deviation's tangent") };
+                let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else {
+                    unreachable!("a deviation's tangent")
+                };
                 (*primal, pictures[first])
             });
             let spread = Spread::of(self.map(source), start, group, channels);
