@@ -34,6 +34,15 @@ pub enum Error {
         /// Which operation fails, and why.
         what: String,
     },
+    /// A real picture could not be spoilt for a floor.
+    #[error("a picture of the floor: {0}")]
+    Spoil(image::ImageError),
+    /// The data set failed.
+    #[error(transparent)]
+    Dataset(#[from] dataset::Error),
+    /// A model is not valid.
+    #[error(transparent)]
+    Model(#[from] synth::ModelError),
 }
 
 impl Error {

@@ -4,17 +4,26 @@
 //! the files from published weights; a file is named in every result by the hash of its bytes, because figures of two networks
 //! cannot be compared. Pictures go in planar, `[n, 3, height, width]` in -1..1; what comes out has its channels last.
 
+pub mod calibrate;
 mod conv;
 mod error;
+mod evaluate;
 mod graph;
+mod meter;
+pub mod metrics;
 mod network;
 mod ops;
 mod pass;
 mod resample;
+mod spectrum;
 #[cfg(test)]
 mod testing;
 
 pub use error::Error;
+pub use evaluate::{Distances, Evaluator, Floors, Memorisation, Spoil};
+pub use kernels::{Crew, Isa};
+pub use meter::{FIRST_SEED, Measurement, Meter};
+pub use metrics::Rows;
 pub use network::Network;
 pub use pass::{Grid, Tape, Workspace};
 pub use resample::Resizing;

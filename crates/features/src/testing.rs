@@ -19,3 +19,9 @@ impl Values {
         (0..n).map(|_| (self.next() * 2.0 - 1.0) as f32).collect()
     }
 }
+
+/// `n` normal numbers, as sums of twelve even ones.
+pub(crate) fn normal(seed: u64, n: usize) -> Vec<f32> {
+    let mut values = Values::new(seed);
+    (0..n).map(|_| ((0..12).map(|_| values.next()).sum::<f64>() - 6.0) as f32).collect()
+}

@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 use dataset::{Dataset, Options};
-use gan::{Device, Evaluator, Features, Resizing, Spoil, calibrate};
+use features::{FIRST_SEED, Resizing, Spoil, calibrate};
 use synth::{Generator, Precision, Psi, Seed};
 
-use crate::metrics::{FIRST_SEED, bar};
+use crate::metrics::{bar, evaluator};
 use crate::model;
 
 /// Arguments of `tadne calibrate`.
@@ -51,11 +51,10 @@ const TENTHS: [u8; 15] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20];
 impl Calibrate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
         ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
         let mut file = model::file(Some(&self.model))?;
-        let evaluator = Evaluator::new(Features::find(&self.features, Device::Cpu)?, Resizing::Clean, Device::Cpu);
-        calibrate::measure_spread(&mut file)?;
+        let evaluator = evaluator(&self.features, Resizing::Clean, threads)?;
+        calibrate::measure_spread(evaluator.crew(), &mut file)?;
         let generator = Arc::new(Generator::new(&file)?);
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
@@ -67,10 +66,10 @@ impl Calibrate {
         let mut sweep = Vec::new();
         for tenths in TENTHS {
             let psi = Psi::new(f32::from(tenths) / 10.0)?;
-            let mut worker = generator.worker();
+            let mut worker = generator.worker_with_threads(threads);
             let next = |i: usize| Ok::<_, Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
             let drawn = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
-            let step = calibrate::Step::measure(psi, &real, &drawn);
+            let step = calibrate::Step::measure(evaluator.crew(), psi, &real, &drawn);
             let (kd, c) = (step.distances.kd * 1e3, step.distances.coverage);
             println!("{psi:<6}{kd:>12.3}{:>11.3}{:>9.3}{:>10.1}", c.precision, c.recall, step.variety);
             sweep.push(step);

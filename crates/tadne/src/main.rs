@@ -2,10 +2,12 @@
 
 mod average;
 mod bench;
+mod calibrate;
 mod export_onnx;
 mod generate;
 mod import;
 mod info;
+mod metrics;
 mod model;
 mod seeds;
 mod serve;
@@ -16,11 +18,7 @@ mod watch;
 #[cfg(feature = "train")]
 mod auto;
 #[cfg(feature = "train")]
-mod calibrate;
-#[cfg(feature = "train")]
 mod export;
-#[cfg(feature = "train")]
-mod metrics;
 #[cfg(feature = "train")]
 mod train;
 #[cfg(not(feature = "train"))]
@@ -93,10 +91,8 @@ enum Command {
     #[cfg(feature = "train")]
     Export(export::Export),
     /// Measure how far a model's pictures are from real ones
-    #[cfg(feature = "train")]
     Metrics(Box<metrics::Metrics>),
     /// Measure a model for the creativity slider
-    #[cfg(feature = "train")]
     Calibrate(calibrate::Calibrate),
     /// Train a model from pictures (needs a build with the trainer)
     #[cfg(not(feature = "train"))]
@@ -104,12 +100,6 @@ enum Command {
     /// Turn a training run into a model file (needs a build with the trainer)
     #[cfg(not(feature = "train"))]
     Export(untrained::Untrained),
-    /// Measure how far a model's pictures are from real ones (needs a build with the trainer)
-    #[cfg(not(feature = "train"))]
-    Metrics(untrained::Untrained),
-    /// Measure a model for the creativity slider (needs a build with the trainer)
-    #[cfg(not(feature = "train"))]
-    Calibrate(untrained::Untrained),
 }
 
 fn main() -> ExitCode {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use dataset::{Dataset, Options};
-use gan::{Device, Distances, Evaluator, Features, Memorisation, Resizing, Spoil, Tensor};
+use features::metrics::{Kinds, nearest_with_places};
+use features::{Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows, Spoil};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use server::Format;
@@ -25,7 +26,9 @@ Examples:
   tadne metrics --data pictures/ --features nsfwjs-inception-v3 --samples 2000 --reference held-out
   tadne metrics --data pictures/ --neighbours sheet.png
 
-Feature networks are made once by tools/features.py. Figures of different networks, sample counts or references cannot be compared.")]
+Feature networks are made once by tools/features.py. Figures of different networks, sample counts or references cannot be compared.
+KL and starved are about the 64 kinds that the training pictures fall into by their features: how far the shares of the drawn
+pictures are from theirs, and how many kinds get less than a quarter of their share.")]
 pub(crate) struct Metrics {
     #[command(flatten)]
     model: Model,
@@ -86,19 +89,16 @@ fn resizing(text: &str) -> Result<Resizing, String> {
     }
 }
 
-/// Seeds drawn here begin where no visitor looks.
-pub(crate) const FIRST_SEED: u64 = 1 << 32;
 const SHEET: (usize, usize) = (16, 4);
 
 impl Metrics {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        gan::set_num_threads(i32::try_from(threads).context("--threads is too large")?);
         ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
         let (generator, _) = self.model.generator()?;
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; metrics compare square pictures");
-        let evaluator = Evaluator::new(Features::find(&self.features, Device::Cpu)?, self.resize, Device::Cpu);
+        let evaluator = evaluator(&self.features, self.resize, threads)?;
         let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..Options::new(width) };
         let data = Dataset::open(&self.data, &options)?;
         let n = self.samples;
@@ -124,24 +124,28 @@ impl Metrics {
             (Reference::HeldOut, Some(held_out)) => held_out,
             _ => &real,
         };
-        let mut rows: Vec<(String, Distances)> = Vec::new();
+        let crew = evaluator.crew();
+        let kinds = Kinds::find(crew, &real);
+        let mut rows: Vec<Value> = Vec::new();
         println!(
-            "\n{:<12}{:>9}{:>12}{:>11}{:>9}{:>9}{:>10}",
-            "", "FD", "KD x 1000", "precision", "recall", "density", "coverage"
+            "\n{:<12}{:>9}{:>12}{:>11}{:>9}{:>9}{:>10}{:>8}{:>9}",
+            "", "FD", "KD x 1000", "precision", "recall", "density", "coverage", "KL", "starved"
         );
-        let mut row = |name: String, features: &Tensor| {
-            let d = Distances::between(reference, features);
-            let c = d.coverage;
+        let mut row = |name: String, features: &Rows| {
+            let d = Distances::between(crew, reference, features);
+            let (c, missing) = (d.coverage, kinds.missing(crew, features));
             println!(
-                "{name:<12}{:>9.2}{:>12.3}{:>11.3}{:>9.3}{:>9.3}{:>10.3}",
+                "{name:<12}{:>9.2}{:>12.3}{:>11.3}{:>9.3}{:>9.3}{:>10.3}{:>8.3}{:>9}",
                 d.fd,
                 d.kd * 1e3,
                 c.precision,
                 c.recall,
                 c.density,
-                c.coverage
+                c.coverage,
+                missing.divergence,
+                missing.starved
             );
-            rows.push((name, d));
+            rows.push(json!({"of": name, "distances": d, "kinds": missing}));
         };
         if !self.no_floors {
             for (name, spoil) in [("real", Spoil::No), ("JPEG q50", Spoil::Jpeg), ("64 px", Spoil::Enlarge)] {
@@ -150,7 +154,7 @@ impl Metrics {
         }
         let mut drawn = None;
         for &psi in &self.psi {
-            let mut worker = generator.worker();
+            let mut worker = generator.worker_with_threads(threads);
             let next = |i: usize| Ok::<_, std::convert::Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
             let features = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
             row(format!("psi {psi}"), &features);
@@ -159,12 +163,12 @@ impl Metrics {
         let mut figures = json!({
             "model": generator.fingerprint(), "network": network.name(), "hash": network.hash(), "samples": n,
             "reference": if self.reference == Reference::HeldOut { "held-out" } else { "training" },
-            "rows": rows.iter().map(|(name, d)| json!({"of": name, "distances": d})).collect::<Vec<Value>>(),
+            "rows": rows, "kinds": kinds.shares(),
         });
         if let (true, Some(drawn), Some(held_out)) = (self.memorisation, &drawn, &held_out) {
             let all = data.len();
             let training = bar("training", all, |done| evaluator.training(&data, 0, all, Spoil::No, done))?;
-            let m = Memorisation::measure(drawn, held_out, &training);
+            let m = Memorisation::measure(crew, drawn, held_out, &training);
             println!(
                 "\nnearest of {all} training pictures, median distance: drawn {:.2}, held out {:.2}; {:.1} % of the drawn are \
                  nearer than the nearest 1 % of the held out",
@@ -198,8 +202,7 @@ impl Metrics {
         let pictures: Vec<_> = (0..rows).map(|i| worker.draw(Seed(i as u64), psi)).collect();
         let all = data.len();
         let training = bar("training", all, |done| evaluator.training(data, 0, all, Spoil::No, done))?;
-        let (_, places) = gan::metrics::nearest_with_places(&evaluator.drawn(&pictures), &training, nearest as i64);
-        let places = Vec::<i64>::try_from(places.flatten(0, -1))?;
+        let (_, places) = nearest_with_places(evaluator.crew(), &evaluator.drawn(&pictures), &training, nearest);
         let size = data.size();
         let mut cells = Vec::new();
         for (picture, found) in pictures.into_iter().zip(places.chunks_exact(nearest)) {
@@ -212,6 +215,11 @@ impl Metrics {
         }
         generate::write(path, Format::Png, &synth::sheet(&cells, nearest + 1))
     }
+}
+
+/// A feature network by name or path, at work on `threads` threads.
+pub(crate) fn evaluator(network: &str, resizing: Resizing, threads: usize) -> anyhow::Result<Evaluator> {
+    Ok(Evaluator::new(Network::find(network)?, resizing, Crew::new(Isa::from_environment()?, threads)))
 }
 
 /// Runs `work` under a progress bar of `n` pictures.
