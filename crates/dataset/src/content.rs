@@ -135,7 +135,10 @@ mod tests {
             (media(b"isom\0\0\0\0mp42"), Content::Unknown),
             (b"\xff\x0a\0".to_vec(), Content::Foreign("JPEG XL")),
             (b"<?xml version='1.0'?><svg/>".to_vec(), Content::Foreign("SVG")),
-            (b"\n<!DOCTYPE HTML><title>404".to_vec(), Content::Wrong("it is a web page (HTML), not the picture; download it again")),
+            (
+                b"\n<!DOCTYPE HTML><title>404".to_vec(),
+                Content::Wrong("it is a web page (HTML), not the picture; download it again"),
+            ),
             (b"PK\x03\x04".to_vec(), Content::Zip),
             (vec![0; 512], Content::Tar),
             (vec![0; 511], Content::Unknown),

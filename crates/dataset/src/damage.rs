@@ -7,7 +7,8 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 pub(crate) fn noisy(width: u32, height: u32, detail: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let grain = (x * 7919 + y * 104_729 + x * y * 31) % 256 * detail / 255;
-        let disc = if x.abs_diff(width / 2).pow(2) + y.abs_diff(height / 3).pow(2) < width * height / 9 { 90 } else { 0 };
+        let disc =
+            if x.abs_diff(width / 2).pow(2) + y.abs_diff(height / 3).pow(2) < width * height / 9 { 90 } else { 0 };
         Rgb([(x * 2 + disc + grain) as u8, (y + disc) as u8, (100 + grain / 2 + disc / 3) as u8])
     })
 }

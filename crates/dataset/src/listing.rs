@@ -51,7 +51,8 @@ impl Passed {
     /// Puts a file that holds no picture where it belongs.
     pub(crate) fn sort(&mut self, content: Content, name: String, path: &Path) {
         // What an entry that cannot be looked into promises.
-        let promised = match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        let promised = match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref()
+        {
             Some("heic" | "heif") => Some("HEIC"),
             Some("avif") => Some("AVIF"),
             Some("jxl") => Some("JPEG XL"),
@@ -63,7 +64,9 @@ impl Passed {
                 self.foreign.entry(format.into()).or_default().push(name);
             }
             (Content::Archive(kind, program), _) => {
-                let reason = format!("it is a {kind} archive; open it with {program} and name the folder");
+                let reason = format!(
+                    "it is compressed with {kind}; run {program} on it first (a tar or folder is read as it is)"
+                );
                 self.archives.push(Skipped { name, reason });
             }
             (Content::Zip | Content::Tar, _) => {

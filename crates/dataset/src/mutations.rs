@@ -81,7 +81,10 @@ fn ten_thousand_mutants_neither_panic_nor_pass_with_grey_in_them() {
         taken += 1;
         cut_taken += usize::from(kind < 3 && mutant.len() * 10 < bytes.len() * 9);
         let grey = grey_rows(&picture.pixels);
-        assert!(grey * 10 <= picture.pixels.height() as usize, "mutant {number} of {name}, kind {kind}: {grey} grey rows");
+        assert!(
+            grey * 10 <= picture.pixels.height() as usize,
+            "mutant {number} of {name}, kind {kind}: {grey} grey rows"
+        );
     }
     assert!(refused > MUTANTS / 2 && taken > MUTANTS / 20, "{refused} refused, {taken} taken");
     assert_eq!(cut_taken, 0, "pictures cut by a tenth or more were taken");

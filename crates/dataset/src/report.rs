@@ -107,7 +107,8 @@ impl Report {
             }
         }
         if !self.foreign.is_empty() {
-            let counts: Vec<String> = self.foreign.iter().map(|(format, names)| format!("{} {format}", names.len())).collect();
+            let counts: Vec<String> =
+                self.foreign.iter().map(|(format, names)| format!("{} {format}", names.len())).collect();
             let first = self.foreign.values().flatten().next().map_or("", String::as_str);
             lines.push(format!(
                 "passed over: {} (such as {first}); convert them to PNG, JPEG or WebP, for example with ImageMagick",
@@ -153,7 +154,9 @@ impl Cropped {
         let count = format!("{} of {of}", self.pictures);
         Some(match crop {
             crate::Crop::Pad => format!("{count} padded with white, {share:.0} % of the square on average (--crop)"),
-            crop => format!("{count} cropped, {share:.0} % of their area on average (--crop {crop}; centre, top or pad)"),
+            crop => {
+                format!("{count} cropped, {share:.0} % of their area on average (--crop {crop}; centre, top or pad)")
+            }
         })
     }
 }

@@ -75,12 +75,7 @@ pub(crate) fn square(picture: &RgbImage, size: usize, crop: Crop) -> Box<[u8]> {
 }
 
 /// The part of `picture` that begins at `(left, top)` and has `from` pixels across and down, scaled to `to`.
-fn scaled_part(
-    picture: &RgbImage,
-    (left, top): (usize, usize),
-    from: (usize, usize),
-    to: (usize, usize),
-) -> Box<[u8]> {
+fn scaled_part(picture: &RgbImage, (left, top): (usize, usize), from: (usize, usize), to: (usize, usize)) -> Box<[u8]> {
     let width = picture.width() as usize;
     let (across, down) = (Axis::new(from.0, to.0), Axis::new(from.1, to.1));
     let source = picture.as_raw();
@@ -175,7 +170,10 @@ mod tests {
         for side in [1, 2, 3, 5, 16, 31, 97] {
             for size in [1, 2, 3, 7, 16, 64] {
                 let picture = RgbImage::from_pixel(side, side, Rgb([255, 128, 1]));
-                assert!(square(&picture, size, Crop::Centre).chunks_exact(3).all(|pixel| pixel == [255, 128, 1]), "{side} -> {size}");
+                assert!(
+                    square(&picture, size, Crop::Centre).chunks_exact(3).all(|pixel| pixel == [255, 128, 1]),
+                    "{side} -> {size}"
+                );
             }
         }
     }
@@ -207,7 +205,10 @@ mod tests {
         assert_eq!(padded(&grey(&[[1, 2, 3, 4], [5, 6, 7, 8]]), 4)[..12], [255, 255, 255, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(padded(&grey(&[[1], [3]]), 2), [1, 255, 3, 255]);
         // Both axes by their own ratio: 8 x 4 in a square of 4 is two rows of four.
-        assert_eq!(padded(&grey(&[[10; 8]; 4]), 4), [255, 255, 255, 255, 10, 10, 10, 10, 10, 10, 10, 10, 255, 255, 255, 255]);
+        assert_eq!(
+            padded(&grey(&[[10; 8]; 4]), 4),
+            [255, 255, 255, 255, 10, 10, 10, 10, 10, 10, 10, 10, 255, 255, 255, 255]
+        );
         // A strip keeps at least a pixel.
         assert_eq!(padded(&grey(&[[9; 8]]), 2), [9, 9, 255, 255]);
         assert_eq!(padded(&grey(&[[1, 2], [3, 4]]), 2), [1, 2, 3, 4]);

@@ -92,7 +92,10 @@ pub(crate) fn is_picture(path: &Path) -> bool {
 
 /// Whether a name promises text or tables, which data sets hold in great numbers beside pictures: not looked into.
 pub(crate) fn is_text(path: &Path) -> bool {
-    has_extension(path, &["txt", "json", "jsonl", "csv", "tsv", "xml", "yaml", "yml", "md", "html", "log", "caption", "npy"])
+    has_extension(
+        path,
+        &["txt", "json", "jsonl", "csv", "tsv", "xml", "yaml", "yml", "md", "html", "log", "caption", "npy"],
+    )
 }
 
 /// Whether a name promises a tar.

@@ -73,7 +73,9 @@ mod tests {
             picture.save(folder.path().join(format!("{i}.png"))).unwrap();
         }
         let survey = Survey::of(&[folder.path()]).unwrap();
-        for (size, min_side, kept) in [(64, None, 0), (50, None, 2), (48, None, 3), (64, Some(16), 4), (64, Some(17), 3)] {
+        for (size, min_side, kept) in
+            [(64, None, 0), (50, None, 2), (48, None, 3), (64, Some(16), 4), (64, Some(17), 3)]
+        {
             let options = Options { min_side, validation: 0.0, ..Options::new(size) };
             assert!((survey.usable(&options) * 5.0 - f64::from(kept)).abs() < 1e-9, "{size} {min_side:?}");
             let opened = crate::Dataset::open(&[folder.path()], &options).map_or(0, |pictures| pictures.len());

@@ -159,10 +159,17 @@ impl Tables {
         for &[id, choice] in specs.as_chunks::<2>().0 {
             let component = frame.components.iter().position(|component| component.id == id).ok_or_else(malformed)?;
             let table = |list: &'_ [Option<Table>; 4], number: u8| usize::from(number) < list.len();
-            if !table(&self.dc, choice >> 4) || !table(&self.ac, choice & 15) || parts.iter().any(|part: &(usize, _, _)| part.0 == component) {
+            if !table(&self.dc, choice >> 4)
+                || !table(&self.ac, choice & 15)
+                || parts.iter().any(|part: &(usize, _, _)| part.0 == component)
+            {
                 return Err(malformed());
             }
-            parts.push((component, self.dc[usize::from(choice >> 4)].as_ref(), self.ac[usize::from(choice & 15)].as_ref()));
+            parts.push((
+                component,
+                self.dc[usize::from(choice >> 4)].as_ref(),
+                self.ac[usize::from(choice & 15)].as_ref(),
+            ));
         }
         let band = if frame.progressive { (usize::from(first), usize::from(last)) } else { (0, 63) };
         let (high, low) = if frame.progressive { (bits >> 4, bits & 15) } else { (0, 0) };
