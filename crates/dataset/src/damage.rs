@@ -78,7 +78,7 @@ pub(crate) const LIBJPEG: [(&str, &[u8]); 6] = [
     ("cmyk", include_bytes!("../tests/golden/cmyk.jpg")),
 ];
 
-/// Lossy WebPs, which `tests/golden/make.py` drew: the project has no encoder for them.
+/// Lossy files, which `tests/golden/make.py` drew: the project has no encoder for them.
 pub(crate) const LOSSY: [(&str, &[u8]); 6] = [
     ("lossy", include_bytes!("../tests/golden/lossy.webp")),
     ("grain", include_bytes!("../tests/golden/grain.webp")),

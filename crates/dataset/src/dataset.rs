@@ -66,14 +66,14 @@ impl Dataset {
         Self::new(pictures, options).map_err(|report_and_split| empty(arguments, options, &report_and_split))
     }
 
-    fn new(pictures: Pictures, options: &Options) -> Result<Self, (Report, usize)> {
+    fn new(pictures: Pictures, options: &Options) -> Result<Self, Box<(Report, usize)>> {
         let Pictures { store, hashes, report } = pictures;
         let mut slots: Vec<u32> = (0..hashes.len() as u32).collect();
         slots.sort_unstable_by_key(|slot| *hashes[*slot as usize].as_bytes());
         let (validation, training): (Vec<u32>, Vec<u32>) =
             slots.into_iter().partition(|slot| is_validation(&hashes[*slot as usize], options.validation));
         if training.is_empty() {
-            return Err((report, validation.len()));
+            return Err(Box::new((report, validation.len())));
         }
         let mut fingerprint = blake3::Hasher::new();
         fingerprint.update(&(options.size as u64).to_le_bytes());

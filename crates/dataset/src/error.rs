@@ -169,7 +169,7 @@ fn why_empty(report: &Report, shortest_side: usize, validation: usize) -> String
     let mut text = format!("{read} picture files found, {} unreadable", broken.len());
     let mut tell = |count: usize, what: String| {
         if count > 0 {
-            text += &format!(", {count} {what}");
+            text.extend([", ", &count.to_string(), " ", &what]);
         }
     };
     tell(tiny.len(), format!("with a side below {shortest_side} pixels"));

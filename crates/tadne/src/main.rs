@@ -22,6 +22,8 @@ mod export;
 #[cfg(feature = "train")]
 mod metrics;
 #[cfg(feature = "train")]
+mod taking;
+#[cfg(feature = "train")]
 mod train;
 #[cfg(not(feature = "train"))]
 mod untrained;
