@@ -3,7 +3,8 @@
 //! WebP is decoded by `image` itself, in Rust. libwebp (crate `webp` 0.3.1) gives the same bytes 2.5 times as fast, 0.50
 //! instead of 1.23 ms for a face of 256 px on one core of a Zen 4; but it wants a C compiler on every machine that builds
 //! this, and memory safety on every file that somebody else made. A data set is decoded once and then comes from the
-//! cache, so the price is 8 seconds, once, for 22,500 pictures on two cores.
+//! cache, so the price is 8 seconds, once, for 22,500 pictures on two cores; and as much again for the check in `webp`, which
+//! decodes a second time.
 
 use std::io::Cursor;
 use std::sync::Mutex;

@@ -66,7 +66,7 @@ enum Family {
 }
 
 /// A name that tells a generator, after its prefix.
-const MARKS: [(&str, Family); 7] = [
+const MARKS: [(&str, Family); 8] = [
     ("input.input", Family::Rosinality),
     ("synthesis.b4.const", Family::Nvidia),
     (
@@ -89,6 +89,12 @@ const MARKS: [(&str, Family); 7] = [
             "these are weights of lucidrains/stylegan2-pytorch, whose generator is another network: two convolutions in the \
              first block, noise with a strength for each channel, activations without gain, a blurred bilinear picture. It \
              cannot be drawn here",
+        ),
+    ),
+    (
+        "progression.0.conv1.conv.weight_orig",
+        Family::Other(
+            "these are weights of the first StyleGAN (rosinality/style-based-gan-pytorch); only StyleGAN2 can be drawn",
         ),
     ),
     ("conv_stem.weight", Family::Other("these are weights of an image classifier, not of a generator")),

@@ -124,6 +124,10 @@ pub(crate) fn entry(name: &str) -> Option<String> {
         Some("png" | "jpg" | "jpeg" | "webp") => {
             Some("the file is a zip of pictures, not a model; `tadne train --data` trains on it".into())
         }
+        Some("py") if name.contains("/code/") => {
+            let what = "the file is TorchScript, a compiled program; import the checkpoint or state dictionary it was made from";
+            Some(what.into())
+        }
         _ => None,
     }
 }

@@ -149,6 +149,7 @@ fn weights_of_other_families_are_named() {
         ("constant_input.weight", "GFPGAN"),
         ("generator_ema.constant_input.input", "MMGeneration"),
         ("GE.initial_block", "lucidrains"),
+        ("generator.progression.0.conv1.conv.weight_orig", "first StyleGAN"),
     ] {
         let entries = [(name.to_owned(), tensor.clone())];
         for bytes in [file(&entries), file(&[dict("params_ema", entries.to_vec())]), safetensors(&entries)] {
@@ -187,6 +188,7 @@ fn downloads_that_are_not_the_model_are_named_with_the_next_step() {
         ("json", (b"{\"error\": \"not found\"}".to_vec(), &["JSON"])),
         ("zeros", (vec![0; 5000], &["zeros", "not finished"])),
         ("zipped", (archive("models/network.pkl"), &["models/network.pkl", "unzip"])),
+        ("script", (archive("model/code/__torch__.py"), &["TorchScript"])),
         ("npz", (npz, &["npz"])),
         ("dataset", (archive("00000/img00000000.png"), &["zip of pictures", "tadne train"])),
     ]);

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::ensure;
-use dataset::{Options, Survey};
+use anyhow::bail;
+use dataset::{Dataset, Options, Survey};
 use gan::{Checkpoint, Config, CriticConfig, Device, Features, Trainer};
 
 use crate::taking::{Chosen, Taking};
@@ -45,7 +45,11 @@ pub(crate) struct Choice {
 /// If there are no pictures, or libtorch fails at every size.
 pub(crate) fn choose(data: &[PathBuf], device: Device, taking: &Taking) -> anyhow::Result<Choice> {
     let survey = Survey::of(data)?;
-    ensure!(survey.pictures > 0, "there is no picture in --data");
+    if survey.side == 0 {
+        // Opening says best why there is nothing to look at.
+        Dataset::open(data, &rule(64, taking))?;
+        bail!("none of the pictures that were looked at could be read; name a preset with --config");
+    }
     if survey.pictures < FEW {
         return few_shot(&survey, taking);
     }
@@ -218,7 +222,7 @@ mod tests {
         let mut reasons = Vec::new();
         let min_side = lowered(&survey, size, taking, &mut reasons);
         let options = taking.over(Chosen { min_side, ..Chosen::default() }).options(size);
-        let kept = dataset::Dataset::open(&[folder.path()], &options).map_or(0, |pictures| pictures.report().kept);
+        let kept = Dataset::open(&[folder.path()], &options).map_or(0, |pictures| pictures.report().kept);
         (large_enough(&survey, size, taking).is_ok(), min_side, reasons.concat(), kept)
     }
 
