@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(silent(&[40; 40], 64), (false, None, String::new(), 40));
         // Sprites, of which the usual limit, half the size, would leave none: enlarged.
         for side in [24, 28] {
-            let (suits, min_side, said, kept) = chosen(&vec![side; 40], 64, &usual);
+            let (suits, min_side, said, kept) = chosen(&[side; 40], 64, &usual);
             assert_eq!((suits, min_side, kept), (false, Some(side as usize), 40));
             assert!(said.contains("enlarged") && said.contains("--min-side"), "{said}");
         }

@@ -97,14 +97,13 @@ pub(crate) fn note(folder: &Path, chosen: Chosen, report: &Report) -> anyhow::Re
 }
 
 fn list(report: &Report) -> String {
-    report.skipped().map(|picture| format!("{picture}\n")).collect()
+    report.skipped().flat_map(|picture| [picture.to_string(), "\n".into()]).collect()
 }
 
 /// An error of a data set; where it has a list, with the place where that was written.
 pub(crate) fn with_list(error: dataset::Error, out: &Path) -> anyhow::Error {
-    let report = match &error {
-        dataset::Error::TooManyBroken { report, .. } | dataset::Error::Empty { report, .. } => report,
-        _ => return error.into(),
+    let (dataset::Error::TooManyBroken { report, .. } | dataset::Error::Empty { report, .. }) = &error else {
+        return error.into();
     };
     let text = list(report);
     let path = out.join(SKIPPED);
