@@ -197,7 +197,7 @@ mod tests {
         for text in ["seedabc", "seed", "seed-1", "seed+1", "seed18446744073709551616", "seed1e3"] {
             assert!(matches!(error(&format!("psi-1.0/{text}.png")), AddressError::Seed(_)), "{text}");
         }
-        for text in [".gif", ".", ".PNG", ".png.exe", ".jpeg"] {
+        for text in [".gif", ".", ".PNG", ".png.exe", ".jpegs"] {
             assert!(matches!(error(&format!("psi-1.0/seed1{text}")), AddressError::Format(_)), "{text}");
         }
         for text in

@@ -148,19 +148,25 @@ fn html_answer(html: String, headers: &HeaderMap, language: &'static str) -> Res
 
 /// Who asks: in which language, and under which name it knows us.
 fn visitor(app: &App, query: Option<&str>, headers: &HeaderMap) -> Visitor {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let asked = parameter(query, "lang");
+    let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Visitor {
+        language: Language::choose(asked, languages),
+        chosen: asked.is_some_and(|asked| Language::ALL.iter().any(|language| language.tag() == asked)),
+        origin: origin(app, headers),
+    }
+}
+
+/// What the addresses of this service begin with, `https://example.org`; empty if it is not known.
+pub(crate) fn origin(app: &App, headers: &HeaderMap) -> String {
     let origin = app.public_url.clone().or_else(|| {
         // The name goes into the page, so it must be one: a host and perhaps a port.
         let name =
             |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-        text(header::HOST).filter(name).map(|host| format!("http://{host}"))
+        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        host.filter(name).map(|host| format!("http://{host}"))
     });
-    Visitor {
-        language: Language::choose(asked, text(header::ACCEPT_LANGUAGE)),
-        chosen: asked.is_some_and(|asked| Language::ALL.iter().any(|language| language.tag() == asked)),
-        origin: origin.unwrap_or_default(),
-    }
+    origin.unwrap_or_default()
 }
 
 /// `GET /api/`: the interface, explained and to try.

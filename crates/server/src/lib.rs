@@ -48,6 +48,7 @@ mod card;
 mod client;
 mod conditional;
 mod config;
+mod crawl;
 mod deliver;
 mod draft;
 mod encode;

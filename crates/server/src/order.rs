@@ -141,6 +141,7 @@ impl Order {
         let (kind, file) = path.split_once('/').ok_or_else(shape)?;
         let (name, extension) = file.rsplit_once('.').ok_or_else(shape)?;
         let asked = Asked::read(query)?;
+        let extension = if extension == "jpeg" { "jpg" } else { extension };
         if (kind, name, extension) == ("cards", "wall", "jpg") {
             return Ok(Order::WallCard { psi: asked.psi });
         }

@@ -124,7 +124,7 @@ impl Pages {
         let words = |name: &str| self.string(language, name);
         let title = words("site.title");
         let mut head = hosted::head(site, language, &words);
-        hosted::policy(&mut head);
+        hosted::policy(&mut head, &words("noscript.file"));
         let current = |name: &str| if name == language.tag() { "true" } else { "false" };
         let mut still = String::from("      <p>");
         escape(&words("noscript.needed"), &mut still);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use synth::{Creature, Psi, Recipe};
 
 use crate::address::spelled;
+use crate::crawl;
 use crate::language::Language;
 use crate::template::escape;
 
@@ -63,6 +64,9 @@ impl View {
             View::Wall { .. } | View::Collection => String::new(),
         };
         let mut head = String::new();
+        if !crawl::is_listed(self, psi) {
+            head.push_str("  <meta name=\"robots\" content=\"noindex, nofollow\">\n");
+        }
         let mut line = |tag: &str, attribute: &str, name: &str, target: &str, value: &str| {
             let _ = write!(head, "  <{tag} {attribute}=\"{name}\" {target}=\"");
             escape(value, &mut head);
