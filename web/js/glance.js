@@ -24,6 +24,8 @@ export function glance(dialog, place, wall) {
     picture.setAttribute('aria-label', tile.alt);
     frame.append(picture);
   }
+  // Until its scripts are here.
+  dialog.setAttribute('aria-busy', 'true');
   dialog.showModal();
   dialog.scrollTop = 0;
 }

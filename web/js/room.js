@@ -19,7 +19,9 @@ import { swipe } from './swipe.js';
 /** A picture that is looked at for so long goes into the history. */
 const LOOKED_AT_MS = 900;
 /** A hand that has not stepped or pulled for so long rests: then the tools follow. */
-const REST_MS = 240;
+const REST_MS = 280;
+/** Tools that need two pictures. */
+const PAIRS = ['blend', 'mix'];
 const TABS = ['levels', 'children', 'blend', 'mix'];
 
 const find = (id) => document.getElementById(id);
@@ -110,6 +112,7 @@ export class Room {
   /** @param {RoomPlace} place */
   show(place) {
     const fresh = this.place === null;
+    this.dialog.removeAttribute('aria-busy');
     if (!this.dialog.open) {
       this.dialog.showModal();
       this.dialog.scrollTop = 0;
@@ -122,7 +125,7 @@ export class Room {
       close.title = `${words} (Esc)`;
     }
     this.cell = this.wall.tileOf(place.recipe)?.cell ?? null;
-    this.#render(place);
+    this.#render(place, true);
   }
 
   hide() {
@@ -139,7 +142,8 @@ export class Room {
   change(some, pushed = false) {
     const place = { ...this.place, ...some };
     // Blends and mixtures have a tool of their own; any other stays in the hand.
-    if (place.recipe.kind !== 'single' && !some.tool && some.recipe) place.tool = usualTool(place.recipe);
+    const { kind } = place.recipe;
+    if (!some.tool && some.recipe && (kind !== 'single' || PAIRS.includes(place.tool))) place.tool = usualTool(place.recipe);
     if (pushed) {
       go(place);
     } else {
@@ -148,7 +152,8 @@ export class Room {
     }
   }
 
-  #render(place) {
+  /** `chosen` is a place that was gone to, not one on the way there. */
+  #render(place, chosen = false) {
     const before = this.place;
     this.place = place;
     const { recipe, psi, tool, noise } = place;
@@ -180,7 +185,7 @@ export class Room {
     const panel = find(`tab-${tool}`).getAttribute('aria-controls');
     for (const other of this.dialog.querySelectorAll('[role="tabpanel"]')) other.hidden = other.id !== panel;
     find(panel).setAttribute('aria-labelledby', `tab-${tool}`);
-    this.#followWithTools(!before || before.tool !== tool || before.recipe.kind !== recipe.kind);
+    this.#followWithTools(chosen || !before || before.tool !== tool || before.recipe.kind !== recipe.kind);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       history.add({ recipe, psi });

@@ -165,7 +165,7 @@ export function wallAddress(how) {
   if (x !== 0 || y !== 0) parts.at = [x, y].map((part) => String(Math.round(part * 100) / 100)).join();
   if (settings.psi !== defaults.psi) parts.psi = settings.psi.toFixed(1);
   if (settings.speed !== defaults.speed) parts.speed = String(settings.speed);
-  if (Math.abs(settings.zoom - 1) > 0.005) parts.zoom = settings.zoom.toFixed(2);
+  if (Math.abs(settings.zoom - 1) > 0.005) parts.zoom = String(Math.round(settings.zoom * 1000) / 1000);
   if (settings.surprise) parts.surprise = '1';
   if (settings.bare) parts.bare = '1';
   return pageAddress('/', parts, how);

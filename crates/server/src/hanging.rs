@@ -55,7 +55,7 @@ impl fmt::Display for Hanging {
             write!(f, "&psi={}.{}", psi / 10, psi % 10)?;
         }
         self.speed.map_or(Ok(()), |speed| write!(f, "&speed={speed}"))?;
-        self.zoom.map_or(Ok(()), |zoom| write!(f, "&zoom={zoom:.2}"))?;
+        self.zoom.map_or(Ok(()), |zoom| write!(f, "&zoom={}", (zoom * 1000.0).round() / 1000.0))?;
         f.write_str(if self.surprise { "&surprise=1" } else { "" })
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         let read = |query: &str| Hanging::read(Some(query)).map(|hanging| hanging.to_string());
         let whole = "wall=1f9c03aa&at=12.5,-3.25&psi=1.4&speed=-3&zoom=1.25&surprise=1";
         assert_eq!(read(whole).as_deref(), Some(whole));
-        assert_eq!(read("zoom=99&psi=9&wall=F&at=1%2C2&lang=it").as_deref(), Some("wall=0000000f&at=1,2&psi=2.0&zoom=16.00"));
+        assert_eq!(read("zoom=99&psi=9&wall=F&at=1%2C2&lang=it").as_deref(), Some("wall=0000000f&at=1,2&psi=2.0&zoom=16"));
         assert_eq!(read("wall=1&at=x,1&psi=NaN&speed=inf").as_deref(), Some("wall=00000001"));
         for none in ["", "psi=1.4", "wall=", "wall=xyz", "wall=+1", "wall=123456789"] {
             assert_eq!(read(none), None, "{none}");
