@@ -22,4 +22,6 @@ function wanted() {
 const forEverybody = root.dataset.site === 'hosted' && root.lang === 'en' && !location.pathname.endsWith('/slider.html');
 if (forEverybody && wanted() !== 'en') {
   location.replace(`${wanted()}.html${location.search}${location.hash}`);
+  // What imports this page's language never begins: a change of the address would call the visitor back.
+  await new Promise(() => {});
 }

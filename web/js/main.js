@@ -1,5 +1,7 @@
 // The page starts here: makes the wall, and fetches the other views when they are first wanted.
 
+// First of all, as it may lead elsewhere.
+import './language.js';
 import { Camera } from './camera.js';
 import { offer } from './choice.js';
 import { announce, furnish } from './controls.js';

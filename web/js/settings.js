@@ -172,17 +172,17 @@ export function wallAddress(how) {
 }
 
 /** For addresses that somebody else will open: they read them in their own language. */
-export const FOR_OTHERS = { language: null };
+export const FOR_OTHERS = { forOthers: true };
 
 /** The address of a page of ours; the language stays if an address chose it. */
-export function pageAddress(path, parts = {}, { language = chosen } = {}) {
+export function pageAddress(path, parts = {}, { forOthers = false } = {}) {
   if (hosted) {
     const [, kind, name = ''] = path.split('/');
     const query = new URLSearchParams(kind ? { [kind]: name, ...parts } : parts);
-    return asked(language === null ? location.pathname.replace(/[^/]*$/, '') : location.pathname, query);
+    return asked(forOthers ? location.pathname.replace(/[^/]*$/, '') : location.pathname, query);
   }
   const query = new URLSearchParams(parts);
-  if (language) query.set('lang', language);
+  if (chosen && !forOthers) query.set('lang', chosen);
   return asked(path, query);
 }
 

@@ -26,35 +26,21 @@ export function swipe(stage, { scrolled, sideways, down }) {
     way = null;
   };
 
-  stage.addEventListener(
-    'touchstart',
-    (event) => {
-      rest();
-      if (event.touches.length > 1 || event.target.closest('button')) return;
-      const [{ clientX, clientY }] = event.touches;
-      start = { x: clientX, y: clientY };
-    },
-    { passive: true },
-  );
-  stage.addEventListener(
-    'touchmove',
-    (event) => {
-      if (!start) return;
-      if (event.touches.length > 1) return rest();
-      const { x, y } = moved(event);
-      if (way === null) {
-        if (Math.hypot(x, y) < SLOP_PX) return;
-        if (Math.abs(x) > Math.abs(y)) way = 'x';
-        else way = y > 0 && !scrolled() ? 'y' : '';
-      }
-      if (way === '') return;
-      if (event.cancelable) event.preventDefault();
-      // The picture follows the finger, so that it is felt what would happen.
-      stage.style.translate = way === 'x' ? `${x / 2}px 0` : `0 ${Math.max(0, y / 2)}px`;
-    },
-    { passive: false },
-  );
-  stage.addEventListener('touchend', (event) => {
+  const move = (event) => {
+    if (!start) return;
+    if (event.touches.length > 1) return rest();
+    const { x, y } = moved(event);
+    if (way === null) {
+      if (Math.hypot(x, y) < SLOP_PX) return;
+      if (Math.abs(x) > Math.abs(y)) way = 'x';
+      else way = y > 0 && !scrolled() ? 'y' : '';
+    }
+    if (way === '') return;
+    if (event.cancelable) event.preventDefault();
+    // The picture follows the finger, so that it is felt what would happen.
+    stage.style.translate = way === 'x' ? `${x / 2}px 0` : `0 ${Math.max(0, y / 2)}px`;
+  };
+  const end = (event) => {
     if (!start) return;
     const { x, y } = moved(event);
     const [chosen, far] = [way, way === 'x' ? Math.abs(x) : y];
@@ -62,6 +48,19 @@ export function swipe(stage, { scrolled, sideways, down }) {
     if (!chosen || far < FAR_PX) return;
     if (chosen === 'x') sideways(x < 0 ? 1 : -1);
     else down();
-  });
-  stage.addEventListener('touchcancel', rest);
+  };
+
+  stage.addEventListener(
+    'touchstart',
+    ({ touches, target }) => {
+      rest();
+      if (touches.length > 1 || target.closest('button')) return;
+      start = { x: touches[0].clientX, y: touches[0].clientY };
+      // A touch belongs to the picture it began on, even when another one has taken its place meanwhile: there it is heard.
+      target.addEventListener('touchmove', move, { passive: false });
+      target.addEventListener('touchend', end, { once: true });
+      target.addEventListener('touchcancel', rest, { once: true });
+    },
+    { passive: true },
+  );
 }

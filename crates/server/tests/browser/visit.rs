@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use synth::Generator;
 
 /// Nothing here takes that long; a busy computer may.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_mins(3);
 const ARGUMENTS: [&str; 8] = [
     "--no-sandbox",
     "--disable-gpu",
