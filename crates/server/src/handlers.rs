@@ -11,8 +11,8 @@ use axum::response::{Html, IntoResponse, Response};
 use synth::{Creature, Psi, Recipe, Seed};
 
 use crate::address::{AddressError, PictureAddress};
-use crate::app::App;
 use crate::api::any_seed;
+use crate::app::App;
 use crate::deliver::{AN_HOUR, FOR_EVER, NO_STORE, deliver, keep};
 use crate::error::Refusal;
 use crate::hanging::Hanging;
@@ -113,9 +113,9 @@ pub(crate) async fn montage(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let asked = parameter(query.as_deref(), "seed").filter(|seed| !seed.is_empty());
-    let seed = asked.ok_or(Refusal::SeedMissing).and_then(|seed| {
-        seed.parse::<Seed>().map_err(|_| AddressError::Seed(seed.chars().take(40).collect()).into())
-    });
+    let seed = asked
+        .ok_or(Refusal::SeedMissing)
+        .and_then(|seed| seed.parse::<Seed>().map_err(|_| AddressError::Seed(seed.chars().take(40).collect()).into()));
     let seed = match seed {
         Ok(seed) => seed,
         // People are shown the way on; tools are told what was wrong.

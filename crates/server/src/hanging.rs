@@ -104,7 +104,10 @@ mod tests {
         let read = |query: &str| Hanging::read(Some(query)).map(|hanging| hanging.to_string());
         let whole = "wall=1f9c03aa&at=12.5,-3.25&psi=1.4&speed=-3&zoom=1.25&surprise=1";
         assert_eq!(read(whole).as_deref(), Some(whole));
-        assert_eq!(read("zoom=99&psi=9&wall=F&at=1%2C2&lang=it").as_deref(), Some("wall=0000000f&at=1,2&psi=2.0&zoom=16"));
+        assert_eq!(
+            read("zoom=99&psi=9&wall=F&at=1%2C2&lang=it").as_deref(),
+            Some("wall=0000000f&at=1,2&psi=2.0&zoom=16")
+        );
         assert_eq!(read("wall=1&at=x,1&psi=NaN&speed=inf").as_deref(), Some("wall=00000001"));
         for none in ["", "psi=1.4", "wall=", "wall=xyz", "wall=+1", "wall=123456789"] {
             assert_eq!(read(none), None, "{none}");
@@ -115,7 +118,9 @@ mod tests {
     #[test]
     fn seeds_hang_where_the_page_hangs_them() {
         // From cellSeed in web/js/cells.js; the browser test of a shared wall holds the two together as well.
-        for ((wall, x, y), seed) in [((7, -3, 5), 1_783_075_189), ((0xbeef, 0, 0), 3_244_031_353), ((u32::MAX, 1 << 20, -9), 4_053_085_088)] {
+        for ((wall, x, y), seed) in
+            [((7, -3, 5), 1_783_075_189), ((0xbeef, 0, 0), 3_244_031_353), ((u32::MAX, 1 << 20, -9), 4_053_085_088)]
+        {
             assert_eq!(cell_seed(wall, x, y), seed, "{wall} {x} {y}");
         }
     }

@@ -257,8 +257,7 @@ impl Asked {
                     asked.frames = within(&FRAMES, value).ok_or_else(|| AddressError::Frames(excerpt(value)))?;
                 }
                 "wall" => {
-                    asked.wall =
-                        Some(hanging::parse_wall(value).ok_or_else(|| AddressError::Wall(excerpt(value)))?);
+                    asked.wall = Some(hanging::parse_wall(value).ok_or_else(|| AddressError::Wall(excerpt(value)))?);
                 }
                 "at" => {
                     let (x, y) = hanging::parse_at(value).ok_or_else(|| AddressError::At(excerpt(value)))?;

@@ -134,7 +134,9 @@ mod tests {
             let named = addresses.filter_map(|rest| rest.split('"').next());
             let files = named.filter(|name| {
                 !name.contains("://")
-                    && [".css", ".js", ".json", ".woff2", ".svg", ".png", ".webmanifest"].iter().any(|end| name.ends_with(end))
+                    && [".css", ".js", ".json", ".woff2", ".svg", ".png", ".webmanifest"]
+                        .iter()
+                        .any(|end| name.ends_with(end))
             });
             let mut count = 0;
             for name in files {

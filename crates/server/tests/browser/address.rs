@@ -144,7 +144,11 @@ async fn leaving_a_shared_link_leads_to_the_wall_whatever_was_done() {
             visit.until("location.pathname === '/p/42-3'");
             visit.click("#children li:nth-child(5) a");
             visit.until("location.pathname === '/p/42-34'");
-            if close == "x" { visit.click("#room [data-close]") } else { visit.press(close) }
+            if close == "x" {
+                visit.click("#room [data-close]");
+            } else {
+                visit.press(close);
+            }
             visit.until(ON_THE_WALL);
             visit.until(&format!("{WALL}?.length === 8"));
             visit.was_clean();

@@ -218,7 +218,10 @@ async fn a_hosted_wall_speaks_the_visitors_language_and_only_of_what_it_knows() 
         // The text tells who draws here, and of no computer that is not here.
         visit.click("#about-button");
         let told = visit.text("document.getElementById('about').textContent");
-        assert!(told.contains("è il tuo dispositivo a disegnarle") && !told.contains("processore di questo sito"), "{told}");
+        assert!(
+            told.contains("è il tuo dispositivo a disegnarle") && !told.contains("processore di questo sito"),
+            "{told}"
+        );
         visit.until("document.querySelectorAll('#facts dd').length > 2");
         let facts = visit.text("document.getElementById('facts').textContent");
         assert!(facts.contains("WebAssembly") && !facts.contains(&simd), "{facts}");

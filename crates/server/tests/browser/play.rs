@@ -102,8 +102,14 @@ async fn blend_and_style_have_ways_out() {
             visit.click(&format!("#tab-{tab}"));
             visit.until(&format!("location.pathname.includes('{sign}')"));
             // By another tool, by Back, and by the picture itself one is back at the picture.
-            for way in ["document.getElementById('tab-levels').click()", "history.back()", "document.getElementById('pair-a').click()"] {
-                visit.until(&format!("location.pathname.includes('{sign}') && document.querySelector('#pair-a img') !== null"));
+            for way in [
+                "document.getElementById('tab-levels').click()",
+                "history.back()",
+                "document.getElementById('pair-a').click()",
+            ] {
+                visit.until(&format!(
+                    "location.pathname.includes('{sign}') && document.querySelector('#pair-a img') !== null"
+                ));
                 visit.value(&format!("void {way}"));
                 visit.until(&format!("location.pathname === '{picture}'"));
                 visit.until("document.getElementById('tab-levels').getAttribute('aria-selected') === 'true'");
@@ -131,7 +137,8 @@ async fn space_pauses_a_walk_from_its_first_moment() {
         let visit = browsing.at("/walk/42?psi=0.8");
         visit.until("document.querySelector('.walk-canvas.drawn') !== null");
         let paused = "document.getElementById('walk-pause').classList.contains('paused')";
-        for focus in ["", "document.getElementById('walk-here').focus()", "document.getElementById('walk-psi').focus()"] {
+        for focus in ["", "document.getElementById('walk-here').focus()", "document.getElementById('walk-psi').focus()"]
+        {
             visit.value(&format!("void ({})", if focus.is_empty() { "0" } else { focus }));
             visit.press(" ");
             visit.until(paused);
@@ -343,7 +350,8 @@ fn downloaded(folder: &Path, begins: &str, ends: &str) -> Vec<u8> {
             let name = entry.file_name().into_string().unwrap();
             name.starts_with(begins) && name.ends_with(ends)
         });
-        if let Some(bytes) = found.and_then(|entry| std::fs::read(entry.path()).ok()).filter(|bytes| !bytes.is_empty()) {
+        if let Some(bytes) = found.and_then(|entry| std::fs::read(entry.path()).ok()).filter(|bytes| !bytes.is_empty())
+        {
             return bytes;
         }
         std::thread::sleep(Duration::from_millis(50));
