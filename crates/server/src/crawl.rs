@@ -34,12 +34,14 @@ Disallow: /p/*~
 Disallow: /p/*-
 Disallow: /*?from=
 Disallow: /*&from=
+Disallow: /*?wall=
+Disallow: /*&wall=
 ";
 
 /// Whether search engines should know this page, and not one of its endless kin.
 pub(crate) fn is_listed(view: &View, usual: Psi) -> bool {
     match view {
-        View::Wall { from } => *from == 0,
+        View::Wall { from, hanging } => *from == 0 && hanging.is_none(),
         View::Picture { recipe: Recipe::Single(creature), psi } => {
             creature.path.is_empty() && creature.seed.0 < SEEDS && *psi == usual
         }

@@ -24,6 +24,19 @@ pub(crate) fn page_of(language: Language) -> String {
     }
 }
 
+/// The manifest of a language.
+pub(crate) fn manifest_of(language: Language) -> String {
+    match language {
+        Language::English => "manifest.webmanifest".to_owned(),
+        other => format!("{}.webmanifest", other.tag()),
+    }
+}
+
+/// Appends the line that names the manifest.
+pub(crate) fn manifest_line(head: &mut String, address: &str) {
+    let _ = writeln!(head, "  <link rel=\"manifest\" href=\"{address}\">");
+}
+
 /// Lines for the head: the page in other languages, the card of Open Graph and Twitter, and what makes it an app.
 pub(crate) fn head(site: &Site<'_>, language: Language, words: Words<'_>) -> String {
     let mut head = String::new();
@@ -32,7 +45,7 @@ pub(crate) fn head(site: &Site<'_>, language: Language, words: Words<'_>) -> Str
         escape(value, &mut head);
         head.push_str("\">\n");
     };
-    line("link", "rel", "manifest", "href", "manifest.webmanifest");
+    line("link", "rel", "manifest", "href", &manifest_of(language));
     for other in Language::ALL {
         line("link rel=\"alternate\"", "hreflang", other.tag(), "href", &format!("{}{}", site.url, page_of(other)));
     }
@@ -76,7 +89,7 @@ pub(crate) fn policy(head: &mut String, note: &str) {
         POLICY.split(';').map(str::trim).filter(|rule| !rule.starts_with("frame-ancestors")).collect();
     let _ = writeln!(
         head,
-        "  <meta http-equiv=\"Content-Security-Policy\" content=\"{}; manifest-src 'self'\">",
+        "  <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">",
         kept.join("; ").replace("script-src 'self'", &format!("script-src 'self' 'sha256-{FILE_HASH}'"))
     );
     head.push_str("  <meta name=\"file-note\" content=\"");
@@ -87,7 +100,7 @@ pub(crate) fn policy(head: &mut String, note: &str) {
 /// The page with its own files below the site's folder, its languages as files, and no address that begins at the root.
 pub(crate) fn relative(page: &str, folder: &str) -> String {
     let mut page = page.to_owned();
-    for files in ["css/", "js/", "fonts/", "strings/", "icon.svg"] {
+    for files in ["css/", "js/", "fonts/", "strings/", "icons/", "icon.svg"] {
         page = page.replace(&format!("=\"/{files}"), &format!("=\"{folder}/{files}"));
     }
     for language in Language::ALL {

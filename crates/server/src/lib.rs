@@ -57,6 +57,7 @@ mod facts;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handlers;
+mod hanging;
 mod hosted;
 mod language;
 mod latent;

@@ -28,7 +28,7 @@ impl Still<'_> {
     /// The pictures, links and words that stand for a view.
     pub(crate) fn show(&self, view: &View) -> String {
         match view {
-            View::Wall { from } => self.wall(*from),
+            View::Wall { from, .. } => self.wall(*from),
             View::Picture { recipe, psi } => self.picture(recipe, *psi),
             View::Walk { .. } | View::Collection => {
                 let mut out = String::new();
