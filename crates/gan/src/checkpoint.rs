@@ -148,7 +148,13 @@ impl Checkpoint {
         if let Some(critic) = &mut trainer.critic {
             let state = &mut critic.state;
             state.adam.steps = header.critic_steps;
-            let parts = [&mut state.weights, &mut state.adam.first, &mut state.adam.second, &mut state.norms, &mut state.mixing];
+            let parts = [
+                &mut state.weights,
+                &mut state.adam.first,
+                &mut state.adam.second,
+                &mut state.norms,
+                &mut state.mixing,
+            ];
             for (name, values) in CRITIC.iter().zip(parts) {
                 // Their lengths depend on the frozen network, which may be elsewhere today; the file knows.
                 let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;

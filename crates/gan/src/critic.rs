@@ -66,7 +66,14 @@ impl CriticSide {
     ///
     /// # Panics
     /// If [`CriticSide::prepare`] has not been called.
-    pub(crate) fn learn(&mut self, crew: &Crew, config: &Config, beta2: f64, real: &[f32], drawn: &[f32]) -> CriticSaid {
+    pub(crate) fn learn(
+        &mut self,
+        crew: &Crew,
+        config: &Config,
+        beta2: f64,
+        real: &[f32],
+        drawn: &[f32],
+    ) -> CriticSaid {
         let critic = self.critic.as_ref().expect("the critic is prepared before the first step");
         let CriticState { weights, adam, norms, .. } = &mut self.state;
         let [real_grids, drawn_grids] = &mut self.grids;

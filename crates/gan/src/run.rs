@@ -235,7 +235,8 @@ impl Run {
         let mut events = Events::begin(&self.folder, self.trainer.progress().images)?;
         let start = Instant::now();
         let (mut ticked, mut snapped) = (start, start);
-        let (mut tick_images, mut snap_images) = (self.trainer.progress().images, self.trainer.progress().images);
+        let first = self.trainer.progress().images;
+        let (mut tick_images, mut snap_images) = (first, first);
         if snap_images == 0 {
             self.snapshot(self.seconds_before, &mut events, observer)?;
         }
@@ -256,7 +257,9 @@ impl Run {
                 self.snapshot(seconds, &mut events, observer)?;
                 (snapped, snap_images) = (Instant::now(), images);
             }
+            // What was measured before the run stopped is in its file.
             if let Some(meter) = &mut meter
+                && images > first
                 && meter.due(images.saturating_sub(config.batch as u64), images, finished)
             {
                 // The further averages are of use once the run is over.

@@ -7,8 +7,8 @@ use synth::{Picture, Seed};
 
 use crate::adam::{Adam, move_towards};
 use crate::augment::Augmentation;
-use crate::critic::{CriticSaid, CriticSide};
 use crate::config::{OptimizerConfig, Penalty, Precision};
+use crate::critic::{CriticSaid, CriticSide};
 use crate::discriminator::Discriminator;
 use crate::generator::Generator;
 use crate::params::Layout;
@@ -342,7 +342,8 @@ impl Trainer {
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
-        let dropped = said.dropped + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o)
+        let dropped = said.dropped
+            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o)
             + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o);
         move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
         for average in &mut self.wide {
