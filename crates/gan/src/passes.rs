@@ -5,13 +5,13 @@ use std::ops::Range;
 use kernels::train::{Cpu, Element};
 
 use crate::discriminator::{Discriminator, Judged};
-use crate::generator::{Drawn, Generator};
-use crate::tape::{Network, Tape, Walk};
+use crate::generator::{Drawn, Generator, Latents};
+use crate::tape::{Context, Network, Tape, Walk};
 
 /// The two networks on a device. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks' own.
 pub(crate) trait Passes {
-    /// Draws pictures of z, rows of `z_dim` numbers, with G's present weights: pictures and w.
-    fn draw(&mut self, g: &Network, z: &[f32], fade: f32) -> (Vec<f32>, Vec<f32>);
+    /// Draws pictures of latents with G's present weights: pictures and w.
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: f32) -> (Vec<f32>, Vec<f32>);
     /// Gradients of G's weights from those at the pictures just drawn.
     fn draw_back(&mut self, g: &mut Network, gradient: &[f32]);
     /// D's logits of pictures.
@@ -58,8 +58,8 @@ impl<E: Element> Native<E> {
 const ORDER: &str = "passes come in order, forwards before backwards";
 
 impl<E: Element> Passes for Native<E> {
-    fn draw(&mut self, g: &Network, z: &[f32], fade: f32) -> (Vec<f32>, Vec<f32>) {
-        let drawn = self.generator.draw(&self.cpu, &mut self.g, g, z, None, fade);
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: f32) -> (Vec<f32>, Vec<f32>) {
+        let drawn = self.generator.draw(&mut self.g, Context { cpu: &self.cpu, net: g }, latents, None, fade);
         self.drawn = Some(drawn);
         (self.g.pixels(drawn.pictures).to_vec(), self.g.numbers(drawn.w))
     }
@@ -71,7 +71,7 @@ impl<E: Element> Passes for Native<E> {
     }
 
     fn judge(&mut self, d: &Network, pictures: &[f32], fade: f32) -> Vec<f32> {
-        let judged = self.discriminator.judge(&self.cpu, &mut self.d, d, pictures, fade);
+        let judged = self.discriminator.judge(&mut self.d, Context { cpu: &self.cpu, net: d }, pictures, fade);
         let logits = self.d.numbers(judged.logits);
         self.judged = Some(judged);
         logits
@@ -85,7 +85,7 @@ impl<E: Element> Passes for Native<E> {
 
     fn along(&mut self, d: &Network, directions: &[f32], fade: f32, of: &[usize]) -> Vec<f32> {
         let judged = self.judged.as_ref().expect(ORDER);
-        let slopes = self.discriminator.along(&self.cpu, &mut self.d, d, directions, fade, judged, of.to_vec());
+        let slopes = self.discriminator.along(&mut self.d, Context { cpu: &self.cpu, net: d }, directions, fade, (judged, of.to_vec()));
         let values = self.d.numbers(slopes.logits);
         self.slopes = Some((slopes, of.len()));
         values

@@ -4,9 +4,9 @@
 //! memory goes back to a pool when the tape is cleared, so that a step after the first allocates next to nothing.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::rc::Rc;
 
+use kernels::Edge;
 use kernels::matrix::{self, Matrix, MatrixMut, Update};
 use kernels::train::{
     self, Conv, Cpu, Element, Filter, Forward, Map, Mask, Styled, StyledInput, ToColours,
@@ -15,11 +15,15 @@ use kernels::train::{
 use crate::params::Layout;
 
 mod back;
+mod ending;
+mod resample;
 mod spread;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use back::Walk;
+pub(crate) use ending::Noise;
+pub(crate) use resample::Grid;
 use spread::Spread;
 
 /// Added to what a square root is taken of.
@@ -44,10 +48,6 @@ impl Network {
         (&self.weights[e.range.clone()], e.gain as f32)
     }
 
-    fn range(&self, name: &str) -> Range<usize> {
-        self.layout.get(name).range.clone()
-    }
-
     /// Effective values, filled up with zeros to `length`.
     fn padded(&self, name: &str, length: usize) -> Vec<f32> {
         let (values, gain) = self.tensor(name);
@@ -55,6 +55,47 @@ impl Network {
         all.resize(length, 0.0);
         all
     }
+}
+
+/// What layers are run with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) cpu: &'a Cpu,
+    pub(crate) net: &'a Network,
+}
+
+/// What comes after a styled convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing: another layer follows that is no convolution.
+    Nothing,
+    /// The activation.
+    Activation,
+    /// Bilinear doubling, then the activation.
+    Doubling,
+}
+
+/// How colours come together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mixing {
+    /// The smaller picture that they are added to.
+    pub(crate) below: Option<Id>,
+    /// What lies outside of it when it is doubled.
+    pub(crate) edge: Edge,
+    /// Factor on the layer's own colours.
+    pub(crate) strength: f32,
+    /// The largest and smallest value of the layer's own colours, before the factor.
+    pub(crate) limit: Option<f32>,
+}
+
+/// A convolution of the discriminator.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layer<'a> {
+    /// Its weights are `name.weight`; `name.bias` is used where there is one.
+    pub(crate) name: &'a str,
+    pub(crate) conv: Conv,
+    /// Factor on the network's weights.
+    pub(crate) factor: f32,
 }
 
 /// A value on the tape.
@@ -88,11 +129,13 @@ enum Op<E> {
     Linear { x: Id, layer: String, gain: Option<f32>, like: Option<Like> },
     Demodulate { style: Id, layer: String },
     Constant { name: String },
-    Styled { x: Id, style: Id, scale: Id, layer: String, low: Option<Map<E>> },
-    Colours { x: Id, style: Id, layer: String, below: Option<Id>, strength: f32 },
+    Styled { x: Id, style: Id, scale: Id, layer: String, after: After, low: Option<Map<E>> },
+    Activate { x: Id, layer: String, noise: Option<Vec<f32>>, limit: f32 },
+    Colours { x: Id, style: Id, layer: String, mixing: Mixing },
     Entrance { pictures: Id, layer: String, gain: f32, windows: Map<E>, mask: Option<Mask>, like: Option<Like> },
     Conv { x: Id, layer: String, conv: Conv, factor: f32, add: Option<Id>, mask: Option<Mask>, like: Option<Like> },
     Halve { x: Id },
+    Resample { x: Id, grid: Grid },
     HalvePictures { x: Id },
     Blend { a: Id, b: Id, share: f32 },
     Deviation { x: Id, group: usize, features: usize, channels: usize, like: Option<Like> },
@@ -178,6 +221,7 @@ impl<E: Element> Tape<E> {
             node.gradient.into_iter().for_each(|g| self.pool.take_back(g));
             match node.op {
                 Op::Styled { low: Some(map), .. } => self.pool.take_back(Value::Map(map)),
+                Op::Activate { noise: Some(values), .. } => self.pool.take_back(Value::Pictures([0; 3], values)),
                 Op::Entrance { windows, mask, .. } => {
                     self.pool.take_back(Value::Map(windows));
                     mask.into_iter().for_each(|m| self.pool.masks.entry(m.shape()).or_default().push(m));
@@ -247,17 +291,6 @@ impl<E: Element> Tape<E> {
         }
     }
 
-    /// The gradient at rows after [`Tape::backward`], without their filling.
-    pub(crate) fn row_gradient(&self, id: Id) -> Vec<f32> {
-        let real = self.row(id).real;
-        match &self.nodes[id.0].gradient {
-            Some(Value::Rows(rows)) => {
-                rows.values.chunks_exact(kernels::padded(real)).flat_map(|row| row[..real].to_vec()).collect()
-            }
-            _ => panic!("no gradient has reached these rows, which is a mistake in this crate"),
-        }
-    }
-
     /// A filter with the network's present weights.
     fn filter(&mut self, cpu: &Cpu, net: &Network, layer: &str, factor: f32, transposed: bool) {
         let key = (layer.to_owned(), transposed);
@@ -308,7 +341,14 @@ impl<E: Element> Tape<E> {
     }
 
     /// `x W^T + b`, then `gain leaky_relu` if a gain is given. With `like`, the derivative along `x` of that layer.
-    pub(crate) fn linear(&mut self, cpu: &Cpu, net: &Network, x: Id, layer: &str, gain: Option<f32>, like: Option<Like>) -> Id {
+    pub(crate) fn linear(
+        &mut self,
+        Context { cpu, net }: Context<'_>,
+        x: Id,
+        layer: &str,
+        gain: Option<f32>,
+        like: Option<Like>,
+    ) -> Id {
         let (weight, factor) = net.tensor(&format!("{layer}.weight"));
         let shape = &net.layout.get(&format!("{layer}.weight")).shape;
         let (out, input) = (shape[0], shape[1]);
@@ -341,7 +381,7 @@ impl<E: Element> Tape<E> {
     }
 
     /// What makes the sums of a convolution of styled inputs of unit variance: `1 / sqrt(sum_i style_i^2 sum_k W_kio^2)`.
-    pub(crate) fn demodulate(&mut self, cpu: &Cpu, net: &Network, style: Id, layer: &str) -> Id {
+    pub(crate) fn demodulate(&mut self, Context { cpu, net }: Context<'_>, style: Id, layer: &str) -> Id {
         let (squares, input, out) = squares(net, layer);
         let rows = self.row(style);
         let (count, from, stride) = (rows.count, kernels::padded(rows.real), kernels::padded(out));
@@ -376,56 +416,76 @@ impl<E: Element> Tape<E> {
         self.push(Op::Constant { name: name.into() }, Value::Map(map), true)
     }
 
-    /// `gain leaky_relu(scale conv(style x) + b)`, doubled bilinearly before the activation if `doubles`.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn styled(&mut self, cpu: &Cpu, net: &Network, x: Id, style: Id, scale: Id, layer: &str, doubles: bool) -> Id {
+    /// `scale conv(style x) + b` and what comes after it.
+    pub(crate) fn styled(
+        &mut self,
+        Context { cpu, net }: Context<'_>,
+        x: Id,
+        [style, scale]: [Id; 2],
+        layer: &str,
+        after: After,
+    ) -> Id {
         self.filter(cpu, net, layer, 1.0, false);
         let [n, h, w, _] = self.map(x).shape();
         let out = net.layout.get(&format!("{layer}.weight")).shape[0];
+        let doubles = after == After::Doubling;
         let mut low = doubles.then(|| self.pool.map([n, h, w, out]));
         let mut y = self.pool.map(if doubles { [n, 2 * h, 2 * w, out] } else { [n, h, w, out] });
         let bias = net.padded(&format!("{layer}.bias"), kernels::padded(out));
-        let input = StyledInput { x: self.map(x), style: &self.row(style).values, scale: &self.row(scale).values, bias: &bias };
-        STYLED.forward(cpu, input, &self.filters[&(layer.to_owned(), false)], low.as_mut(), &mut y);
-        self.push(Op::Styled { x, style, scale, layer: layer.into(), low }, Value::Map(y), true)
+        let input =
+            StyledInput { x: self.map(x), style: &self.row(style).values, scale: &self.row(scale).values, bias: &bias };
+        after.styled().forward(cpu, input, &self.filters[&(layer.to_owned(), false)], low.as_mut(), &mut y);
+        self.push(Op::Styled { x, style, scale, layer: layer.into(), after, low }, Value::Map(y), true)
     }
 
-    /// A styled 1x1 convolution to colours, `strength` times, added to the smaller picture below, doubled bilinearly.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn colours(
-        &mut self,
-        cpu: &Cpu,
-        net: &Network,
-        x: Id,
-        style: Id,
-        layer: &str,
-        below: Option<Id>,
-        strength: f32,
-    ) -> Id {
+    /// A styled 1x1 convolution to colours, added to the smaller picture below, doubled bilinearly.
+    pub(crate) fn colours(&mut self, context: Context<'_>, x: Id, style: Id, layer: &str, mixing: Mixing) -> Id {
         let [n, h, w, _] = self.map(x).shape();
         let mut pictures = self.pool.numbers(n * 3 * h * w);
+        self.own_colours(context, (x, style, layer), mixing, &mut pictures);
+        if let Some(below) = mixing.below {
+            let ([_, sh, sw], small) = self.picture(below);
+            for (to, from) in pictures.chunks_exact_mut(h * w).zip(small.chunks_exact(sh * sw)) {
+                crate::planes::add_doubled(from, [sh, sw], mixing.edge, to);
+            }
+        }
+        self.push(Op::Colours { x, style, layer: layer.into(), mixing }, Value::Pictures([n, h, w], pictures), true)
+    }
+
+    /// What a layer of colours adds to `pictures`, which are zeros.
+    fn own_colours(
+        &self,
+        Context { cpu, net }: Context<'_>,
+        (x, style, layer): (Id, Id, &str),
+        Mixing { strength, limit, .. }: Mixing,
+        pictures: &mut [f32],
+    ) {
+        let [_, h, w, _] = self.map(x).shape();
         let (weights, gain) = net.tensor(&format!("{layer}.weight"));
         let weights: Vec<f32> = weights.iter().map(|v| v * gain * strength).collect();
         let bias = net.padded(&format!("{layer}.bias"), 3);
         let to = ToColours { x: self.map(x), style: &self.row(style).values, weights: &weights };
-        to.forward(cpu, &mut pictures);
+        to.forward(cpu, pictures);
         for (i, plane) in pictures.chunks_exact_mut(h * w).enumerate() {
             plane.iter_mut().for_each(|v| *v += bias[i % 3] * strength);
         }
-        if let Some(below) = below {
-            let ([_, sh, sw], small) = self.picture(below);
-            for (to, from) in pictures.chunks_exact_mut(h * w).zip(small.chunks_exact(sh * sw)) {
-                crate::planes::add_doubled(from, [sh, sw], to);
-            }
+        if let Some(limit) = limit {
+            let limit = limit * strength;
+            pictures.iter_mut().for_each(|v| *v = v.clamp(-limit, limit));
         }
-        let op = Op::Colours { x, style, layer: layer.into(), below, strength };
-        self.push(op, Value::Pictures([n, h, w], pictures), true)
     }
 
     // ---- Layers of the discriminator --------------------------------------------------------------------------------------
 
     /// The 3x3 convolution of pictures with its activation, or its derivative along the pictures.
-    pub(crate) fn entrance(&mut self, cpu: &Cpu, net: &Network, pictures: Id, layer: &str, gain: f32, like: Option<Like>) -> Id {
+    pub(crate) fn entrance(
+        &mut self,
+        Context { cpu, net }: Context<'_>,
+        pictures: Id,
+        layer: &str,
+        gain: f32,
+        like: Option<Like>,
+    ) -> Id {
         let key = (layer.to_owned(), false);
         let e = net.layout.get(&format!("{layer}.weight"));
         let out = e.shape[0];
@@ -459,16 +519,12 @@ impl<E: Element> Tape<E> {
         }
     }
 
-    /// A convolution whose weights are `factor` times the network's; `layer.bias` is used where there is one.
-    #[allow(clippy::too_many_arguments)]
+    /// A convolution, summed with the map `add`, or its derivative along `x`.
     pub(crate) fn conv(
         &mut self,
-        cpu: &Cpu,
-        net: &Network,
+        Context { cpu, net }: Context<'_>,
         x: Id,
-        layer: &str,
-        conv: Conv,
-        factor: f32,
+        Layer { name: layer, conv, factor }: Layer<'_>,
         add: Option<Id>,
         like: Option<Like>,
     ) -> Id {
@@ -565,8 +621,14 @@ impl<E: Element> Tape<E> {
     }
 }
 
-/// All of the generator's convolutions end in this.
-pub(crate) const STYLED: Styled = Styled { gain: std::f32::consts::SQRT_2 };
+/// Factor after the generator's leaky ReLU.
+const STYLED_GAIN: f32 = std::f32::consts::SQRT_2;
+
+impl After {
+    fn styled(self) -> Styled {
+        Styled { gain: (self != After::Nothing).then_some(STYLED_GAIN) }
+    }
+}
 
 fn has_bias(net: &Network, layer: &str) -> bool {
     let name = format!("{layer}.bias");

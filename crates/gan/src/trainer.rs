@@ -9,11 +9,11 @@ use crate::adam::{Adam, move_towards};
 use crate::augment::Augmentation;
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::discriminator::Discriminator;
-use crate::generator::Generator;
+use crate::generator::{Generator, Latents};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
-use crate::tape::{Network, Tape};
+use crate::tape::{Context, Network, Tape};
 use crate::{Config, Error, loss, schedule};
 
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
@@ -283,11 +283,13 @@ impl Trainer {
         let seed = Seed(step_seed(self.config.seed, self.progress.steps));
         let mut z = vec![0.0; n * self.config.architecture.z_dim];
         synth::latent::normal(seed, Z_STREAM, &mut z);
+        // Each picture's noise has a seed of its own.
+        let seeds: Vec<Seed> = (0..n as u64).map(|i| Seed(step_seed(seed.0, i))).collect();
         let fade = schedule.fade as f32;
         let augmentation = Augmentation::sample(&self.config.augment, &schedule, n, size, seed);
         let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
-        let (mut fake, w) = passes.draw(g, &z, fade);
+        let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade);
         augmentation.apply(&mut real);
         augmentation.apply(&mut fake);
         let half = real.len();
@@ -394,17 +396,20 @@ impl Trainer {
         self.synthesize_seeds(&self.ema, &[seed], psi)
     }
 
-    /// Raw output [n, 3, h, w] of a generator with these weights, with latents of the `synth` crate's seeds, in f32.
+    /// Raw output [n, 3, h, w] of a generator with these weights, with latents and noise of the `synth` crate's seeds, in f32.
     fn synthesize_seeds(&self, weights: &[f32], seeds: &[u64], psi: f64) -> Vec<f32> {
         let dim = self.config.architecture.z_dim;
-        let z: Vec<f32> = seeds.iter().flat_map(|&s| synth::latent::z(Seed(s), dim)).collect();
+        let seeds: Vec<Seed> = seeds.iter().copied().map(Seed).collect();
+        let z: Vec<f32> = seeds.iter().flat_map(|&seed| synth::latent::z(seed, dim)).collect();
         let net = Network::new(self.g.net.layout.clone(), weights.to_vec());
         let mut tape = Tape::<f32>::default();
         let truncate = |w: &mut [f32]| {
             w.iter_mut().zip(&self.w_avg).for_each(|(w, mean)| *w = mean + (*w - mean) * psi as f32);
         };
         let fade = self.schedule().fade as f32;
-        let drawn = self.generator.draw(&self.cpu, &mut tape, &net, &z, Some(&truncate), fade);
+        let latents = Latents { z: &z, seeds: &seeds };
+        let context = Context { cpu: &self.cpu, net: &net };
+        let drawn = self.generator.draw(&mut tape, context, &latents, Some(&truncate), fade);
         tape.pixels(drawn.pictures).to_vec()
     }
 }

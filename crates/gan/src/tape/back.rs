@@ -8,7 +8,7 @@ use kernels::train::{
 };
 
 use super::spread::{Spread, pixel, pixel_mut};
-use super::{Id, Like, Network, Op, Rows, STYLED, Tape, Value, inverse_root_mean_square, slope, squares};
+use super::{After, Context, Id, Like, Mixing, Network, Op, Rows, Tape, Value, ending, inverse_root_mean_square, slope, squares};
 
 /// What a walk back is asked for.
 #[derive(Clone, Debug)]
@@ -81,20 +81,20 @@ impl<E: Element> Tape<E> {
                 }
                 return Some(Value::Map(back));
             }
-            (Op::Styled { x, style, scale, layer, low }, Value::Map(back)) => {
-                self.styled_back(cpu, net, own, (*x, *style, *scale, layer, low.as_ref()), &back, walk);
+            (Op::Styled { x, style, scale, layer, after, low }, Value::Map(back)) => {
+                self.styled_back(cpu, net, own, (*x, *style, *scale, layer, *after, low.as_ref()), &back, walk);
                 return Some(Value::Map(back));
             }
-            (Op::Colours { x, style, layer, below, strength }, Value::Pictures(shape, back)) => {
-                self.colours_back(cpu, net, (*x, *style, layer, *strength), &back, walk);
-                if let Some(below) = below {
-                    let [n, h, w] = shape;
-                    let (mut small, _) = self.take_pictures(*below, [n, h / 2, w / 2]);
-                    for (to, from) in small.chunks_exact_mut(h * w / 4).zip(back.chunks_exact(h * w)) {
-                        crate::planes::doubled_adjoint(from, [h / 2, w / 2], to);
-                    }
-                    self.nodes[below.0].gradient = Some(Value::Pictures([n, h / 2, w / 2], small));
+            (Op::Activate { x, layer, noise, limit }, Value::Map(back)) => {
+                let noise = noise.as_deref();
+                let sum = self.activate_back(cpu, (own, *x), (noise, *limit), &back, walk.pictures.clone());
+                if walk.weights && noise.is_some() {
+                    ending::strength_back(net, layer, sum);
                 }
+                return Some(Value::Map(back));
+            }
+            (Op::Colours { x, style, layer, mixing }, Value::Pictures(shape, back)) => {
+                let back = self.colours_back(cpu, net, (*x, *style, layer, *mixing), back, walk);
                 return Some(Value::Pictures(shape, back));
             }
             (Op::Entrance { pictures, layer, gain, windows, mask, like }, Value::Map(back)) => {
@@ -114,6 +114,10 @@ impl<E: Element> Tape<E> {
                     train::halve_backward(cpu, walk.pictures.clone(), &back, &mut dx, add);
                     self.nodes[x.0].gradient = Some(Value::Map(dx));
                 }
+                return Some(Value::Map(back));
+            }
+            (Op::Resample { x, grid }, Value::Map(back)) => {
+                self.resample_back(cpu, *x, *grid, &back, walk.pictures.clone());
                 return Some(Value::Map(back));
             }
             (Op::HalvePictures { x }, Value::Pictures(shape, back)) => {
@@ -167,7 +171,7 @@ type Signs<'a> = (Option<&'a Mask>, Option<&'a Like>);
 
 impl<E: Element> Tape<E> {
     /// The gradient at a map so far and whether there is any, out of its node.
-    fn take_map(&mut self, id: Id) -> (Map<E>, bool) {
+    pub(super) fn take_map(&mut self, id: Id) -> (Map<E>, bool) {
         match self.nodes[id.0].gradient.take() {
             Some(Value::Map(map)) => (map, true),
             Some(_) => unreachable!("a gradient is of its value's kind"),
@@ -318,7 +322,7 @@ impl<E: Element> Tape<E> {
         cpu: &Cpu,
         net: &mut Network,
         own: Id,
-        (x, style, scale, layer, low): (Id, Id, Id, &str, Option<&Map<E>>),
+        (x, style, scale, layer, after, low): (Id, Id, Id, &str, After, Option<&Map<E>>),
         back: &Map<E>,
         walk: &Walk,
     ) {
@@ -332,7 +336,7 @@ impl<E: Element> Tape<E> {
         let (bias_range, bias_gain) = (biases.range.clone(), biases.gain as f32);
         let bias = net.padded(&format!("{layer}.bias"), kernels::padded(outputs));
         let mut bias_gradient = vec![0.0; outputs];
-        STYLED.backward(
+        after.styled().backward(
             cpu,
             StyledBackward {
                 input: StyledInput {
@@ -364,29 +368,46 @@ impl<E: Element> Tape<E> {
         &mut self,
         cpu: &Cpu,
         net: &mut Network,
-        (x, style, layer, strength): (Id, Id, &str, f32),
-        back: &[f32],
+        (x, style, layer, mixing): (Id, Id, &str, Mixing),
+        mut back: Vec<f32>,
         walk: &Walk,
-    ) {
+    ) -> Vec<f32> {
+        if let Some(below) = mixing.below {
+            let ([n, h, w], _) = self.picture(below);
+            let (mut small, _) = self.take_pictures(below, [n, h, w]);
+            for (to, from) in small.chunks_exact_mut(h * w).zip(back.chunks_exact(4 * h * w)) {
+                crate::planes::doubled_adjoint(from, [h, w], mixing.edge, to);
+            }
+            self.nodes[below.0].gradient = Some(Value::Pictures([n, h, w], small));
+        }
+        if let Some(limit) = mixing.limit {
+            // What was at the bound did not follow.
+            let mut colours = self.pool.numbers(back.len());
+            self.own_colours(Context { cpu, net }, (x, style, layer), mixing, &mut colours);
+            let limit = limit * mixing.strength;
+            back.iter_mut().zip(&colours).filter(|(_, v)| v.abs() >= limit).for_each(|(back, _)| *back = 0.0);
+            self.pool.take_back(Value::Pictures([0; 3], colours));
+        }
         let mut styles = self.take_rows(style);
         let (mut dx, add) = self.take_map(x);
         let e = net.layout.get(&format!("{layer}.weight"));
-        let (range, gain) = (e.range.clone(), e.gain as f32 * strength);
+        let (range, gain) = (e.range.clone(), e.gain as f32 * mixing.strength);
         let weights: Vec<f32> = net.weights[range.clone()].iter().map(|v| v * gain).collect();
         let (mut dw, mut db) = (vec![0.0; weights.len()], [0.0; 3]);
         ToColours { x: self.map(x), style: &self.row(style).values, weights: &weights }.backward(
             cpu,
-            back,
+            &back,
             ToColoursBackward { dx: Some((&mut dx, add)), style: &mut styles.values, weights: &mut dw, bias: &mut db },
         );
         if walk.weights {
             net.gradient[range].iter_mut().zip(&dw).for_each(|(to, v)| *to += gain * v);
             let e = net.layout.get(&format!("{layer}.bias"));
-            let (range, gain) = (e.range.clone(), e.gain as f32 * strength);
+            let (range, gain) = (e.range.clone(), e.gain as f32 * mixing.strength);
             net.gradient[range].iter_mut().zip(&db).for_each(|(to, v)| *to += gain * v);
         }
         self.nodes[style.0].gradient = Some(Value::Rows(styles));
         self.nodes[x.0].gradient = Some(Value::Map(dx));
+        back
     }
 
     fn entrance_back(
