@@ -1,12 +1,12 @@
 //! What comes after a convolution of the generator where it is not the plain case: noise, activation, bound.
 
-use std::ops::Range;
-
-use kernels::train::{Cpu, Element, Map};
+use kernels::train::{Element, Map};
 use synth::Seed;
 
+use super::back::Way;
+use super::draw::GAIN;
 use super::resample::share;
-use super::{Context, Id, Network, Op, STYLED_GAIN, Tape, Value};
+use super::{Context, Id, Network, Op, Tape, Value};
 
 /// Slope of the leaky ReLU below zero.
 const SLOPE: f32 = 0.2;
@@ -69,7 +69,7 @@ impl<E: Element> Tape<E> {
                 for (to, from) in to.chunks_exact_mut(c).zip(from.chunks_exact(c)) {
                     let lift = noise.as_ref().map_or(0.0, |noise| strength * noise[place]);
                     for (to, from) in to[..real].iter_mut().zip(from) {
-                        let v = STYLED_GAIN * (from.to_f32() + lift);
+                        let v = GAIN * (from.to_f32() + lift);
                         *to = E::from_f32(v.max(SLOPE * v).clamp(-limit, limit));
                     }
                     // Channels that only fill the block stay zero.
@@ -83,26 +83,25 @@ impl<E: Element> Tape<E> {
 
     pub(super) fn activate_back(
         &mut self,
-        cpu: &Cpu,
-        (own, x): (Id, Id),
+        way: &mut Way<'_>,
+        (own, x, layer): (Id, Id, &str),
         (noise, limit): (Option<&[f32]>, f32),
         back: &Map<E>,
-        pictures: Range<usize>,
-    ) -> f64 {
+    ) {
         let [n, h, w, c] = back.shape();
         let (mut dx, add) = self.take_map(x);
         let stride = (h + 2) * (w + 2) * c;
-        let mut sums = vec![0f64; n];
+        let (mut sums, pictures) = (vec![0f64; n], way.walk.pictures.clone());
         let values = self.map(own).elements().chunks_exact(stride).zip(back.elements().chunks_exact(stride));
         let each = dx.elements_mut().chunks_exact_mut(stride).zip(values).zip(&mut sums).enumerate();
-        share(cpu, each.skip(pictures.start).take(pictures.len()), |(picture, ((dx, (y, back)), sum))| {
+        share(way.cpu, each.skip(pictures.start).take(pictures.len()), |(picture, ((dx, (y, back)), sum))| {
             let mut place = picture * h * w;
             for ((dx, y), back) in rows_mut(dx, w, c).zip(rows(y, w, c)).zip(rows(back, w, c)) {
                 for ((dx, y), back) in dx.chunks_exact_mut(c).zip(y.chunks_exact(c)).zip(back.chunks_exact(c)) {
                     let mut total = 0.0;
                     for ((dx, y), back) in dx.iter_mut().zip(y).zip(back) {
                         let y = y.to_f32();
-                        let inside = if y > 0.0 { STYLED_GAIN } else { SLOPE * STYLED_GAIN };
+                        let inside = if y > 0.0 { GAIN } else { SLOPE * GAIN };
                         let v = back.to_f32() * if y.abs() < limit { inside } else { 0.0 };
                         total += v;
                         *dx = E::from_f32(if add { dx.to_f32() + v } else { v });
@@ -113,18 +112,15 @@ impl<E: Element> Tape<E> {
             }
         });
         self.nodes[x.0].gradient = Some(Value::Map(dx));
-        sums.iter().sum()
+        if way.walk.weights && noise.is_some() {
+            let e = way.net.layout.get(&format!("{layer}.noise_strength"));
+            let (at, gain) = (e.range.start, e.gain);
+            way.net.gradient[at] += (gain * sums.iter().sum::<f64>()) as f32;
+        }
     }
 }
 
 fn strength(net: &Network, layer: &str) -> f32 {
     let e = net.layout.get(&format!("{layer}.noise_strength"));
     net.weights[e.range.start] * e.gain as f32
-}
-
-/// Adds what [`Tape::activate_back`] returns to the gradient of the layer's strength.
-pub(super) fn strength_back(net: &mut Network, layer: &str, sum: f64) {
-    let e = net.layout.get(&format!("{layer}.noise_strength"));
-    let (at, gain) = (e.range.start, e.gain);
-    net.gradient[at] += (gain * sum) as f32;
 }
