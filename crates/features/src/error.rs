@@ -34,6 +34,12 @@ pub enum Error {
         /// Which operation fails, and why.
         what: String,
     },
+    /// A critic that does not fit its network.
+    #[error("{what}")]
+    Critic {
+        /// What does not fit, and what would.
+        what: String,
+    },
     /// A real picture could not be spoilt for a floor.
     #[error("a picture of the floor: {0}")]
     Spoil(image::ImageError),

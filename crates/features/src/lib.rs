@@ -6,6 +6,7 @@
 
 pub mod calibrate;
 mod conv;
+pub mod critic;
 mod error;
 mod evaluate;
 mod graph;

@@ -44,7 +44,11 @@ fn main() {
             times.sort_by(f64::total_cmp);
             let (_, name) = trainer.processor();
             let seconds = times[times.len() / 2];
-            println!("{preset} {name} {threads} threads: {:.1} images/s, {:.2} ms each", batch as f64 / seconds, seconds * 1e3 / batch as f64);
+            println!(
+                "{preset} {name} {threads} threads: {:.1} images/s, {:.2} ms each",
+                batch as f64 / seconds,
+                seconds * 1e3 / batch as f64
+            );
         }
     }
 }

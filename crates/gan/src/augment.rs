@@ -100,7 +100,13 @@ impl Augmentation {
         }
         let reflect = |at: usize, by: isize| {
             let (v, n) = (at as isize - by, self.size as isize);
-            (if v < 0 { -v - 1 } else if v >= n { 2 * n - 1 - v } else { v }) as usize
+            (if v < 0 {
+                -v - 1
+            } else if v >= n {
+                2 * n - 1 - v
+            } else {
+                v
+            }) as usize
         };
         Some(reflect(y, t.shift[1]) * self.size + reflect(x, t.shift[0]))
     }

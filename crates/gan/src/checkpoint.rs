@@ -103,7 +103,10 @@ impl Checkpoint {
         let header = metadata.get("header").ok_or_else(|| fail("its header is missing".into()))?;
         let header: Header = serde_json::from_str(header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
         if !(1..=VERSION).contains(&header.version) {
-            return Err(fail(format!("it has version {}, this program reads versions up to {VERSION}", header.version)));
+            return Err(fail(format!(
+                "it has version {}, this program reads versions up to {VERSION}",
+                header.version
+            )));
         }
         let mut config = header.config;
         if header.compact {
@@ -237,6 +240,7 @@ fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
         ("d.adam.first", &mut t.d.adam.first),
         ("d.adam.second", &mut t.d.adam.second),
     ];
-    let wide = t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
+    let wide =
+        t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
     all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
 }

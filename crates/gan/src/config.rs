@@ -229,7 +229,15 @@ fn free() -> f64 {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { fade_kimg: 0.0, stages: 0, inherited: 0.02, inherited_final: 1.0, hold_kimg: 150.0, anchor: 200.0, anchor_final: 0.0 }
+        Self {
+            fade_kimg: 0.0,
+            stages: 0,
+            inherited: 0.02,
+            inherited_final: 1.0,
+            hold_kimg: 150.0,
+            anchor: 200.0,
+            anchor_final: 0.0,
+        }
     }
 }
 

@@ -87,7 +87,11 @@ mod tests {
             for i in 0..6 {
                 let moved = |by: f32| {
                     let (mut r, mut f) = (real.clone(), fake.clone());
-                    if i < 3 { r[i] += by } else { f[i - 3] += by }
+                    if i < 3 {
+                        r[i] += by
+                    } else {
+                        f[i - 3] += by
+                    }
                     (discriminator(&c, &r, &f).total, generator(pairing, &r, &f).0)
                 };
                 let (up, down) = (moved(step), moved(-step));

@@ -255,8 +255,8 @@ impl Trainer {
 
     /// Threads, and what products are made with.
     pub fn processor(&self) -> (usize, &'static str) {
-        let bf16 = self.config.precision == Precision::Bf16
-            || self.config.precision == Precision::Auto && self.cpu.has_bf16();
+        let bf16 =
+            self.config.precision == Precision::Bf16 || self.config.precision == Precision::Auto && self.cpu.has_bf16();
         let name = if bf16 { self.cpu.name() } else { self.cpu.crew().isa().name() };
         (self.cpu.crew().threads(), name)
     }

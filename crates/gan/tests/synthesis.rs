@@ -88,7 +88,7 @@ fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
         }
     }
     {
-            grown.step(&vec![100; config.batch * 32 * 32 * 3]);
+        grown.step(&vec![100; config.batch * 32 * 32 * 3]);
         assert!(grown.take_averages().unwrap().loss_d.is_finite());
     }
     config.architecture.channels[0] += 1;

@@ -318,7 +318,10 @@ impl Observer for Terminal {
         let coverage = m.coverage.map_or_else(String::new, |c| {
             format!(", precision {:.3} recall {:.3} coverage {:.3}", c.precision, c.recall, c.coverage)
         });
-        self.say(&format!("measured  KD x 1000 {kd:.3}{coverage}{kinds} on {} pictures, {} {}{which}", m.samples, m.network, m.hash));
+        self.say(&format!(
+            "measured  KD x 1000 {kd:.3}{coverage}{kinds} on {} pictures, {} {}{which}",
+            m.samples, m.network, m.hash
+        ));
     }
 
     fn snapshot(&mut self, checkpoint: &Path) {

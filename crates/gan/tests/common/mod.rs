@@ -4,8 +4,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dataset::{Dataset, Options};
 use features::Measurement;
@@ -100,8 +100,7 @@ pub(crate) fn stopped_and_unstopped(config: &Config) {
     let photos = dir.path().join("photos");
     fs::create_dir(&photos).unwrap();
     pictures(&photos, 60);
-    let create =
-        |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), 2).unwrap();
+    let create = |out: &str| Run::create(config.clone(), data(&photos, config), &dir.path().join(out), 2).unwrap();
 
     let mut whole = create("whole");
     whole.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();

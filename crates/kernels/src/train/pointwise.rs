@@ -213,7 +213,14 @@ unsafe fn sloped<S: Simd, E: Element>(s: S, from: *const E, sign: *const E, gain
 /// # Safety
 /// As there.
 #[inline(always)]
-unsafe fn column<S: Simd, E: Element>(s: S, from: *const E, signs: *const E, gain: f32, rows: [usize; 4], at: usize) -> S::V {
+unsafe fn column<S: Simd, E: Element>(
+    s: S,
+    from: *const E,
+    signs: *const E,
+    gain: f32,
+    rows: [usize; 4],
+    at: usize,
+) -> S::V {
     // SAFETY: the caller vouches for the pictures.
     unsafe {
         let [a, b, c, d] = [rows[0] + at, rows[1] + at, rows[2] + at, rows[3] + at];
@@ -242,13 +249,15 @@ pub(crate) unsafe fn double_adjoint<S: Simd, E: Element>(
         clear_border(to, height, width, c);
         for y in 0..height {
             // The rows above, at and below; at the edge a row stands for the one beyond it.
-            let rows = [(2 * y).max(1) * wide, (2 * y + 1) * wide, (2 * y + 2) * wide, (2 * y + 3).min(2 * height) * wide];
+            let rows =
+                [(2 * y).max(1) * wide, (2 * y + 1) * wide, (2 * y + 2) * wide, (2 * y + 3).min(2 * height) * wide];
             for lane in (0..c).step_by(S::LANES) {
                 let mut before = column(s, from, signs, gain, rows, c + lane);
                 let mut left = before;
                 for x in 1..=width {
                     let right = column(s, from, signs, gain, rows, 2 * x * c + lane);
-                    let after = if x == width { right } else { column(s, from, signs, gain, rows, (2 * x + 1) * c + lane) };
+                    let after =
+                        if x == width { right } else { column(s, from, signs, gain, rows, (2 * x + 1) * c + lane) };
                     let v = between(s, s.add(left, right), s.add(before, after));
                     E::store(s, to.add(((y + 1) * (width + 2) + x) * c + lane), v);
                     (before, left) = (right, after);

@@ -154,64 +154,135 @@ pub(crate) unsafe fn multiply(
     }
 }
 
-/// Adds to a block of 32 x 32 sums in memory (fewer if `lower` or `right` is false) the products of `steps` times 32 pixels: rows of
-/// `a` are channels, `a_stride` bytes apart; `b` is two runs of tiles of paired pixels, `panel` apart; rows of `sum` are `width` apart.
-///
-/// # Safety
-/// All of that must be readable and `sum` writable; the thread holds [`Tiles`].
-#[allow(clippy::too_many_arguments)]
-#[inline(always)]
-pub(crate) unsafe fn accumulate(
-    a: *const u16,
-    a_stride: usize,
-    b: *const u16,
-    panel: usize,
-    steps: usize,
-    lower: bool,
-    right: bool,
-    sum: *mut f32,
-    width: usize,
-) {
-    let stride = width * 4;
-    // SAFETY: the caller vouches for all of it.
-    unsafe {
-        load!(0, sum, stride);
-        if right {
-            load!(1, sum.add(16), stride);
-        }
-        if lower {
-            load!(2, sum.add(16 * width), stride);
+/// A block of up to 32 x 32 sums in memory, and the pixels that they run over: `lines` lines of `steps` steps of 32 pixels.
+pub(crate) struct Block {
+    /// Channels by pixels: 16 rows `a_stride` bytes apart, lines `a_line` numbers apart.
+    pub(crate) a: *const u16,
+    pub(crate) a_stride: usize,
+    pub(crate) a_line: usize,
+    /// From the first 16 channels to the next.
+    pub(crate) a_lower: usize,
+    /// Steps of 16 pairs of pixels by 16 channels, one after another.
+    pub(crate) b: *const u16,
+    /// From the first 16 channels to the next.
+    pub(crate) panel: usize,
+    pub(crate) lines: usize,
+    pub(crate) steps: usize,
+    /// Whether there are second 16 channels of `a`, and of `b`.
+    pub(crate) lower: bool,
+    pub(crate) right: bool,
+    /// The sums, rows `width` apart.
+    pub(crate) sum: *mut f32,
+    pub(crate) width: usize,
+}
+
+impl Block {
+    /// Adds the products over all pixels to the sums, by tiles.
+    ///
+    /// # Safety
+    /// All of it must be readable and the sums writable; the thread holds [`Tiles`].
+    #[inline(always)]
+    pub(crate) unsafe fn accumulate(&self) {
+        let (stride, sum, width) = (self.width * 4, self.sum, self.width);
+        let (lower, right) = (self.lower, self.right);
+        // SAFETY: the caller vouches for all of it.
+        unsafe {
+            load!(0, sum, stride);
             if right {
-                load!(3, sum.add(16 * width + 16), stride);
-            }
-        }
-        let (mut a, mut b) = (a, b);
-        for _ in 0..steps {
-            load!(4, a, a_stride);
-            load!(6, b, 64usize);
-            dot!(0, 4, 6);
-            if right {
-                load!(7, b.wrapping_add(panel), 64usize);
-                dot!(1, 4, 7);
+                load!(1, sum.add(16), stride);
             }
             if lower {
-                load!(5, a.wrapping_byte_add(16 * a_stride), a_stride);
-                dot!(2, 5, 6);
+                load!(2, sum.add(16 * width), stride);
                 if right {
-                    dot!(3, 5, 7);
+                    load!(3, sum.add(16 * width + 16), stride);
                 }
             }
-            a = a.wrapping_add(32);
-            b = b.wrapping_add(512);
-        }
-        save!(0, sum, stride);
-        if right {
-            save!(1, sum.add(16), stride);
-        }
-        if lower {
-            save!(2, sum.add(16 * width), stride);
+            let mut b = self.b;
+            for line in 0..self.lines {
+                let mut a = self.a.wrapping_add(line * self.a_line);
+                for _ in 0..self.steps {
+                    load!(4, a, self.a_stride);
+                    load!(6, b, 64usize);
+                    dot!(0, 4, 6);
+                    if right {
+                        load!(7, b.wrapping_add(self.panel), 64usize);
+                        dot!(1, 4, 7);
+                    }
+                    if lower {
+                        load!(5, a.wrapping_add(self.a_lower), self.a_stride);
+                        dot!(2, 5, 6);
+                        if right {
+                            dot!(3, 5, 7);
+                        }
+                    }
+                    a = a.wrapping_add(32);
+                    b = b.wrapping_add(512);
+                }
+            }
+            save!(0, sum, stride);
             if right {
-                save!(3, sum.add(16 * width + 16), stride);
+                save!(1, sum.add(16), stride);
+            }
+            if lower {
+                save!(2, sum.add(16 * width), stride);
+                if right {
+                    save!(3, sum.add(16 * width + 16), stride);
+                }
+            }
+        }
+    }
+
+    /// The same with AVX-512-BF16.
+    ///
+    /// # Safety
+    /// All of it must be readable and the sums writable; the processor has AVX-512-BF16.
+    #[inline(always)]
+    pub(crate) unsafe fn accumulate_by_dot(&self) {
+        for half in 0..=usize::from(self.lower) {
+            for r in [0, 8] {
+                for n in 0..=usize::from(self.right) {
+                    let a = self.a.wrapping_add(half * self.a_lower + r * self.a_stride / 2);
+                    let (b, sum) = (
+                        self.b.wrapping_add(n * self.panel),
+                        self.sum.wrapping_add((half * 16 + r) * self.width + n * 16),
+                    );
+                    // SAFETY: the caller vouches for all of it.
+                    unsafe { self.dot_eight(a, b, sum) };
+                }
+            }
+        }
+    }
+
+    /// Eight channels of `a` by sixteen of `b`.
+    ///
+    /// # Safety
+    /// As [`Block::accumulate_by_dot`].
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    unsafe fn dot_eight(&self, a: *const u16, b: *const u16, sum: *mut f32) {
+        const ROWS: usize = 8;
+        // SAFETY: the caller vouches for all of it; both types are 512 bits without meaning of their own.
+        unsafe {
+            let mut sums = [_mm512_setzero_ps(); ROWS];
+            for (r, v) in sums.iter_mut().enumerate() {
+                *v = _mm512_loadu_ps(sum.add(r * self.width));
+            }
+            for line in 0..self.lines {
+                let a = a.wrapping_add(line * self.a_line);
+                let b = b.wrapping_add(line * self.steps * 512);
+                for pair in 0..self.steps * 16 {
+                    let row = std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(b.add(pair * 32).cast()));
+                    for (r, v) in sums.iter_mut().enumerate() {
+                        let x = a
+                            .wrapping_byte_add(r * self.a_stride)
+                            .wrapping_add(2 * pair)
+                            .cast::<i32>()
+                            .read_unaligned();
+                        *v = _mm512_dpbf16_ps(*v, std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x)), row);
+                    }
+                }
+            }
+            for (r, v) in sums.iter().enumerate() {
+                _mm512_storeu_ps(sum.add(r * self.width), *v);
             }
         }
     }
@@ -282,39 +353,6 @@ unsafe fn dot_block<const N: usize>(
         for (n, sum) in row.iter().enumerate() {
             // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
             unsafe { _mm512_storeu_ps(out.add(r * 32 + n * 16), *sum) };
-        }
-    }
-}
-
-/// As [`accumulate`] with AVX-512-BF16, for 8 channels of `a` and 16 of `b`.
-///
-/// # Safety
-/// As there; the processor has AVX-512-BF16.
-#[target_feature(enable = "avx512f,avx512bf16")]
-pub(crate) unsafe fn dot_accumulate(
-    a: *const u16,
-    a_stride: usize,
-    b: *const u16,
-    steps: usize,
-    sum: *mut f32,
-    width: usize,
-) {
-    const ROWS: usize = 8;
-    // SAFETY: the caller vouches for all of it; both types are 512 bits without meaning of their own.
-    unsafe {
-        let mut sums = [_mm512_setzero_ps(); ROWS];
-        for (r, v) in sums.iter_mut().enumerate() {
-            *v = _mm512_loadu_ps(sum.add(r * width));
-        }
-        for pair in 0..steps * 16 {
-            let row = std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(b.add(pair * 32).cast()));
-            for (r, v) in sums.iter_mut().enumerate() {
-                let x = a.wrapping_byte_add(r * a_stride).wrapping_add(2 * pair).cast::<i32>().read_unaligned();
-                *v = _mm512_dpbf16_ps(*v, std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x)), row);
-            }
-        }
-        for (r, v) in sums.iter().enumerate() {
-            _mm512_storeu_ps(sum.add(r * width), *v);
         }
     }
 }

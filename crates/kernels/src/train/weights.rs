@@ -3,6 +3,8 @@
 use super::element::{Element, private};
 use super::map::Room;
 use super::product::Products;
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
 use crate::simd::Simd;
 
 /// Pictures side by side in memory that a sum runs over.
@@ -144,7 +146,7 @@ unsafe fn block<S: Simd, E: Element, const R: usize, const N: usize>(
 }
 
 /// Adds to `sum` with the processor's own products of bfloat16 numbers: pixels are the inner dimension, so `x` is turned around, and
-/// `g` has its pixels in pairs.
+/// `g` has its pixels in pairs. Steps of 32 pixels run along rows of the pictures where those are as wide, else along all pixels with their borders.
 ///
 /// # Safety
 /// As [`plain`]; the processor has `products`, and with tiles the thread holds them.
@@ -158,73 +160,142 @@ pub(crate) unsafe fn paired(
     sum: *mut f32,
     scratch: &mut Scratch,
 ) {
-    use super::tiles;
-    let (inputs, outputs, first, count) = (chunk.inputs, chunk.outputs, chunk.first(), chunk.count());
-    let pixels = (chunk.pictures * chunk.picture()).next_multiple_of(32);
-    // Not a multiple of 4096 bytes, or all channels of a pixel would fall on one place of the cache.
-    let mut row = pixels + 96;
-    if row % 2048 < 64 {
-        row += 64;
-    }
-    let steps = count.div_ceil(32);
-    let panel = steps * 512;
-    let pairs: *mut u32 = scratch.pairs.take(pixels / 2 * inputs);
-    let rows: *mut u32 = scratch.rows.take(row / 2 * inputs);
+    let way = if chunk.width.is_multiple_of(32) { Steps::by_rows(chunk) } else { Steps::by_pixels(chunk) };
+    let (inputs, outputs) = (chunk.inputs, chunk.outputs);
+    let panel = way.lines * way.steps * 512;
+    let turned: *mut u32 = scratch.rows.take(way.parts * way.length / 2 * inputs);
+    let pairs: *mut u32 = scratch.pairs.take(way.length / 2 * inputs);
     let panels: *mut u16 = scratch.panels.take(panel * (outputs / 16));
-    // SAFETY: the three are as large as the loops below go; `x` and `g` may be read beyond the last picture as maps may.
+    // SAFETY: the three are as large as the loops go; `x` and `g` may be read beyond the last picture as maps may.
     unsafe {
-        for pair in 0..pixels / 2 {
-            for c in (0..inputs).step_by(16) {
-                let low = x.add(2 * pair * inputs + c);
-                tiles::pair(low, low.add(inputs), pairs.add(pair * inputs + c).cast());
-            }
-        }
-        for c in (0..inputs).step_by(16) {
-            let to = rows.add(c * (row / 2));
-            for pair in (0..pixels / 2).step_by(16) {
-                tiles::transpose(pairs.add(pair * inputs + c), inputs, to.add(pair), row / 2);
-            }
-            for c in 0..16 {
-                to.add(c * (row / 2) + pixels / 2).write_bytes(0, (row - pixels) / 2);
-            }
-        }
-        let zeros = [0u16; 16];
-        for c in (0..outputs).step_by(16) {
-            let to = panels.add(c / 16 * panel);
-            for pair in 0..steps * 16 {
-                let row = |k: usize| {
-                    if 2 * pair + k < count { g.add((first + 2 * pair + k) * outputs + c) } else { zeros.as_ptr() }
-                };
-                tiles::pair(row(0), row(1), to.add(pair * 32));
-            }
-        }
-        let rows = rows.cast::<u16>().cast_const();
-        let panels = panels.cast_const();
+        turn(x, inputs, &way, pairs, turned);
+        pair_up(g, chunk, &way, panels);
+        let (turned, panels) = (turned.cast::<u16>().cast_const(), panels.cast_const());
         for output in (0..outputs).step_by(32) {
-            let right = output + 16 < outputs;
             for input in (0..inputs).step_by(32) {
-                let lower = input + 16 < inputs;
                 for tap in 0..chunk.taps() {
-                    let a = rows.wrapping_offset((input * row + first) as isize + chunk.tap(tap));
-                    let b = panels.add(output / 16 * panel);
-                    let sum = sum.add((tap * inputs + input) * outputs + output);
-                    if products == Products::Tiles {
-                        tiles::accumulate(a, row * 2, b, panel, steps, lower, right, sum, outputs);
-                    } else {
-                        for r in (0..if lower { 32 } else { 16 }).step_by(8) {
-                            for n in 0..=usize::from(right) {
-                                let a = a.wrapping_add(r * row);
-                                tiles::dot_accumulate(
-                                    a,
-                                    row * 2,
-                                    b.add(n * panel),
-                                    steps,
-                                    sum.add(r * outputs + n * 16),
-                                    outputs,
-                                );
-                            }
-                        }
-                    }
+                    let block = tiles::Block {
+                        a: turned.wrapping_add(input * way.parts * way.length).wrapping_offset(way.place(chunk, tap)),
+                        a_stride: way.length * 2,
+                        a_line: 16 * way.length,
+                        a_lower: 16 * way.parts * way.length,
+                        b: panels.add(output / 16 * panel),
+                        panel,
+                        lines: way.lines,
+                        steps: way.steps,
+                        lower: input + 16 < inputs,
+                        right: output + 16 < outputs,
+                        sum: sum.add((tap * inputs + input) * outputs + output),
+                        width: outputs,
+                    };
+                    if products == Products::Tiles { block.accumulate() } else { block.accumulate_by_dot() }
+                }
+            }
+        }
+    }
+}
+
+/// How the pixels of a chunk are cut into steps of 32.
+#[cfg(target_arch = "x86_64")]
+struct Steps {
+    /// Parts that are turned one by one: rows of all pictures with their borders, or all pixels at once.
+    parts: usize,
+    /// Pixels of a part, and from the start of one to the start of the next where it is read.
+    pixels: usize,
+    /// Numbers of a channel's part once turned.
+    length: usize,
+    /// Parts that a sum runs over, and steps in each.
+    lines: usize,
+    steps: usize,
+    /// Whether a part is a row.
+    rows: bool,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Steps {
+    /// Parts are rows. A chunk of several pictures is one of rows too: those between pictures have a gradient of zero.
+    fn by_rows(chunk: &Chunk) -> Self {
+        let parts = chunk.pictures * (chunk.height + 2);
+        let length = chunk.pitch().next_multiple_of(32);
+        Self { parts, pixels: chunk.pitch(), length, lines: parts - 2, steps: chunk.width / 32, rows: true }
+    }
+
+    fn by_pixels(chunk: &Chunk) -> Self {
+        let pixels = chunk.pictures * chunk.picture();
+        let mut length = pixels.next_multiple_of(32) + 96;
+        // Not a multiple of 4096 bytes, or all channels of a pixel would fall on one place of the cache.
+        if length % 2048 < 64 {
+            length += 64;
+        }
+        Self { parts: 1, pixels, length, lines: 1, steps: chunk.count().div_ceil(32), rows: false }
+    }
+
+    /// Where the pixel that a tap pairs with the first gradient is, from the start of a channel's first part.
+    fn place(&self, chunk: &Chunk, tap: usize) -> isize {
+        if self.rows {
+            let (dy, dx) = if chunk.size == 1 { (1, 1) } else { (tap / 3, tap % 3) };
+            (dy * 16 * self.length + dx) as isize
+        } else {
+            chunk.first() as isize + chunk.tap(tap)
+        }
+    }
+}
+
+/// Writes every part of `x`, [pixels, channels], as [16 channels, pixels], parts of the same channels one after another.
+///
+/// # Safety
+/// `x` may be read to the end of the last part, rounded up to 32 pixels; `pairs` holds a part and `turned` all of them.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn turn(x: *const u16, channels: usize, way: &Steps, pairs: *mut u32, turned: *mut u32) {
+    let half = way.length / 2;
+    let read = way.pixels.next_multiple_of(32) / 2;
+    for part in 0..way.parts {
+        // SAFETY: the caller vouches for all three.
+        unsafe {
+            let x = x.add(part * way.pixels * channels);
+            for pair in 0..read {
+                for c in (0..channels).step_by(16) {
+                    let low = x.add(2 * pair * channels + c);
+                    tiles::pair(low, low.add(channels), pairs.add(pair * channels + c).cast());
+                }
+            }
+            for c in (0..channels).step_by(16) {
+                let to = turned.add((c * way.parts + 16 * part) * half);
+                for pair in (0..read).step_by(16) {
+                    tiles::transpose(pairs.add(pair * channels + c), channels, to.add(pair), half);
+                }
+                // What is read beyond meets gradients of zero, but must be a number.
+                for c in 0..16 {
+                    to.add(c * half + read).write_bytes(0, half - read);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the gradient as steps of 16 pairs of pixels of 16 channels, zeros where a step goes beyond the last pixel.
+///
+/// # Safety
+/// `g` is the chunk's gradient, and `panels` holds all steps.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn pair_up(g: *const u16, chunk: &Chunk, way: &Steps, panels: *mut u16) {
+    let (first, count, outputs) = (chunk.first(), chunk.count(), chunk.outputs);
+    let zeros = [0u16; 16];
+    let line_pairs = way.steps * 16;
+    for c in (0..outputs).step_by(16) {
+        // SAFETY: the caller vouches for both.
+        unsafe {
+            let to = panels.add(c / 16 * way.lines * way.steps * 512);
+            for line in 0..way.lines {
+                let start = if way.rows { line * way.pixels } else { 0 };
+                for pair in 0..line_pairs {
+                    let pixel = start + 2 * pair;
+                    let low = if pixel < count { g.add((first + pixel) * outputs + c) } else { zeros.as_ptr() };
+                    let high =
+                        if pixel + 1 < count { g.add((first + pixel + 1) * outputs + c) } else { zeros.as_ptr() };
+                    tiles::pair(low, high, to.add((line * line_pairs + pair) * 32));
                 }
             }
         }

@@ -1,0 +1,108 @@
+//! The whole critic, from pictures to answers and back.
+
+mod common;
+
+use features::critic::{Critic, CriticWork, Question};
+use features::{Crew, Error, Isa, Network};
+
+const SIDE: usize = 10;
+
+fn network() -> Network {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) = common::network(dir.path(), common::GRAPH);
+    Network::open(&path).unwrap()
+}
+
+/// What the heads think of pictures, and the gradient to the pictures.
+fn score(critic: &Critic, crew: &Crew, weights: &[f32], norms: &[f32], pictures: &[f32]) -> (f64, Vec<f32>) {
+    let (mut work, mut grids, mut back) = (CriticWork::default(), Vec::new(), Vec::new());
+    let mut gradient = vec![7.0; pictures.len()];
+    critic.grids(crew, &mut work, pictures, true, &mut grids);
+    let answer = critic.ask(crew, &mut work, Question::Score, weights, norms, &grids, None, Some(&mut back));
+    critic.gradient(crew, &mut work, &mut back, &mut gradient);
+    let mut again = Vec::new();
+    critic.grids(crew, &mut work, pictures, false, &mut again);
+    assert_eq!(again, grids);
+    (answer.value, gradient)
+}
+
+#[test]
+fn gradients_to_pictures_equal_finite_differences() {
+    for size in [0, 14] {
+        let critic = Critic::new(network(), &[8, 16], size, SIDE, None, 5).unwrap();
+        let (weights, mut norms) = (critic.fresh_weights(1), critic.fresh_norms(2));
+        (0..20).for_each(|_| critic.advance(&weights, &mut norms));
+        let crew = Crew::new(Isa::best(), 2);
+        let mut values = common::Values(3);
+        let pictures = values.take(9 * 3 * SIDE * SIDE);
+        let (middle, gradient) = score(&critic, &crew, &weights, &norms, &pictures);
+        assert_eq!(score(&critic, &Crew::alone(Isa::best()), &weights, &norms, &pictures), (middle, gradient.clone()));
+        let length = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let mut close = 0;
+        for _ in 0..20 {
+            // Along the gradient, so that the slope is far above the rounding, and a little aside.
+            let direction: Vec<f64> = gradient
+                .iter()
+                .zip(values.take(gradient.len()))
+                .map(|(g, noise)| f64::from(*g) / length + 0.02 * f64::from(noise))
+                .collect();
+            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
+            let step = 2e-3;
+            let moved = |sign: f64| {
+                let x: Vec<f32> =
+                    pictures.iter().zip(&direction).map(|(x, d)| (f64::from(*x) + sign * step * d) as f32).collect();
+                score(&critic, &crew, &weights, &norms, &x).0
+            };
+            let difference = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+            close += usize::from((slope - difference).abs() < 0.03 * slope.abs());
+        }
+        assert!(close >= 18, "only {close} of 20 directions agree");
+    }
+}
+
+#[test]
+fn heads_learn_to_tell_pictures_apart() {
+    let critic = Critic::new(network(), &[8, 16], 0, SIDE, None, 5).unwrap();
+    let (mut weights, mut norms) = (critic.fresh_weights(1), critic.fresh_norms(2));
+    let crew = Crew::new(Isa::best(), 2);
+    let mut values = common::Values(3);
+    let n = 16 * 3 * SIDE * SIDE;
+    // Noise, and smooth noise.
+    let rough = values.take(n);
+    let smooth: Vec<f32> = values.take(n + 8).windows(9).map(|w| w.iter().sum::<f32>() / 3.0).collect();
+    let mut work = CriticWork::default();
+    let (mut real, mut drawn) = (Vec::new(), Vec::new());
+    critic.grids(&crew, &mut work, &smooth, false, &mut real);
+    critic.grids(&crew, &mut work, &rough, false, &mut drawn);
+    let mut losses = Vec::new();
+    let mut moments = vec![0.0_f32; weights.len()];
+    for _ in 0..60 {
+        critic.advance(&weights, &mut norms);
+        let mut gradient = vec![0.0; weights.len()];
+        let asked = [(Question::Real, &real), (Question::Drawn, &drawn)];
+        let answers = asked.map(|(question, grids)| {
+            critic.ask(&crew, &mut work, question, &weights, &norms, grids, Some(&mut gradient), None)
+        });
+        losses.push((answers[0].value + answers[1].value, answers[0].output - answers[1].output));
+        // Steps of equal size whatever the gradient's scale.
+        for ((w, g), m) in weights.iter_mut().zip(&gradient).zip(&mut moments) {
+            *m = 0.5 * *m + 0.5 * g * g;
+            *w -= 0.02 * g / (m.sqrt() + 1e-8);
+        }
+    }
+    let (first, last) = (losses[0], losses[59]);
+    assert!(last.0 < 0.5 * first.0 && last.1 > 0.5, "{losses:?}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_its_reason() {
+    let refused =
+        |channels: &[usize], picture, mixing| Critic::new(network(), channels, 0, picture, mixing, 1).unwrap_err();
+    assert!(refused(&[8], SIDE, None).to_string().contains("2 numbers, one a tap of tiny"));
+    assert!(refused(&[8, 0], SIDE, None).to_string().contains("critic.channels"));
+    assert!(refused(&[8, 16], SIDE, Some(vec![0.0; 3])).to_string().contains("another network than tiny"));
+    assert!(matches!(refused(&[8, 16], 0, None), Error::Size { .. }));
+    let critic = Critic::new(network(), &[8, 16], 0, SIDE, None, 1).unwrap();
+    let mixing = critic.mixing().to_vec();
+    assert_eq!(Critic::new(network(), &[8, 16], 0, SIDE, Some(mixing.clone()), 9).unwrap().mixing(), mixing);
+}
