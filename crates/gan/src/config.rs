@@ -510,7 +510,7 @@ impl Config {
         }
         if let Some(c) = &self.critic {
             if c.channels.is_empty() || c.channels.contains(&0) {
-                return fail(format!("critic.channels must be numbers above 0, one a tap"));
+                return fail("critic.channels must be numbers above 0, one a tap".into());
             }
             if !(c.fraction > 0.0 && c.fraction <= 1.0) || self.critic_batch() == 0 {
                 return fail(format!(

@@ -31,6 +31,9 @@ pub(crate) struct Latents<'a> {
     pub(crate) seeds: &'a [Seed],
 }
 
+/// What is done to each w on its way, such as truncation.
+pub(crate) type Change<'a> = &'a dyn Fn(&mut [f32]);
+
 /// A convolution among the others.
 struct Place {
     /// Its name.
@@ -65,7 +68,9 @@ impl Generator {
     /// [`Error::Config`] names the part that it lacks.
     pub(crate) fn check(architecture: &Architecture) -> Result<(), Error> {
         if architecture.labels.is_some() {
-            return Err(Error::Config { what: "architecture.labels must be null: classes are not trained here".into() });
+            return Err(Error::Config {
+                what: "architecture.labels must be null: classes are not trained here".into(),
+            });
         }
         Ok(())
     }
@@ -118,7 +123,7 @@ impl Generator {
         tape: &mut Tape<E>,
         context: Context<'_>,
         latents: &Latents<'_>,
-        change: Option<&dyn Fn(&mut [f32])>,
+        change: Option<Change<'_>>,
         fade: f32,
     ) -> Drawn {
         let first = tape.rows(latents.z, self.architecture.z_dim, false);
@@ -143,14 +148,7 @@ impl Generator {
     }
 
     /// w to pictures.
-    fn synthesize<E: Element>(
-        &self,
-        tape: &mut Tape<E>,
-        context: Context<'_>,
-        w: Id,
-        seeds: &[Seed],
-        fade: f32,
-    ) -> Id {
+    fn synthesize<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, w: Id, seeds: &[Seed], fade: f32) -> Id {
         let a = &self.architecture;
         let edge = if a.upsample == Upsample::StyleGan2 { Edge::Zero } else { Edge::Replicate };
         let mut x = tape.constant(context.net, "synthesis.b4.const", tape.count(w));

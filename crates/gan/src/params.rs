@@ -156,7 +156,9 @@ impl Layout {
             if e.std > 0.0 {
                 synth::latent::normal(Seed(seed), i as u32, own);
             }
-            own.iter_mut().for_each(|v| *v = (f64::from(*v) * e.std + e.mean) as f32);
+            for v in own {
+                *v = (f64::from(*v) * e.std + e.mean) as f32;
+            }
         }
         flat
     }
@@ -206,6 +208,9 @@ mod tests {
         assert_eq!(e.to_file(&flat)[(2 * 2 + 1) * 9 + 1].to_bits(), flat[e.range.start + (2 + 1) * 3 + 2].to_bits());
         // The same, turned around: the last row but for one column.
         let e = layout.get("t.weight");
-        assert_eq!(e.to_file(&flat)[(2 * 2 + 1) * 9 + 1].to_bits(), flat[e.range.start + (7 * 2 + 1) * 3 + 2].to_bits());
+        assert_eq!(
+            e.to_file(&flat)[(2 * 2 + 1) * 9 + 1].to_bits(),
+            flat[e.range.start + (7 * 2 + 1) * 3 + 2].to_bits()
+        );
     }
 }

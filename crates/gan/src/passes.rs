@@ -85,7 +85,13 @@ impl<E: Element> Passes for Native<E> {
 
     fn along(&mut self, d: &Network, directions: &[f32], fade: f32, of: &[usize]) -> Vec<f32> {
         let judged = self.judged.as_ref().expect(ORDER);
-        let slopes = self.discriminator.along(&mut self.d, Context { cpu: &self.cpu, net: d }, directions, fade, (judged, of.to_vec()));
+        let slopes = self.discriminator.along(
+            &mut self.d,
+            Context { cpu: &self.cpu, net: d },
+            directions,
+            fade,
+            (judged, of.to_vec()),
+        );
         let values = self.d.numbers(slopes.logits);
         self.slopes = Some((slopes, of.len()));
         values

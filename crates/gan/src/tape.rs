@@ -91,20 +91,79 @@ enum Op<E> {
     Leaf,
     /// Rows divided by their root mean square.
     Normalize(Id),
-    Linear { x: Id, layer: String, gain: Option<f32>, like: Option<Like> },
-    Demodulate { style: Id, layer: String },
-    Constant { name: String },
-    Styled { from: Branches, layer: String, low: Option<Map<E>> },
-    Activate { x: Id, layer: String, noise: Option<Vec<f32>>, limit: f32 },
-    Colours { x: Id, style: Id, layer: String, mixing: Mixing },
-    Entrance { pictures: Id, layer: String, gain: f32, windows: Map<E>, mask: Option<Mask>, like: Option<Like> },
-    Conv { x: Id, layer: String, conv: Conv, factor: f32, add: Option<Id>, mask: Option<Mask>, like: Option<Like> },
-    Halve { x: Id },
-    Resample { x: Id, grid: Grid },
-    HalvePictures { x: Id },
-    Blend { a: Id, b: Id, share: f32 },
-    Deviation { x: Id, group: usize, features: usize, channels: usize, like: Option<Like> },
-    Flatten { x: Id, channels: usize },
+    Linear {
+        x: Id,
+        layer: String,
+        gain: Option<f32>,
+        like: Option<Like>,
+    },
+    Demodulate {
+        style: Id,
+        layer: String,
+    },
+    Constant {
+        name: String,
+    },
+    Styled {
+        from: Branches,
+        layer: String,
+        low: Option<Map<E>>,
+    },
+    Activate {
+        x: Id,
+        layer: String,
+        noise: Option<Vec<f32>>,
+        limit: f32,
+    },
+    Colours {
+        x: Id,
+        style: Id,
+        layer: String,
+        mixing: Mixing,
+    },
+    Entrance {
+        pictures: Id,
+        layer: String,
+        gain: f32,
+        windows: Map<E>,
+        mask: Option<Mask>,
+        like: Option<Like>,
+    },
+    Conv {
+        x: Id,
+        layer: String,
+        conv: Conv,
+        factor: f32,
+        add: Option<Id>,
+        mask: Option<Mask>,
+        like: Option<Like>,
+    },
+    Halve {
+        x: Id,
+    },
+    Resample {
+        x: Id,
+        grid: Grid,
+    },
+    HalvePictures {
+        x: Id,
+    },
+    Blend {
+        a: Id,
+        b: Id,
+        share: f32,
+    },
+    Deviation {
+        x: Id,
+        group: usize,
+        features: usize,
+        channels: usize,
+        like: Option<Like>,
+    },
+    Flatten {
+        x: Id,
+        channels: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -189,7 +248,9 @@ impl<E: Element> Tape<E> {
                 Op::Activate { noise: Some(values), .. } => self.pool.take_back(Value::Pictures([0; 3], values)),
                 Op::Entrance { windows, mask, .. } => {
                     self.pool.take_back(Value::Map(windows));
-                    mask.into_iter().for_each(|m| self.pool.masks.entry(m.shape()).or_default().push(m));
+                    if let Some(mask) = mask {
+                        self.pool.masks.entry(mask.shape()).or_default().push(mask);
+                    }
                 }
                 Op::Conv { mask: Some(m), .. } => self.pool.masks.entry(m.shape()).or_default().push(m),
                 _ => {}

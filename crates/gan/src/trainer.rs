@@ -5,7 +5,7 @@ use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
 use synth::{Picture, Seed};
 
-use crate::adam::{Adam, move_towards};
+use crate::adam::{Adam, Rates, move_towards};
 use crate::augment::Augmentation;
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::discriminator::Discriminator;
@@ -69,7 +69,8 @@ impl Side {
         let factors: Option<Vec<f32>> =
             restrained.map(|new| new.iter().map(|n| n + (1.0 - n) * inherited as f32).collect());
         let Network { weights, gradient, .. } = &mut self.net;
-        self.adam.step(cpu.crew(), weights, gradient, lr, factors.as_deref(), beta2, o)
+        let rates = Rates { lr, factors: factors.as_deref(), beta2 };
+        self.adam.step(cpu.crew(), weights, gradient, rates, o)
     }
 }
 
@@ -371,11 +372,11 @@ impl Trainer {
     /// # Errors
     /// [`Error::Config`] never; kept for backends that can fail.
     pub fn draw(&self, seeds: &[u64], psi: f64) -> Result<Vec<Picture>, Error> {
-        self.draw_with(&self.ema, seeds, psi)
+        Ok(self.draw_with(&self.ema, seeds, psi))
     }
 
     /// Pictures of a generator with these weights.
-    pub(crate) fn draw_with(&self, weights: &[f32], seeds: &[u64], psi: f64) -> Result<Vec<Picture>, Error> {
+    pub(crate) fn draw_with(&self, weights: &[f32], seeds: &[u64], psi: f64) -> Vec<Picture> {
         let size = self.config.resolution();
         let mut pictures = Vec::with_capacity(seeds.len());
         for chunk in seeds.chunks(self.config.batch) {
@@ -388,7 +389,7 @@ impl Trainer {
                 pictures.push(Picture { width: size, height: size, rgb: (0..planes.len()).map(byte).collect() });
             }
         }
-        Ok(pictures)
+        pictures
     }
 
     /// Raw output of the averaged generator for one seed, [3, h, w], nominally in -1..1: what an export is compared with.

@@ -59,7 +59,9 @@ impl<E: Element> Tape<E> {
             let op = std::mem::replace(&mut self.nodes[at].op, Op::Leaf);
             let rest = self.layer(&mut Way { cpu, net, walk }, Id(at), &op, gradient);
             self.nodes[at].op = op;
-            rest.into_iter().for_each(|value| self.pool.take_back(value));
+            if let Some(rest) = rest {
+                self.pool.take_back(rest);
+            }
         }
     }
 
@@ -171,6 +173,4 @@ impl<E: Element> Tape<E> {
         self.nodes[to.0].gradient = Some(Value::Map(back));
         None
     }
-
 }
-

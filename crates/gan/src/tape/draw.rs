@@ -165,11 +165,16 @@ impl<E: Element> Tape<E> {
         let to = ToColours { x: self.map(x), style: &self.row(style).values, weights: &weights };
         to.forward(cpu, pictures);
         for (i, plane) in pictures.chunks_exact_mut(h * w).enumerate() {
-            plane.iter_mut().for_each(|v| *v += bias[i % 3] * strength);
+            let bias = bias[i % 3] * strength;
+            for v in plane {
+                *v += bias;
+            }
         }
         if let Some(limit) = limit {
             let limit = limit * strength;
-            pictures.iter_mut().for_each(|v| *v = v.clamp(-limit, limit));
+            for v in pictures {
+                *v = v.clamp(-limit, limit);
+            }
         }
     }
 

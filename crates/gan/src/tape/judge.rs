@@ -235,19 +235,16 @@ impl<E: Element> Tape<E> {
     /// standard deviation in the group (progressive GAN, arXiv 1710.10196, section 3).
     ///
     /// The derivative takes the pictures' own differences from their means as they are: its own dependence on them is left out of the gradient.
-    pub(crate) fn deviation(
-        &mut self,
-        x: Id,
-        [group, features, channels]: [usize; 3],
-        like: Option<Like>,
-    ) -> Id {
+    pub(crate) fn deviation(&mut self, x: Id, [group, features, channels]: [usize; 3], like: Option<Like>) -> Id {
         let [n, h, w, _] = self.map(x).shape();
         let mut y = self.pool.map([n, h, w, channels + features]);
         for first in (0..n).step_by(group) {
             let values = match &like {
                 None => Spread::of(self.map(x), first, group, channels).means(features),
                 Some((of, pictures)) => {
-                    let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else { unreachable!("a deviation's tangent") };
+                    let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else {
+                        unreachable!("a deviation's tangent")
+                    };
                     let spread = Spread::of(self.map(*primal), pictures[first], group, channels);
                     spread.along(self.map(x), first, features)
                 }
@@ -291,7 +288,9 @@ impl<E: Element> Tape<E> {
                 }
             }
             let (source, start) = like.map_or((x, first), |(of, pictures)| {
-                let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else { unreachable!("a deviation's tangent") };
+                let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else {
+                    unreachable!("a deviation's tangent")
+                };
                 (*primal, pictures[first])
             });
             let spread = Spread::of(self.map(source), start, group, channels);

@@ -93,9 +93,16 @@ pub(super) fn share<T: Send>(cpu: &Cpu, items: impl Iterator<Item = T>, task: im
 }
 
 /// Sums along columns, then along rows, of the pictures of a range; they are added to what is there, or written.
-fn apply<E: Element>(cpu: &Cpu, [rows, columns]: [&Taps; 2], range: Range<usize>, from: &Map<E>, (to, add): (&mut Map<E>, bool)) {
+fn apply<E: Element>(
+    cpu: &Cpu,
+    [rows, columns]: [&Taps; 2],
+    range: Range<usize>,
+    from: &Map<E>,
+    (to, add): (&mut Map<E>, bool),
+) {
     let ([_, h, w, c], [_, height, width, _]) = (from.shape(), to.shape());
-    let source = |picture: usize, row: usize| &from.elements()[((picture * (h + 2) + row + 1) * (w + 2) + 1) * c..][..w * c];
+    let source =
+        |picture: usize, row: usize| &from.elements()[((picture * (h + 2) + row + 1) * (w + 2) + 1) * c..][..w * c];
     let pitch = (width + 2) * c;
     let pictures = to.elements_mut().chunks_exact_mut((height + 2) * pitch).enumerate();
     share(cpu, pictures.skip(range.start).take(range.len()), |(picture, to)| {
@@ -241,10 +248,14 @@ mod tests {
             tape.resample_back(&cpu, id, grid, &back, 1..3);
             let Some(Value::Map(dx)) = tape.nodes[id.0].gradient.take() else { panic!("no gradient") };
             let (dx, y) = (dx.to_planar(2), tape.map(y).to_planar(2));
-            assert!(dx[..2 * h * w].iter().all(|v| v.to_bits() == 1f32.to_bits()), "{grid:?}: the first picture changed");
+            assert!(
+                dx[..2 * h * w].iter().all(|v| v.to_bits() == 1f32.to_bits()),
+                "{grid:?}: the first picture changed"
+            );
             let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
             let added: Vec<f32> = dx[2 * h * w..].iter().map(|v| v - 1.0).collect();
-            let (left, right) = (dot(&y[2 * height * width..], &to[2 * height * width..]), dot(&from[2 * h * w..], &added));
+            let (left, right) =
+                (dot(&y[2 * height * width..], &to[2 * height * width..]), dot(&from[2 * h * w..], &added));
             assert!((left - right).abs() < 1e-3, "{grid:?}: {left} {right}");
         }
     }

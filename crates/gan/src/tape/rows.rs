@@ -59,7 +59,14 @@ impl<E: Element> Tape<E> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let a = Matrix::strided(&self.row(x).values, count, input, from);
         let b = Matrix::new(weight, out, input).transposed();
-        matrix::product(cpu.crew(), a, b, MatrixMut::strided(&mut values, count, out, stride), Update::Replace, &mut scratch);
+        matrix::product(
+            cpu.crew(),
+            a,
+            b,
+            MatrixMut::strided(&mut values, count, out, stride),
+            Update::Replace,
+            &mut scratch,
+        );
         self.scratch = scratch;
         let bias = net.padded(&format!("{layer}.bias"), stride);
         for (r, row) in values.chunks_exact_mut(stride).enumerate() {
@@ -149,7 +156,8 @@ impl<E: Element> Tape<E> {
         let (squares, input, out) = squares(net, layer);
         let (stride, from, count) = (kernels::padded(out), kernels::padded(input), back.count);
         // d = q^(-1/2), so its derivative in q is -d^3 / 2.
-        let inner: Vec<f32> = back.values.iter().zip(&self.row(own).values).map(|(b, d)| -0.5 * b * d * d * d).collect();
+        let inner: Vec<f32> =
+            back.values.iter().zip(&self.row(own).values).map(|(b, d)| -0.5 * b * d * d * d).collect();
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut along = self.pool.numbers(count * from);
         let a = Matrix::strided(&inner, count, out, stride);
@@ -190,7 +198,9 @@ fn squares(net: &Network, layer: &str) -> (Vec<f32>, usize, usize) {
     for tap in net.weights[e.range.clone()].chunks_exact(input * out) {
         sums.iter_mut().zip(tap).for_each(|(sum, w)| *sum += w * w);
     }
-    sums.iter_mut().for_each(|v| *v *= gain);
+    for sum in &mut sums {
+        *sum *= gain;
+    }
     (sums, input, out)
 }
 

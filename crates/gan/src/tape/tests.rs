@@ -47,7 +47,11 @@ fn compare(what: &str, net: &Network, scale: f64, value: impl Fn(&Network) -> f6
         let quotients = STEPS.map(|step| quotient(step / (e.gain as f32 * length)));
         let floor = 0.02 * scale * f64::from(length) * e.gain;
         let error = quotients.map(|q| (found - q).abs() / (q.abs() + floor)).into_iter().fold(f64::MAX, f64::min);
-        assert!(error < 0.02, "{what}, {}: gradient {found}, difference quotients {quotients:?}, error {error}", e.name);
+        assert!(
+            error < 0.02,
+            "{what}, {}: gradient {found}, difference quotients {quotients:?}, error {error}",
+            e.name
+        );
     }
 }
 
