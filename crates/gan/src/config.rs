@@ -197,7 +197,8 @@ pub struct OptimizerConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
-    /// The largest stage is faded in along a line over so many kimg, in G and in D. 0: it is there at once.
+    /// The largest stage is faded in along a line over so many kimg, in G and in D, where it takes the place of the smaller network's entrance.
+    /// 0: it is there at once, and in D beside that entrance for ever.
     #[serde(default)]
     pub fade_kimg: f64,
     /// So many of the first stages are held, with the mapping network; growing sets it to all of the smaller network's but the last.

@@ -61,13 +61,14 @@ impl Discriminator {
         i + 1 + self.config.entrances >= self.config.channels.len()
     }
 
-    /// Judges planar pictures in -1..1, a multiple of the group; `fade` is the share of the largest stage beside the entrance below it.
+    /// Judges planar pictures in -1..1, a multiple of the group. `fade` is the share of the largest stage in place of the entrance below it; without
+    /// one, stages and entrances are summed.
     pub(crate) fn judge<E: Element>(
         &self,
         tape: &mut Tape<E>,
         context: Context<'_>,
         pictures: &[f32],
-        fade: f32,
+        fade: Option<f32>,
     ) -> Judged {
         self.pass(tape, context, pictures, fade, None)
     }
@@ -79,7 +80,7 @@ impl Discriminator {
         tape: &mut Tape<E>,
         context: Context<'_>,
         directions: &[f32],
-        fade: f32,
+        fade: Option<f32>,
         (judged, of): (&Judged, Vec<usize>),
     ) -> Judged {
         self.pass(tape, context, directions, fade, Some((judged, Rc::new(of))))
@@ -90,7 +91,7 @@ impl Discriminator {
         tape: &mut Tape<E>,
         context: Context<'_>,
         pictures: &[f32],
-        fade: f32,
+        fade: Option<f32>,
         like: Option<(&Judged, Rc<Vec<usize>>)>,
     ) -> Judged {
         let last = self.config.channels.len() - 1;
@@ -105,7 +106,12 @@ impl Discriminator {
             if self.has_entrance(i - 1) {
                 picture = pass.tape.halve_pictures(picture);
                 let below = pass.entrance(i - 1, picture);
-                x = pass.tape.blend(below, x, if i == last { fade } else { 1.0 });
+                let shares = match fade {
+                    None => [1.0, 1.0],
+                    Some(fade) if i == last => [1.0 - fade, fade],
+                    Some(_) => [0.0, 1.0],
+                };
+                x = pass.tape.blend([below, x], shares);
             }
         }
         let logits = self.head(&mut pass, x);

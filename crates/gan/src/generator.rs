@@ -117,14 +117,14 @@ impl Generator {
         }
     }
 
-    /// Draws pictures of latents; `w` goes through `change` on the way. Of the largest stage's colours only the share `fade` is taken.
+    /// Draws pictures of latents; `w` goes through `change` on the way. Of the largest stage's colours only the share `fade` is taken, if there is one.
     pub(crate) fn draw<E: Element>(
         &self,
         tape: &mut Tape<E>,
         context: Context<'_>,
         latents: &Latents<'_>,
         change: Option<Change<'_>>,
-        fade: f32,
+        fade: Option<f32>,
     ) -> Drawn {
         let first = tape.rows(latents.z, self.architecture.z_dim, false);
         let w = self.map(tape, context, first);
@@ -148,7 +148,14 @@ impl Generator {
     }
 
     /// w to pictures.
-    fn synthesize<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, w: Id, seeds: &[Seed], fade: f32) -> Id {
+    fn synthesize<E: Element>(
+        &self,
+        tape: &mut Tape<E>,
+        context: Context<'_>,
+        w: Id,
+        seeds: &[Seed],
+        fade: Option<f32>,
+    ) -> Id {
         let a = &self.architecture;
         let edge = if a.upsample == Upsample::StyleGan2 { Edge::Zero } else { Edge::Replicate };
         let mut x = tape.constant(context.net, "synthesis.b4.const", tape.count(w));
@@ -166,7 +173,7 @@ impl Generator {
             }
             let layer = format!("{b}.torgb");
             let style = tape.linear(context, w, &format!("{layer}.affine"), None, None);
-            let strength = if i + 1 == a.channels.len() && i > 0 { fade } else { 1.0 };
+            let strength = if i + 1 == a.channels.len() && i > 0 { fade.unwrap_or(1.0) } else { 1.0 };
             let mixing = Mixing { below, edge, strength, limit: a.conv_clamp };
             below = Some(tape.colours(context, x, style, &layer, mixing));
         }

@@ -11,16 +11,16 @@ use crate::tape::{Context, Network, Tape, Walk};
 /// The two networks on a device. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks' own.
 pub(crate) trait Passes {
     /// Draws pictures of latents with G's present weights: pictures and w.
-    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: f32) -> (Vec<f32>, Vec<f32>);
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>);
     /// Gradients of G's weights from those at the pictures just drawn.
     fn draw_back(&mut self, g: &mut Network, gradient: &[f32]);
     /// D's logits of pictures.
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: f32) -> Vec<f32>;
+    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32>;
     /// From the slopes of a loss in the logits just given, of pictures `range` (the others' are zero): the gradient at all pictures, and with `weights`
     /// those of D's weights.
     fn judge_back(&mut self, d: &mut Network, slopes: &[f32], range: Range<usize>, weights: bool) -> Vec<f32>;
     /// The slopes of the logits just given along `directions`, one for each of the pictures `of`; whole groups of them.
-    fn along(&mut self, d: &Network, directions: &[f32], fade: f32, of: &[usize]) -> Vec<f32>;
+    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32>;
     /// Gradients of D's weights from those at the slopes just given.
     fn along_back(&mut self, d: &mut Network, gradient: &[f32]);
     /// To be called once the networks' weights have changed; what was drawn and judged is forgotten.
@@ -58,7 +58,7 @@ impl<E: Element> Native<E> {
 const ORDER: &str = "passes come in order, forwards before backwards";
 
 impl<E: Element> Passes for Native<E> {
-    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: f32) -> (Vec<f32>, Vec<f32>) {
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>) {
         let drawn = self.generator.draw(&mut self.g, Context { cpu: &self.cpu, net: g }, latents, None, fade);
         self.drawn = Some(drawn);
         (self.g.pixels(drawn.pictures).to_vec(), self.g.numbers(drawn.w))
@@ -70,7 +70,7 @@ impl<E: Element> Passes for Native<E> {
         self.g.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
     }
 
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: f32) -> Vec<f32> {
+    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32> {
         let judged = self.discriminator.judge(&mut self.d, Context { cpu: &self.cpu, net: d }, pictures, fade);
         let logits = self.d.numbers(judged.logits);
         self.judged = Some(judged);
@@ -83,7 +83,7 @@ impl<E: Element> Passes for Native<E> {
         self.d.pixel_gradient(judged.pictures).to_vec()
     }
 
-    fn along(&mut self, d: &Network, directions: &[f32], fade: f32, of: &[usize]) -> Vec<f32> {
+    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32> {
         let judged = self.judged.as_ref().expect(ORDER);
         let slopes = self.discriminator.along(
             &mut self.d,

@@ -149,9 +149,8 @@ enum Op<E> {
         x: Id,
     },
     Blend {
-        a: Id,
-        b: Id,
-        share: f32,
+        of: [Id; 2],
+        shares: [f32; 2],
     },
     Deviation {
         x: Id,

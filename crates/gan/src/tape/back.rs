@@ -109,7 +109,7 @@ impl<E: Element> Tape<E> {
             }
             Op::Halve { x } => self.halve_back(way, *x, &back),
             Op::Resample { x, grid } => self.resample_back(way.cpu, *x, *grid, &back, way.walk.pictures.clone()),
-            Op::Blend { a, b, share } => self.blend_back([*a, *b], *share, &back),
+            Op::Blend { of, shares } => self.blend_back(*of, *shares, &back),
             Op::Deviation { x, group, features, channels, like } => {
                 self.deviation_back(*x, [*group, *features, *channels], like.as_ref(), &back, way.walk);
             }

@@ -210,18 +210,18 @@ impl<E: Element> Tape<E> {
         }
     }
 
-    /// `(1 - share) a + share b`, of maps.
-    pub(crate) fn blend(&mut self, a: Id, b: Id, share: f32) -> Id {
-        let mut y = self.pool.map(self.map(a).shape());
-        let (from, other) = (self.map(a).elements(), self.map(b).elements());
+    /// The sum of two maps, each times its share.
+    pub(crate) fn blend(&mut self, of: [Id; 2], shares: [f32; 2]) -> Id {
+        let mut y = self.pool.map(self.map(of[0]).shape());
+        let [from, other] = of.map(|id| self.map(id).elements());
         for ((to, a), b) in y.elements_mut().iter_mut().zip(from).zip(other) {
-            *to = E::from_f32(a.to_f32() * (1.0 - share) + b.to_f32() * share);
+            *to = E::from_f32(a.to_f32() * shares[0] + b.to_f32() * shares[1]);
         }
-        self.push(Op::Blend { a, b, share }, Value::Map(y), true)
+        self.push(Op::Blend { of, shares }, Value::Map(y), true)
     }
 
-    pub(super) fn blend_back(&mut self, [a, b]: [Id; 2], share: f32, back: &Map<E>) {
-        for (id, factor) in [(a, 1.0 - share), (b, share)] {
+    pub(super) fn blend_back(&mut self, of: [Id; 2], shares: [f32; 2], back: &Map<E>) {
+        for (id, factor) in of.into_iter().zip(shares) {
             let (mut to, add) = self.take_map(id);
             for (to, v) in to.elements_mut().iter_mut().zip(back.elements()) {
                 let before = if add { to.to_f32() } else { 0.0 };

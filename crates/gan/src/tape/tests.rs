@@ -85,14 +85,14 @@ impl Drawing {
 
     fn draw(&self, net: &Network) -> Vec<f32> {
         let mut tape = Tape::<f32>::default();
-        let drawn = self.generator.draw(&mut tape, Context { cpu: &self.cpu, net }, &self.latents(), None, 0.7);
+        let drawn = self.generator.draw(&mut tape, Context { cpu: &self.cpu, net }, &self.latents(), None, Some(0.7));
         tape.pixels(drawn.pictures).to_vec()
     }
 
     /// Adds gradients to the network's from those at the pictures.
     fn backward(&self, net: &mut Network, target: &[f32]) {
         let mut tape = Tape::<f32>::default();
-        let drawn = self.generator.draw(&mut tape, Context { cpu: &self.cpu, net }, &self.latents(), None, 0.7);
+        let drawn = self.generator.draw(&mut tape, Context { cpu: &self.cpu, net }, &self.latents(), None, Some(0.7));
         let walk = Walk { pictures: 0..self.seeds.len(), weights: true };
         tape.backward(&self.cpu, net, drawn.first, drawn.pictures, target, &walk);
     }
@@ -167,7 +167,7 @@ fn a_bound_holds_and_noise_is_that_of_its_seed() {
         let (z, seeds) = (numbers(8, 1).repeat(seeds.len()), seeds.iter().copied().map(Seed).collect::<Vec<_>>());
         let mut tape = Tape::<f32>::default();
         let latents = Latents { z: &z, seeds: &seeds };
-        let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, 1.0);
+        let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, Some(1.0));
         tape.pixels(drawn.pictures).to_vec()
     };
     let noisy = Architecture { noise: NoiseInputs::All, ..plain() };
@@ -207,11 +207,11 @@ fn gradients_of_every_kind_of_d_are_difference_quotients() {
         let target = [0.5f32, -1.0, 0.7, 1.3];
         let judge = |net: &Network, pictures: &[f32]| {
             let mut tape = Tape::<f32>::default();
-            let judged = d.judge(&mut tape, Context { cpu: &cpu, net }, pictures, 0.6);
+            let judged = d.judge(&mut tape, Context { cpu: &cpu, net }, pictures, Some(0.6));
             dot(&tape.numbers(judged.logits), &target)
         };
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, 0.6);
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, Some(0.6));
         let walk = Walk { pictures: 0..4, weights: true };
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &target, &walk);
         compare(&format!("{downsample:?}"), &net, 4.0, |net| judge(net, &pictures));
@@ -230,7 +230,7 @@ fn gradients_of_some_pictures_of_d_are_theirs_in_the_gradient_of_all() {
         let (d, mut net) = discriminator(0, downsample);
         let pictures = numbers(6 * 3 * 256, 3);
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, 1.0);
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, None);
         let mut gradient = |target: &[f32], range: std::ops::Range<usize>| {
             let walk = Walk { pictures: range, weights: false };
             tape.backward(&cpu, &mut net, judged.pictures, judged.logits, target, &walk);
@@ -267,9 +267,9 @@ fn compare_tangent(downsample: Downsample) {
     let own = Network::new(net.layout.clone(), net.weights.clone());
     let slopes = |net: &Network| {
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &own }, &pictures, 0.6);
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &own }, &pictures, Some(0.6));
         tape.weights_changed();
-        let along = d.along(&mut tape, Context { cpu: &cpu, net }, &directions, 0.6, (&judged, of.clone()));
+        let along = d.along(&mut tape, Context { cpu: &cpu, net }, &directions, Some(0.6), (&judged, of.clone()));
         tape.numbers(along.logits)
     };
     let at = |by: f32| {
@@ -279,7 +279,7 @@ fn compare_tangent(downsample: Downsample) {
             own.iter_mut().zip(direction).for_each(|(x, d)| *x += by * d);
         }
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &all, 0.6);
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &all, Some(0.6));
         tape.numbers(judged.logits)
     };
     let (up, down, found) = (at(2e-4), at(-2e-4), slopes(&net));
@@ -289,8 +289,8 @@ fn compare_tangent(downsample: Downsample) {
     }
     let mut tape = Tape::<f32>::default();
     let context = Context { cpu: &cpu, net: &net };
-    let judged = d.judge(&mut tape, context, &pictures, 0.6);
-    let along = d.along(&mut tape, context, &directions, 0.6, (&judged, of.clone()));
+    let judged = d.judge(&mut tape, context, &pictures, Some(0.6));
+    let along = d.along(&mut tape, context, &directions, Some(0.6), (&judged, of.clone()));
     let walk = Walk { pictures: 0..4, weights: true };
     tape.backward(&cpu, &mut net, along.pictures, along.logits, &target, &walk);
     compare(&format!("{downsample:?}"), &net, 4.0, |net| dot(&slopes(net), &target));
@@ -304,7 +304,7 @@ fn gradients<E: Element>(threads: usize) -> [Vec<f32>; 4] {
     let of_d = |downsample: Downsample| {
         let (d, mut net) = discriminator(1, downsample);
         let mut tape = Tape::<E>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, 0.6);
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, Some(0.6));
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &[1.0; 6], &walk);
         net.gradient
     };
@@ -316,7 +316,7 @@ fn gradients<E: Element>(threads: usize) -> [Vec<f32>; 4] {
         let (z, seeds) = (numbers(6 * 8, 1), [1, 2, 3, 4, 5, 6].map(Seed));
         let mut tape = Tape::<E>::default();
         let latents = Latents { z: &z, seeds: &seeds };
-        let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, 0.6);
+        let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, Some(0.6));
         tape.backward(&cpu, &mut net, drawn.first, drawn.pictures, &pictures, &walk);
         net.gradient
     };
