@@ -1,7 +1,7 @@
 // The addresses of files: pictures of any recipe, animations, archives.
 
 import { model, saving } from './settings.js';
-import { spell } from './recipe.js';
+import { spell, spellCreature } from './recipe.js';
 
 /** Creativity as addresses spell it: as short as it can be, but with a decimal. */
 export const spelledPsi = (psi) => {
@@ -32,10 +32,18 @@ export function suitableAddress(recipe, psi, across, how = {}) {
   const own = Math.max(model.width, model.height);
   if (saving) return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(own, 96) });
   const pixels = across * Math.min(devicePixelRatio || 1, 3);
-  const times = pixels > own * 3.2 ? 4 : pixels > own * 1.6 ? 2 : 1;
-  if (times === 1) return pictureAddress(recipe, psi, how);
+  const times = [8, 4, 2].find((times) => pixels > own * 0.8 * times) ?? 1;
+  if (times === 1) {
+    // A tile needs no more pixels than it has: from a large model a smaller picture, in steps that caches can share.
+    const part = [4, 2].find((part) => own >= part * 64 && pixels <= own / part);
+    return pictureAddress(recipe, psi, part ? { ...how, size: own / part } : how);
+  }
   return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(1024, own * times) });
 }
 
 /** Files made of several pictures of a recipe: `sweeps` with `webp` or `png`, `levels` with `zip`. */
 export const fileAddress = (kind, recipe, ending) => `/api/v1/${kind}/${spell(recipe)}.${ending}?m=${model.name}`;
+
+/** An animation from one end of a blend to the other and back, as the server makes it. */
+export const morphAddress = (blend, psi, ending) =>
+  `/api/v1/morphs/${spellCreature(blend.a)}~${spellCreature(blend.b)}.${ending}?psi=${spelledPsi(psi)}&m=${model.name}`;

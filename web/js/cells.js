@@ -28,10 +28,65 @@ export function cellSeed(wall, x, y) {
 /** The remainder that is never negative. */
 export const modulo = (value, by) => ((value % by) + by) % by;
 
-/** Whether a cell is one of those that "surprise me" makes strange (one in six), and then how strange: 1.5 to 2. */
+/** The inverse of an odd number modulo 2^32, by Newton's iteration: each round doubles the bits that are right. */
+function inverse(odd) {
+  let found = odd;
+  for (let round = 0; round < 5; round += 1) found = Math.imul(found, 2 - Math.imul(odd, found));
+  return found;
+}
+
+/** Undoes `mix`. */
+function unmix(h) {
+  h = Math.imul(h ^ (h >>> 16), inverse(0xc2b2ae35));
+  h = Math.imul(h ^ (h >>> 13) ^ (h >>> 26), inverse(0x85ebca6b));
+  return h ^ (h >>> 16);
+}
+
+/** Columns on each side that are looked through for a seed. */
+const SEARCHED = 50_000;
+
+/**
+ * Where a seed hangs: every column has each of the 2^32 seeds exactly once; of those nearby the one in the nearest row.
+ * @param {number} wall
+ * @param {number} seed 0 to 2^32 - 1
+ * @param {{x: number, y: number}} near a cell
+ * @returns {{x: number, y: number}}
+ */
+export function cellOf(wall, seed, near) {
+  const goal = unmix(seed | 0);
+  const start = mix(wall | 0);
+  const back = inverse(0x6a09e667);
+  let best = null;
+  let least = Infinity;
+  for (let step = -SEARCHED; step <= SEARCHED; step += 1) {
+    const x = (near.x + step) | 0;
+    const y = Math.imul(goal - mix(start ^ Math.imul(x, 0x9e3779b1)), back);
+    // Rows are told apart modulo 2^32 as well.
+    const distance = Math.max(Math.abs(step), Math.abs((y - near.y) | 0));
+    if (distance < least) [best, least] = [{ x, y }, distance];
+  }
+  return best;
+}
+
+/** What hangs there, in shares: clashes of style are stranger than lines of descent, and those than blends. */
+const STRANGE_KINDS = ['mix', 'mix', 'mix', 'line', 'blend'];
+/** Of so many cells one is strange when strange pictures are mixed in. */
+const STRANGE_IN = 2;
+
+/**
+ * What "surprise me" hangs at a cell, if that is one of the strange ones: an extreme of one of three kinds.
+ * @returns {{kind: 'blend' | 'mix' | 'line', psi: number, others: number[]} | null} `psi` 1.8 to 2; `others` are seeds,
+ *   or 32 bits each, to make the picture of
+ */
 export function strangeness(wall, x, y) {
   const h = cellSeed(wall ^ 0x5bd1e995, x, y);
-  return h % 6 === 0 ? 1.5 + ((h >>> 8) % 6) / 10 : 0;
+  if (h % STRANGE_IN !== 0) return null;
+  const draw = (index) => cellSeed(wall ^ (0x27d4eb2f + index), x, y);
+  return {
+    kind: STRANGE_KINDS[(h >>> 8) % STRANGE_KINDS.length],
+    psi: (18 + ((h >>> 16) % 3)) / 10,
+    others: [draw(1), draw(2), draw(3)],
+  };
 }
 
 /** The lattice: equal cells, every other column half a cell lower, as pictures are hung on a crowded wall. */
@@ -49,9 +104,13 @@ export class Lattice {
     // Not so small that the wall would need more tiles than a browser moves easily, nor larger than the window.
     const least = Math.max(48, Math.sqrt((viewWidth * viewHeight) / MOST_TILES));
     const most = Math.max(least, shorter * 0.72);
-    this.tileWidth = Math.round(Math.min(most, Math.max(least, usual * zoom)));
-    /** The zoom after the bounds. */
-    this.zoom = this.tileWidth / usual;
+    const width = Math.min(most, Math.max(least, usual * zoom));
+    /** The zoom after the bounds, but before it is rounded to pixels: many small pulls add up. */
+    this.zoom = width / usual;
+    /** Whether the pictures could not be smaller, or larger. */
+    this.atLeast = width <= least;
+    this.atMost = width >= most;
+    this.tileWidth = Math.round(width);
     this.tileHeight = Math.round(this.tileWidth * aspect);
     this.gap = Math.max(4, Math.round(this.tileWidth * 0.085));
     this.pitchX = this.tileWidth + this.gap;

@@ -1,6 +1,7 @@
 // Children of a picture: sixteen small steps around it; one is picked, and its children follow. The path leads back.
 
 import { pictureAddress } from './address.js';
+import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { LONGEST_PATH, single, spell, title } from './recipe.js';
 import { addressOf } from './router.js';
@@ -33,17 +34,20 @@ export class Children {
     this.drawn = drawn;
     const { seed, path } = recipe.a;
     const line = [...path].map((_, index) => ({ seed, path: path.slice(0, index + 1) }));
-    this.path.replaceChildren(
-      ...[{ seed, path: '' }, ...line].map((ancestor, index) => {
-        const item = this.#link(place, ancestor, 48);
-        if (index === path.length) item.firstChild.setAttribute('aria-current', 'page');
-        return item;
-      }),
-    );
-    this.path.lastElementChild.scrollIntoView({ block: 'nearest', inline: 'end' });
+    const items = [{ seed, path: '' }, ...line].map((ancestor, index) => {
+      const item = this.#link(place, ancestor, 48);
+      if (index === path.length) item.firstChild.setAttribute('aria-current', 'page');
+      return item;
+    });
+    refill(this.path, items);
+    this.path.scrollLeft = this.path.scrollWidth;
     const more = path.length < LONGEST_PATH ? COUNT : 0;
     const children = Array.from({ length: more }, (_, child) => ({ seed, path: path + child.toString(16) }));
-    this.grid.replaceChildren(...children.map((child) => this.#link(place, child, THUMBNAIL)));
+    refill(
+      this.grid,
+      children.map((child) => this.#link(place, child, THUMBNAIL)),
+      () => this.path.lastElementChild.firstChild,
+    );
     this.grid.setAttribute('aria-label', say('children.of', { name: title(recipe), psi: numbers.tenths(psi) }));
   }
 

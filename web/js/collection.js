@@ -2,11 +2,18 @@
 
 import { suitableAddress } from './address.js';
 import { announce } from './controls.js';
+import { hand } from './files.js';
+import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { title } from './recipe.js';
-import { addressOf, go, leave, roomOf } from './router.js';
-import { favourites, history } from './store.js';
+import { MOST_SHARED, addressOf, go, leave, roomOf } from './router.js';
+import { FOR_OTHERS } from './settings.js';
+import { copy } from './share.js';
+import { MOST_FAVOURITES, favourites, history } from './store.js';
 import { numbers, say } from './strings.js';
+
+/** Bytes of a file of favourites; two thousand of them take a tenth of it. */
+const LARGEST_FILE = 4_000_000;
 
 const find = (id) => document.getElementById(id);
 
@@ -18,25 +25,34 @@ export class Collection {
     this.dialog.addEventListener('click', (event) => {
       if (event.target.closest('[data-close]')) this.dialog.close();
       const kept = event.target.closest('[data-remove]')?.kept;
-      if (kept) {
-        favourites.remove(kept);
-        announce(say('room.unkept.spoken'));
-        return;
-      }
+      if (kept) return this.#remove(kept);
       const link = event.target.closest('a');
       if (!link?.place || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      go(link.place);
+      go(link.place, link.closest('ul').dataset.shelf);
     });
+    find('undo').addEventListener('click', () => this.#undo());
+    dialogKeys(this.dialog, () => this.#undo());
     find('export').addEventListener('click', () => this.#export());
     find('import').addEventListener('change', () => this.#import());
-    find('forget').addEventListener('click', () => history.clear());
+    find('forget').addEventListener('click', () => {
+      history.clear();
+      this.dialog.querySelector('[data-close]').focus();
+    });
+    find('walk-favourites').addEventListener('click', () =>
+      go({ view: 'walk', from: favourites.entries[0].recipe.a, psi: favourites.entries[0].psi, favourites: true }),
+    );
+    find('sheet').addEventListener('click', () => this.#sheet());
+    find('copy-shelf').addEventListener('click', () => this.#copy());
+    find('keep-shared').addEventListener('click', () => this.#keepShared());
     favourites.addEventListener('change', () => this.shown && this.#render());
     history.addEventListener('change', () => this.shown && this.#render());
   }
 
-  show() {
+  /** @param {Extract<import('./router.js').Place, {view: 'collection'}>} place */
+  show(place) {
     this.shown = true;
+    this.shared = place.shared ?? [];
     document.title = `${say('collection.title')} · ${say('site.title')}`;
     this.#render();
     if (!this.dialog.open) this.dialog.showModal();
@@ -48,12 +64,89 @@ export class Collection {
   }
 
   #render() {
-    find('no-favourites').hidden = favourites.entries.length > 0;
+    const some = favourites.entries.length > 0;
+    find('no-favourites').hidden = some;
     find('no-history').hidden = history.entries.length > 0;
     find('forget').hidden = history.entries.length === 0;
-    find('export').hidden = favourites.entries.length === 0;
-    find('favourites').replaceChildren(...favourites.entries.map((kept) => this.#item(kept, true)));
-    find('history').replaceChildren(...history.entries.map((kept) => this.#item(kept, false)));
+    for (const id of ['export', 'sheet', 'copy-shelf', 'walk-favourites']) find(id).hidden = !some;
+    const last = () => (find('undo-note').hidden ? this.dialog.querySelector('[data-close]') : find('undo'));
+    refill(
+      find('favourites'),
+      favourites.entries.map((kept) => this.#item(kept, true)),
+      last,
+    );
+    refill(
+      find('history'),
+      history.entries.map((kept) => this.#item(kept, false)),
+      last,
+    );
+    find('shared-section').hidden = this.shared.length === 0;
+    find('keep-shared').hidden = this.shared.every((kept) => favourites.has(kept));
+    refill(
+      find('shared'),
+      this.shared.map((kept) => this.#item(kept, false)),
+      last,
+    );
+  }
+
+  #remove(kept) {
+    this.removed = { kept, at: favourites.entries.findIndex((one) => one === kept) };
+    find('undo-words').textContent = say('collection.removed', { name: title(kept.recipe) });
+    find('undo-note').hidden = false;
+    favourites.remove(kept);
+    announce(say('room.unkept.spoken'));
+  }
+
+  /** Puts back what was taken out last. */
+  #undo() {
+    if (!this.removed) return;
+    const { kept, at } = this.removed;
+    this.removed = null;
+    const focused = document.activeElement === find('undo');
+    favourites.restore(kept, at);
+    find('undo-note').hidden = true;
+    if (focused) find('favourites').children[at]?.querySelector('a').focus();
+    announce(say('room.kept.spoken'));
+  }
+
+  #note(words) {
+    announce(words);
+    const note = find('import-note');
+    note.textContent = words;
+    note.hidden = false;
+  }
+
+  /** All favourites on one sheet, as a picture. */
+  async #sheet() {
+    const button = find('sheet');
+    button.setAttribute('aria-busy', 'true');
+    try {
+      const { contactSheet } = await import('./sheet.js');
+      const most = 400;
+      const shown = favourites.entries.slice(0, most);
+      hand(await contactSheet(shown), 'tadne-favourites.png');
+      if (shown.length < favourites.entries.length) this.#note(say('collection.sheet.part', { count: numbers.plain(most) }));
+    } catch {
+      this.#note(say('share.failed'));
+    } finally {
+      button.removeAttribute('aria-busy');
+    }
+  }
+
+  /** A link that shows the favourites to somebody else: they are in the address itself. */
+  async #copy() {
+    const shared = favourites.entries.slice(0, MOST_SHARED);
+    const done = await copy(new URL(addressOf({ view: 'collection', shared }, FOR_OTHERS), location.href).href);
+    if (!done) return this.#note(say('room.not-copied'));
+    const part = shared.length < favourites.entries.length;
+    this.#note(say(part ? 'collection.copied.part' : 'collection.copied', { count: numbers.plain(shared.length) }));
+  }
+
+  #keepShared() {
+    const fresh = this.shared.filter((kept) => !favourites.has(kept));
+    const added = fresh.filter((kept) => favourites.add(kept)).length;
+    this.#note(added < fresh.length ? say('collection.full') : say('collection.imported', { count: numbers.plain(added) }));
+    this.dialog.querySelector('#favourites a')?.focus();
   }
 
   #item(kept, removable) {
@@ -86,25 +179,30 @@ export class Collection {
   }
 
   #export() {
-    const file = new Blob([favourites.export()], { type: 'application/json' });
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(file);
-    link.download = 'tadne-favourites.json';
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    hand(new Blob([favourites.export()], { type: 'application/json' }), 'tadne-favourites.json');
     announce(say('collection.exported', { count: numbers.plain(favourites.entries.length) }));
   }
 
   async #import() {
     const [file] = find('import').files;
     if (!file) return;
-    const count = favourites.import(await file.text());
+    // A file of favourites is small; another one is not read into memory to find that out.
+    const text = file.size > LARGEST_FILE ? null : await file.text().catch(() => null);
     find('import').value = '';
-    const words =
-      count < 0 ? say('collection.unreadable') : say('collection.imported', { count: numbers.plain(count) });
-    announce(words);
-    const note = find('import-note');
-    note.textContent = words;
-    note.hidden = false;
+    if (text === null) return this.#note(say(file.size > LARGEST_FILE ? 'collection.too-large' : 'collection.unreadable'));
+    const done = favourites.import(text);
+    if (!done) return this.#note(say('collection.unreadable'));
+    const { added, left } = done;
+    const values = { count: numbers.plain(added), left: numbers.plain(left), most: numbers.plain(MOST_FAVOURITES) };
+    this.#note(say(left > 0 ? 'collection.imported.part' : 'collection.imported', values));
   }
+}
+
+/** Ctrl+Z, or Cmd+Z, takes back. */
+function dialogKeys(dialog, undo) {
+  dialog.addEventListener('keydown', (event) => {
+    if (event.key.toLowerCase() !== 'z' || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    undo();
+  });
 }

@@ -32,14 +32,17 @@ export function mark(slider) {
   slider.style.setProperty('--to', `${share(Math.max(zero, value))}%`);
 }
 
-/** Says something to those who cannot see it. */
+/** Says something to those who cannot see it. What is behind an open dialog is not spoken, so each has a place for it. */
 export function announce(text) {
-  find('spoken').textContent = text;
+  const place = document.querySelector('dialog[open] .spoken') ?? find('spoken');
+  place.textContent = text;
 }
 
-/** Shows the value of a creativity slider next to it, and lets it be spoken; returns what is spoken. */
-export function describeCreativity(slider, value) {
-  const psi = slider.valueAsNumber;
+/**
+ * Shows a creativity next to its slider, and lets it be spoken; returns what is spoken. An address may name one between
+ * the slider's steps.
+ */
+export function describeCreativity(slider, value, psi = slider.valueAsNumber) {
   const mood = MOODS.find(([limit]) => psi <= limit + 0.001)?.[1] ?? 'strange';
   value.textContent = numbers.tenths(psi);
   const spoken = say('creativity.spoken', { psi: numbers.tenths(psi), mood: say(`creativity.${mood}`) });
@@ -60,7 +63,7 @@ export function furnish(wall, living) {
   surprise(wall);
   size(wall);
   folds();
-  return { togglePause: pause(wall) };
+  return { togglePause: pause(wall, living) };
 }
 
 /** Makes a button that pauses and resumes look and sound like what it will do. */
@@ -70,11 +73,13 @@ export function dressPause(button, paused) {
   button.title = `${say(paused ? 'pause.resume' : 'pause.pause')} (${say('keys.space')})`;
 }
 
-function pause(wall) {
+function pause(wall, living) {
   const button = find('pause');
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const set = (paused, aloud) => {
     wall.camera.paused = paused;
+    // Whoever stops the wall stops all of it.
+    living.still = paused;
     dressPause(button, paused);
     if (aloud) announce(say(paused ? 'pause.paused' : 'pause.resumed'));
     wall.wake();
@@ -153,8 +158,19 @@ function surprise(wall) {
 }
 
 function size(wall) {
-  find('smaller').addEventListener('click', () => wall.zoom(1 / ZOOM_STEP));
-  find('larger').addEventListener('click', () => wall.zoom(ZOOM_STEP));
+  const buttons = [find('smaller'), find('larger')];
+  const dress = () => {
+    const { atLeast, atMost } = wall.lattice;
+    // Not `disabled`, which would take the focus away from whoever has just pressed it.
+    buttons.forEach((button, index) => button.setAttribute('aria-disabled', String([atLeast, atMost][index])));
+  };
+  buttons.forEach((button, index) =>
+    button.addEventListener('click', () => {
+      if (button.getAttribute('aria-disabled') !== 'true') wall.zoom(ZOOM_STEP ** (2 * index - 1));
+    }),
+  );
+  wall.view.addEventListener('laidout', dress);
+  dress();
 }
 
 /** On screens smaller than this the placard begins folded: the pictures need the room. */

@@ -89,22 +89,27 @@ export async function fileOf(address, signal) {
 /** Whether an address is that of a picture which would be drawn here now. */
 export const mine = (address) => drawsHere && order(address) !== null;
 
-const waiting = new Map();
-const inView = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting || !waiting.has(target)) continue;
-    inView.unobserve(target);
-    const address = waiting.get(target);
-    waiting.delete(target);
-    fileOf(address)
-      .then((blob) => {
-        const source = URL.createObjectURL(blob);
-        target.addEventListener('load', () => URL.revokeObjectURL(source), { once: true });
-        target.src = source;
-      })
-      .catch(() => {});
-  }
-}, { rootMargin: '200px' });
+/** Images that wait to come into view. One that could not be drawn waits again, after so long. */
+const waiting = new WeakMap();
+const AGAIN_MS = 2000;
+const inView = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting || !waiting.has(target)) continue;
+      inView.unobserve(target);
+      const address = waiting.get(target);
+      waiting.delete(target);
+      fileOf(address)
+        .then((blob) => {
+          const source = URL.createObjectURL(blob);
+          for (const kind of ['load', 'error']) target.addEventListener(kind, () => URL.revokeObjectURL(source), { once: true });
+          target.src = source;
+        })
+        .catch(() => setTimeout(() => target.isConnected && drawInto(target, address), AGAIN_MS));
+    }
+  },
+  { rootMargin: '200px' },
+);
 
 /** Draws the picture of an address into an image when it comes into view. */
 export function drawInto(image, address) {

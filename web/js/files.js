@@ -101,17 +101,41 @@ export function webp(frames, width, height) {
   return joined([text('RIFF'), little([body.length, 4]), body]);
 }
 
+/** What a canvas shows as the bytes of a file; throws where the browser cannot write that kind. */
+async function bytesOf(canvas, kind) {
+  const blob = await blobOf(canvas, kind);
+  if (blob.type !== `image/${kind}`) throw new Error(`this browser writes no ${kind}`);
+  return new Uint8Array(await blob.arrayBuffer());
+}
+
 /** The recipe at every level of creativity, as files. */
 async function levels(name, kind) {
   const studio = await atelier();
   const draw = async (psi) => {
     const canvas = document.createElement('canvas');
     paint(canvas, await studio.draw(name, psi));
-    const blob = await blobOf(canvas, kind);
-    if (blob.type !== `image/${kind}`) throw new Error(`this browser writes no ${kind}`);
-    return new Uint8Array(await blob.arrayBuffer());
+    return bytesOf(canvas, kind);
   };
   return Promise.all(LEVELS.map(draw));
+}
+
+/**
+ * An animation of pictures, each shown for so many milliseconds: a WebP, or where the browser writes none an APNG.
+ * @param {{canvas: HTMLCanvasElement, ms: number}[]} pictures of one size
+ * @returns {Promise<Blob>}
+ */
+export async function animation(pictures) {
+  const [{ canvas }] = pictures;
+  for (const kind of ['webp', 'png']) {
+    try {
+      const frames = [];
+      for (const picture of pictures) frames.push({ file: await bytesOf(picture.canvas, kind), ms: picture.ms });
+      const bytes = kind === 'webp' ? webp(frames, canvas.width, canvas.height) : apng(frames);
+      return new Blob([bytes], { type: `image/${kind}` });
+    } catch (error) {
+      if (kind === 'png') throw error;
+    }
+  }
 }
 
 async function sweep(name, kind) {
@@ -123,14 +147,39 @@ async function sweep(name, kind) {
   return kind === 'png' ? apng(frames) : webp(frames, width, height);
 }
 
+/** From one creature to another and back. */
+async function morph(names, psi) {
+  const studio = await atelier();
+  const steps = 23;
+  const there = await Promise.all(
+    Array.from({ length: steps + 1 }, async (_, step) => {
+      const canvas = document.createElement('canvas');
+      paint(canvas, await studio.draw(`${names}~${Math.round((100 * step) / steps)}`, psi));
+      return { canvas, ms: step % steps === 0 ? END_MS : FRAME_MS };
+    }),
+  );
+  return animation([...there, ...there.slice(1, -1).reverse()]);
+}
+
 /** What an address of the server's would send, made here. */
 export async function made(address) {
   const path = decodeURIComponent(new URL(address, location.href).pathname);
   const [, kind, name, ending] = /\/api\/v1\/(\w+)\/([^/]+)\.(\w+)$/.exec(path) ?? [];
   if (kind === 'pictures') return fileOf(address);
+  if (kind === 'morphs') return morph(name, Number(new URL(address, location.href).searchParams.get('psi')));
+  if (kind === 'montages') return (await import('./sheet.js')).montage(name);
   if (kind === 'sweeps') return new Blob([await sweep(name, ending)], { type: `image/${ending}` });
   const files = (await levels(name, 'png')).map((file, index) => [`${name}-psi-${LEVELS[index].toFixed(1)}.png`, file]);
   return new Blob([zip(files)], { type: 'application/zip' });
+}
+
+/** Hands a file to the visitor. */
+export function hand(blob, name) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** Makes download links work where no server does. */
@@ -141,11 +190,7 @@ export function answerDownloads(onTrouble) {
     event.preventDefault();
     const { href, download } = link;
     try {
-      const other = document.createElement('a');
-      other.href = URL.createObjectURL(await made(href));
-      other.download = download;
-      other.click();
-      setTimeout(() => URL.revokeObjectURL(other.href), 60_000);
+      hand(await made(href), download);
     } catch {
       onTrouble();
     }

@@ -8,6 +8,8 @@ const CLICK_SLOP = 6;
 /** Momentum is the speed of the last part of a drag. */
 const RECENT_MS = 90;
 const LINE_PX = 40;
+/** Two taps of a finger within this time are a double tap. */
+const TAP_MS = 240;
 
 export const STEPS = {
   ArrowLeft: { x: -1, y: 0 },
@@ -22,18 +24,34 @@ export const foreign = (event) => event.ctrlKey || event.metaKey || event.altKey
 /**
  * @typedef {import('./tile.js').Tile} Tile
  * @param {import('./wall.js').Wall} wall
- * @param {{open: (tile: Tile) => void, blend: (a: Tile, b: Tile) => void, togglePause: () => void}} actions
+ * @param {{open: (tile: Tile) => void, keep: (tile: Tile) => void, blend: (a: Tile, b: Tile) => void,
+ *   togglePause: () => void}} actions
  */
 export function listen(wall, actions) {
   hands(wall, actions);
   wheel(wall);
   keys(wall, actions);
+  let tapped = null;
   wall.view.addEventListener('click', (event) => {
     const tile = event.target.closest('.tile')?.tile;
     // A new tab is the visitor's to open.
     if (!tile || foreign(event) || event.shiftKey) return;
     event.preventDefault();
-    actions.open(tile);
+    if (event.pointerType !== 'touch') return actions.open(tile);
+    // A second tap keeps the picture; one that stays alone opens it.
+    if (tapped?.tile === tile) {
+      clearTimeout(tapped.timer);
+      tapped = null;
+      actions.keep(tile);
+      return;
+    }
+    clearTimeout(tapped?.timer);
+    const { cell } = tile;
+    const timer = setTimeout(() => {
+      tapped = null;
+      if (tile.cell === cell) actions.open(tile);
+    }, TAP_MS);
+    tapped = { tile, timer };
   });
 }
 
@@ -58,6 +76,8 @@ function hands(wall, actions) {
     camera.hold('hand', true);
     if (pointers.size === 1) {
       drag = { x: event.clientX, y: event.clientY, moved: false, trail: [] };
+      // A press that has not become a drag is not captured, so that a click finds its picture; it may end anywhere.
+      for (const kind of ['pointerup', 'pointercancel']) addEventListener(kind, release);
       lift.rest(event, event.target.closest('.tile')?.tile);
     } else {
       lift.cancel();
@@ -70,9 +90,13 @@ function hands(wall, actions) {
   view.addEventListener('pointermove', (event) => {
     const pointer = pointers.get(event.pointerId);
     if (!pointer) return;
+    // A button that was let go where nobody could tell us.
+    if (event.pointerType === 'mouse' && event.buttons === 0) return release(event);
     const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
     if (lift.carrying) {
       lift.carry(event.clientX, event.clientY);
+    } else if (lift.dropped) {
+      // The picture was put back; the hand that still is down does nothing more.
     } else if (pinch) {
       [pointer.x, pointer.y] = [event.clientX, event.clientY];
       const now = span();
@@ -99,7 +123,7 @@ function hands(wall, actions) {
     wall.wake();
   });
 
-  const release = (event) => {
+  function release(event) {
     if (!pointers.delete(event.pointerId)) return;
     const pinched = pinch !== null;
     if (pinched) {
@@ -109,6 +133,7 @@ function hands(wall, actions) {
       if (left) drag = { ...left, moved: true, trail: [] };
     }
     if (pointers.size > 0) return;
+    for (const kind of ['pointerup', 'pointercancel']) removeEventListener(kind, release);
     camera.hold('hand', false);
     view.classList.remove('dragged');
     const carried = lift.release(event.type === 'pointerup');
@@ -124,9 +149,7 @@ function hands(wall, actions) {
     if (drag.moved && !carried) coast(camera, drag.trail, event.timeStamp);
     drag = null;
     wall.wake();
-  };
-  view.addEventListener('pointerup', release);
-  view.addEventListener('pointercancel', release);
+  }
   view.addEventListener('dragstart', (event) => event.preventDefault());
   view.addEventListener('contextmenu', (event) => lift.carrying && event.preventDefault());
 }

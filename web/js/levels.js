@@ -1,6 +1,7 @@
 // The montage in the room: the same picture at the 18 levels of creativity, each a way to it.
 
 import { pictureAddress } from './address.js';
+import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { spell, title } from './recipe.js';
 import { addressOf } from './router.js';
@@ -32,7 +33,10 @@ export class Levels {
     const drawn = `${spell(recipe)} ${noise}`;
     if (drawn !== this.drawn) {
       this.drawn = drawn;
-      this.list.replaceChildren(...LEVELS.map((level) => this.#item(place, level)));
+      refill(
+        this.list,
+        LEVELS.map((level) => this.#item(place, level)),
+      );
     }
     this.link.parentElement.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '';
     this.link.href = pageAddress('/slider.html', { seed: recipe.a.seed.padStart(5, '0') });

@@ -21,11 +21,18 @@ export class Lift {
     this.timer = 0;
     /** The picture that is carried: its tile, its likeness under the hand, and the tile below. */
     this.carrying = null;
+    document.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || !this.carrying) return;
+      event.preventDefault();
+      this.cancel();
+      this.dropped = true;
+    });
   }
 
   /** A hand is laid on a tile. */
   rest(event, tile) {
     this.cancel();
+    this.dropped = false;
     if (!tile?.picture) return;
     const { pointerId, clientX, clientY } = event;
     this.timer = setTimeout(() => this.#lift(pointerId, tile, clientX, clientY), REST_MS);
@@ -41,6 +48,7 @@ export class Lift {
     view.setPointerCapture(pointerId);
     this.carrying = { tile, picture, over: null, from: { x, y }, stayed: true };
     this.carry(x, y);
+    view.dispatchEvent(new Event('lifted'));
   }
 
   /** The hand moves. */
@@ -50,10 +58,13 @@ export class Lift {
     const { camera, lattice } = this.wall;
     const [left, top] = [x - lattice.tileWidth / 2, y - lattice.tileHeight / 2];
     picture.style.transform = `translate(${left}px, ${top}px) rotate(-3deg)`;
-    const below = this.wall.tileAt(lattice.nearest(camera.x + x, camera.y + y));
+    // What lies over the wall hides the pictures below: nothing is laid on what cannot be seen.
+    const onWall = this.wall.view.contains(document.elementFromPoint(x, y));
+    const found = onWall ? this.wall.tileAt(lattice.nearest(camera.x + x, camera.y + y)) : null;
+    const below = found === tile ? null : (found ?? null);
     if (below === over) return;
     over?.element.classList.remove('under');
-    this.carrying.over = below === tile ? null : below;
+    this.carrying.over = below;
     this.carrying.over?.element.classList.add('under');
   }
 
@@ -71,7 +82,8 @@ export class Lift {
   release(laidDown) {
     clearTimeout(this.timer);
     this.timer = 0;
-    if (!this.carrying) return false;
+    // What was put back by a key has been carried all the same.
+    if (!this.carrying) return this.dropped;
     const { tile, over, stayed } = this.carrying;
     this.#putDown();
     if (laidDown && over) this.blend(tile, over);

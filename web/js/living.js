@@ -14,6 +14,8 @@ export class Living {
   constructor(wall) {
     this.wall = wall;
     this.wanders = false;
+    /** Whether the visitor stopped what moves. */
+    this.still = false;
     /** The creativity under the hand, while there is one on the slider. */
     this.psi = null;
     /** @type {WeakMap<object, {recipe: object, way: number, at: number, psi: number}>} what each tile shows */
@@ -27,6 +29,8 @@ export class Living {
   /** Lets the pictures wander, or calls them home. */
   wander(yes) {
     this.wanders = yes;
+    // Who asks for life on a wall that stands still wants to see it; the pause button stops it again.
+    this.still = false;
     if (yes) this.#pump();
     else this.wall.renew();
   }
@@ -45,7 +49,7 @@ export class Living {
   /** Whether something should be changing now. */
   get #moves() {
     if (!here() || document.hidden || document.querySelector('dialog[open]')) return false;
-    return this.psi !== null || (this.wanders && !this.wall.camera.paused);
+    return this.psi !== null || (this.wanders && !this.still);
   }
 
   async #pump() {

@@ -6,6 +6,9 @@ import { Refused, fetchPicture } from './picture.js';
 const LONGEST_WAIT_MS = 30_000;
 /** This many failures in a row mean that the server is gone, not that one picture is. */
 const OFFLINE_AFTER = 3;
+/** A server that is gone is asked for one picture at a time, so long after the last failure and twice as long each time. */
+const SILENCE_MS = 1000;
+const LONGEST_SILENCE_MS = 16_000;
 
 /**
  * A thing that wants a picture.
@@ -28,6 +31,7 @@ export class Loader {
     this.underWay = new Map();
     this.closedUntil = 0;
     this.failuresInARow = 0;
+    this.silence = 0;
     this.timer = 0;
     /** Times between answers, and the last answer after which more was wanted. */
     this.gaps = [];
@@ -63,8 +67,9 @@ export class Loader {
   #fill() {
     const now = performance.now();
     let soonest = Infinity;
-    while (this.underWay.size < this.lanes && this.waiting.size > 0) {
-      if (this.closedUntil > now) return this.#wakeAfter(this.closedUntil - now);
+    const lanes = this.#gone ? 1 : this.lanes;
+    while (this.underWay.size < lanes && this.waiting.size > 0) {
+      if (this.closedUntil > now) return this.#wakeAfter(Math.min(LONGEST_WAIT_MS, this.closedUntil - now));
       let best = null;
       let bestUrgency = Infinity;
       for (const [client, wish] of this.waiting) {
@@ -80,7 +85,7 @@ export class Loader {
       this.waiting.delete(best);
       this.#fetch(best, wish);
     }
-    if (soonest < Infinity && this.underWay.size < this.lanes) this.#wakeAfter(soonest - now);
+    if (soonest < Infinity && this.underWay.size < lanes) this.#wakeAfter(soonest - now);
   }
 
   async #fetch(client, wish) {
@@ -94,21 +99,43 @@ export class Loader {
     } catch (error) {
       // An abort was asked for; everything else is tried again, later each time.
       if (control.signal.aborted) return;
-      if (error instanceof Refused && error.wait) this.closedUntil = performance.now() + error.wait;
       wish.failures += 1;
       wish.notBefore = performance.now() + Math.min(LONGEST_WAIT_MS, 500 * 2 ** wish.failures);
       this.waiting.set(client, wish);
-      this.failuresInARow += 1;
-      if (this.failuresInARow === OFFLINE_AFTER) this.onOffline(true);
+      this.#failed(error);
     } finally {
       if (this.underWay.get(client) === control) this.underWay.delete(client);
       this.#fill();
     }
   }
 
+  get #gone() {
+    return this.failuresInARow >= OFFLINE_AFTER;
+  }
+
+  #failed(error) {
+    const now = performance.now();
+    if (error instanceof Refused) {
+      if (error.wait) this.closedUntil = now + error.wait;
+      // It answers: what it says about one picture says nothing about the others.
+      if (error.status < 500) return;
+    }
+    this.failuresInARow += 1;
+    if (this.failuresInARow === OFFLINE_AFTER) this.onOffline(true);
+    if (!this.#gone || this.closedUntil > now) return;
+    this.silence = Math.min(LONGEST_SILENCE_MS, Math.max(SILENCE_MS, 2 * this.silence));
+    this.closedUntil = now + this.silence;
+  }
+
+  /** Asks for nothing more: the page is about to be left. */
+  stop() {
+    this.closedUntil = Infinity;
+  }
+
   /** Asks again at once for what failed: the network is back. */
   retry() {
     this.closedUntil = 0;
+    this.silence = 0;
     for (const wish of this.waiting.values()) wish.notBefore = 0;
     this.#wakeAfter(0);
   }
@@ -124,7 +151,11 @@ export class Loader {
     if (this.answeredAt !== null) this.gaps.push(now - this.answeredAt);
     this.gaps.splice(0, this.gaps.length - 64);
     this.answeredAt = this.waiting.size > 0 ? now : null;
-    if (this.failuresInARow >= OFFLINE_AFTER) this.onOffline(false);
+    const back = this.#gone;
     this.failuresInARow = 0;
+    this.silence = 0;
+    if (!back) return;
+    this.onOffline(false);
+    for (const wish of this.waiting.values()) wish.notBefore = 0;
   }
 }

@@ -1,15 +1,23 @@
 // The page starts here: makes the wall, and fetches the other views when they are first wanted.
 
+// First of all, as it may lead elsewhere.
+import './language.js';
 import { Camera } from './camera.js';
 import { offer } from './choice.js';
 import { announce, furnish } from './controls.js';
 import { answerDownloads } from './files.js';
+import { glance } from './glance.js';
+import { Hearts } from './hearts.js';
+import { hint } from './hint.js';
 import { listen } from './input.js';
 import { Living } from './living.js';
 import { Loader } from './loader.js';
+import { keep as store, speak } from './offline.js';
+import { replaced } from './picture.js';
 import { roam } from './roam.js';
 import { addressOf, follow, go, leave, roomOf, start } from './router.js';
-import { hosted, model, saving, settings } from './settings.js';
+import { seek } from './seek.js';
+import { hosted, model, remember, saving, settings } from './settings.js';
 import { say } from './strings.js';
 import { Wall } from './wall.js';
 
@@ -19,9 +27,12 @@ const ENLARGED = 4.4;
 const find = (id) => document.getElementById(id);
 
 const status = find('status');
+const tell = (words) => {
+  status.hidden = !words;
+  status.textContent = words;
+};
 const tellOffline = (offline) => {
-  status.hidden = !offline;
-  status.textContent = offline ? say('status.offline') : '';
+  tell(offline ? say('status.offline') : '');
   document.documentElement.classList.toggle('offline', offline);
   announce(say(offline ? 'status.offline' : 'status.online'));
 };
@@ -29,23 +40,24 @@ const loader = new Loader(saving ? 3 : 6, tellOffline);
 addEventListener('online', () => loader.retry());
 
 const wall = new Wall(find('wall'), new Camera(), loader);
+const placard = find('placard');
+wall.obstacles = () => {
+  const box = placard.getBoundingClientRect();
+  return box.width > 0 ? [box] : [];
+};
+addEventListener('otherwall', () => wall.goThere());
 const living = new Living(wall);
 const { togglePause } = furnish(wall, living);
 offer(wall, loader, living);
 answerDownloads(() => announce(say('draw.failed')));
-const placard = find('placard');
+const hearts = new Hearts(wall, tell);
 
+const open = (tile) => go(roomOf(tile.recipe, tile.psi));
 const blend = (a, b) => go(roomOf({ kind: 'blend', a: a.recipe.a, b: b.recipe.a, percent: 50 }, a.psi));
-listen(wall, {
-  open: (tile) => go(roomOf(tile.recipe, tile.psi)),
-  blend,
-  togglePause,
-});
-roam(wall, {
-  blend,
-  // On a narrow screen the placard lies across the bottom and would hide a focused picture.
-  obstructed: () => (placard.offsetWidth > wall.width * 0.7 ? placard.offsetHeight : 0),
-});
+const keep = (tile) => hearts.toggle(tile);
+listen(wall, { open, keep, blend, togglePause });
+roam(wall, { keep, blend });
+seek(wall);
 
 /** Links on the placard that lead to views of this page. */
 function lead(id, place) {
@@ -63,11 +75,36 @@ lead('to-collection', () => ({ view: 'collection' }));
 // The same page in another language, at the same place.
 for (const link of document.querySelectorAll('.languages a')) {
   link.addEventListener('click', () => {
+    remember();
     const query = new URLSearchParams(location.search);
-    query.set('lang', link.lang);
-    link.href = hosted ? link.pathname + location.search : `${location.pathname}?${query}`;
+    if (hosted) query.delete('lang');
+    else query.set('lang', link.lang);
+    const text = String(query).replaceAll('%2C', ',');
+    link.href = `${hosted ? link.pathname : location.pathname}${text && '?'}${text}`;
+    if (hosted) speak(link.lang);
   });
 }
+
+// The model behind the wall was replaced: the page that knows the new one shows the same place.
+const RELOADED = 'tadne.reloaded';
+replaced.addEventListener(
+  'replaced',
+  () => {
+    remember();
+    tell(say('status.replaced'));
+    announce(say('status.replaced'));
+    try {
+      // A page that does not learn of the new model by being loaded again is not loaded a third time.
+      if (sessionStorage.getItem(RELOADED) === model.name) return;
+      sessionStorage.setItem(RELOADED, model.name);
+    } catch {
+      return;
+    }
+    loader.stop();
+    location.reload();
+  },
+  { once: true },
+);
 
 const views = {
   room: () => import('./room.js').then(({ Room }) => new Room(wall)),
@@ -78,16 +115,22 @@ const views = {
 const made = {};
 
 let current = null;
+const room = find('room');
+room.addEventListener('close', () => current?.view === 'room' && leave());
+room.addEventListener('click', (event) => event.target.closest('[data-close]') && room.close());
+
 follow(async (place) => {
   current = place;
   // Whatever covers the wall, it waits.
   wall.camera.hold('covered', place.view !== 'wall');
   wall.wake();
+  if (place.view !== 'room' && !made.room) room.close();
   for (const [name, view] of Object.entries(made)) if (name !== place.view) (await view.catch(() => null))?.hide();
   if (place.view === 'wall') {
     document.title = say('site.title');
     return;
   }
+  if (place.view === 'room') glance(room, place, wall);
   made[place.view] ??= views[place.view]();
   const view = await made[place.view].catch(() => null);
   if (!view) {
@@ -101,17 +144,28 @@ follow(async (place) => {
   if (current === place) view.show(place);
 });
 start();
-if (hosted) import('./offline.js').then(({ keep }) => keep()).catch(() => {});
+if (hosted) store().catch(() => {});
 // Most visitors open a picture: what that needs is fetched when the first screen no longer needs the network.
 setTimeout(() => import('./room.js').catch(() => {}), 2500);
+hint(wall);
 
-find('about-button').addEventListener(
-  'click',
-  async () => {
+// What cannot be fetched now is asked for again when the text is unfolded the next time, or the network is back.
+let introduced = false;
+async function unfold() {
+  if (introduced || find('about').hidden) return;
+  try {
     const { introduce } = await import('./about.js');
+    if (introduced) return;
+    introduced = true;
     introduce(find('about'), find('facts'));
-  },
-  { once: true },
-);
-document.documentElement.style.setProperty('--most', `${ENLARGED * Math.max(model.width, model.height)}px`);
-document.documentElement.classList.add('live');
+  } catch {
+    announce(say('status.offline'));
+  }
+}
+find('about-button').addEventListener('click', unfold);
+addEventListener('online', unfold);
+
+const root = document.documentElement;
+root.style.setProperty('--most', `${ENLARGED * Math.max(model.width, model.height)}px`);
+root.style.setProperty('--aspect', String(model.width / model.height));
+root.classList.add('live');

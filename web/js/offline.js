@@ -16,3 +16,12 @@ export async function keep() {
   await fetch(moduleAddress(flavour()), { cache: 'force-cache' });
   document.documentElement.classList.add('kept');
 }
+
+/** Remembers the language that the visitor chose, for the page that is for everybody. */
+export function speak(language) {
+  try {
+    localStorage.setItem('tadne.language', language);
+  } catch {
+    // Then it is chosen again.
+  }
+}

@@ -2,6 +2,7 @@
 
 import { pictureAddress } from './address.js';
 import { mark } from './controls.js';
+import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { creature, ofSeed, seedAfter, single, spellCreature, title } from './recipe.js';
 import { addressOf, roomOf } from './router.js';
@@ -46,10 +47,18 @@ export class Pair {
       const chosen = event.target.closest('button')?.creature;
       if (chosen) change({ recipe: { ...this.place.recipe, b: chosen } });
     });
+    // Either picture alone, in this room.
+    for (const id of ['pair-a', 'pair-b']) {
+      find(id).addEventListener('click', (event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        change({ recipe: single(this.place.recipe[id.at(-1)]), tool: 'levels' }, true);
+      });
+    }
     find('pair-form').addEventListener('submit', (event) => {
       event.preventDefault();
       const field = find('pair-seed');
-      const chosen = creature(field.value.trim());
+      const chosen = creature(field.value.trim().toLowerCase());
       field.setAttribute('aria-invalid', String(!chosen));
       if (chosen) change({ recipe: { ...this.place.recipe, b: chosen } });
       else field.focus();
@@ -87,7 +96,10 @@ export class Pair {
     this.drawn = drawn;
     this.#dress(find('pair-a'), recipe.a, 'A');
     this.#dress(find('pair-b'), recipe.b, 'B');
-    find('candidates').replaceChildren(...this.#others(recipe.a).map((other) => this.#candidate(other, recipe.b)));
+    refill(
+      find('candidates'),
+      this.#others(recipe.a).map((other) => this.#candidate(other, recipe.b)),
+    );
   }
 
   #picture(one, side) {

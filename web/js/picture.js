@@ -2,14 +2,27 @@
 
 import { drawInto, drawn, mine } from './easel.js';
 
+/** Told when the server draws with another model than this page was made for. */
+export const replaced = new EventTarget();
+
 /** What the server said when it did not send a picture. */
 export class Refused extends Error {
-  constructor(response) {
-    super(`${response.status}`);
+  constructor(response, kind) {
+    super(`${response.status} ${kind}`);
     this.status = response.status;
     /** Milliseconds until it wants to be asked again, or 0. */
-    this.wait = response.status === 503 ? 1000 * (Number(response.headers.get('Retry-After')) || 1) : 0;
+    this.wait = [429, 503].includes(response.status) ? 1000 * (Number(response.headers.get('Retry-After')) || 1) : 0;
   }
+}
+
+/** Asks for an address whose image did not come, as an image does not say why; throws what is said. */
+async function inquire(address, signal) {
+  const response = await fetch(address, { signal });
+  if (response.ok) return;
+  const { type = '' } = await response.json().catch(() => ({}));
+  const error = new Refused(response, type);
+  if (type.endsWith('other-model')) replaced.dispatchEvent(new Event('replaced'));
+  throw error;
 }
 
 /**
@@ -34,9 +47,7 @@ export async function fetchPicture(address, signal) {
   } catch (error) {
     if (!signal?.aborted) {
       drop();
-      // An image does not say why it did not come.
-      const response = await fetch(address, { signal });
-      if (!response.ok) throw new Refused(response);
+      await inquire(address, signal);
     }
     throw error;
   } finally {
@@ -54,16 +65,57 @@ export function release(pictures) {
   }
 }
 
-/** An image for a list, loaded when it comes into view. */
+/** A list's picture that did not come is asked for again after so long, and twice as long each time. */
+const AGAIN_MS = 1500;
+const LONGEST_AGAIN_MS = 30_000;
+
+/** Waits for so long, or for the network to come back if that is known to be away. */
+const pause = (milliseconds) =>
+  new Promise((done) => {
+    const timer = navigator.onLine ? setTimeout(done, milliseconds) : 0;
+    const back = () => {
+      clearTimeout(timer);
+      done();
+    };
+    addEventListener('online', back, { once: true });
+    if (timer) setTimeout(() => removeEventListener('online', back), milliseconds);
+  });
+
+/**
+ * A picture for a list, loaded when it comes into view: a place of its final size in which nothing is shown before the
+ * picture is there. What does not come is asked for again by itself for as long as it is on the page.
+ */
 export function thumbnail(address, alt, side) {
+  const place = document.createElement('span');
+  place.className = 'thumb';
   const picture = new Image(side, side);
   picture.loading = 'lazy';
   picture.decoding = 'async';
   picture.draggable = false;
   picture.alt = alt;
-  if (mine(address)) drawInto(picture, address);
-  else picture.src = address;
-  return picture;
+  picture.addEventListener('load', () => place.classList.add('here'));
+  place.append(picture);
+  if (mine(address)) {
+    drawInto(picture, address);
+    return place;
+  }
+  let wait = AGAIN_MS;
+  picture.addEventListener('error', async () => {
+    for (;;) {
+      await pause(wait * (0.75 + Math.random() / 2));
+      wait = Math.min(LONGEST_AGAIN_MS, wait * 2);
+      if (!picture.isConnected) return;
+      const there = await inquire(address).then(
+        () => true,
+        () => false,
+      );
+      if (!there) continue;
+      picture.src = address;
+      return;
+    }
+  });
+  picture.src = address;
+  return place;
 }
 
 /** A likeness of an image that is on the page; its own address may be gone by now. */

@@ -1,5 +1,6 @@
 // Names of pictures, as the server reads them: seeds (42), descendants (42-3b7), blends (42~77~35), mixtures (42_77_5).
 
+import { model } from './settings.js';
 import { say } from './strings.js';
 
 const LARGEST_SEED = 0xffff_ffff_ffff_ffffn;
@@ -38,6 +39,9 @@ export function parse(text) {
   if (amount > (kind === 'blend' ? 100 : 255)) return null;
   return kind === 'blend' ? { kind, a, b, percent: amount } : { kind, a, b, layer: amount };
 }
+
+/** Whether this model can draw it: a mixture cannot change hands beyond the last layer. */
+export const isPossible = (recipe) => recipe.kind !== 'mix' || recipe.layer <= model.layers;
 
 export const spellCreature = ({ seed, path }) => (path ? `${seed}-${path}` : seed);
 

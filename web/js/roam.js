@@ -6,15 +6,17 @@ import { say } from './strings.js';
 
 /**
  * The stop is the picture in the middle. The wall follows the focus, and stands still as long as a picture is focused
- * by keyboard. B takes a picture, and on another one blends the two.
+ * by keyboard. B takes a picture, and on another one blends the two; Escape puts it back.
  * @param {import('./wall.js').Wall} wall
  * @typedef {import('./tile.js').Tile} Tile
- * @param {{obstructed: () => number, blend: (a: Tile, b: Tile) => void}} actions
+ * @typedef {{recipe: import('./recipe.js').Recipe, psi: number}} Picture
+ * @param {{blend: (a: Picture, b: Picture) => void, keep: (tile: Tile) => void}} actions
  */
-export function roam(wall, { obstructed, blend }) {
+export function roam(wall, { blend, keep }) {
   const { view, camera } = wall;
   let byKeyboard = false;
   let here = null;
+  /** The picture that is taken: its place on the wall may have scrolled away. */
   let taken = null;
 
   const focus = (tile) => {
@@ -22,7 +24,11 @@ export function roam(wall, { obstructed, blend }) {
     here = tile;
     tile.element.tabIndex = 0;
     tile.element.focus({ preventScroll: true });
-    wall.reveal(tile.cell, obstructed());
+    wall.reveal(tile.cell);
+  };
+  const take = (picture) => {
+    taken = picture;
+    wall.take(picture?.cell ?? null);
   };
 
   document.addEventListener('keydown', () => (byKeyboard = true), true);
@@ -34,6 +40,13 @@ export function roam(wall, { obstructed, blend }) {
 
   view.addEventListener('focusin', (event) => {
     if (event.target === door) return;
+    // Whatever brought the focus here, the Tab key and the arrows go on from it.
+    const tile = event.target.closest('.tile')?.tile;
+    if (tile && tile !== here) {
+      if (here) here.element.tabIndex = -1;
+      here = tile;
+      tile.element.tabIndex = 0;
+    }
     door.tabIndex = -1;
     camera.hold('focus', byKeyboard);
     wall.wake();
@@ -46,6 +59,12 @@ export function roam(wall, { obstructed, blend }) {
     wall.wake();
   });
 
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !taken || document.querySelector('dialog[open]')) return;
+    take(null);
+    announce(say('blend.put-back'));
+  });
+
   view.addEventListener('keydown', (event) => {
     const tile = event.target.closest('.tile')?.tile;
     if (!tile || foreign(event)) return;
@@ -54,13 +73,20 @@ export function roam(wall, { obstructed, blend }) {
       event.preventDefault();
       const next = wall.tileAt({ x: tile.cell.x + step.x, y: tile.cell.y + step.y });
       if (next) focus(next);
+    } else if (event.key.toLowerCase() === 'f') {
+      keep(tile);
     } else if (event.key.toLowerCase() === 'b') {
-      if (taken && wall.tileAt(taken.cell) === taken.tile && taken.tile !== tile) {
-        blend(taken.tile, tile);
-        taken = null;
-      } else {
-        taken = { tile, cell: tile.cell };
+      const { recipe, psi, cell } = tile;
+      if (!taken) {
+        take({ recipe, psi, cell });
         announce(say('blend.taken', { name: tile.alt }));
+      } else if (cell.x === taken.cell.x && cell.y === taken.cell.y) {
+        take(null);
+        announce(say('blend.put-back'));
+      } else {
+        const first = taken;
+        take(null);
+        blend(first, tile);
       }
     }
   });

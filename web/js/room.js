@@ -1,22 +1,27 @@
 // A picture's own room: large, with a native dialog around it (focus stays inside, Esc closes), and the tools to play.
 
-import { fileAddress, pictureAddress, spelledPsi } from './address.js';
+import { fileAddress, morphAddress, pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity } from './controls.js';
 import { Children } from './children.js';
 import { STEPS, foreign } from './input.js';
 import { mine } from './easel.js';
 import { Levels } from './levels.js';
 import { Pair } from './pair.js';
-import { ofSeed, seedBeside, single, spell, title } from './recipe.js';
-import { addressOf, amend, go, leave, usualTool } from './router.js';
-import { model } from './settings.js';
-import { copy } from './share.js';
+import { ofSeed, seedBeside, single, spell, spellCreature, title } from './recipe.js';
+import { amend, go, shelf, usualTool } from './router.js';
+import { hosted, model, settings } from './settings.js';
+import { share } from './share.js';
 import { Stage } from './stage.js';
 import { favourites, history } from './store.js';
 import { numbers, say } from './strings.js';
+import { swipe } from './swipe.js';
 
 /** A picture that is looked at for so long goes into the history. */
 const LOOKED_AT_MS = 900;
+/** A hand that has not stepped or pulled for so long rests: then the tools follow. */
+const REST_MS = 280;
+/** Tools that need two pictures. */
+const PAIRS = ['blend', 'mix'];
 const TABS = ['levels', 'children', 'blend', 'mix'];
 
 const find = (id) => document.getElementById(id);
@@ -42,12 +47,17 @@ export class Room {
 
   #listen() {
     const { dialog } = this;
-    dialog.addEventListener('close', () => this.place && leave());
     dialog.addEventListener('click', (event) => {
       const step = event.target.closest('[data-step]')?.dataset.step;
       if (step) this.#step({ x: Number(step), y: 0 });
-      else if (event.target === dialog || event.target.closest('[data-close]')) dialog.close();
-      if (!event.target.closest('.menu')) find('downloads').open = false;
+      else if (event.target === dialog) dialog.close();
+      // Whatever was clicked, a file or something else, the menu has done its work.
+      if (!event.target.closest('summary')) find('downloads').open = false;
+    });
+    swipe(find('stage'), {
+      scrolled: () => dialog.scrollTop > 0,
+      sideways: (x) => this.#step({ x, y: 0 }),
+      down: () => dialog.close(),
     });
     dialog.addEventListener('keydown', (event) => {
       const step = STEPS[event.key];
@@ -68,13 +78,7 @@ export class Room {
     find('noise-control').hidden = !model.noise;
     find('keep').addEventListener('click', () => this.#keep());
     favourites.addEventListener('change', () => this.place && this.#dressKeep());
-    find('copy').addEventListener('click', async () => {
-      const done = await copy(`${location.origin}${addressOf(this.place)}`);
-      announce(say(done ? 'room.copied' : 'room.not-copied'));
-      const words = find('copy').querySelector('span');
-      words.textContent = say(done ? 'room.copied' : 'room.not-copied');
-      setTimeout(() => (words.textContent = say('room.copy')), 2200);
-    });
+    share(this.dialog, () => this.place, (words) => this.#note(words));
     this.#tabs();
   }
 
@@ -94,31 +98,41 @@ export class Room {
     });
   }
 
-  /** Takes another tool; where it needs another kind of picture, the nearest one. */
+  /**
+   * Takes another tool; where it needs another kind of picture, the nearest one: of a blend or a mixture that is the
+   * picture that it began with. Back returns from one kind to the other.
+   */
   #take(tool) {
-    const { recipe } = this.place;
-    if (tool === 'levels') this.change({ tool });
-    else if (tool === 'children') this.change({ tool, recipe: single(recipe.a) });
-    else this.change({ tool, recipe: this.tools[tool].turn(recipe, tool) });
+    const { recipe, tool: before } = this.place;
+    if (tool === before) return;
+    const other = this.tools[tool].turn?.(recipe, tool) ?? single(recipe.a);
+    this.change({ tool, recipe: other }, other.kind !== recipe.kind);
   }
 
   /** @param {RoomPlace} place */
   show(place) {
-    const fresh = !this.dialog.open;
-    if (fresh) {
-      this.stage.clear();
+    const fresh = this.place === null;
+    this.dialog.removeAttribute('aria-busy');
+    if (!this.dialog.open) {
       this.dialog.showModal();
       this.dialog.scrollTop = 0;
     }
-    const tile = [...this.wall.tiles.values()].find(({ recipe }) => spell(recipe) === spell(place.recipe));
-    this.cell = tile?.cell ?? null;
-    this.#render(place);
+    if (fresh) {
+      this.stage.clear();
+      const words = say(shelf() ? 'room.close.shelf' : 'room.close');
+      const close = this.dialog.querySelector('[data-close]');
+      close.setAttribute('aria-label', words);
+      close.title = `${words} (Esc)`;
+    }
+    this.cell = this.wall.tileOf(place.recipe)?.cell ?? null;
+    this.#render(place, true);
   }
 
   hide() {
     if (!this.place) return;
     this.place = null;
     clearTimeout(this.timer);
+    clearTimeout(this.resting);
     this.dialog.close();
     const tile = this.cell && this.wall.tileAt(this.cell);
     tile?.element.focus({ preventScroll: true });
@@ -128,7 +142,8 @@ export class Room {
   change(some, pushed = false) {
     const place = { ...this.place, ...some };
     // Blends and mixtures have a tool of their own; any other stays in the hand.
-    if (place.recipe.kind !== 'single' && !some.tool && some.recipe) place.tool = usualTool(place.recipe);
+    const { kind } = place.recipe;
+    if (!some.tool && some.recipe && (kind !== 'single' || PAIRS.includes(place.tool))) place.tool = usualTool(place.recipe);
     if (pushed) {
       go(place);
     } else {
@@ -137,7 +152,9 @@ export class Room {
     }
   }
 
-  #render(place) {
+  /** `chosen` is a place that was gone to, not one on the way there. */
+  #render(place, chosen = false) {
+    const before = this.place;
     this.place = place;
     const { recipe, psi, tool, noise } = place;
     const name = title(recipe);
@@ -148,11 +165,16 @@ export class Room {
       width: numbers.plain(model.width),
       height: numbers.plain(model.height),
     });
-    this.stage.show(recipe, psi, noise, say('picture.alt', { name, psi: spoken }));
+    const alt = say('picture.alt', { name, psi: spoken });
+    // What hangs on the wall is in hand: it is shown while the large picture comes.
+    const another = !before || spell(before.recipe) !== spell(recipe);
+    const tile = another && noise ? this.wall.tileOf(recipe) : null;
+    if (tile?.picture && tile.psi === psi) this.stage.lend(tile.picture, alt);
+    this.stage.show(recipe, psi, noise, alt);
     find('psi').value = String(psi);
-    describeCreativity(find('psi'), find('psi-value'));
+    describeCreativity(find('psi'), find('psi-value'), psi);
     find('noise').checked = noise;
-    for (const button of this.dialog.querySelectorAll('[data-step]')) button.hidden = recipe.kind !== 'single';
+    this.#dressSteps();
     this.#dressKeep();
     this.#dressLinks();
     TABS.forEach((name) => {
@@ -163,12 +185,38 @@ export class Room {
     const panel = find(`tab-${tool}`).getAttribute('aria-controls');
     for (const other of this.dialog.querySelectorAll('[role="tabpanel"]')) other.hidden = other.id !== panel;
     find(panel).setAttribute('aria-labelledby', `tab-${tool}`);
-    this.tools[tool].render(place);
+    this.#followWithTools(chosen || !before || before.tool !== tool || before.recipe.kind !== recipe.kind);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       history.add({ recipe, psi });
       this.#lookAhead();
     }, LOOKED_AT_MS);
+  }
+
+  /** Lets the tool show what belongs to the picture: at once, or when the hand rests, as a tool is many pictures. */
+  #followWithTools(atOnce) {
+    const now = performance.now();
+    const quick = now - (this.changed ?? -Infinity) < REST_MS;
+    this.changed = now;
+    clearTimeout(this.resting);
+    const follow = () => {
+      this.dialog.classList.remove('resting');
+      if (this.place) this.tools[this.place.tool].render(this.place);
+    };
+    // A pair's slider is the tool itself and moves with the hand.
+    if (atOnce || !quick || this.place.recipe.kind !== 'single') return follow();
+    this.dialog.classList.add('resting');
+    this.resting = setTimeout(follow, REST_MS);
+  }
+
+  /** The ways to the neighbours, and where there is none. */
+  #dressSteps() {
+    for (const button of this.dialog.querySelectorAll('[data-step]')) {
+      const beside = this.#beside(this.place, { x: Number(button.dataset.step), y: 0 });
+      button.hidden = this.place.recipe.kind !== 'single' && !this.cell && !this.#onShelf();
+      // Not `disabled`, which would take the focus away from whoever has just pressed it.
+      button.setAttribute('aria-disabled', String(!beside));
+    }
   }
 
   #dressKeep() {
@@ -181,8 +229,17 @@ export class Room {
     const { recipe, psi } = this.place;
     const kept = favourites.has(this.place);
     if (kept) favourites.remove({ recipe, psi });
-    else favourites.add({ recipe, psi });
+    else if (!favourites.add({ recipe, psi })) return this.#note(say('collection.full'));
     announce(say(kept ? 'room.unkept.spoken' : 'room.kept.spoken'));
+  }
+
+  /** Says something below the buttons, for a while. */
+  #note(words) {
+    const note = find('room-note');
+    note.textContent = words;
+    note.hidden = false;
+    clearTimeout(this.noted);
+    this.noted = setTimeout(() => (note.hidden = true), 6000);
   }
 
   #dressLinks() {
@@ -199,43 +256,71 @@ export class Room {
       ],
       'sweep.webp': [fileAddress('sweeps', recipe, 'webp'), `${name}-creativity.webp`],
       'sweep.png': [fileAddress('sweeps', recipe, 'png'), `${name}-creativity.png`],
+      montage: [fileAddress('montages', recipe, 'png'), `${name}-montage.png`],
       zip: [fileAddress('levels', recipe, 'zip'), `${name}-levels.zip`],
     };
-    for (const link of this.dialog.querySelectorAll('[data-file]')) {
-      [link.href, link.download] = files[link.dataset.file];
+    if (recipe.kind === 'blend') {
+      const [a, b] = [recipe.a, recipe.b].map(spellCreature);
+      for (const ending of ['webp', 'gif']) files[`morph.${ending}`] = [morphAddress(recipe, psi, ending), `tadne-${a}~${b}.${ending}`];
     }
+    for (const link of this.dialog.querySelectorAll('[data-file]')) {
+      const file = files[link.dataset.file];
+      // No browser writes a GIF.
+      link.parentElement.hidden = !file || (hosted && link.dataset.file.endsWith('.gif'));
+      if (file) [link.href, link.download] = file;
+    }
+    this.dialog.querySelector('[data-share="line"]').parentElement.hidden = recipe.kind !== 'single' || !recipe.a.path;
   }
 
-  /** To the neighbour: on the wall, among siblings, or the next seed. */
+  /** The shelf that the picture was taken from, as long as it is on it. */
+  #onShelf() {
+    const name = shelf();
+    const list = name === 'favourites' ? favourites : name === 'history' ? history : null;
+    return list?.has(this.place) ? list : null;
+  }
+
+  /** To the neighbour: on the shelf, on the wall, among siblings, or the next seed. */
   #step({ x, y }) {
-    const { recipe } = this.place;
-    const beside = this.#beside(recipe, { x, y });
+    const beside = this.#beside(this.place, { x, y });
     if (!beside) return;
-    if (this.cell) {
+    if (this.cell && !this.#onShelf()) {
       this.cell = { x: this.cell.x + x, y: this.cell.y + y };
       this.wall.reveal(this.cell);
     }
-    this.change({ recipe: beside });
+    this.change(beside);
   }
 
-  #beside(recipe, { x, y }) {
+  /** What is changed by going to a neighbour; nothing if there is none. */
+  #beside(place, { x, y }) {
+    const { recipe, psi } = place;
+    const list = this.#onShelf();
+    if (list) {
+      const kept = list.beside({ recipe, psi }, x || y);
+      return kept && { recipe: kept.recipe, psi: kept.psi };
+    }
+    if (this.cell) {
+      const there = this.wall.hung({ x: this.cell.x + x, y: this.cell.y + y });
+      // A strange picture's creativity is its own; the hand's goes on from picture to picture.
+      const here = this.wall.hung(this.cell);
+      const own = here.strange && here.psi === psi ? settings.psi : psi;
+      return { recipe: there.recipe, psi: there.strange ? there.psi : own };
+    }
     if (recipe.kind !== 'single') return null;
     const { seed, path } = recipe.a;
     if (path) {
       const last = (Number.parseInt(path.at(-1), 16) + (x || y) + 16) % 16;
-      return single({ seed, path: path.slice(0, -1) + last.toString(16) });
+      return { recipe: single({ seed, path: path.slice(0, -1) + last.toString(16) }) };
     }
-    if (this.cell) return ofSeed(this.wall.seedAt({ x: this.cell.x + x, y: this.cell.y + y }));
     const beside = seedBeside(seed, x || y);
-    return beside === null ? null : ofSeed(beside);
+    return beside === null ? null : { recipe: ofSeed(beside) };
   }
 
   /** Fetches the neighbours on both sides, so that the next step is at once. */
   #lookAhead() {
-    const { recipe, psi, noise } = this.place;
+    const { psi, noise } = this.place;
     for (const x of [-1, 1]) {
-      const beside = this.#beside(recipe, { x, y: 0 });
-      const address = beside && pictureAddress(beside, psi, { noise });
+      const beside = this.#beside(this.place, { x, y: 0 });
+      const address = beside && pictureAddress(beside.recipe, beside.psi ?? psi, { noise });
       if (address && !mine(address)) fetch(address, { priority: 'low' }).catch(() => {});
     }
   }

@@ -1,11 +1,12 @@
 // Which view the address shows, and going from one to another with Back and Forward intact.
 
-import { defaults, pageAddress, pagePath, settings, wallAddress } from './settings.js';
-import { creature, parse, spell, spellCreature } from './recipe.js';
+import { adopt, defaults, pageAddress, pagePath, remember, settings, wallAddress } from './settings.js';
+import { creature, isPossible, parse, spell, spellCreature } from './recipe.js';
 import { spelledPsi } from './address.js';
 
 /**
- * @typedef {{view: 'wall'} | {view: 'collection'} | {view: 'walk', from: import('./recipe.js').Creature, psi: number}
+ * @typedef {{view: 'wall'} | {view: 'collection', shared?: import('./store.js').Kept[]}
+ *   | {view: 'walk', from: import('./recipe.js').Creature, psi: number, favourites?: boolean}
  *   | {view: 'room', recipe: import('./recipe.js').Recipe, psi: number, tool: string, noise: boolean}} Place
  */
 
@@ -13,6 +14,26 @@ const TOOLS = ['levels', 'children'];
 
 /** What a kind of recipe is played with if the address does not say. */
 export const usualTool = (recipe) => (recipe.kind === 'single' ? 'levels' : recipe.kind);
+
+/** Pictures that a link to a collection can carry, and the most letters that it takes for them. */
+export const MOST_SHARED = 60;
+const LONGEST_SHARED = 1500;
+
+/** Pictures as a part of an address: `42.110*7~9~50.80`, creativity in hundredths. */
+function spellShared(list) {
+  const words = list.map(({ recipe, psi }) => `${spell(recipe)}.${Math.round(psi * 100)}`);
+  while (words.join('*').length > LONGEST_SHARED) words.pop();
+  return words.join('*');
+}
+
+function parseShared(text) {
+  return text.split('*').slice(0, MOST_SHARED).flatMap((word) => {
+    const [, name, hundredths] = /^([^.]+)\.(\d{1,3})$/.exec(word) ?? [];
+    const recipe = name ? parse(name) : null;
+    const psi = Number(hundredths) / 100;
+    return recipe && isPossible(recipe) && psi <= 2 ? [{ recipe, psi }] : [];
+  });
+}
 
 /** @returns {Place} what the address shows now */
 export function here() {
@@ -23,7 +44,7 @@ export function here() {
   if (kind === 'p') {
     const recipe = parse(name);
     const tool = query.get('tool');
-    if (recipe) {
+    if (recipe && isPossible(recipe)) {
       return {
         view: 'room',
         recipe,
@@ -35,22 +56,30 @@ export function here() {
   }
   if (kind === 'walk') {
     const from = creature(name);
-    if (from) return { view: 'walk', from, psi };
+    if (from) return { view: 'walk', from, psi, favourites: query.get('through') === 'favourites' };
   }
-  if (pagePath() === '/collection') return { view: 'collection' };
+  if (pagePath() === '/collection') return { view: 'collection', shared: parseShared(query.get('shared') ?? '') };
   return { view: 'wall' };
 }
 
-/** @param {Place} place */
-export function addressOf(place) {
+/**
+ * @param {Place} place
+ * @param {object} [how] `FOR_OTHERS`
+ */
+export function addressOf(place, how) {
   if (place.view === 'room') {
     const parts = { psi: spelledPsi(place.psi) };
     if (place.tool !== usualTool(place.recipe)) parts.tool = place.tool;
     if (!place.noise) parts.noise = 'off';
-    return pageAddress(`/p/${spell(place.recipe)}`, parts);
+    return pageAddress(`/p/${spell(place.recipe)}`, parts, how);
   }
-  if (place.view === 'walk') return pageAddress(`/walk/${spellCreature(place.from)}`, { psi: spelledPsi(place.psi) });
-  return place.view === 'collection' ? pageAddress('/collection') : wallAddress();
+  if (place.view === 'walk') {
+    const parts = { psi: spelledPsi(place.psi) };
+    if (place.favourites) parts.through = 'favourites';
+    return pageAddress(`/walk/${spellCreature(place.from)}`, parts, how);
+  }
+  if (place.view !== 'collection') return wallAddress(how);
+  return pageAddress('/collection', place.shared?.length ? { shared: spellShared(place.shared) } : {}, how);
 }
 
 /** A room for a picture, as seen with the wall's creativity. */
@@ -67,8 +96,12 @@ const REFUSED_MS = 1000;
 let retry;
 
 const followers = [];
-/** Views between the wall and the one that is shown: how far Back is from the wall. */
-const depth = () => history.state?.depth ?? 0;
+/**
+ * What an entry of the history knows: how many entries back the wall is (nothing if we did not come from it), and the
+ * shelf its picture was taken from, with how many entries back that is.
+ * @returns {{wall?: number, shelf?: {name: string, back: number}}}
+ */
+const entry = () => history.state ?? {};
 
 /** @param {(place: Place) => void} follower called now and whenever the address shows something else */
 export function follow(follower) {
@@ -77,13 +110,31 @@ export function follow(follower) {
 
 const tell = () => {
   clearTimeout(retry);
+  if (adopt()) dispatchEvent(new Event('otherwall'));
+  // The wall may have moved behind the view that covered it.
+  if (pagePath() === '/') remember();
   const place = here();
   followers.forEach((follower) => follower(place));
 };
 
-/** Goes to a place; Back returns to the one before. */
-export function go(place) {
-  history.pushState({ depth: depth() + 1 }, '', addressOf(place));
+/** The shelf, `favourites` or `history`, that the picture in view was taken from, if it was. */
+export const shelf = () => entry().shelf?.name ?? null;
+
+/**
+ * Goes to a place; Back returns to the one before.
+ * @param {Place} place
+ * @param {string} [from] the shelf that its picture is taken from
+ */
+export function go(place, from) {
+  remember();
+  const { wall, shelf: taken } = entry();
+  const state = {};
+  if (pagePath() === '/') state.wall = 1;
+  else if (wall) state.wall = wall + 1;
+  if (from) state.shelf = { name: from, back: 1 };
+  else if (taken) state.shelf = { ...taken, back: taken.back + 1 };
+  if (place.view === 'collection') delete state.shelf;
+  history.pushState(state, '', addressOf(place));
   tell();
 }
 
@@ -98,18 +149,20 @@ export function amend(place) {
   }
 }
 
-/** Back to the wall, the way we came if we came from it. */
+/** Back to where the view was opened from: the shelf, or the wall; by the way we came if we came from there. */
 export function leave() {
   if (pagePath() === '/') return;
-  if (depth() > 0) {
-    history.go(-depth());
+  const { wall, shelf: taken } = entry();
+  const back = taken?.back ?? wall;
+  if (back) {
+    history.go(-back);
   } else {
-    history.replaceState(null, '', wallAddress());
+    history.pushState(null, '', wallAddress());
     tell();
   }
 }
 
-/** Starts to listen, and shows what the address says. */
+/** Starts to listen, and shows what the address says; a wall's address says all of it from the first moment. */
 export function start() {
   addEventListener('popstate', tell);
   tell();

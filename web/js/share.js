@@ -1,4 +1,21 @@
-// Putting an address where it can be pasted.
+// Giving pictures away: links, the system's share sheet, the clipboard, and animations made of several pictures.
+
+import { pictureAddress, spelledPsi } from './address.js';
+import { announce } from './controls.js';
+import { blobOf, drawn, mine } from './easel.js';
+import { animation, hand } from './files.js';
+import { fetchPicture } from './picture.js';
+import { single, spell, title } from './recipe.js';
+import { addressOf } from './router.js';
+import { FOR_OTHERS, model } from './settings.js';
+import { say } from './strings.js';
+
+/** Pictures from one of a line to the next, and how long each is seen; those of the line itself are seen longer. */
+const BETWEEN = 10;
+const FRAME_MS = 90;
+const STAY_MS = 700;
+/** How long a button says that it worked. */
+const SAID_MS = 2200;
 
 /** @returns {Promise<boolean>} whether it worked */
 export async function copy(text) {
@@ -16,4 +33,99 @@ export async function copy(text) {
     field.remove();
     return done;
   }
+}
+
+/** A picture as a canvas, whoever draws it. */
+export async function canvasOf(address) {
+  if (mine(address)) return drawn(address);
+  const picture = await fetchPicture(address);
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+  canvas.getContext('2d').drawImage(picture, 0, 0);
+  return canvas;
+}
+
+/** A picture as a PNG, enlarged so that it is something to look at where it arrives. */
+async function pngOf({ recipe, psi, noise }) {
+  const size = Math.min(1024, 4 * Math.max(model.width, model.height));
+  return blobOf(await canvasOf(pictureAddress(recipe, psi, { kind: 'png', size, noise })), 'png');
+}
+
+/** The line of descent of a creature as an animation: from its seed to itself, child by child. */
+async function lineage({ recipe, psi, noise }) {
+  const { seed, path } = recipe.a;
+  const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
+  const pictures = [];
+  const add = async (one, ms) =>
+    pictures.push({ canvas: await canvasOf(pictureAddress(one, psi, { noise })), ms });
+  for (const [index, one] of line.entries()) {
+    await add(single(one), STAY_MS);
+    const next = line[index + 1];
+    for (let step = 1; next && step < BETWEEN; step += 1) {
+      await add({ kind: 'blend', a: one, b: next, percent: Math.round((100 * step) / BETWEEN) }, FRAME_MS);
+    }
+  }
+  return animation(pictures);
+}
+
+/** Whether the system can be asked to share. */
+const sheet = typeof navigator.share === 'function';
+const clipboard = typeof ClipboardItem === 'function' && Boolean(navigator.clipboard?.write);
+
+/**
+ * The room's ways to give its picture away.
+ * @param {HTMLElement} room
+ * @param {() => import('./room.js').RoomPlace} place what the room shows now
+ * @param {(words: string) => void} note says what did not work where it is seen
+ */
+export function share(room, place, note) {
+  const link = () => new URL(addressOf(place(), FOR_OTHERS), location.href).href;
+  const button = (name) => room.querySelector(`[data-share="${name}"]`);
+  /** Says on a button what became of it. */
+  const tell = (name, words) => {
+    announce(words);
+    const label = button(name).querySelector('span') ?? button(name);
+    label.dataset.words ??= label.textContent;
+    label.textContent = words;
+    setTimeout(() => (label.textContent = label.dataset.words), SAID_MS);
+  };
+  const acts = {
+    async copy() {
+      tell('copy', say((await copy(link())) ? 'room.copied' : 'room.not-copied'));
+    },
+    async sheet() {
+      const { recipe, psi } = place();
+      const address = { title: title(recipe), url: link() };
+      const file = await pngOf(place())
+        .then((png) => new File([png], `tadne-${spell(recipe)}-psi-${spelledPsi(psi)}.png`, { type: png.type }))
+        .catch(() => null);
+      const whole = file && { ...address, files: [file] };
+      await navigator.share(whole && navigator.canShare?.(whole) ? whole : address);
+    },
+    async picture() {
+      // The clipboard takes a promise: asked for at once, while the press still counts.
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': pngOf(place()) })]);
+      note(say('share.picture.copied'));
+      announce(say('share.picture.copied'));
+    },
+    async line() {
+      note(say('share.making'));
+      const shown = place();
+      const film = await lineage(shown);
+      hand(film, `tadne-${spell(shown.recipe)}-line.${film.type.split('/')[1]}`);
+      note(say('share.made'));
+    },
+  };
+  button('sheet').hidden = !sheet;
+  button('picture').parentElement.hidden = !clipboard;
+  room.addEventListener('click', async (event) => {
+    const name = event.target.closest('[data-share]')?.dataset.share;
+    if (!name) return;
+    try {
+      await acts[name]();
+    } catch (error) {
+      // Who closes the share sheet has not failed.
+      if (error.name !== 'AbortError') note(say('share.failed'));
+    }
+  });
 }

@@ -29,6 +29,8 @@ export class Stage {
     /** What is to be shown: a list of addresses, each better than the one before. */
     this.wanted = null;
     this.shown = null;
+    /** Whether what is shown is a picture in hand, in place of the one that is wanted. */
+    this.lent = false;
     this.busy = false;
     this.timer = 0;
     this.trouble.querySelector('button').addEventListener('click', () => this.#pump());
@@ -51,13 +53,24 @@ export class Stage {
     this.#pump();
   }
 
+  /** Shows a picture that is in hand already, the same one in less detail, until the wanted one is here. */
+  lend(picture, alt) {
+    const canvas = likeness(picture, model.width, model.height);
+    canvas.dataset.address = '';
+    this.#hang(canvas, alt);
+    this.shown = null;
+    this.lent = true;
+  }
+
   /** Forgets what is shown, so that the next picture does not grow out of an old one. */
   clear() {
     this.wanted = null;
     this.shown = null;
+    this.lent = false;
     clearTimeout(this.timer);
     this.frame.replaceChildren();
     this.glow.replaceChildren();
+    this.trouble.hidden = true;
   }
 
   /** Fetches what is wanted now; if something else is wanted by then, that follows. */
@@ -71,7 +84,8 @@ export class Stage {
     try {
       const picture = await fetchPicture(address);
       this.trouble.hidden = true;
-      if (this.wanted) this.#hang(picture, alt);
+      // What follows a hand on a slider is shown on the way; a picture that is in view already is not covered by others.
+      if (this.wanted && (this.wanted.small === small || !this.lent)) this.#hang(picture, alt);
     } catch {
       this.trouble.hidden = false;
       this.timer = setTimeout(() => this.#pump(), AGAIN_MS);
@@ -91,6 +105,7 @@ export class Stage {
 
   #hang(picture, alt) {
     this.shown = picture.dataset.address;
+    this.lent = false;
     const before = [...this.frame.children];
     before.slice(0, -1).forEach((old) => old.remove());
     before.forEach((old) => name(old, ''));

@@ -1,8 +1,8 @@
 // Favourites and history, kept by this browser and nobody else. Without storage they last as long as the page.
 
-import { parse, spell } from './recipe.js';
+import { isPossible, parse, spell } from './recipe.js';
 
-const MOST_FAVOURITES = 2000;
+export const MOST_FAVOURITES = 2000;
 const MOST_HISTORY = 120;
 const FORMAT = 'tadne-favourites';
 
@@ -17,8 +17,8 @@ function sound(list, most) {
   for (const entry of Array.isArray(list) ? list : []) {
     const recipe = typeof entry?.recipe === 'string' ? parse(entry.recipe) : null;
     const psi = Number(entry?.psi);
-    if (recipe && psi >= 0 && psi <= 2) found.set(identity({ recipe, psi }), { recipe, psi });
-    if (found.size === most) break;
+    if (recipe && isPossible(recipe) && psi >= 0 && psi <= 2) found.set(identity({ recipe, psi }), { recipe, psi });
+    if (found.size >= most) break;
   }
   return [...found.values()];
 }
@@ -29,9 +29,11 @@ class Shelf extends EventTarget {
   /**
    * @param {string} key
    * @param {number} most
+   * @param {boolean} [lossy] whether the oldest entries make room for new ones
    */
-  constructor(key, most) {
+  constructor(key, most, lossy = false) {
     super();
+    this.lossy = lossy;
     this.key = key;
     this.most = most;
     this.#read();
@@ -49,10 +51,17 @@ class Shelf extends EventTarget {
     } catch {
       this.entries = [];
     }
+    this.#index();
+  }
+
+  /** The wall asks for every picture that it hangs. */
+  #index() {
+    this.known = new Set(this.entries.map(identity));
   }
 
   #write(entries) {
     this.entries = entries.slice(0, this.most);
+    this.#index();
     try {
       localStorage.setItem(this.key, JSON.stringify(plain(this.entries)));
     } catch {
@@ -62,16 +71,36 @@ class Shelf extends EventTarget {
   }
 
   has(kept) {
-    return this.entries.some((entry) => identity(entry) === identity(kept));
+    return this.known.has(identity(kept));
   }
 
-  /** Puts an entry first. */
+  /**
+   * Puts an entry first. A shelf that is `lossy` drops its oldest when it is full, any other takes no more.
+   * @returns {boolean} whether it is on the shelf now
+   */
   add(kept) {
-    this.#write([kept, ...this.entries.filter((entry) => identity(entry) !== identity(kept))]);
+    const others = this.entries.filter((entry) => identity(entry) !== identity(kept));
+    if (others.length >= this.most && !this.lossy) return false;
+    this.#write([kept, ...others]);
+    return true;
   }
 
+  /** Takes an entry out; gives where it was, for `restore`. */
   remove(kept) {
-    this.#write(this.entries.filter((entry) => identity(entry) !== identity(kept)));
+    const at = this.entries.findIndex((entry) => identity(entry) === identity(kept));
+    this.#write(this.entries.filter((_, index) => index !== at));
+    return at;
+  }
+
+  /** Puts an entry back to where it was. */
+  restore(kept, at) {
+    if (!this.has(kept)) this.#write(this.entries.toSpliced(at, 0, kept));
+  }
+
+  /** The entry before or after another one; nothing beyond the ends, or if that is not on the shelf. */
+  beside(kept, step) {
+    const at = this.entries.findIndex((entry) => identity(entry) === identity(kept));
+    return at < 0 ? null : (this.entries[at + step] ?? null);
   }
 
   clear() {
@@ -84,22 +113,24 @@ class Shelf extends EventTarget {
   }
 
   /**
-   * Adds what a file holds and this shelf does not.
-   * @returns {number} how many were new; -1 if the text is no such file
+   * Adds what a file holds and this shelf does not, as far as there is room.
+   * @returns {{added: number, left: number} | null} how many were new, and how many of those found no room; nothing if the
+   *   text is no such file
    */
   import(text) {
     let file;
     try {
       file = JSON.parse(text);
     } catch {
-      return -1;
+      return null;
     }
-    if (file?.format !== FORMAT || !Array.isArray(file.favourites)) return -1;
-    const fresh = sound(file.favourites, this.most).filter((entry) => !this.has(entry));
-    if (fresh.length > 0) this.#write([...this.entries, ...fresh]);
-    return fresh.length;
+    if (file?.format !== FORMAT || !Array.isArray(file.favourites)) return null;
+    const fresh = sound(file.favourites, Infinity).filter((entry) => !this.has(entry));
+    const fitting = fresh.slice(0, this.most - this.entries.length);
+    if (fitting.length > 0) this.#write([...this.entries, ...fitting]);
+    return { added: fitting.length, left: fresh.length - fitting.length };
   }
 }
 
 export const favourites = new Shelf('tadne.favourites', MOST_FAVOURITES);
-export const history = new Shelf('tadne.history', MOST_HISTORY);
+export const history = new Shelf('tadne.history', MOST_HISTORY, true);

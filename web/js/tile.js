@@ -3,7 +3,7 @@
 import { suitableAddress } from './address.js';
 import { paint } from './easel.js';
 import { release } from './picture.js';
-import { ofSeed, title } from './recipe.js';
+import { spell, title } from './recipe.js';
 import { addressOf, roomOf } from './router.js';
 import { numbers, say } from './strings.js';
 
@@ -30,18 +30,30 @@ export class Tile {
   }
 
   /** Hangs another cell's picture here, in a place of so many pixels across. */
-  assign(cell, seed, psi, across) {
+  assign(cell, recipe, psi, across, strange) {
     this.cell = cell;
-    this.recipe = ofSeed(seed);
-    this.wished = null;
     release([...this.element.children]);
     this.element.classList.remove('filled');
     // The frame's tone until the picture is there: every place its own, all of them quiet.
-    this.element.style.setProperty('--hue', String(seed % 360));
+    this.element.style.setProperty('--hue', String(Number(BigInt(recipe.a.seed) % 360n)));
+    this.wished = null;
+    this.become(recipe, psi, across, strange);
+  }
+
+  /** Another picture at the same place. The one in view stays until its successor is ready. */
+  become(recipe, psi, across, strange) {
+    // The same one stays the same object: what wanders goes on from where it was.
+    if (!this.recipe || spell(recipe) !== spell(this.recipe)) this.recipe = recipe;
+    this.element.classList.toggle('strange', strange);
     this.wish(psi, across);
   }
 
-  /** The same seed at another creativity or size. The picture in view stays until its successor is ready. */
+  /** Whether the picture is taken, to be blended with another one. */
+  take(taken) {
+    this.element.classList.toggle('held', taken);
+  }
+
+  /** The same picture at another creativity or size. The picture in view stays until its successor is ready. */
   wish(psi, across) {
     const address = suitableAddress(this.recipe, psi, across);
     if (address === this.wished) return;

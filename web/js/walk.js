@@ -1,11 +1,13 @@
 // A walk without end: picture turns into picture, full screen. The way is decided by the seed it starts from.
 
-import { fetchPicture } from './picture.js';
+import { fetchPicture, likeness } from './picture.js';
 import { pictureAddress, spelledPsi } from './address.js';
-import { describeCreativity, dressPause } from './controls.js';
+import { announce, describeCreativity, dressPause } from './controls.js';
+import { animation, hand } from './files.js';
 import { seedAfter, single, spellCreature, title } from './recipe.js';
 import { addressOf, amend, go, leave, roomOf } from './router.js';
 import { saving } from './settings.js';
+import { favourites } from './store.js';
 import { say } from './strings.js';
 
 /** From one picture to the next, and the moment each is looked at before it turns. */
@@ -21,6 +23,12 @@ const LONGEST_FRAME_MS = 60;
 const find = (id) => document.getElementById(id);
 /** Slow at both ends. */
 const ease = (t) => t * t * (3 - 2 * t);
+
+/** A frame, an image or a canvas, as a canvas. */
+function copyOf(frame) {
+  const { naturalWidth: width = frame.width, naturalHeight: height = frame.height } = frame;
+  return likeness(frame, width, height);
+}
 
 /** The pictures between two creatures, fetched in order. */
 class Leg {
@@ -94,6 +102,7 @@ export class Walk {
       if (event.target.closest('[data-close]')) dialog.close();
     });
     find('walk-pause').addEventListener('click', () => this.#pause(!this.paused));
+    find('walk-save').addEventListener('click', () => this.#save());
     find('walk-full').addEventListener('click', () => {
       if (document.fullscreenElement) document.exitFullscreen();
       else dialog.requestFullscreen?.().catch(() => {});
@@ -103,7 +112,8 @@ export class Walk {
       go(roomOf(single(this.leg.from), this.place.psi));
     });
     dialog.addEventListener('keydown', (event) => {
-      if (event.key !== ' ' || event.target.closest('button, a')) return;
+      // On a button the key presses it; the one that has the focus at first is the pause.
+      if (event.key !== ' ' || event.target.closest('button')) return;
       event.preventDefault();
       this.#pause(!this.paused);
     });
@@ -141,15 +151,15 @@ export class Walk {
     this.#drop();
     this.place = place;
     this.slider.value = String(place.psi);
-    this.#dressSlider();
+    this.#dressSlider(place.psi);
     this.elapsed = 0;
     this.#take(this.#legFrom(place.from));
     this.#fit();
     this.#wake();
   }
 
-  #dressSlider() {
-    describeCreativity(this.slider, find('walk-psi-value'));
+  #dressSlider(psi) {
+    describeCreativity(this.slider, find('walk-psi-value'), psi);
   }
 
   #drop() {
@@ -160,8 +170,42 @@ export class Walk {
   }
 
   #legFrom(from) {
-    const to = { seed: seedAfter(from.seed), path: '' };
+    const to = this.#after(from);
     return new Leg(from, to, this.place.psi, (trouble) => (this.trouble.hidden = !trouble));
+  }
+
+  /** Where the walk goes from a creature: to the next favourite, or by lot. */
+  #after(from) {
+    if (this.place.favourites) {
+      const stops = favourites.entries.flatMap(({ recipe }) => (recipe.b ? [recipe.a, recipe.b] : [recipe.a]));
+      const at = stops.findIndex((stop) => spellCreature(stop) === spellCreature(from));
+      const next = stops[(at + 1) % stops.length];
+      if (next && spellCreature(next) !== spellCreature(from)) return next;
+    }
+    return { seed: seedAfter(from.seed), path: '' };
+  }
+
+  /** The stretch from this picture to the next as an animation. */
+  async #save() {
+    const { leg } = this;
+    const button = find('walk-save');
+    if (!leg || button.getAttribute('aria-busy') === 'true') return;
+    button.setAttribute('aria-busy', 'true');
+    announce(say('share.making'));
+    try {
+      const last = STEPS;
+      for (let tries = 0; leg.frames.some((frame) => !frame) && tries < 100; tries += 1) {
+        await new Promise((done) => setTimeout(done, 100));
+      }
+      const pictures = leg.frames.map((frame, index) => ({ canvas: copyOf(frame), ms: index % last === 0 ? 700 : 110 }));
+      const film = await animation([...pictures, ...pictures.slice(1, -1).reverse()]);
+      hand(film, `tadne-walk-${spellCreature(leg.from)}~${spellCreature(leg.to)}.${film.type.split('/')[1]}`);
+      announce(say('share.made'));
+    } catch {
+      announce(say('share.failed'));
+    } finally {
+      button.removeAttribute('aria-busy');
+    }
   }
 
   /** Sets out on a leg, and lets the address name where it starts. */
@@ -186,7 +230,7 @@ export class Walk {
 
   /** As many pixels as the screen has, up to where more cannot be seen. */
   #fit() {
-    const side = Math.min(1024, Math.round(this.canvas.clientWidth * Math.min(2, devicePixelRatio || 1)));
+    const side = Math.min(2048, Math.round(this.canvas.clientWidth * Math.min(2, devicePixelRatio || 1)));
     if (side === 0 || this.canvas.width === side) return;
     this.canvas.width = side;
     this.canvas.height = Math.round((side * this.canvas.clientHeight) / this.canvas.clientWidth);

@@ -1,7 +1,8 @@
 // The wall: one moving layer of tiles that are used again and again. What hangs where is decided by the cell alone.
 
-import { Lattice, cellSeed, strangeness } from './cells.js';
-import { change, model, saving, settings } from './settings.js';
+import { Lattice, cellOf, cellSeed, strangeness } from './cells.js';
+import { ofSeed, single, spell } from './recipe.js';
+import { change, model, moved, saving, settings } from './settings.js';
 import { Tile } from './tile.js';
 
 /** The layer's own coordinates stay below this, where browsers still place things to a fraction of a pixel. */
@@ -36,6 +37,10 @@ export class Wall {
     /** Where the zoom is going, and the point of the window that stays where it is. */
     this.zooming = null;
     this.urgency = (tile) => this.#urgency(tile);
+    /** What lies over the wall and hides pictures: boxes in the window's coordinates. */
+    this.obstacles = () => [];
+    /** The cell whose picture is taken, to be blended with another one. */
+    this.taken = null;
     this.#fit();
     new ResizeObserver(() => this.#fit()).observe(view);
     document.addEventListener('visibilitychange', () => this.wake());
@@ -59,6 +64,8 @@ export class Wall {
       const { camera } = this;
       camera.x = ((camera.x + fixed.x) * lattice.pitchX) / old.pitchX - fixed.toX;
       camera.y = ((camera.y + fixed.y) * lattice.pitchY) / old.pitchY - fixed.toY;
+    } else if (!old) {
+      this.#aim(lattice);
     }
     this.lattice = lattice;
     this.view.style.setProperty('--tile-width', `${lattice.tileWidth}px`);
@@ -66,6 +73,13 @@ export class Wall {
     this.first = null;
     this.#draw();
     this.wake();
+    this.view.dispatchEvent(new Event('laidout'));
+  }
+
+  /** Puts the place that the settings name into the middle of the window. */
+  #aim({ pitchX, pitchY }) {
+    this.camera.x = settings.at.x * pitchX - this.width / 2;
+    this.camera.y = settings.at.y * pitchY - this.height / 2;
   }
 
   /** Zooms by a factor around a point of the window; `soft` glides there. */
@@ -136,6 +150,10 @@ export class Wall {
     } else if (first.x !== this.first.x || first.y !== this.first.y) {
       this.#hang(first, false);
     }
+    moved({
+      x: (camera.x + this.width / 2) / lattice.pitchX,
+      y: (camera.y + this.height / 2) / lattice.pitchY,
+    });
     this.layer.style.transform = `translate3d(${origin.x - camera.x}px, ${origin.y - camera.y}px, 0)`;
   }
 
@@ -158,7 +176,10 @@ export class Wall {
         if (this.tiles.has(key(x, y))) continue;
         const tile = spare.pop() ?? new Tile(this.loader, this.urgency);
         this.tiles.set(key(x, y), tile);
-        tile.assign({ x, y }, this.seedAt({ x, y }), this.psiAt({ x, y }), tileWidth);
+        const { recipe, psi, strange } = this.hung({ x, y });
+        tile.assign({ x, y }, recipe, psi, tileWidth, strange);
+        tile.take(this.taken?.x === x && this.taken.y === y);
+        this.#tellHung(tile);
         this.#place(tile);
         if (!tile.element.isConnected) this.layer.append(tile.element);
       }
@@ -174,7 +195,51 @@ export class Wall {
 
   /** The same wall under other settings: another creativity, or strange pictures mixed in. */
   recreate() {
-    for (const tile of this.tiles.values()) tile.wish(this.psiAt(tile.cell), this.lattice.tileWidth);
+    for (const tile of this.tiles.values()) {
+      const { recipe, psi, strange } = this.hung(tile.cell);
+      tile.become(recipe, psi, this.lattice.tileWidth, strange);
+      this.#tellHung(tile);
+    }
+  }
+
+  /** Tells who marks pictures that another one hangs at a tile. */
+  #tellHung(tile) {
+    this.view.dispatchEvent(new CustomEvent('hung', { detail: tile }));
+  }
+
+  /** Another wall, or another place on it, that the settings name. */
+  goThere() {
+    this.camera.stop();
+    this.zooming = null;
+    this.#aim(this.lattice);
+    this.#clear();
+  }
+
+  /** The same place with every picture hung anew. */
+  #clear() {
+    for (const tile of this.tiles.values()) tile.retire();
+    this.tiles.clear();
+    this.first = null;
+    this.#draw();
+    this.wake();
+  }
+
+  /** Brings the place where a seed hangs into the middle of the window. Seeds of more than 32 bits hang nowhere. */
+  seek(seed) {
+    if (BigInt(seed) > 0xffff_ffffn) return null;
+    const { x, y } = settings.at;
+    const cell = cellOf(settings.wall, Number(seed), { x: Math.floor(x), y: Math.floor(y) });
+    const middle = this.middle(cell);
+    change({ at: { x: middle.x / this.lattice.pitchX, y: middle.y / this.lattice.pitchY } });
+    this.goThere();
+    return cell;
+  }
+
+  /** Marks the picture that is taken, or none. */
+  take(cell) {
+    this.tileAt(this.taken ?? {})?.take(false);
+    this.taken = cell;
+    this.tileAt(cell ?? {})?.take(true);
   }
 
   /** The same pictures, drawn again. */
@@ -193,10 +258,20 @@ export class Wall {
     }
   }
 
+  /**
+   * What hangs at a cell, whether in view or not, on a wall of a creativity.
+   * @returns {{recipe: import('./recipe.js').Recipe, psi: number, strange: boolean}}
+   */
+  hung({ x, y }, psi = settings.psi) {
+    const seed = cellSeed(settings.wall, x, y);
+    const found = settings.surprise ? strangeness(settings.wall, x, y) : null;
+    if (!found) return { recipe: ofSeed(seed), psi, strange: false };
+    return { recipe: strangeRecipe(seed, found), psi: Math.max(psi, found.psi), strange: true };
+  }
+
   /** The creativity at a cell of a wall of a creativity. */
-  psiAt({ x, y }, psi = settings.psi) {
-    const strange = settings.surprise ? strangeness(settings.wall, x, y) : 0;
-    return strange || psi;
+  psiAt(cell, psi = settings.psi) {
+    return this.hung(cell, psi).psi;
   }
 
   /** Squared distance from where the centre of view will be in a moment. */
@@ -222,6 +297,13 @@ export class Wall {
     return this.tiles.get(key(cell.x, cell.y));
   }
 
+  /** The tile that shows a recipe now, if any. */
+  tileOf(recipe) {
+    const name = spell(recipe);
+    for (const tile of this.tiles.values()) if (spell(tile.recipe) === name) return tile;
+    return null;
+  }
+
   /** The tile in the middle of the view. */
   centre() {
     const { camera, lattice } = this;
@@ -229,23 +311,44 @@ export class Wall {
     return this.tileAt(middle) ?? this.tiles.values().next().value;
   }
 
-  /** The seed at a cell, whether in view or not. */
-  seedAt(cell) {
-    return cellSeed(settings.wall, cell.x, cell.y);
-  }
-
-  /** Glides just far enough that a cell is well inside the view, clear of `below` pixels at the bottom. */
-  reveal(cell, below = 0) {
+  /** Glides just far enough that a cell is well inside the view, and beside whatever lies over the wall. */
+  reveal(cell) {
     const { camera, lattice } = this;
     const margin = { x: lattice.pitchX * 0.6, y: lattice.pitchY * 0.6 };
     const ahead = camera.ahead(0);
-    const at = this.middle(cell);
-    const [x, y] = [at.x - camera.x - ahead.x, at.y - camera.y - ahead.y];
-    const beyond = (value, low, high) => (value < low ? value - low : Math.max(0, value - Math.max(low, high)));
-    camera.glide(
-      beyond(x, margin.x, this.width - margin.x),
-      beyond(y, margin.y, this.height - margin.y - below),
-    );
+    const middle = this.middle(cell);
+    const at = { x: middle.x - camera.x - ahead.x, y: middle.y - camera.y - ahead.y };
+    const inside = (value, low, high) => Math.min(Math.max(low, high), Math.max(low, value));
+    const fit = ({ x, y }) => ({
+      x: inside(x, margin.x, this.width - margin.x),
+      y: inside(y, margin.y, this.height - margin.y),
+    });
+    const hidden = ({ x, y }) =>
+      this.obstacles().some(
+        (box) => x > box.left - margin.x && x < box.right + margin.x && y > box.top - margin.y && y < box.bottom + margin.y,
+      );
+    // Where it fits, or else beside what hides it there: the nearest of such places that is inside and free.
+    const goal = fit(at);
+    const beside = this.obstacles().flatMap((box) => [
+      fit({ x: box.right + margin.x, y: goal.y }),
+      fit({ x: goal.x, y: box.top - margin.y }),
+      fit({ x: box.left - margin.x, y: goal.y }),
+      fit({ x: goal.x, y: box.bottom + margin.y }),
+    ]);
+    const far = (one) => Math.hypot(one.x - goal.x, one.y - goal.y);
+    const free = [goal, ...beside].filter((one) => !hidden(one)).sort((a, b) => far(a) - far(b));
+    const { x, y } = free[0] ?? goal;
+    camera.glide(at.x - x, at.y - y);
     this.wake();
   }
+}
+
+/** The strange picture of a cell: a line of descent far from its seed, a clash of styles, or a blend of extremes. */
+function strangeRecipe(seed, { kind, others }) {
+  const [a, b] = [ofSeed(seed).a, ofSeed(others[0]).a];
+  if (kind === 'blend') return { kind, a, b, percent: 35 + (others[1] % 31) };
+  // The earlier the other one rules, the more they clash; from the very first layer on it would rule alone.
+  if (kind === 'mix') return { kind, a, b, layer: 1 + (others[1] % Math.max(1, Math.round(model.layers / 4))) };
+  const path = others.map((bits) => bits.toString(16).padStart(8, '0')).join('');
+  return single({ seed: a.seed, path });
 }

@@ -17,6 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let start = Instant::now();
     let pictures = Dataset::open(data, &options)?;
+    for line in pictures.report().remarks(options.crop) {
+        println!("{line}");
+    }
     println!("opened in {:.2} s: {}", start.elapsed().as_secs_f64(), pictures.report());
     println!("{} for training, {} for validation", pictures.len(), pictures.validation_len());
     println!("fingerprint {}", pictures.fingerprint());

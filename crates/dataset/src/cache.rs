@@ -25,7 +25,7 @@ use crate::{Error, positioned};
 
 const MAGIC: &[u8; 8] = b"TADNEPIX";
 /// Raise it when the layout, the decoding or the scaling changes, so that old files are made anew.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const HEADER: usize = 96;
 const RECORD: usize = 40;
 const MAKE_ROOM: &str = "free some space, or choose another cache folder";

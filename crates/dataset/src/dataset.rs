@@ -9,7 +9,7 @@ use crate::order::Order;
 use crate::prepare::{self, Pictures};
 use crate::report::CacheUse;
 use crate::store::Store;
-use crate::{Error, Options, Report, Source, cache};
+use crate::{Crop, Error, Options, Report, Source, cache};
 
 /// Square RGB pictures of one size, split into training and validation. See the [crate] for an example.
 ///
@@ -26,11 +26,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads all pictures named by `arguments` (folders, tars, pictures, patterns; see [`Source::parse`]), or takes
+    /// Reads all pictures named by `arguments` (folders, tars, zips, pictures, patterns; see [`Source::parse`]), or takes
     /// them from the cache if none of these files has changed.
     ///
-    /// Folders are searched to any depth, tars in them are opened up. A tar must be uncompressed. The peak memory is
-    /// the budget of [`Options::memory_budget`] and about 200 reduced and one full-size picture a thread.
+    /// Folders are searched to any depth, links to folders are followed, each folder once; tars and zips in them are opened
+    /// up. A tar must be uncompressed. The peak memory is the budget of [`Options::memory_budget`] and about 200 reduced and one full-size picture a thread.
     ///
     /// # Errors
     /// If an option is out of range, a source is missing, malformed or unreadable, too many pictures are broken,
@@ -38,9 +38,9 @@ impl Dataset {
     pub fn open<P: AsRef<Path>>(arguments: &[P], options: &Options) -> Result<Self, Error> {
         options.validate()?;
         let pool = pool(options)?;
-        let (files, ignored) = listing::files(&Source::parse(arguments)?)?;
-        let mut key = listing::key(&files);
-        for number in [cache::VERSION as usize, options.size, options.shortest_side()] {
+        let (files, mut passed) = listing::files(&Source::parse(arguments)?)?;
+        let mut key = listing::key(&files, &passed);
+        for number in [cache::VERSION as usize, options.size, options.shortest_side(), options.crop as usize] {
             key.update(&(number as u64).to_le_bytes());
         }
         let key = key.finalize();
@@ -53,9 +53,9 @@ impl Dataset {
         let pictures = match cached {
             Ok(Some(pictures)) => pictures,
             other => {
-                let (items, skipped) = listing::items(files, options)?;
+                let items = listing::items(files, &mut passed, options)?;
                 let target = cache_path.as_deref().map(|path| (path, key));
-                let mut pictures = prepare::pictures(&items, ignored + skipped, target, options, &pool)?;
+                let mut pictures = prepare::pictures(&items, passed, target, options, &pool)?;
                 if let (Err(reason), CacheUse::Written) = (other, &pictures.report.cache) {
                     pictures.report.cache = CacheUse::Remade(reason);
                 }
@@ -66,17 +66,20 @@ impl Dataset {
         Self::new(pictures, options).map_err(|report_and_split| empty(arguments, options, &report_and_split))
     }
 
-    fn new(pictures: Pictures, options: &Options) -> Result<Self, (Report, usize)> {
+    fn new(pictures: Pictures, options: &Options) -> Result<Self, Box<(Report, usize)>> {
         let Pictures { store, hashes, report } = pictures;
         let mut slots: Vec<u32> = (0..hashes.len() as u32).collect();
         slots.sort_unstable_by_key(|slot| *hashes[*slot as usize].as_bytes());
         let (validation, training): (Vec<u32>, Vec<u32>) =
             slots.into_iter().partition(|slot| is_validation(&hashes[*slot as usize], options.validation));
         if training.is_empty() {
-            return Err((report, validation.len()));
+            return Err(Box::new((report, validation.len())));
         }
         let mut fingerprint = blake3::Hasher::new();
         fingerprint.update(&(options.size as u64).to_le_bytes());
+        if options.crop != Crop::Centre {
+            fingerprint.update(options.crop.to_string().as_bytes());
+        }
         for side in [&training, &validation] {
             fingerprint.update(&(side.len() as u64).to_le_bytes());
             for slot in side {
@@ -225,12 +228,9 @@ fn empty<P: AsRef<Path>>(arguments: &[P], options: &Options, (report, validation
     let sources: Vec<_> = arguments.iter().map(|argument| argument.as_ref().display().to_string()).collect();
     Error::Empty {
         sources: sources.join(", "),
-        read: report.read,
-        broken: report.broken.len(),
-        tiny: report.tiny.len(),
         shortest_side: options.shortest_side(),
         validation: *validation,
-        ignored: report.ignored,
+        report: Box::new(report.clone()),
     }
 }
 

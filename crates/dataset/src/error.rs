@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::report::Skipped;
+use crate::report::{Report, Skipped};
 
 /// Why a data set could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum Error {
         pattern: String,
     },
     /// A file is neither a picture nor a tar.
-    #[error("{} is neither a tar nor a picture ({reason}); give a folder, a .tar, .webp, .jpg, .jpeg or .png", .path.display())]
+    #[error("{} is neither a tar nor a picture ({reason}); give a folder, a tar, a zip or a WebP, JPEG or PNG", .path.display())]
     NotATar {
         /// The file.
         path: PathBuf,
@@ -56,6 +56,16 @@ pub enum Error {
     /// A tar is damaged or incomplete.
     #[error("the tar {} is damaged after {entries} entries ({reason}); copy or download it again", .path.display())]
     BrokenTar {
+        /// The file.
+        path: PathBuf,
+        /// How many entries could be read.
+        entries: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A zip is damaged, incomplete, encrypted or compressed in an unusual way.
+    #[error("the zip {} cannot be read after {entries} entries ({reason}); copy or download it again, or unpack it", .path.display())]
+    BrokenZip {
         /// The file.
         path: PathBuf,
         /// How many entries could be read.
@@ -76,36 +86,26 @@ pub enum Error {
         source: io::Error,
     },
     /// Not one picture is left to train on.
-    #[error(
-        "no pictures to train on in {sources}: {read} WebP, JPEG or PNG files found, {broken} unreadable, {tiny} with a side below {shortest_side} pixels, {validation} held back for validation, {ignored} other files ignored; name other data or lower the training size"
-    )]
+    #[error("no pictures to train on in {sources}: {}", why_empty(.report, *.shortest_side, *.validation))]
     Empty {
         /// The arguments.
         sources: String,
-        /// Files that look like pictures.
-        read: usize,
-        /// Of these, unreadable ones.
-        broken: usize,
-        /// Of these, too small ones.
-        tiny: usize,
         /// The smallest side allowed.
         shortest_side: usize,
-        /// Of these, held back.
+        /// Pictures that were held back.
         validation: usize,
-        /// Files that do not look like pictures.
-        ignored: usize,
+        /// What was found.
+        report: Box<Report>,
     },
     /// Too many pictures are unreadable.
-    #[error("{broken} of {total} pictures are unreadable, more than the {:.1} % allowed; the first are:{}\ndelete or replace them, or allow more", 100.0 * .allowed, listed(.first))]
+    #[error("{} of {total} pictures are unreadable, more than the {:.1} % allowed; the first are:{}\ndelete or replace them, or allow more with --max-broken {:.2}", .report.broken.len(), 100.0 * .allowed, listed(&.report.broken), enough(.report))]
     TooManyBroken {
-        /// Unreadable pictures met before stopping.
-        broken: usize,
         /// Pictures in the data set.
         total: usize,
         /// The share that is allowed.
         allowed: f32,
-        /// The first few of them.
-        first: Vec<Skipped>,
+        /// What was found, with all of them.
+        report: Box<Report>,
     },
     /// The file of reduced pictures changed while it was in use.
     #[error("picture {slot} in the cache {} is damaged: {reason}; start again, the cache is then made anew", .path.display())]
@@ -141,6 +141,53 @@ fn current_folder() -> String {
     std::env::current_dir().map_or_else(|_| "the current folder".into(), |folder| folder.display().to_string())
 }
 
+/// How many pictures an error names.
+const EXAMPLES: usize = 5;
+
 fn listed(skipped: &[Skipped]) -> String {
-    skipped.iter().fold(String::new(), |list, picture| list + "\n  " + &picture.to_string())
+    let mut list =
+        skipped.iter().take(EXAMPLES).fold(String::new(), |list, picture| list + "\n  " + &picture.to_string());
+    if skipped.len() > EXAMPLES {
+        list.push_str("\n  ...");
+    }
+    list
+}
+
+/// The share of unreadable pictures, rounded up to what can be typed.
+fn enough(report: &Report) -> f64 {
+    (100.0 * report.broken.len() as f64 / report.read.max(1) as f64).ceil() / 100.0
+}
+
+/// Why nothing is left, with examples and a way out for each reason.
+fn why_empty(report: &Report, shortest_side: usize, validation: usize) -> String {
+    let Report { read, broken, tiny, oblong, foreign, archives, ignored, .. } = report;
+    if validation == 1 && *read == 1 {
+        return "the only picture was held back for validation (a twentieth of all pictures is, chosen by their content); \
+                one picture teaches nothing, so add others"
+            .into();
+    }
+    let mut text = format!("{read} picture files found, {} unreadable", broken.len());
+    let mut tell = |count: usize, what: String| {
+        if count > 0 {
+            text.extend([", ", &count.to_string(), " ", &what]);
+        }
+    };
+    tell(tiny.len(), format!("with a side below {shortest_side} pixels"));
+    tell(oblong.len(), "too long for their width".into());
+    for (format, names) in foreign {
+        tell(names.len(), format!("{format}, which is not read"));
+    }
+    tell(validation, "held back for validation".into());
+    tell(archives.len(), "archives not opened".into());
+    tell(*ignored, "other files ignored".into());
+    for list in [broken, tiny, oblong, archives] {
+        text += &listed(list);
+    }
+    let ways = [
+        (!tiny.is_empty(), "take small pictures with --min-side, which enlarges them, or choose a smaller --config"),
+        (!foreign.is_empty(), "convert the other formats to PNG, JPEG or WebP"),
+        (!archives.is_empty(), "unpack the archives"),
+    ];
+    let ways: Vec<&str> = ways.iter().filter(|way| way.0).map(|way| way.1).collect();
+    if ways.is_empty() { text + "; name other data" } else { text + "\n" + &ways.join("; ") }
 }

@@ -1,6 +1,6 @@
-//! Training pictures: reads folders and tars of WebP, JPEG and PNG, and hands out batches in a reproducible order.
+//! Training pictures: reads folders, tars and zips of WebP, JPEG, PNG, GIF and BMP, and hands out batches in a reproducible order.
 //!
-//! A [`Dataset`] decodes every picture once, crops it to its central square, reduces it to the training size by
+//! A [`Dataset`] decodes every picture once, makes it square, reduces it to the training size by
 //! exact area averaging and keeps the result as 8-bit RGB, in memory or in a cache file. Afterwards everything is a
 //! pure function of a *position*, the number of pictures the training has seen: [`Dataset::batch`] at the same
 //! position gives the same bytes, whatever was asked before. So a resumed training needs to remember one number.
@@ -31,11 +31,19 @@
 //! # }
 //! ```
 
+mod archive;
 mod cache;
+mod content;
+#[cfg(test)]
+mod damage;
 mod dataset;
 mod decode;
 mod error;
+mod jpeg;
+mod labels;
 mod listing;
+#[cfg(test)]
+mod mutations;
 mod options;
 mod order;
 mod positioned;
@@ -45,10 +53,11 @@ mod resize;
 mod source;
 mod store;
 mod survey;
+mod webp;
 
 pub use dataset::Dataset;
 pub use error::Error;
-pub use options::{Options, Progress, Stage};
-pub use report::{CacheUse, Report, Skipped};
+pub use options::{Crop, Options, Progress, Stage};
+pub use report::{CacheUse, Cropped, Labels, Report, Skipped};
 pub use source::Source;
 pub use survey::Survey;

@@ -9,6 +9,53 @@ use crate::Error;
 /// The largest training size in pixels; beyond it one picture alone would fill the memory of a batch.
 const LARGEST_SIZE: usize = 4096;
 
+/// Pictures longer than this many times their shorter side are refused: a square crop would leave next to nothing.
+const LONGEST_ASPECT: u32 = 8;
+
+/// How a picture that is not square becomes one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Crop {
+    /// The central square.
+    #[default]
+    Centre,
+    /// The square at the top of a tall picture, where portraits have their face; the central one of a wide picture.
+    Top,
+    /// The whole picture, with white beside it.
+    Pad,
+}
+
+impl std::str::FromStr for Crop {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "centre" | "center" => Ok(Self::Centre),
+            "top" => Ok(Self::Top),
+            "pad" => Ok(Self::Pad),
+            _ => Err("use centre, top or pad".into()),
+        }
+    }
+}
+
+impl fmt::Display for Crop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Centre => "centre",
+            Self::Top => "top",
+            Self::Pad => "pad",
+        })
+    }
+}
+
+/// Why a sound picture is not trained on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// A side is too short; what to show.
+    Tiny(String),
+    /// It is a strip; what to show.
+    Oblong(String),
+}
+
 /// How to read and serve the pictures. [`Options::new`] gives the defaults named at each field.
 #[derive(Clone)]
 pub struct Options {
@@ -34,6 +81,8 @@ pub struct Options {
     /// [`size`](Self::size) are enlarged bilinearly. `None` means half the training size: an enlargement of more than
     /// two would teach the network blur. Default: `None`.
     pub min_side: Option<usize>,
+    /// What becomes of pictures that are not square. Default: [`Crop::Centre`].
+    pub crop: Crop,
     /// Share of unreadable pictures above which opening fails, 0 to 1. Default: 0.05.
     pub max_broken: f32,
     /// Called from the opening thread a few times a second. Default: none.
@@ -52,6 +101,7 @@ impl Options {
             seed: 0,
             threads: 0,
             min_side: None,
+            crop: Crop::Centre,
             max_broken: 0.05,
             progress: None,
         }
@@ -65,6 +115,18 @@ impl Options {
     /// The shortest side a picture may have, in pixels.
     pub(crate) fn shortest_side(&self) -> usize {
         self.min_side.unwrap_or(self.size.div_ceil(2)).max(1)
+    }
+
+    /// Why a picture of this size is left out, if it is: the one rule for opening and for choosing a size.
+    pub(crate) fn unfit(&self, width: u32, height: u32) -> Option<Unfit> {
+        let (shorter, longer) = (width.min(height), width.max(height));
+        let limit = self.shortest_side();
+        if u64::from(longer) > u64::from(LONGEST_ASPECT) * u64::from(shorter) {
+            let reason = format!("{width} x {height} pixels, more than {LONGEST_ASPECT} times as long as wide");
+            return Some(Unfit::Oblong(reason));
+        }
+        let reason = || format!("{width} x {height} pixels, the shorter side must have {limit}");
+        ((shorter as usize) < limit).then(|| Unfit::Tiny(reason()))
     }
 
     /// Reports progress to whoever listens.
@@ -101,6 +163,7 @@ impl fmt::Debug for Options {
             .field("seed", &self.seed)
             .field("threads", &self.threads)
             .field("min_side", &self.min_side)
+            .field("crop", &self.crop)
             .field("max_broken", &self.max_broken)
             .finish_non_exhaustive()
     }

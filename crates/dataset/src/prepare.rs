@@ -1,21 +1,20 @@
 //! Decoding and reducing all pictures on several threads, and collecting them.
 
 use std::collections::HashSet;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::cache::Writer;
-use crate::listing::Item;
-use crate::options::{Options, Stage};
+use crate::decode::Refusal;
+use crate::listing::{Item, Passed};
+use crate::options::{Options, Stage, Unfit};
 use crate::report::{CacheUse, Report, Skipped};
 use crate::store::Store;
 use crate::{Error, decode, resize};
 
-/// How many broken pictures an error names.
-const EXAMPLES: usize = 5;
 /// Pictures decoded for each thread between two writes; bounds the memory and paces the progress.
 const PICTURES_PER_THREAD: usize = 64;
 
@@ -28,28 +27,35 @@ pub(crate) struct Pictures {
 }
 
 enum Outcome {
-    Kept { hash: blake3::Hash, pixels: Box<[u8]> },
-    Tiny(String),
-    Broken(String),
+    Kept { hash: blake3::Hash, pixels: Box<[u8]>, size: (u32, u32) },
+    Refused(Refusal),
 }
 
 fn prepare(item: &Item, options: &Options) -> Outcome {
     let bytes = match item.read() {
         Ok(bytes) => bytes,
-        Err(reason) => return Outcome::Broken(reason),
+        Err(reason) => return Outcome::Refused(Refusal::Broken(reason)),
     };
     // A decoder that panics on a malicious picture must not end the training of all others.
-    let picture = match catch_unwind(|| decode::rgb(&bytes)) {
-        Ok(Ok(picture)) => picture,
-        Ok(Err(reason)) => return Outcome::Broken(reason),
-        Err(_) => return Outcome::Broken("it makes the decoder fail".into()),
-    };
-    let (width, height) = picture.dimensions();
-    if (width.min(height) as usize) < options.shortest_side() {
-        let limit = options.shortest_side();
-        return Outcome::Tiny(format!("{width} x {height} pixels, the shorter side must have {limit}"));
+    match catch_unwind(AssertUnwindSafe(|| decode::picture(&bytes, options))) {
+        Ok(Ok(picture)) => Outcome::Kept {
+            hash: blake3::hash(&bytes),
+            pixels: resize::square(&picture.pixels, options.size, options.crop),
+            size: (picture.width, picture.height),
+        },
+        Ok(Err(refusal)) => Outcome::Refused(refusal),
+        Err(_) => Outcome::Refused(Refusal::Broken("it makes the decoder fail".into())),
     }
-    Outcome::Kept { hash: blake3::hash(&bytes), pixels: resize::square(&picture, options.size) }
+}
+
+/// Puts a picture that is not used where it belongs.
+fn refuse(refusal: Refusal, name: String, report: &mut Report) {
+    match refusal {
+        Refusal::Broken(reason) => report.broken.push(Skipped { name, reason }),
+        Refusal::Unfit(Unfit::Tiny(reason)) => report.tiny.push(Skipped { name, reason }),
+        Refusal::Unfit(Unfit::Oblong(reason)) => report.oblong.push(Skipped { name, reason }),
+        Refusal::Foreign(format) => report.foreign.entry(format.into()).or_default().push(name),
+    }
 }
 
 /// Refuses a data set of which too much is broken.
@@ -57,22 +63,22 @@ pub(crate) fn check_broken(report: &Report, options: &Options) -> Result<(), Err
     if report.broken.len() as f64 <= f64::from(options.max_broken) * report.read as f64 {
         return Ok(());
     }
-    let first = report.broken.iter().take(EXAMPLES).cloned().collect();
-    Err(Error::TooManyBroken { broken: report.broken.len(), total: report.read, allowed: options.max_broken, first })
+    Err(Error::TooManyBroken { total: report.read, allowed: options.max_broken, report: Box::new(report.clone()) })
 }
 
 /// Reads all `items`. The result lies in memory if it fits the budget; it is written to `cache`, a path and the key to
 /// store with it, if that is given.
 pub(crate) fn pictures(
     items: &[Item],
-    ignored: usize,
+    passed: Passed,
     cache: Option<(&Path, blake3::Hash)>,
     options: &Options,
     pool: &ThreadPool,
 ) -> Result<Pictures, Error> {
     let fits = items.len() as u64 * options.picture_bytes() as u64 <= options.memory_budget;
     let mut memory = fits.then(|| Vec::with_capacity(items.len()));
-    let mut report = Report { read: items.len(), ignored, ..Report::default() };
+    let Passed { ignored, foreign, archives, labels, links } = passed;
+    let mut report = Report { read: items.len(), ignored, foreign, archives, labels, links, ..Report::default() };
     let mut writer = None;
     if !fits || cache.is_some() {
         let created = Writer::create(cache, options.size);
@@ -86,10 +92,10 @@ pub(crate) fn pictures(
         let outcomes: Vec<_> = pool.install(|| chunk.par_iter().map(|item| prepare(item, options)).collect());
         for (item, outcome) in chunk.iter().zip(outcomes) {
             match outcome {
-                Outcome::Tiny(reason) => report.tiny.push(Skipped { name: item.name(), reason }),
-                Outcome::Broken(reason) => report.broken.push(Skipped { name: item.name(), reason }),
+                Outcome::Refused(refusal) => refuse(refusal, item.name(), &mut report),
                 Outcome::Kept { hash, .. } if !known.insert(hash) => report.duplicates += 1,
-                Outcome::Kept { hash, pixels } => {
+                Outcome::Kept { hash, pixels, size } => {
+                    report.cropped.add(size.0, size.1);
                     if let Some(open) = writer.take() {
                         writer = keep_going(open.push(&hash, &pixels), fits, &mut report)?;
                     }
@@ -100,11 +106,12 @@ pub(crate) fn pictures(
                 }
             }
         }
-        check_broken(&report, options)?;
         done += chunk.len();
         options.tell(Stage::Decoding, done, Some(items.len()));
     }
     report.kept = hashes.len();
+    // Told only now, so that the whole list is there to be mended; a cache of refused pictures is not worth keeping.
+    check_broken(&report, options)?;
 
     let mut file = None;
     if let Some(open) = writer.take().filter(|_| report.kept > 0) {

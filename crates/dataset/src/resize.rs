@@ -1,9 +1,11 @@
-//! Cropping to the central square and scaling it: exact area averaging when reducing, bilinear when enlarging.
+//! Cropping or padding to a square and scaling it: exact area averaging when reducing, bilinear when enlarging.
 //!
 //! Everything is integer arithmetic and the result is the exact weighted mean rounded half up, so it is the same on
 //! every machine. Values are averaged as stored, without undoing the sRGB curve: the network sees stored values too.
 
 use image::RgbImage;
+
+use crate::Crop;
 
 /// The source pixels `first..first + weights.len()` that make one target pixel, and their weights.
 struct Taps {
@@ -51,23 +53,40 @@ impl Axis {
     }
 }
 
-/// The central square of `picture`, scaled to `size` by `size` pixels, as `[size, size, 3]` bytes.
-///
-/// With an odd surplus the extra row or column is cut at the bottom or the right. `picture` must not be empty.
-pub(crate) fn square(picture: &RgbImage, size: usize) -> Box<[u8]> {
+/// `picture` as a square of `size` by `size` pixels, `[size, size, 3]` bytes. It must not be empty.
+pub(crate) fn square(picture: &RgbImage, size: usize, crop: Crop) -> Box<[u8]> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
+    if crop == Crop::Pad && width != height {
+        let longer = width.max(height);
+        let fitted = |side: usize| (side * size).div_ceil(longer).min(size);
+        let (w, h) = (fitted(width), fitted(height));
+        let (left, top) = ((size - w) / 2, (size - h) / 2);
+        let inner = scaled_part(picture, (0, 0), (width, height), (w, h));
+        let mut out = vec![255; size * size * 3].into_boxed_slice();
+        for (row, pixels) in out.chunks_exact_mut(size * 3).skip(top).zip(inner.chunks_exact(w * 3)) {
+            row[left * 3..][..w * 3].copy_from_slice(pixels);
+        }
+        return out;
+    }
+    // With an odd surplus the extra row or column is cut at the bottom or the right.
     let side = width.min(height);
-    let (left, top) = ((width - side) / 2, (height - side) / 2);
-    let axis = Axis::new(side, size);
+    let top = if crop == Crop::Top { 0 } else { (height - side) / 2 };
+    scaled_part(picture, ((width - side) / 2, top), (side, side), (size, size))
+}
+
+/// The part of `picture` that begins at `(left, top)` and has `from` pixels across and down, scaled to `to`.
+fn scaled_part(picture: &RgbImage, (left, top): (usize, usize), from: (usize, usize), to: (usize, usize)) -> Box<[u8]> {
+    let width = picture.width() as usize;
+    let (across, down) = (Axis::new(from.0, to.0), Axis::new(from.1, to.1));
     let source = picture.as_raw();
 
-    // Across: every source row becomes `size` weighted sums a channel. They stay below 255 * 2^24 because a side has
+    // Across: every source row becomes `to.0` weighted sums a channel. They stay below 255 * 2^24 because a side has
     // fewer than 2^24 pixels (see the limits in `decode`), so u32 holds them.
-    let mut rows = vec![0_u32; side * size * 3];
-    for (y, row) in rows.chunks_exact_mut(size * 3).enumerate() {
+    let mut rows = vec![0_u32; from.1 * to.0 * 3];
+    for (y, row) in rows.chunks_exact_mut(to.0 * 3).enumerate() {
         let start = ((top + y) * width + left) * 3;
-        let (pixels, _) = source[start..start + side * 3].as_chunks::<3>();
-        for (sum, taps) in row.as_chunks_mut::<3>().0.iter_mut().zip(&axis.taps) {
+        let (pixels, _) = source[start..start + from.0 * 3].as_chunks::<3>();
+        for (sum, taps) in row.as_chunks_mut::<3>().0.iter_mut().zip(&across.taps) {
             for (pixel, weight) in pixels[taps.first..].iter().zip(&taps.weights) {
                 for (channel, value) in sum.iter_mut().zip(pixel) {
                     *channel += weight * u32::from(*value);
@@ -77,12 +96,12 @@ pub(crate) fn square(picture: &RgbImage, size: usize) -> Box<[u8]> {
     }
 
     // Down: the same weights over rows, then the division by the weight of both axes.
-    let total = u64::from(axis.total).pow(2);
-    let mut sums = vec![0_u64; size * 3];
-    let mut out = Vec::with_capacity(size * size * 3);
-    for taps in &axis.taps {
+    let total = u64::from(across.total) * u64::from(down.total);
+    let mut sums = vec![0_u64; to.0 * 3];
+    let mut out = Vec::with_capacity(to.0 * to.1 * 3);
+    for taps in &down.taps {
         sums.fill(total / 2);
-        for (row, weight) in rows[taps.first * size * 3..].chunks_exact(size * 3).zip(&taps.weights) {
+        for (row, weight) in rows[taps.first * to.0 * 3..].chunks_exact(to.0 * 3).zip(&taps.weights) {
             for (sum, value) in sums.iter_mut().zip(row) {
                 *sum += u64::from(*weight) * u64::from(*value);
             }
@@ -104,7 +123,7 @@ mod tests {
 
     /// The first channel of the scaled picture.
     fn scaled(picture: &RgbImage, size: usize) -> Vec<u8> {
-        square(picture, size).chunks_exact(3).map(|pixel| pixel[0]).collect()
+        square(picture, size, Crop::Centre).chunks_exact(3).map(|pixel| pixel[0]).collect()
     }
 
     #[test]
@@ -143,7 +162,7 @@ mod tests {
     #[test]
     fn the_same_size_changes_nothing() {
         let picture = RgbImage::from_fn(7, 7, |x, y| Rgb([(x * 36) as u8, (y * 36) as u8, (x * y) as u8]));
-        assert_eq!(square(&picture, 7)[..], picture.as_raw()[..]);
+        assert_eq!(square(&picture, 7, Crop::Centre)[..], picture.as_raw()[..]);
     }
 
     #[test]
@@ -151,7 +170,10 @@ mod tests {
         for side in [1, 2, 3, 5, 16, 31, 97] {
             for size in [1, 2, 3, 7, 16, 64] {
                 let picture = RgbImage::from_pixel(side, side, Rgb([255, 128, 1]));
-                assert!(square(&picture, size).chunks_exact(3).all(|pixel| pixel == [255, 128, 1]), "{side} -> {size}");
+                assert!(
+                    square(&picture, size, Crop::Centre).chunks_exact(3).all(|pixel| pixel == [255, 128, 1]),
+                    "{side} -> {size}"
+                );
             }
         }
     }
@@ -164,5 +186,31 @@ mod tests {
     #[test]
     fn a_tall_picture_gives_its_central_square() {
         assert_eq!(scaled(&grey(&[[1, 1], [50, 60], [70, 80], [2, 2]]), 2), [50, 60, 70, 80]);
+    }
+
+    #[test]
+    fn the_top_of_a_tall_picture_and_the_centre_of_a_wide_one() {
+        let values = |picture: &RgbImage, crop| -> Vec<u8> {
+            square(picture, 2, crop).chunks_exact(3).map(|pixel| pixel[0]).collect()
+        };
+        assert_eq!(values(&grey(&[[1, 2], [50, 60], [70, 80], [3, 4]]), Crop::Top), [1, 2, 50, 60]);
+        assert_eq!(values(&grey(&[[1, 50, 60, 2], [1, 70, 80, 2]]), Crop::Top), [50, 60, 70, 80]);
+    }
+
+    #[test]
+    fn a_padded_picture_is_whole_between_white() {
+        let padded = |rows: &RgbImage, size| -> Vec<u8> {
+            square(rows, size, Crop::Pad).chunks_exact(3).map(|pixel| pixel[0]).collect()
+        };
+        assert_eq!(padded(&grey(&[[1, 2, 3, 4], [5, 6, 7, 8]]), 4)[..12], [255, 255, 255, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(padded(&grey(&[[1], [3]]), 2), [1, 255, 3, 255]);
+        // Both axes by their own ratio: 8 x 4 in a square of 4 is two rows of four.
+        assert_eq!(
+            padded(&grey(&[[10; 8]; 4]), 4),
+            [255, 255, 255, 255, 10, 10, 10, 10, 10, 10, 10, 10, 255, 255, 255, 255]
+        );
+        // A strip keeps at least a pixel.
+        assert_eq!(padded(&grey(&[[9; 8]]), 2), [9, 9, 255, 255]);
+        assert_eq!(padded(&grey(&[[1, 2], [3, 4]]), 2), [1, 2, 3, 4]);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::content::{self, Content};
+use crate::{Error, listing};
 
 /// One place with pictures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Source {
     Folder(PathBuf),
     /// An uncompressed tar.
     Tar(PathBuf),
+    /// A zip, as StyleGAN's dataset tool writes it or any other.
+    Zip(PathBuf),
     /// A single picture.
     Picture(PathBuf),
 }
@@ -41,7 +44,7 @@ impl Source {
     /// Where it is.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Folder(path) | Self::Tar(path) | Self::Picture(path) => path,
+            Self::Folder(path) | Self::Tar(path) | Self::Zip(path) | Self::Picture(path) => path,
         }
     }
 
@@ -51,8 +54,12 @@ impl Source {
         } else if is_picture(&path) {
             Self::Picture(path)
         } else {
-            // Whatever its name: the content tells when it is opened.
-            Self::Tar(path)
+            match content::of(&listing::head(&path)) {
+                Content::Zip => Self::Zip(path),
+                Content::Picture | Content::Foreign(_) => Self::Picture(path),
+                // Why it is none is said when it is opened.
+                _ => Self::Tar(path),
+            }
         }
     }
 }
@@ -80,7 +87,15 @@ fn expand(argument: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// Whether a name promises a picture; which format it really is, the content tells.
 pub(crate) fn is_picture(path: &Path) -> bool {
-    has_extension(path, &["webp", "jpg", "jpeg", "png"])
+    has_extension(path, &["webp", "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp"])
+}
+
+/// Whether a name promises text or tables, which data sets hold in great numbers beside pictures: not looked into.
+pub(crate) fn is_text(path: &Path) -> bool {
+    has_extension(
+        path,
+        &["txt", "json", "jsonl", "csv", "tsv", "xml", "yaml", "yml", "md", "html", "log", "caption", "npy"],
+    )
 }
 
 /// Whether a name promises a tar.

@@ -113,7 +113,7 @@ fn more_than_five_percent_broken_stops() {
     assert_eq!(open(folder.path()).report().broken.len(), 3); // 3 of 60: five percent exactly
     put(folder.path(), "bad3.png", b"no picture");
     let message = refusal(&[folder.path()], &options(8));
-    for part in ["4 of 61 pictures", "5.0 %", "bad0.png", "bad3.png", "no WebP, JPEG or PNG", "delete or replace"] {
+    for part in ["4 of 61 pictures", "5.0 %", "bad0.png", "bad3.png", "no WebP, JPEG, PNG", "delete or replace"] {
         assert!(message.contains(part), "{part} is missing in: {message}");
     }
     let lenient = Options { max_broken: 0.1, ..options(8) };
@@ -215,7 +215,7 @@ fn an_empty_data_set_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "notes.txt", b"later");
     let message = refusal(&[folder.path()], &options(8));
-    assert!(message.contains("0 WebP, JPEG or PNG files found") && message.contains("1 other files"), "{message}");
+    assert!(message.contains("0 picture files found") && message.contains("1 other files"), "{message}");
     put(folder.path(), "a.png", &encoded(1, 8));
     let message = refusal(&[folder.path()], &options(64));
     assert!(message.contains("1 with a side below 32 pixels"), "{message}");

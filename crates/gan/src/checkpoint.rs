@@ -16,6 +16,10 @@ const FORMAT: &str = "tadne-checkpoint";
 /// Version 1 had every tensor in the order of files.
 const VERSION: u32 = 2;
 
+/// The feature critic's tensors.
+const CRITIC: [&str; 5] =
+    ["critic.weights", "critic.adam.first", "critic.adam.second", "critic.norms", "critic.mixing"];
+
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Header {
@@ -115,7 +119,7 @@ impl Checkpoint {
             config.ema.widths.clear();
             config.growth.anchor = 0.0;
         }
-        let mut trainer = Trainer::new(config, threads)?;
+        let mut trainer = Trainer::bare(config, threads)?;
         trainer.progress = header.progress;
         [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
         let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
@@ -139,6 +143,16 @@ impl Checkpoint {
                 from_files_order(layout, &read, values);
             } else {
                 values.copy_from_slice(&read);
+            }
+        }
+        if let Some(critic) = &mut trainer.critic {
+            let state = &mut critic.state;
+            state.adam.steps = header.critic_steps;
+            let parts = [&mut state.weights, &mut state.adam.first, &mut state.adam.second, &mut state.norms, &mut state.mixing];
+            for (name, values) in CRITIC.iter().zip(parts) {
+                // Their lengths depend on the frozen network, which may be elsewhere today; the file knows.
+                let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;
+                *values = view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
             }
         }
         Ok(Self { trainer, dataset: header.dataset, seconds: header.seconds })
@@ -172,7 +186,7 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
         config: trainer.config().clone(),
         progress: trainer.progress,
         adam_steps: if compact { [0, 0] } else { [trainer.g.adam.steps, trainer.d.adam.steps] },
-        critic_steps: 0,
+        critic_steps: trainer.critic.as_ref().map_or(0, |c| c.state.adam.steps),
         dataset: dataset.into(),
         seconds,
         compact,
@@ -225,7 +239,12 @@ fn state(t: &Trainer) -> Vec<(String, &[f32])> {
         ("d.adam.second", &t.d.adam.second),
     ];
     let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.as_slice()));
-    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
+    let critic = t.critic.iter().flat_map(|c| {
+        let s = &c.state;
+        let parts: [&[f32]; 5] = [&s.weights, &s.adam.first, &s.adam.second, &s.norms, &s.mixing];
+        CRITIC.iter().map(|name| (*name).to_owned()).zip(parts)
+    });
+    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).chain(critic).collect()
 }
 
 /// The same, to be filled.

@@ -4,6 +4,7 @@ mod adam;
 mod augment;
 mod checkpoint;
 mod config;
+mod critic;
 mod discriminator;
 mod error;
 mod events;

@@ -142,7 +142,8 @@ impl Run {
     ///
     /// # Errors
     /// The folder's statistics cannot be rewritten, or a folder in it cannot be made.
-    pub fn resume(folder: &Path, checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
+    pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
+        checkpoint.trainer.prepare()?;
         furnish(folder)?;
         if checkpoint.dataset != data.fingerprint() {
             tracing::warn!(

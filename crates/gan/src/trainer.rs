@@ -7,6 +7,7 @@ use synth::{Picture, Seed};
 
 use crate::adam::{Adam, Rates, move_towards};
 use crate::augment::Augmentation;
+use crate::critic::{CriticSaid, CriticSide};
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::discriminator::Discriminator;
 use crate::generator::{Generator, Latents};
@@ -163,6 +164,7 @@ pub struct Trainer {
     discriminator: Discriminator,
     pub(crate) g: Side,
     pub(crate) d: Side,
+    pub(crate) critic: Option<CriticSide>,
     /// Average of G's weights.
     pub(crate) ema: Vec<f32>,
     /// Further averages, one for each of the configuration's widths.
@@ -179,8 +181,15 @@ impl Trainer {
     /// Fresh networks, drawn from the configuration's seed, that are trained by `threads` threads.
     ///
     /// # Errors
-    /// [`Error::Config`] where [`Config::validate`] fails.
+    /// [`Error::Config`] where [`Config::validate`] fails, [`Error::Features`] where the feature critic's network is missing.
     pub fn new(config: Config, threads: usize) -> Result<Self, Error> {
+        let mut trainer = Self::bare(config, threads)?;
+        trainer.prepare()?;
+        Ok(trainer)
+    }
+
+    /// Fresh networks that cannot take a step yet: the feature critic's frozen network is not opened. An export needs no more.
+    pub(crate) fn bare(config: Config, threads: usize) -> Result<Self, Error> {
         config.validate()?;
         Generator::check(&config.architecture)?;
         let cpu = processor(threads)?;
@@ -202,11 +211,19 @@ impl Trainer {
             discriminator,
             g,
             d,
+            critic: config.critic.as_ref().map(|_| CriticSide::new()),
             config,
         })
     }
 
-    /// Goes on with another recipe: anything may change but the networks themselves.
+    /// Opens what only steps need.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        let seed = step_seed(self.config.seed, u64::MAX - 2);
+        self.critic.as_mut().map_or(Ok(()), |critic| critic.prepare(&self.config, seed))
+    }
+
+    /// Goes on with another recipe: anything may change but the networks themselves. A feature critic may join, leave or change;
+    /// it starts afresh then.
     ///
     /// # Errors
     /// [`Error::Config`] if `config` cannot be trained or asks for other networks; the trainer keeps its own then.
@@ -230,8 +247,12 @@ impl Trainer {
             let cpu = processor(self.cpu.crew().threads())?;
             self.passes = passes(&config, cpu, &self.generator, &self.discriminator);
         }
+        let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
+        if shape(&config) != shape(old) {
+            self.critic = config.critic.as_ref().map(|_| CriticSide::new());
+        }
         self.config = config;
-        Ok(())
+        self.prepare()
     }
 
     /// The configuration of the run.
@@ -311,13 +332,20 @@ impl Trainer {
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
         let back = [vec![0.0; n], back].concat();
         let mut gradient = passes.judge_back(d, &back, n..2 * n, false).split_off(half);
+        let mut said = CriticSaid::default();
+        if let Some(critic) = &mut self.critic {
+            let seen = self.config.critic_batch() * half / n;
+            let (crew, drawn) = (self.cpu.crew(), &real[half..half + seen]);
+            said = critic.learn(crew, &self.config, schedule.beta2, &real[..seen], drawn);
+            critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
+        }
         augmentation.transpose(&mut gradient);
         passes.draw_back(g, &gradient);
         passes.finish();
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
-        let dropped = self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o)
+        let dropped = said.dropped + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o)
             + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o);
         move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
         for average in &mut self.wide {
@@ -335,7 +363,9 @@ impl Trainer {
             real: mean(logits_real),
             fake: mean(logits_fake),
             penalty,
-            ..Averages::default()
+            critic: said.loss,
+            critic_real: said.real,
+            critic_fake: said.drawn,
         };
         (averages, dropped)
     }

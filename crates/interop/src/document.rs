@@ -3,6 +3,7 @@
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::pickle::{Id, Limits, Object, Pickle, Value, read};
+use crate::strangers;
 use crate::tensor::{Kind, View};
 use crate::torch::{self, Reference, Storages};
 
@@ -40,8 +41,10 @@ impl Document {
                 let (pickle, storages) = torch::open_zip(blob)?;
                 Ok(Document { pickle, storages, container: Container::TorchZip })
             }
-            [0x1f, 0x8b, ..] => Err(Error::Unknown("the file is compressed with gzip; unpack it first".into())),
-            _ => Self::open_pickle(blob),
+            _ => match strangers::named(blob)? {
+                Some(what) => Err(Error::Unknown(what)),
+                None => Self::open_pickle(blob),
+            },
         }
     }
 

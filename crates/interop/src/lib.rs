@@ -1,7 +1,7 @@
 //! Other people's `StyleGAN2` generators in, ours out.
 //!
 //! [`open`] finds the generator in a file that others wrote: NVIDIA's pickles (`PyTorch` and `TensorFlow`) and
-//! rosinality's checkpoints. Nothing in the file is run: a [pickle] is read as inert values, and its arrays stay in the
+//! rosinality's checkpoints, and state dictionaries and safetensors files with the names of either. Nothing in the file is run: a [pickle] is read as inert values, and its arrays stay in the
 //! file until [`Network::load`] asks for them. [`onnx`] writes a model as a graph that other runtimes draw with.
 //!
 //! This crate converts; it neither draws nor trains.
@@ -16,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ada;
 mod arrays;
 pub mod blob;
 pub mod document;
@@ -26,6 +27,8 @@ pub mod onnx;
 pub mod pickle;
 mod rosinality;
 mod source;
+mod states;
+mod strangers;
 mod tensor;
 mod tensorflow;
 mod torch;
@@ -66,7 +69,18 @@ impl Which {
 /// # Errors
 /// The file is damaged or hostile, holds something else, or a network that cannot be drawn.
 pub fn open(path: &Path, which: Which) -> Result<Network, Error> {
-    find(&Document::open(&Blob::open(path)?)?, which)
+    open_blob(&Blob::open(path)?, which)
+}
+
+/// Finds the generator in a file whose bytes are at hand.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_blob(blob: &Blob, which: Which) -> Result<Network, Error> {
+    if states::is_safetensors(blob).is_some() {
+        return states::in_safetensors(blob, which);
+    }
+    find(&Document::open(blob)?, which)
 }
 
 /// Finds the generator in a file that is open.
@@ -78,8 +92,8 @@ pub fn find(document: &Document, which: Which) -> Result<Network, Error> {
         nvidia::find(document, which)
     } else if tensorflow::is_one(document) {
         tensorflow::find(document, which)
-    } else if rosinality::is_one(document) {
-        rosinality::find(document, which)
+    } else if let Some(network) = states::in_document(document, which) {
+        network
     } else {
         Err(stranger(document))
     }?;
@@ -87,39 +101,24 @@ pub fn find(document: &Document, which: Which) -> Result<Network, Error> {
     Ok(network)
 }
 
-/// Whether the first bytes are those of a file [`open`] reads, a pickle or an archive, rather than of a model file.
+/// Whether a file is one for [`open`] rather than a model file: everything but safetensors files with this project's
+/// description, for what is neither is named there.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn is_foreign(path: &Path) -> std::io::Result<bool> {
-    let blob = Blob::open(path)?;
-    let mut first = [0; 9];
-    if blob.len() < first.len() as u64 {
-        return Ok(false);
-    }
-    blob.read_at(0, &mut first)?;
-    // A safetensors file begins with the length of its header, eight bytes, and the header's brace.
-    let safetensors = first[8] == b'{' && first[4..8] == [0; 4];
-    Ok(!safetensors && (first.starts_with(b"PK\x03\x04") || (first[0] == 0x80 && first[1] <= 5)))
+    Ok(states::is_safetensors(&Blob::open(path)?) != Some(true))
 }
 
 /// What a file holds that is none of the known layouts.
 fn stranger(document: &Document) -> Error {
     let pickle = document.pickle();
     let root = pickle.root();
-    if pickle.entry(root, "GAN").is_some_and(|gan| pickle.entry(gan, "GE.initial_block").is_some()) {
-        return Error::Unsupported(
-            "this is a checkpoint of lucidrains/stylegan2-pytorch, whose generator is another network: two convolutions in \
-             the first block, noise with a strength for each channel, activations without gain, a blurred bilinear \
-             picture. It cannot be drawn here"
-                .into(),
-        );
-    }
     let names = pickle.globals();
     let named = if names.is_empty() { String::new() } else { format!("; it names {}", shortened(&names)) };
     Error::Unknown(format!(
         "no StyleGAN2 generator was found: the file holds {}{named}. Files of NVIDIA's StyleGAN2 (PyTorch, TensorFlow) and \
-         of rosinality/stylegan2-pytorch are read",
+         of rosinality/stylegan2-pytorch are read, and state dictionaries of both",
         pickle.kind(root)
     ))
 }

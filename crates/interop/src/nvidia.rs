@@ -35,7 +35,14 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
             pickle.pairs(root).unwrap_or_default().iter().filter(|(_, it)| !matches!(pickle.get(*it), Value::None));
         parts.dropped.extend(others.filter_map(|&(key, _)| pickle.text(key)).filter(|key| key != name));
         let module = pickle.entry(root, name).and_then(|id| Module::of(document, id));
-        module.ok_or_else(|| Error::Unknown(format!("the snapshot holds no generator {name}")))?
+        let other = which.pick("G", "G_ema");
+        let there = pickle.entry(root, other).is_some_and(|id| Module::of(document, id).is_some());
+        let way = match (there, which) {
+            (false, _) => String::new(),
+            (true, Which::Ema) => format!(", but {other}: --which g takes it"),
+            (true, Which::Raw) => format!(", but {other}: leave --which g out"),
+        };
+        module.ok_or_else(|| Error::Unknown(format!("the snapshot holds no generator {name}{way}")))?
     };
     let part = |name: &str| {
         let part = generator.child(name);

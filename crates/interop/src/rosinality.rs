@@ -1,64 +1,36 @@
-//! Checkpoints of rosinality/stylegan2-pytorch: state dictionaries under `g_ema` and `g`, perhaps `latent_avg`.
+//! Weights of rosinality/stylegan2-pytorch by its names: those of its checkpoints and of encoders built on it (`decoder.`).
 
-use std::collections::BTreeMap;
-
-use crate::arrays::Arrays;
-use crate::document::Document;
+use crate::check_filter;
 use crate::error::Error;
 use crate::network::{Layout, Network, Parts};
+use crate::states::State;
 use crate::tensor::View;
-use crate::{Which, check_filter};
 
 /// Learning rate of the mapping network relative to the rest; the code has no other.
 const MAPPING_RATE: f32 = 0.01;
 
-/// Whether the file holds networks of this kind.
-pub(crate) fn is_one(document: &Document) -> bool {
-    let pickle = document.pickle();
-    ["g_ema", "g"].iter().any(|key| {
-        pickle
-            .entry(pickle.root(), key)
-            .is_some_and(|id| ["input.input", "module.input.input"].iter().any(|name| pickle.entry(id, name).is_some()))
-    })
-}
-
-/// Finds the generator.
-pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> {
-    let pickle = document.pickle();
-    let root = pickle.root();
-    let name = which.pick("g_ema", "g");
-    let mut parts =
-        Parts { layout: Some(Layout::Rosinality), name: name.into(), normalize_z: true, ..Parts::default() };
-    let Some(network) = pickle.entry(root, name) else {
-        return Err(Error::Unknown(format!("the checkpoint holds no generator {name}")));
-    };
-    for &(key, _) in pickle.pairs(root).unwrap_or_default() {
-        parts.dropped.extend(pickle.text(key).filter(|key| key != name && key != "latent_avg"));
-    }
-    let mut state = Arrays { document, all: BTreeMap::new() };
-    for &(key, value) in pickle.pairs(network).unwrap_or_default() {
-        if let Some(key) = pickle.text(key) {
-            // Saved from a wrapper for several GPUs, every name begins with this.
-            state.all.insert(key.strip_prefix("module.").unwrap_or(&key).to_owned(), value);
-        }
-    }
-    read(&mut state, &mut parts)?;
-    let mean = pickle.entry(root, "latent_avg").map(|id| document.array(id)).transpose()?.flatten();
-    match mean.map(|mean| mean.squeezed(1)).filter(|mean| mean.shape().len() == 1) {
+/// Makes a network of the weights and the mean of `w`, if the file has one.
+pub(crate) fn read(state: &mut State, mean: Option<View>, mut parts: Parts) -> Result<Network, Error> {
+    parts.layout = Some(Layout::Rosinality);
+    weights(state, &mut parts)?;
+    // Encoders built on it keep a mean for each layer, all the same; or this one under the name of the network.
+    let mean = mean.map(|mean| match mean.shape() {
+        [rows, _] if *rows > 0 => mean.narrowed(0, 1).squeezed(1),
+        _ => mean.squeezed(1),
+    });
+    match mean.filter(|mean| mean.shape().len() == 1) {
         Some(mean) => parts.put("mapping.w_avg", mean),
         None => parts.notes.push(crate::no_w_avg()),
     }
-    match state.all.keys().next() {
-        None => parts.assemble(),
-        Some(other) => Err(Error::unsupported(format!("the network has a layer that is not StyleGAN2's: {other:?}"))),
-    }
+    state.finish()?;
+    parts.assemble()
 }
 
-fn read(state: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn weights(state: &mut State, parts: &mut Parts) -> Result<(), Error> {
     // Layer 0 of the sequence normalises z.
     for layer in 0..64 {
         let (theirs, ours) = (format!("style.{}", layer + 1), format!("mapping.fc{layer}"));
-        if !state.all.contains_key(&format!("{theirs}.weight")) {
+        if !state.has(&format!("{theirs}.weight")) {
             break;
         }
         let weight = state.weight(&format!("{theirs}.weight"))?;
@@ -71,7 +43,7 @@ fn read(state: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
     colours(state, "to_rgb1", "synthesis.b4.torgb", parts)?;
     for block in 1..24 {
         let (first, ours) = (2 * (block - 1), format!("synthesis.b{}", 4_u64 << block));
-        if !state.all.contains_key(&format!("convs.{first}.conv.weight")) {
+        if !state.has(&format!("convs.{first}.conv.weight")) {
             break;
         }
         conv(state, &format!("convs.{first}"), &format!("{ours}.conv0"), first + 1, parts)?;
@@ -82,7 +54,7 @@ fn read(state: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
 }
 
 /// A styled convolution; `layer` counts the stored noise.
-fn conv(state: &mut Arrays<'_>, theirs: &str, ours: &str, layer: usize, parts: &mut Parts) -> Result<(), Error> {
+fn conv(state: &mut State, theirs: &str, ours: &str, layer: usize, parts: &mut Parts) -> Result<(), Error> {
     let weight = modulated(state, theirs, ours, parts)?;
     parts.put(format!("{ours}.weight"), weight);
     parts.put(format!("{ours}.bias"), state.weight(&format!("{theirs}.activate.bias"))?);
@@ -93,7 +65,7 @@ fn conv(state: &mut Arrays<'_>, theirs: &str, ours: &str, layer: usize, parts: &
     Ok(())
 }
 
-fn colours(state: &mut Arrays<'_>, theirs: &str, ours: &str, parts: &mut Parts) -> Result<(), Error> {
+fn colours(state: &mut State, theirs: &str, ours: &str, parts: &mut Parts) -> Result<(), Error> {
     let weight = modulated(state, theirs, ours, parts)?;
     let bias = state.weight(&format!("{theirs}.bias"))?;
     // [1, colours, 1, 1]
@@ -105,7 +77,7 @@ fn colours(state: &mut Arrays<'_>, theirs: &str, ours: &str, parts: &mut Parts) 
 }
 
 /// The style's affine layer, and the weight times its gain.
-fn modulated(state: &mut Arrays<'_>, theirs: &str, ours: &str, parts: &mut Parts) -> Result<View, Error> {
+fn modulated(state: &mut State, theirs: &str, ours: &str, parts: &mut Parts) -> Result<View, Error> {
     let affine = state.weight(&format!("{theirs}.conv.modulation.weight"))?;
     let gain = fan_in_gain(&affine);
     parts.put(format!("{ours}.affine.weight"), affine.scaled(gain));

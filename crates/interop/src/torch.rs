@@ -6,6 +6,7 @@ use std::io::BufReader;
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::pickle::{Id, Limits, Pickle, Value, read};
+use crate::strangers;
 use crate::tensor::Kind;
 
 /// The old format begins with this number, pickled.
@@ -20,7 +21,9 @@ pub(crate) type Storages = HashMap<String, Blob>;
 
 /// The format of `PyTorch` 1.6 and later: an archive, stored, of the pickle and a file a storage.
 pub(crate) fn open_zip(blob: &Blob) -> Result<(Pickle, Storages), Error> {
-    let damaged = |error: zip::result::ZipError| Error::damaged(0, format!("the archive cannot be read ({error})"));
+    let damaged = |error: zip::result::ZipError| {
+        Error::damaged(0, format!("the archive cannot be read ({error}); it may be cut off, so download it again"))
+    };
     let mut archive = zip::ZipArchive::new(BufReader::new(blob.reader())).map_err(damaged)?;
     if archive.len() > ENTRIES {
         return Err(Error::TooMuch(format!("{} entries in an archive", archive.len())));
@@ -29,6 +32,9 @@ pub(crate) fn open_zip(blob: &Blob) -> Result<(Pickle, Storages), Error> {
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
         let name = entry.name().map_err(damaged)?.into_owned();
+        if let Some(what) = strangers::entry(&name) {
+            return Err(Error::Unknown(what));
+        }
         if entry.compression() != zip::CompressionMethod::Stored {
             let problem =
                 format!("{name:?} is compressed inside the archive, which torch.save never does; save it again");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
@@ -80,6 +80,32 @@ impl Door {
     }
 }
 
+/// The same address with the characters that never need an escape written plainly (RFC 3986, 6.2.2.2): mail programs and
+/// messengers like to send `%7E` for `~`. Nothing if there is nothing to change.
+fn unescaped(uri: &Uri) -> Option<Uri> {
+    let text = uri.path_and_query()?.as_str();
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        plain.push_str(before);
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if let Some(byte) = byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            plain.push(char::from(byte));
+            rest = &after[2..];
+        } else {
+            plain.push('%');
+            rest = after;
+        }
+    }
+    plain.push_str(rest);
+    if plain == text {
+        return None;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(plain.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
 /// The outermost layer.
 pub(crate) async fn pass(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
@@ -89,6 +115,9 @@ pub(crate) async fn pass(State(door): State<Arc<Door>>, mut request: Request, ne
     let visitor = Visitor { client: Client::from(address), local: address.is_loopback() };
     let id = door.id(peer, request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    if let Some(plain) = unescaped(request.uri()) {
+        *request.uri_mut() = plain;
+    }
     let (method, uri) = (request.method().clone(), request.uri().clone());
 
     let mut response = if let Some(refusal) = door.refusal(&request, visitor.client) {

@@ -63,6 +63,12 @@ pub enum AddressError {
     /// An ending other than those of animations.
     #[error("{0:?} is not a kind of animation made here: use .webp, .gif or .png")]
     Moving(String),
+    /// No wall's name.
+    #[error("{0:?} is not the name of a wall: use up to eight hexadecimal digits, as in wall=1f9c03aa")]
+    Wall(String),
+    /// No place on a wall.
+    #[error("{0:?} is not a place on a wall: use two numbers, pictures across and down, as in at=12,-3")]
+    At(String),
     /// No list of seeds, or one that is too long.
     #[error("{0:?} is not a list of seeds: use up to 256 seeds and ranges, as in 0-63,77")]
     Seeds(String),
@@ -197,7 +203,7 @@ mod tests {
         for text in ["seedabc", "seed", "seed-1", "seed+1", "seed18446744073709551616", "seed1e3"] {
             assert!(matches!(error(&format!("psi-1.0/{text}.png")), AddressError::Seed(_)), "{text}");
         }
-        for text in [".gif", ".", ".PNG", ".png.exe", ".jpeg"] {
+        for text in [".gif", ".", ".PNG", ".png.exe", ".jpegs"] {
             assert!(matches!(error(&format!("psi-1.0/seed1{text}")), AddressError::Format(_)), "{text}");
         }
         for text in

@@ -49,11 +49,15 @@ pub(crate) async fn random(
     let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
     let format =
         Format::from_extension(ending).ok_or_else(|| AddressError::Format(ending.chars().take(20).collect()))?;
-    // As many pictures as anybody could look at, with names that are still easy to write down.
-    let seed = Seed(RandomState::new().build_hasher().finish() >> 32);
+    let seed = any_seed();
     let psi = if parameter(query.as_deref(), "psi").is_some() { asked.psi } else { app.facts.psi.into() };
     let order = Order::Picture { recipe: seed.into(), psi, size: asked.size, noise: asked.noise, format };
     Ok(lead(format!("/api/v1/{order}&m={}", app.model()), NO_STORE))
+}
+
+/// A seed drawn by lot: as many pictures as anybody could look at, with names that are still easy to write down.
+pub(crate) fn any_seed() -> Seed {
+    Seed(RandomState::new().build_hasher().finish() >> 32)
 }
 
 /// A redirect that lasts as long as `keep` says.

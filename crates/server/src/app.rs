@@ -17,6 +17,7 @@ use tower::load_shed::LoadShedLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as Anybody, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
+use url::Url;
 
 use crate::access::{self, Door};
 use crate::config::Config;
@@ -24,7 +25,7 @@ use crate::error::{Error, Refusal};
 use crate::metrics::Metrics;
 use crate::page::{ModelFacts, Pages};
 use crate::studio::Studio;
-use crate::{api, batch, facts, handlers};
+use crate::{api, batch, crawl, facts, handlers};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -101,7 +102,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         pages: Pages::open(facts.clone())?,
         studio: Studio::open(&generator, config)?,
         metadata: config.metadata.clone(),
-        public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        public_url: config.public_url.as_deref().map(public_origin).transpose()?,
         metrics: Arc::clone(&metrics),
         redirect_results: config.redirect_results,
         metrics_elsewhere: config.metrics_addr.is_some(),
@@ -118,6 +119,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .route("/random.png", get(api::random))
         .route("/random.webp", get(api::random))
         .route("/random.jpg", get(api::random))
+        .route("/random.jpeg", get(api::random))
         .route("/api/model", get(facts::model))
         .route("/api/v1/openapi.json", get(facts::openapi));
     for (path, answer) in API {
@@ -144,10 +146,21 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .route("/p/{recipe}", get(handlers::room))
         .route("/walk/{from}", get(handlers::walk))
         .route("/collection", get(handlers::collection))
+        .route("/walk", get(handlers::any_walk))
+        .route("/p", get(handlers::any_picture))
+        .route("/p/", get(handlers::any_picture))
+        .route("/walk/", get(handlers::any_walk))
+        .route("/p/{recipe}/", get(handlers::without_slash))
+        .route("/walk/{from}/", get(handlers::without_slash))
+        .route("/collection/", get(handlers::without_slash))
+        .route("/slider.html/", get(handlers::without_slash))
+        .route("/manifest.webmanifest", get(handlers::manifest))
         .route("/slider.html", get(handlers::montage))
         .route("/api", get(handlers::api_page))
         .route("/api/", get(handlers::api_page))
         .route("/model.safetensors", get(handlers::weights))
+        .route("/robots.txt", get(crawl::robots))
+        .route("/sitemap.xml", get(crawl::sitemap))
         .merge(open)
         .layer(limits);
     // What operators and their machines ask must be answered under any load.
@@ -164,6 +177,23 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .layer(middleware::from_fn_with_state(Arc::new(Door::new(config, metrics)), access::pass))
         .with_state(Arc::clone(&app));
     Ok((router, app))
+}
+
+/// The scheme, host and port of the service's public address. Its pages name each other and their files from the root, so a
+/// path is refused now rather than met as a page without style and scripts.
+fn public_origin(url: &str) -> Result<String, Error> {
+    let refuse = |reason| Err(Error::PublicUrl { url: url.to_owned(), reason });
+    match Url::parse(url) {
+        Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() => {
+            refuse("it must begin with http:// or https:// and a host")
+        }
+        Ok(parsed) if parsed.path() != "/" || parsed.query().is_some() || parsed.fragment().is_some() => refuse(
+            "the pages name their files from the root of a host, so they cannot live below a path; give the service a host name of \
+             its own, such as https://gallery.example.org, or use `tadne site export`, whose files work in any folder",
+        ),
+        Ok(parsed) => Ok(parsed.as_str().trim_end_matches('/').to_owned()),
+        Err(_) => refuse("it must begin with http:// or https:// and a host"),
+    }
 }
 
 /// The figures on an address of their own.

@@ -50,6 +50,7 @@ fn media_type(path: &str) -> Option<&'static str> {
         "json" => "application/json",
         "woff2" => "font/woff2",
         "svg" => "image/svg+xml",
+        "png" => "image/png",
         "wasm" => "application/wasm",
         "txt" => "text/plain; charset=utf-8",
         _ => return None,

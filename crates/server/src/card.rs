@@ -49,6 +49,14 @@ impl Card {
         self.hang(picture, SMALL, column * pitch - 66, row * pitch + lowered - 150)
     }
 
+    /// How far from the cell in the middle, in column `x` of the wall, a place of the card is: columns and rows. The
+    /// lowered columns of the card are those of the wall.
+    pub(crate) fn cell_beside(x: i32, place: usize) -> (i32, i32) {
+        let (column, row) = ((place % 7) as i32, (place / 7) as i32);
+        let first = if x.rem_euclid(2) == 1 { -3 } else { -4 };
+        (first + column, row - 2)
+    }
+
     /// The finished card.
     pub(crate) fn finish(self) -> Picture {
         self.canvas
@@ -95,6 +103,16 @@ mod tests {
             card.hang_small(place, white()).unwrap();
         }
         assert_eq!(lit(card), LARGE * LARGE + 9 * SMALL * SMALL);
+    }
+
+    #[test]
+    fn lowered_columns_of_the_card_are_lowered_on_the_wall() {
+        for x in [-3, -2, 0, 5] {
+            for place in 0..Card::ON_THE_WALL {
+                let (column, _) = Card::cell_beside(x, place);
+                assert_eq!((x + column).rem_euclid(2) == 1, place % 7 % 2 == 1, "column {x}, place {place}");
+            }
+        }
     }
 
     #[test]

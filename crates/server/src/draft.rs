@@ -7,6 +7,7 @@ use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Styles, Worker};
 
 use crate::card::Card;
 use crate::encode::{EncodeError, Format};
+use crate::hanging::cell_seed;
 use crate::order::{Moving, Order};
 use crate::pool::Stop;
 use crate::{animate, archive, resize};
@@ -93,11 +94,14 @@ impl Drafter {
                 }
                 Format::Jpeg.encode(&card.finish())?
             }
-            Order::WallCard { psi } => {
+            Order::WallCard { psi, place: middle } => {
                 let mut card = Card::new();
                 for place in 0..Card::ON_THE_WALL {
-                    let seed = Recipe::from(Seed(place as u64));
-                    card.hang_on_wall(place, self.draw(&seed, psi.psi(), true, unwanted)?)?;
+                    let seed = middle.map_or(place as u64, |(wall, x, y)| {
+                        let (column, row) = Card::cell_beside(x, place);
+                        u64::from(cell_seed(wall, x.wrapping_add(column), y.wrapping_add(row)))
+                    });
+                    card.hang_on_wall(place, self.draw(&Recipe::from(Seed(seed)), psi.psi(), true, unwanted)?)?;
                 }
                 Format::Jpeg.encode(&card.finish())?
             }

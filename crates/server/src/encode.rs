@@ -59,6 +59,7 @@ impl Format {
 
     /// The kind that a file's ending (without its dot, in lower case) names.
     pub fn from_extension(extension: &str) -> Option<Self> {
+        let extension = if extension == "jpeg" { "jpg" } else { extension };
         Self::ALL.into_iter().find(|format| format.extension() == extension)
     }
 

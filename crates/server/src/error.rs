@@ -41,6 +41,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The public address is none that the pages can live at.
+    #[error("--public-url {url}: {reason}")]
+    PublicUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A site was to be made without the model's file.
     #[error("a site draws in the browser, which needs the model's file, and none was given")]
     NoWeights,

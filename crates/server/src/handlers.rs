@@ -10,10 +10,12 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use synth::{Creature, Psi, Recipe, Seed};
 
-use crate::address::{AddressError, PictureAddress, parse_psi};
+use crate::address::{AddressError, PictureAddress};
+use crate::api::any_seed;
 use crate::app::App;
-use crate::deliver::{AN_HOUR, FOR_EVER, deliver, keep};
+use crate::deliver::{AN_HOUR, FOR_EVER, NO_STORE, deliver, keep};
 use crate::error::Refusal;
+use crate::hanging::Hanging;
 use crate::language::Language;
 use crate::order::Order;
 use crate::page::{Pages, Visitor};
@@ -25,7 +27,7 @@ use crate::{access, api, assets, conditional};
 const ASK_FIRST: &str = "no-cache";
 /// Nothing but our own files; pictures also from memory, where the wall decodes them, and the module that draws.
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; \
-                      font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /results/psi-1.0/seed00042.png`
 pub(crate) async fn picture(
@@ -53,7 +55,7 @@ pub(crate) async fn wall(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let from = parameter(query.as_deref(), "from").and_then(|from| from.parse::<Seed>().ok());
-    let view = View::Wall { from: from.map_or(0, |seed| seed.0) };
+    let view = View::Wall { from: from.map_or(0, |seed| seed.0), hanging: Hanging::read(query.as_deref()) };
     page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
 }
 
@@ -67,8 +69,9 @@ pub(crate) async fn room(
     let recipe = uri.path().trim_start_matches("/p/").parse::<Recipe>().ok();
     let layers = app.generator.layers();
     let possible = recipe.filter(|recipe| !matches!(recipe, Recipe::Mix { layer, .. } if usize::from(*layer) > layers));
-    match possible.zip(psi(&app, query.as_deref())) {
-        Some((recipe, psi)) => {
+    match possible {
+        Some(recipe) => {
+            let psi = psi(&app, query.as_deref());
             let view = View::Picture { recipe, psi };
             page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
         }
@@ -84,8 +87,9 @@ pub(crate) async fn walk(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let from = uri.path().trim_start_matches("/walk/").parse::<Creature>().ok();
-    match from.zip(psi(&app, query.as_deref())) {
-        Some((from, psi)) => {
+    match from {
+        Some(from) => {
+            let psi = psi(&app, query.as_deref());
             let view = View::Walk { from, psi };
             page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
         }
@@ -108,14 +112,52 @@ pub(crate) async fn montage(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let seed = parameter(query.as_deref(), "seed").ok_or(Refusal::SeedMissing)?;
-    let seed: Seed = seed.parse().map_err(|_| AddressError::Seed(seed.chars().take(40).collect()))?;
+    let asked = parameter(query.as_deref(), "seed").filter(|seed| !seed.is_empty());
+    let seed = asked
+        .ok_or(Refusal::SeedMissing)
+        .and_then(|seed| seed.parse::<Seed>().map_err(|_| AddressError::Seed(seed.chars().take(40).collect()).into()));
+    let seed = match seed {
+        Ok(seed) => seed,
+        // People are shown the way on; tools are told what was wrong.
+        Err(_) if accepts_html(&headers) => return Ok(people_not_found(&app, query.as_deref(), &headers)),
+        Err(refusal) => return Err(refusal),
+    };
     page(&app, query.as_deref(), &headers, |pages, visitor| pages.montage(seed, visitor))
 }
 
-/// The creativity of a page's address; the model's own if there is none, nothing if it is no creativity.
-fn psi(app: &App, query: Option<&str>) -> Option<Psi> {
-    parameter(query, "psi").map_or(Some(app.facts.psi), |text| parse_psi(text).ok())
+/// The creativity of a page's address, bounded as the page itself bounds it; the model's own if there is none.
+fn psi(app: &App, query: Option<&str>) -> Psi {
+    let asked = parameter(query, "psi").and_then(|text| text.parse::<f32>().ok()).filter(|psi| psi.is_finite());
+    asked.and_then(|psi| Psi::new(psi.clamp(0.0, 2.0)).ok()).unwrap_or(app.facts.psi)
+}
+
+/// `GET /p`: another picture every time.
+pub(crate) async fn any_picture(RawQuery(query): RawQuery) -> Response {
+    lead_on(&format!("/p/{}", any_seed()), query.as_deref(), NO_STORE)
+}
+
+/// `GET /walk`: another walk every time.
+pub(crate) async fn any_walk(RawQuery(query): RawQuery) -> Response {
+    lead_on(&format!("/walk/{}", any_seed()), query.as_deref(), NO_STORE)
+}
+
+/// `GET /p/42/` and the like: the address without its last slash.
+pub(crate) async fn without_slash(uri: Uri) -> Response {
+    // One slash in front and no other, or it would be the address of another host.
+    let path = format!("/{}", uri.path().trim_matches('/'));
+    lead_on(&path, uri.query(), AN_HOUR)
+}
+
+/// `GET /manifest.webmanifest?lang=it`
+pub(crate) async fn manifest(State(app): State<Arc<App>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let language = visitor(&app, query.as_deref(), &headers).language;
+    let about = [(header::CONTENT_TYPE, "application/manifest+json"), (header::CACHE_CONTROL, ASK_FIRST)];
+    (about, [(header::VARY, "accept-language")], app.pages.manifest(language)).into_response()
+}
+
+/// A redirect to a path of ours, with the query that came.
+fn lead_on(path: &str, query: Option<&str>, keep: &'static str) -> Response {
+    api::lead(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")), keep)
 }
 
 /// A page in the visitor's language, unless the visitor has it already.
@@ -148,19 +190,25 @@ fn html_answer(html: String, headers: &HeaderMap, language: &'static str) -> Res
 
 /// Who asks: in which language, and under which name it knows us.
 fn visitor(app: &App, query: Option<&str>, headers: &HeaderMap) -> Visitor {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let asked = parameter(query, "lang");
+    let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Visitor {
+        language: Language::choose(asked, languages),
+        chosen: asked.is_some_and(|asked| Language::ALL.iter().any(|language| language.tag() == asked)),
+        origin: origin(app, headers),
+    }
+}
+
+/// What the addresses of this service begin with, `https://example.org`; empty if it is not known.
+pub(crate) fn origin(app: &App, headers: &HeaderMap) -> String {
     let origin = app.public_url.clone().or_else(|| {
         // The name goes into the page, so it must be one: a host and perhaps a port.
         let name =
             |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-        text(header::HOST).filter(name).map(|host| format!("http://{host}"))
+        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        host.filter(name).map(|host| format!("http://{host}"))
     });
-    Visitor {
-        language: Language::choose(asked, text(header::ACCEPT_LANGUAGE)),
-        chosen: asked.is_some_and(|asked| Language::ALL.iter().any(|language| language.tag() == asked)),
-        origin: origin.unwrap_or_default(),
-    }
+    origin.unwrap_or_default()
 }
 
 /// `GET /api/`: the interface, explained and to try.
@@ -209,18 +257,24 @@ pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri,
 
 /// A page for people, a sentence for tools.
 fn not_found(app: &App, uri: &Uri, headers: &HeaderMap) -> Response {
-    let accepts_html = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.contains("text/html"));
-    if accepts_html {
-        let visitor = visitor(app, uri.query(), headers);
-        let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, visitor.language.tag())];
-        // The pages were filled once in every language when the service started.
-        let html = app.pages.missing(&visitor).unwrap_or_default();
-        return (StatusCode::NOT_FOUND, about, Html(html)).into_response();
+    if accepts_html(headers) {
+        return people_not_found(app, uri.query(), headers);
     }
     Refusal::Nothing(uri.path().chars().take(80).collect()).into_response()
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|value| value.contains("text/html"))
+}
+
+/// The page that says so, with ways on.
+fn people_not_found(app: &App, query: Option<&str>, headers: &HeaderMap) -> Response {
+    let visitor = visitor(app, query, headers);
+    let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, visitor.language.tag())];
+    // The pages were filled once in every language when the service started.
+    let html = app.pages.missing(&visitor).unwrap_or_default();
+    (StatusCode::NOT_FOUND, about, Html(html)).into_response()
 }
 
 /// A parameter's value as it stands in the query. Values here are numbers, so nothing needs decoding.

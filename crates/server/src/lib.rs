@@ -48,6 +48,7 @@ mod card;
 mod client;
 mod conditional;
 mod config;
+mod crawl;
 mod deliver;
 mod draft;
 mod encode;
@@ -56,6 +57,7 @@ mod facts;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handlers;
+mod hanging;
 mod hosted;
 mod language;
 mod latent;

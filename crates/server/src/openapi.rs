@@ -18,6 +18,8 @@ enum Query {
     Columns,
     Frames,
     Format,
+    Wall,
+    At,
     Model,
 }
 
@@ -60,6 +62,18 @@ impl Query {
                 "The kind of pictures",
                 json!({ "type": "string", "enum": Format::ALL.map(Format::extension), "default": "png" }),
                 json!("png"),
+            ),
+            Query::Wall => (
+                "wall",
+                "The name of a wall; for wall.jpg only.",
+                json!({ "type": "string", "pattern": "^[0-9a-fA-F]{1,8}$" }),
+                json!("1f9c03aa"),
+            ),
+            Query::At => (
+                "at",
+                "A place on the wall, in pictures across and down; for wall.jpg only.",
+                json!({ "type": "string", "pattern": "^-?[0-9]+,-?[0-9]+$", "default": "0,0" }),
+                json!("12,-3"),
             ),
             Query::Model => (
                 "m",
@@ -160,7 +174,7 @@ fn files() -> Vec<Get> {
             name: "card",
             text: "1200 x 630 pixels that introduce a picture where its link is shown; wall.jpg is that of the wall.",
             file: file(format!("({any}|wall)\\.jpg"), "42.jpg"),
-            query: &[Query::Psi, Query::Model],
+            query: &[Query::Psi, Query::Wall, Query::At, Query::Model],
             gives: &["image/jpeg"],
             status: "200",
         },

@@ -8,7 +8,7 @@
 //! | `montages/RECIPE.png?columns=6&size=128` | the 18 levels tiled; `size` is the longer side of a tile |
 //! | `levels/RECIPE.zip` | the 18 levels as PNG files |
 //! | `cards/RECIPE.jpg?psi=1.1` | 1200 x 630 pixels that introduce a picture to whoever is sent its link |
-//! | `cards/wall.jpg?psi=1.1` | the same for the wall |
+//! | `cards/wall.jpg?psi=1.1&wall=1f9c03aa&at=12,-3` | the same for a wall, and a place on it |
 //!
 //! A recipe is described in [`synth::Recipe`]. What is not given is 1.0, the model's own size, and noise on.
 
@@ -20,6 +20,7 @@ use synth::{Creature, Psi, Recipe, Seed};
 
 use crate::address::{AddressError, PictureAddress, parse_psi, spelled};
 use crate::encode::Format;
+use crate::hanging;
 use crate::latent::Latent;
 
 /// Sides a picture may be enlarged or reduced to.
@@ -73,8 +74,10 @@ pub(crate) enum Order {
         recipe: Recipe,
         psi: Level,
     },
+    /// `place` is a wall's name and a cell of it, column and row.
     WallCard {
         psi: Level,
+        place: Option<(u32, i32, i32)>,
     },
 }
 
@@ -141,8 +144,10 @@ impl Order {
         let (kind, file) = path.split_once('/').ok_or_else(shape)?;
         let (name, extension) = file.rsplit_once('.').ok_or_else(shape)?;
         let asked = Asked::read(query)?;
+        let extension = if extension == "jpeg" { "jpg" } else { extension };
         if (kind, name, extension) == ("cards", "wall", "jpg") {
-            return Ok(Order::WallCard { psi: asked.psi });
+            let (x, y) = asked.at;
+            return Ok(Order::WallCard { psi: asked.psi, place: asked.wall.map(|wall| (wall, x, y)) });
         }
         let moving = || Moving::from_extension(extension).ok_or_else(|| AddressError::Moving(excerpt(extension)));
         if kind == "morphs" {
@@ -212,7 +217,10 @@ impl fmt::Display for Order {
             }
             Order::Levels { recipe } => write!(f, "levels/{recipe}.zip"),
             Order::Card { recipe, psi } => write!(f, "cards/{recipe}.jpg?psi={}", spelled(psi.psi())),
-            Order::WallCard { psi } => write!(f, "cards/wall.jpg?psi={}", spelled(psi.psi())),
+            Order::WallCard { psi, place } => {
+                write!(f, "cards/wall.jpg?psi={}", spelled(psi.psi()))?;
+                place.map_or(Ok(()), |(wall, x, y)| write!(f, "&wall={wall:08x}&at={x},{y}"))
+            }
         }
     }
 }
@@ -224,11 +232,14 @@ pub(crate) struct Asked {
     pub(crate) noise: bool,
     columns: u8,
     frames: u8,
+    /// A wall's name, and a cell of it.
+    wall: Option<u32>,
+    at: (i32, i32),
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Asked { psi: Psi::default().into(), size: None, noise: true, columns: 6, frames: 24 }
+        Asked { psi: Psi::default().into(), size: None, noise: true, columns: 6, frames: 24, wall: None, at: (0, 0) }
     }
 }
 
@@ -245,6 +256,13 @@ impl Asked {
                 }
                 "frames" => {
                     asked.frames = within(&FRAMES, value).ok_or_else(|| AddressError::Frames(excerpt(value)))?;
+                }
+                "wall" => {
+                    asked.wall = Some(hanging::parse_wall(value).ok_or_else(|| AddressError::Wall(excerpt(value)))?);
+                }
+                "at" => {
+                    let (x, y) = hanging::parse_at(value).ok_or_else(|| AddressError::At(excerpt(value)))?;
+                    asked.at = (x.floor() as i32, y.floor() as i32);
                 }
                 "noise" => {
                     asked.noise = match value {
@@ -298,6 +316,7 @@ mod tests {
             "levels/7-0.zip",
             "cards/7.jpg?psi=1.1",
             "cards/wall.jpg?psi=1.1",
+            "cards/wall.jpg?psi=1.4&wall=1f9c03aa&at=12,-3",
         ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
@@ -323,6 +342,8 @@ mod tests {
             ("morphs/42~77.webp?frames=61", "from 2 to 60"),
             ("montages/42.png?columns=0", "from 1 to 18"),
             ("montages/42.png?size=513", "16 to 512"),
+            ("cards/wall.jpg?wall=xyz", "eight hexadecimal digits"),
+            ("cards/wall.jpg?wall=1&at=1", "at=12,-3"),
             ("levels/42.png", "/api/v1/"),
             ("cards/42.png", "/api/v1/"),
             ("secrets/42.png", "/api/v1/"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use synth::{Psi, Seed};
 
 use crate::address::spelled;
@@ -90,7 +91,8 @@ impl Pages {
         };
         for language in Language::ALL {
             let visitor = Visitor { language, chosen: false, origin: String::new() };
-            pages.shell(&View::Wall { from: 0 }, &visitor)?;
+            pages.shell(&View::Wall { from: 0, hanging: None }, &visitor)?;
+            pages.manifest(language);
             pages.montage(Seed(0), &visitor)?;
             pages.missing(&visitor)?;
         }
@@ -107,11 +109,15 @@ impl Pages {
         let keep = kept(visitor);
         let still = Still { facts: &self.facts, language: visitor.language, words: &words, keep: &keep }.show(view);
         let current = |name: &str| if name == visitor.language.tag() { "true" } else { "false" };
+        let mut head = head;
+        hosted::manifest_line(&mut head, &format!("/manifest.webmanifest?lang={}", visitor.language.tag()));
+        let about = self.about(visitor.language, "about.what.drawn");
         let values = [
             ("page.title", title.as_str()),
             ("page.head", &head),
             ("page.still", &still),
             ("page.site", "served"),
+            ("about.what.text", &about),
             ("current.en", current("en")),
             ("current.it", current("it")),
             ("current.ja", current("ja")),
@@ -124,8 +130,9 @@ impl Pages {
         let words = |name: &str| self.string(language, name);
         let title = words("site.title");
         let mut head = hosted::head(site, language, &words);
-        hosted::policy(&mut head);
+        hosted::policy(&mut head, &words("noscript.file"));
         let current = |name: &str| if name == language.tag() { "true" } else { "false" };
+        let about = self.about(language, "about.what.drawn-here");
         let mut still = String::from("      <p>");
         escape(&words("noscript.needed"), &mut still);
         still.push_str("</p>\n");
@@ -134,6 +141,7 @@ impl Pages {
             ("page.head", &head),
             ("page.still", &still),
             ("page.site", "hosted"),
+            ("about.what.text", &about),
             ("current.en", current("en")),
             ("current.it", current("it")),
             ("current.ja", current("ja")),
@@ -142,9 +150,42 @@ impl Pages {
         Ok(hosted::relative(&page, site.folder))
     }
 
-    /// The site's name.
-    pub(crate) fn title(&self, language: Language) -> String {
-        self.string(language, "site.title")
+    /// What the wall is: places, who draws (`drawn` names the string), and the address.
+    fn about(&self, language: Language, drawn: &str) -> String {
+        let parts = ["about.what.places", drawn, "about.what.address"].map(|name| self.string(language, name));
+        parts.join(if language == Language::Japanese { "" } else { " " })
+    }
+
+    /// What makes the page an app, in a language: where it starts, and where its icons are, below its own address.
+    pub(crate) fn manifest_of(&self, language: Language, start: &str, folder: &str) -> String {
+        let icon = |name: &str, size: u16, purpose: &str| {
+            let sizes = format!("{size}x{size}");
+            json!({ "src": format!("{folder}icons/{name}.png"), "sizes": sizes, "type": "image/png", "purpose": purpose })
+        };
+        json!({
+            "id": "./",
+            "name": self.string(language, "site.title"),
+            "short_name": "Tadne",
+            "description": self.string(language, "site.description"),
+            "lang": language.tag(),
+            "start_url": start,
+            "scope": "./",
+            "display": "standalone",
+            "background_color": "#0d0c10",
+            "theme_color": "#0d0c10",
+            "icons": [
+                json!({ "src": format!("{folder}icon.svg"), "sizes": "any", "type": "image/svg+xml" }),
+                icon("icon-192", 192, "any"),
+                icon("icon-512", 512, "any"),
+                icon("maskable-512", 512, "maskable"),
+            ],
+        })
+        .to_string()
+    }
+
+    /// The manifest of the service's own pages.
+    pub(crate) fn manifest(&self, language: Language) -> String {
+        self.manifest_of(language, &format!("/?lang={}", language.tag()), "/")
     }
 
     /// One seed at each of the 18 levels of creativity.
@@ -161,6 +202,7 @@ impl Pages {
         still.links(
             &mut files,
             &[
+                (file("montages", "png"), "room.montage"),
                 (file("levels", "zip"), "room.zip"),
                 (file("sweeps", "webp"), "room.sweep.webp"),
                 (file("sweeps", "png"), "room.sweep.png"),

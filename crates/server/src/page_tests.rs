@@ -27,7 +27,7 @@ fn all(language: Language) -> Vec<String> {
     let (pages, visitor) = (pages(), visitor(language));
     let recipes = ["42", "42-3b", "42~7~50", "42_7_3"].map(|recipe| recipe.parse().unwrap());
     let mut all = vec![
-        pages.shell(&View::Wall { from: 48 }, &visitor).unwrap(),
+        pages.shell(&View::Wall { from: 48, hanging: None }, &visitor).unwrap(),
         pages.shell(&View::Collection, &visitor).unwrap(),
         pages.shell(&View::Walk { from: "5".parse().unwrap(), psi: Psi::default() }, &visitor).unwrap(),
         pages.montage(Seed(77), &visitor).unwrap(),
@@ -115,14 +115,16 @@ fn the_montage_has_the_eighteen_levels_of_the_original() {
 
 #[test]
 fn without_scripts_the_wall_is_pages_of_pictures_that_are_links() {
-    let index = pages().shell(&View::Wall { from: 24 }, &visitor(Language::English)).unwrap();
+    let index = pages().shell(&View::Wall { from: 24, hanging: None }, &visitor(Language::English)).unwrap();
     let (_, still) = index.rsplit_once("<noscript>").unwrap();
     let (still, _) = still.split_once("</noscript>").unwrap();
     assert_eq!(still.matches("<img ").count(), ON_A_PAGE as usize);
-    for link in ["<a href=\"/p/24?psi=1.0\">", "<a href=\"/?from=0\">", "<a href=\"/?from=48\">"] {
+    for link in ["href=\"/p/24?psi=1.0\">", "href=\"/?from=0\">", "href=\"/?from=48\">"] {
+        let link = format!("<a rel=\"nofollow\" {link}");
+        let link = link.as_str();
         assert!(still.contains(link), "{link}");
     }
-    let last = pages().shell(&View::Wall { from: u64::MAX }, &visitor(Language::English)).unwrap();
+    let last = pages().shell(&View::Wall { from: u64::MAX, hanging: None }, &visitor(Language::English)).unwrap();
     assert!(last.contains("/p/18446744073709551615?psi=1.0") && last.contains("/?from=18446744073709551591"));
 }
 

@@ -7,13 +7,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use serde_json::json;
 use synth::Generator;
 
 use crate::config::Config;
 use crate::draft::Drafter;
 use crate::error::Error;
-use crate::hosted::{Site, page_of};
+use crate::hosted::{Site, manifest_of, page_of};
 use crate::language::Language;
 use crate::order::Order;
 use crate::page::{ModelFacts, Pages};
@@ -43,7 +42,12 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
         .filter_map(|path| assets::public(&path).map(|asset| SiteFile { path, bytes: asset.bytes.into_owned() }))
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let model = facts::about(generator, &config.metadata).to_string();
+    // Whose instructions draw is known to the browser that does, not to the computer that exports.
+    let mut model = facts::about(generator, &config.metadata);
+    if let Some(model) = model.as_object_mut() {
+        model.remove("simd");
+    }
+    let model = model.to_string();
     files.push(SiteFile { path: "model.json".to_owned(), bytes: model.into_bytes() });
     let mut hasher = DefaultHasher::new();
     for SiteFile { path, bytes } in &files {
@@ -55,7 +59,7 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
         file.path.clone_from(path);
     }
     facts.address = format!("model-{:.16}.safetensors", facts.fingerprint);
-    let card_order = Order::WallCard { psi: facts.psi.into() };
+    let card_order = Order::WallCard { psi: facts.psi.into(), place: None };
     let card = Drafter::new(generator).make(&card_order, &|| false).map_err(|_| Error::NoCard)?;
     let weights_path = facts.address.clone();
 
@@ -71,19 +75,15 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
             files.push(SiteFile { path: "slider.html".to_owned(), bytes: html.into_bytes() });
         }
     }
-    let manifest = json!({
-        "name": pages.title(Language::English),
-        "short_name": "Tadne",
-        "start_url": "./",
-        "scope": "./",
-        "display": "standalone",
-        "background_color": "#0d0c10",
-        "theme_color": "#0d0c10",
-        "icons": [{ "src": format!("{folder}/icon.svg"), "sizes": "any", "type": "image/svg+xml" }],
-    });
+    for language in Language::ALL {
+        let start = if language == Language::English { "./".to_owned() } else { page_of(language) };
+        let manifest = pages.manifest_of(language, &start, &format!("{folder}/"));
+        names.push(manifest_of(language));
+        files.push(SiteFile { path: manifest_of(language), bytes: manifest.into_bytes() });
+    }
     // The modules are left to the visit: a browser needs one of the three.
     let keep = inside.iter().filter(|path| !matches!(ending(path), "wasm" | "txt"));
-    let keep: Vec<&str> = ["./", "manifest.webmanifest", weights_path.as_str()]
+    let keep: Vec<&str> = ["./", weights_path.as_str()]
         .into_iter()
         .chain(names.iter().map(String::as_str))
         .chain(keep.map(String::as_str))
@@ -97,7 +97,6 @@ pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>
         .replace("__VERSION__", &format!("{:016x}", hasher.finish()))
         .replace("__KEEP__", &serde_json::to_string(&keep).unwrap_or_default());
     files.push(SiteFile { path: "sw.js".to_owned(), bytes: worker.into_bytes() });
-    files.push(SiteFile { path: "manifest.webmanifest".to_owned(), bytes: manifest.to_string().into_bytes() });
     files.push(SiteFile { path: "card.jpg".to_owned(), bytes: card.into() });
     files.push(SiteFile { path: weights_path, bytes: weights.to_vec() });
     Ok(files)
@@ -135,7 +134,9 @@ mod tests {
             let named = addresses.filter_map(|rest| rest.split('"').next());
             let files = named.filter(|name| {
                 !name.contains("://")
-                    && [".css", ".js", ".json", ".woff2", ".svg"].iter().any(|end| name.ends_with(end))
+                    && [".css", ".js", ".json", ".woff2", ".svg", ".png", ".webmanifest"]
+                        .iter()
+                        .any(|end| name.ends_with(end))
             });
             let mut count = 0;
             for name in files {

@@ -28,7 +28,7 @@ impl Still<'_> {
     /// The pictures, links and words that stand for a view.
     pub(crate) fn show(&self, view: &View) -> String {
         match view {
-            View::Wall { from } => self.wall(*from),
+            View::Wall { from, .. } => self.wall(*from),
             View::Picture { recipe, psi } => self.picture(recipe, *psi),
             View::Walk { .. } | View::Collection => {
                 let mut out = String::new();
@@ -103,7 +103,7 @@ impl Still<'_> {
         // The model's name in the query keeps a year-long browser cache honest.
         let _ = write!(
             out,
-            "      <li><a href=\"/p/{recipe}?psi={psi}{keep}\"><img src=\"/api/v1/pictures/{recipe}.webp?psi={psi}&amp;m={model}\" \
+            "      <li><a rel=\"nofollow\" href=\"/p/{recipe}?psi={psi}{keep}\"><img src=\"/api/v1/pictures/{recipe}.webp?psi={psi}&amp;m={model}\" \
              width=\"{width}\" height=\"{height}\" alt=\"{}\" loading=\"lazy\" decoding=\"async\">",
             self.alt(recipe, &psi),
         );
@@ -128,7 +128,9 @@ impl Still<'_> {
         for (address, words) in links {
             let address = address.trim_end_matches('?');
             let keep = if address.contains('?') { self.keep.to_owned() } else { self.keep.replacen("&amp;", "?", 1) };
-            let _ = write!(out, "<a href=\"{address}{keep}\">{}</a> ", escaped(&(self.words)(words)));
+            // All but the wall itself lead on for ever, or to files.
+            let rel = if address == "/" { "" } else { "rel=\"nofollow\" " };
+            let _ = write!(out, "<a {rel}href=\"{address}{keep}\">{}</a> ", escaped(&(self.words)(words)));
         }
         out.push_str("</p>\n");
     }

@@ -5,14 +5,17 @@ use std::fmt::Write;
 use synth::{Creature, Psi, Recipe};
 
 use crate::address::spelled;
+use crate::crawl;
+use crate::draft::level;
+use crate::hanging::Hanging;
 use crate::language::Language;
 use crate::template::escape;
 
 /// What a visitor has come to see.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum View {
-    /// The wall; without scripts, its pictures from this seed on.
-    Wall { from: u64 },
+    /// The wall, where it is named; without scripts, its pictures from this seed on.
+    Wall { from: u64, hanging: Option<Hanging> },
     /// One picture, large, with everything that can be played with it.
     Picture { recipe: Recipe, psi: Psi },
     /// A walk from picture to picture, full screen.
@@ -50,6 +53,11 @@ impl View {
         match self {
             View::Picture { recipe, psi } => format!("/api/v1/cards/{recipe}.jpg?psi={}&m={model}", spelled(*psi)),
             View::Walk { from, psi } => format!("/api/v1/cards/{from}.jpg?psi={}&m={model}", spelled(*psi)),
+            View::Wall { hanging: Some(hanging), .. } => {
+                let psi = hanging.psi.map_or(psi, level);
+                let (x, y) = hanging.cell();
+                format!("/api/v1/cards/wall.jpg?psi={}&wall={:08x}&at={x},{y}&m={model}", spelled(psi), hanging.wall)
+            }
             View::Wall { .. } | View::Collection => format!("/api/v1/cards/wall.jpg?psi={}&m={model}", spelled(psi)),
         }
     }
@@ -60,9 +68,13 @@ impl View {
         let page = format!("{}{}", origin, self.path());
         let query = match self {
             View::Picture { psi, .. } | View::Walk { psi, .. } => format!("psi={}&", spelled(*psi)),
+            View::Wall { hanging: Some(hanging), .. } => format!("{hanging}&"),
             View::Wall { .. } | View::Collection => String::new(),
         };
         let mut head = String::new();
+        if !crawl::is_listed(self, psi) {
+            head.push_str("  <meta name=\"robots\" content=\"noindex, nofollow\">\n");
+        }
         let mut line = |tag: &str, attribute: &str, name: &str, target: &str, value: &str| {
             let _ = write!(head, "  <{tag} {attribute}=\"{name}\" {target}=\"");
             escape(value, &mut head);
@@ -72,7 +84,9 @@ impl View {
             let tag = other.tag();
             line("link rel=\"alternate\"", "hreflang", tag, "href", &format!("{page}?{query}lang={tag}"));
         }
-        line("link rel=\"alternate\"", "hreflang", "x-default", "href", page.as_str());
+        let address = format!("{page}?{query}");
+        let address = address.trim_end_matches(['?', '&']);
+        line("link rel=\"alternate\"", "hreflang", "x-default", "href", address);
         let site = words("site.title");
         let title = self.title(words).unwrap_or_else(|| site.clone());
         let card = format!("{}{}", origin, self.card(psi, model));
@@ -84,7 +98,7 @@ impl View {
         meta("og:site_name", &site);
         meta("og:title", &title);
         meta("og:description", &words("site.description"));
-        meta("og:url", &format!("{page}?{}", query.trim_end_matches('&')));
+        meta("og:url", address);
         meta("og:locale", language.locale());
         meta("og:image", &card);
         meta("og:image:type", "image/jpeg");

@@ -88,9 +88,7 @@ async fn what_is_not_there_is_a_page_for_people_and_a_sentence_for_tools() {
     let router = tiny();
     for uri in [
         "/p/abc",
-        "/p/1?psi=9",
         "/p/1_2_99",
-        "/p/",
         "/walk/1~2~3",
         "/walk/x",
         "/nowhere",
@@ -138,7 +136,7 @@ async fn the_page_speaks_the_visitors_language() {
         assert!(answer.text().contains(words), "{uri} lacks {words}");
     }
     let missing = ask(&router, "GET", "/nowhere", &[("accept", "text/html"), ("accept-language", "it")]).await;
-    assert!(missing.text().contains("Qui non è appeso niente"));
+    assert!(missing.text().contains("Qui non c’è appeso niente"));
 }
 
 #[tokio::test]
@@ -148,4 +146,97 @@ async fn a_host_that_is_no_host_does_not_reach_the_page() {
     assert!(page.text().contains("content=\"http://wall.example:8080/api/v1/cards/42.jpg"));
     let page = ask(&router, "GET", "/p/42", &[("host", "\"><script>")]).await;
     assert!(page.text().contains("content=\"/api/v1/cards/42.jpg") && !page.text().contains("\"><script>"));
+}
+
+#[tokio::test]
+async fn addresses_that_are_nearly_right_lead_on() {
+    let router = tiny();
+    for (uri, to) in [
+        ("/p/42/", "/p/42"),
+        ("/p/42/?psi=1.1", "/p/42?psi=1.1"),
+        ("/walk/42/", "/walk/42"),
+        ("/collection/?lang=it", "/collection?lang=it"),
+        ("/slider.html/?seed=1", "/slider.html?seed=1"),
+        ("/walk", "/walk/"),
+        ("/walk/", "/walk/"),
+        ("/p", "/p/"),
+        ("/p/", "/p/"),
+    ] {
+        let answer = get(&router, uri).await;
+        assert_eq!(answer.status, StatusCode::FOUND, "{uri}");
+        let location = answer.header("location");
+        assert!(if to.ends_with('/') { location.starts_with(to) } else { location == to }, "{uri} leads to {location}");
+        assert!(!location.starts_with("//"), "{uri} leads to another host");
+        assert_eq!(get(&router, location).await.status, StatusCode::OK, "{location}");
+    }
+    // Creativity beyond its bounds is bounded, as the wall does it; what is none is the usual one.
+    for (asked, drawn) in [("5", "2.0"), ("-1", "0.0"), ("x", "1.0"), ("NaN", "1.0"), ("1.25", "1.25")] {
+        let page = get(&router, &format!("/p/42?psi={asked}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{asked}");
+        assert!(page.text().contains(&format!("/cards/42.jpg?psi={drawn}&amp;")), "{asked}");
+    }
+    // Without a seed the montage is a page with ways on for people, and a sentence for tools.
+    let person = ask(&router, "GET", "/slider.html", &[("accept", "text/html")]).await;
+    assert_eq!(person.status, StatusCode::NOT_FOUND);
+    assert!(person.text().contains("<a href=\"/\">"));
+    assert_eq!(get(&router, "/slider.html").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn escapes_that_nobody_needs_are_read_everywhere() {
+    let router = tiny();
+    for uri in ["/p/42%7E7%7E50", "/p/42%7e7%7e50?psi=1%2E1", "/walk/4%32", "/api/v1/pictures/42%7E7%7E50%2Epng"] {
+        assert_eq!(get(&router, uri).await.status, StatusCode::OK, "{uri}");
+    }
+    for uri in ["/p/42%7", "/p/42%", "/p/42%2F7", "/p/%E0%A4%A", "/p/42%+7"] {
+        assert_eq!(get(&router, uri).await.status, StatusCode::NOT_FOUND, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_shared_wall_introduces_itself_with_its_own_pictures() {
+    let router = tiny();
+    let page = get(&router, "/?wall=1f9c03aa&at=12.5,-3.25&psi=1.4&surprise=1&lang=it").await;
+    for line in [
+        "<meta property=\"og:url\" content=\"/?wall=1f9c03aa&amp;at=12.5,-3.25&amp;psi=1.4&amp;surprise=1\">",
+        "hreflang=\"ja\" href=\"/?wall=1f9c03aa&amp;at=12.5,-3.25&amp;psi=1.4&amp;surprise=1&amp;lang=ja\">",
+        "cards/wall.jpg?psi=1.4&amp;wall=1f9c03aa&amp;at=12,-4&amp;m=",
+    ] {
+        assert!(page.text().contains(line), "{line}");
+    }
+    let plain = get(&router, "/").await;
+    assert!(plain.text().contains("<meta property=\"og:url\" content=\"/\">"));
+    let card = |query: &'static str| {
+        let router = router.clone();
+        async move { get(&router, &format!("/api/v1/cards/wall.jpg?{query}")).await.body }
+    };
+    let here = card("psi=1.4&wall=1f9c03aa&at=12,-4").await;
+    assert!(here.starts_with(b"\xff\xd8\xff"));
+    assert_ne!(here, card("psi=1.4&wall=1f9c03aa&at=40,9").await);
+    assert_ne!(here, card("psi=1.4&wall=1f9c03ab&at=12,-4").await);
+}
+
+#[tokio::test]
+async fn the_page_can_be_installed_in_every_language() {
+    let router = tiny();
+    for (language, name) in [("en", "An endless wall"), ("it", "Una parete"), ("ja", "誰も描いていない")] {
+        let page = get(&router, &format!("/?lang={language}")).await;
+        let address = format!("/manifest.webmanifest?lang={language}");
+        assert!(page.text().contains(&format!("<link rel=\"manifest\" href=\"{address}\">")), "{language}");
+        assert!(page.text().contains("<link rel=\"apple-touch-icon\" href=\"/icons/touch-180.png\">"));
+        let answer = get(&router, &address).await;
+        assert_eq!(answer.header("content-type"), "application/manifest+json");
+        let manifest = answer.json();
+        assert_eq!(manifest["lang"], language);
+        assert!(manifest["description"].as_str().unwrap().starts_with(name), "{manifest}");
+        for icon in manifest["icons"].as_array().unwrap() {
+            let file = get(&router, icon["src"].as_str().unwrap()).await;
+            assert_eq!(file.header("content-type"), icon["type"].as_str().unwrap(), "{icon}");
+            if let Some((width, _)) = icon["sizes"].as_str().unwrap().split_once('x') {
+                let told = u32::from_be_bytes(file.body[16..20].try_into().unwrap());
+                assert_eq!(told.to_string(), width, "{icon}");
+            }
+        }
+        assert_eq!(get(&router, manifest["start_url"].as_str().unwrap()).await.status, StatusCode::OK);
+    }
 }

@@ -12,6 +12,7 @@ use synth::{Generator, Precision, Psi, Seed};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
+use crate::taking::{Chosen, Taking};
 
 /// Arguments of `tadne calibrate`.
 #[derive(Args, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Calibrate {
     /// The pictures it was trained on: folders, tars or globs
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
+    #[command(flatten)]
+    taking: Taking,
     /// Model file to write [default: the one that was measured]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -58,7 +61,8 @@ impl Calibrate {
         let generator = Arc::new(Generator::new(&file)?);
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
-        let data = Dataset::open(&self.data, &Options { cache: Some(self.cache.clone()), ..Options::new(width) })?;
+        let usual = self.taking.over(Chosen::default()).options(width);
+        let data = Dataset::open(&self.data, &Options { cache: Some(self.cache.clone()), ..usual })?;
         let n = self.samples;
         ensure!(n <= data.len(), "--samples {n}: there are only {} training pictures", data.len());
         let real = bar("training", n, |done| evaluator.training(&data, 0, n, Spoil::No, done))?;

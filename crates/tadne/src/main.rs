@@ -15,6 +15,7 @@ mod seeds;
 mod serve;
 mod settings;
 mod site;
+mod taking;
 mod train;
 mod watch;
 

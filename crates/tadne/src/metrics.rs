@@ -16,6 +16,7 @@ use synth::{Generator, Psi, Seed};
 
 use crate::generate;
 use crate::model::Model;
+use crate::taking::{Chosen, Taking};
 
 /// Arguments of `tadne metrics`.
 #[derive(Args, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Metrics {
     /// The pictures it was trained on: folders, tars or globs
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
+    #[command(flatten)]
+    taking: Taking,
     /// Feature network: a file, or a name that tools/features.py made
     #[arg(long, default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORK")]
     features: String,
@@ -99,7 +102,8 @@ impl Metrics {
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; metrics compare square pictures");
         let evaluator = evaluator(&self.features, self.resize, threads)?;
-        let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..Options::new(width) };
+        let usual = self.taking.over(Chosen::default()).options(width);
+        let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..usual };
         let data = Dataset::open(&self.data, &options)?;
         let n = self.samples;
         let needed = if self.no_floors { n } else { 2 * n };

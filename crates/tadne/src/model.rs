@@ -15,7 +15,7 @@ pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safeten
 /// The arguments that say what draws.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Model {
-    /// Model to draw with: a model file, or a StyleGAN2 .pkl or .pt [default: the one inside this program]
+    /// Model to draw with: a model file, or a StyleGAN2 .pkl, .pt or .safetensors [default: the one inside this program]
     #[arg(long = "model", value_name = "FILE", env = "TADNE_MODEL")]
     path: Option<PathBuf>,
     /// How seeds become pictures: philox (this project's) or numpy (those of published StyleGAN2 pictures)

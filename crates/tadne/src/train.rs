@@ -13,6 +13,7 @@ use features::Measurement;
 use gan::{Checkpoint, Config, CriticConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use crate::taking::{self, Chosen, Taking};
 use crate::{auto, watch};
 
 /// The configuration that is chosen by pictures and machine.
@@ -26,13 +27,15 @@ Examples:
   tadne train --data pictures/ --config c64 --watch 127.0.0.1:8081
   tadne train --data 'shards/*.tar' --config c128 --kimg 1000 --out runs/
   tadne train --resume runs/00000-c64 --data pictures/
+  tadne train --data faces.zip --crop top --min-side 24
   tadne train --config c128 --from runs/00000-c64 --data pictures/    larger pictures, from what it has learnt
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
-A run folder holds config.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two).
+A run folder holds config.json, data.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two), and
+skipped.txt: the pictures that were left out, each with the reason.
 Ctrl-C finishes the step, saves and exits; --resume goes on as if nothing had happened.")]
 pub(crate) struct Train {
-    /// Folders, tars or globs of WebP, JPEG and PNG pictures
+    /// Folders, tars, zips or globs of WebP, JPEG, PNG, GIF and BMP pictures
     #[arg(long, num_args = 1.., value_name = "PATH", required_unless_present = "print_config")]
     data: Vec<PathBuf>,
     /// Preset (tiny, c64, c128, h256, stylegan2-128), a .json file, or auto: chosen by the pictures and a measurement
@@ -69,6 +72,8 @@ pub(crate) struct Train {
     /// Changes any value of the configuration, e.g. `--set loss.drift=0`; --print-config shows their names
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    #[command(flatten)]
+    taking: Taking,
     /// Show the run as a page while it goes on, e.g. 127.0.0.1:8081
     #[arg(long, value_name = "ADDRESS")]
     watch: Option<SocketAddr>,
@@ -136,7 +141,9 @@ impl Train {
         Ok(config)
     }
 
-    fn open(&self, config: &Config) -> anyhow::Result<Arc<Dataset>> {
+    /// Opens the pictures; `chosen` is what is taken of them. What was left out is said, and written whole to `skipped.txt`
+    /// in the folder of runs if that is the end.
+    fn open(&self, config: &Config, chosen: Chosen) -> anyhow::Result<Arc<Dataset>> {
         let bar = ProgressBar::no_length();
         let style = "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
@@ -156,11 +163,15 @@ impl Train {
                 shown.set_length(p.total.unwrap_or(p.done) as u64);
                 shown.set_position(p.done as u64);
             })),
-            ..Options::new(config.resolution())
+            ..chosen.options(config.resolution())
         };
-        let data = Dataset::open(&self.data, &options)?;
+        let data = Dataset::open(&self.data, &options);
         bar.finish_and_clear();
+        let data = data.map_err(|error| taking::with_list(error, &self.out))?;
         println!("data      {}", data.report());
+        for remark in data.report().remarks(options.crop) {
+            println!("          {remark}");
+        }
         Ok(Arc::new(data))
     }
 
@@ -174,7 +185,9 @@ impl Train {
             let folder = run_folder(path)?;
             let held = Run::hold(&folder)?;
             let checkpoint = Checkpoint::find(path, threads)?;
-            let data = self.open(checkpoint.trainer.config())?;
+            let chosen = self.taking.over(Chosen::of_run(&folder)?);
+            let data = self.open(checkpoint.trainer.config(), chosen)?;
+            taking::note(&folder, chosen, data.report())?;
             let mut run = Run::resume(&folder, checkpoint, data)?;
             let config = self.changed(run.trainer().config().clone())?;
             if config != *run.trainer().config() {
@@ -187,24 +200,29 @@ impl Train {
                 Some(path) => Some(Checkpoint::find(path, threads)?),
                 None => None,
             };
+            let mut chosen = Chosen::default();
             let config = if self.config != AUTO {
                 self.named()?
             } else if let Some(from) = &from {
                 from.trainer.config().clone()
             } else {
                 println!("choosing  a configuration; --config NAME takes a preset instead");
-                let choice = auto::choose(&self.data, threads)?;
+                let choice = auto::choose(&self.data, threads, &self.taking)?;
+                chosen.min_side = choice.min_side;
                 choice.reasons.iter().for_each(|reason| println!("          {reason}"));
                 from = choice.from;
                 choice.config
             };
             let config = self.changed(config)?;
-            let data = self.open(&config)?;
+            let chosen = self.taking.over(chosen);
+            let data = self.open(&config, chosen)?;
+            let report = data.report().clone();
             let run = match &from {
                 None => Run::create(config, data, &self.out, threads)?,
                 Some(from) => Run::grow(from, config, data, &self.out, threads)?,
             };
             let held = Run::hold(run.folder())?;
+            taking::note(run.folder(), chosen, &report)?;
             (run, held)
         };
         let stop = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! The journey of someone who trains: pictures, an interrupted run, its resumption, a model file, a picture.
 
-#![cfg(all(feature = "train", unix))]
+#![cfg(unix)]
 
 mod common;
 
@@ -95,4 +95,39 @@ fn data_that_cannot_be_read_is_named() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/folder"));
     let output = tadne(&["train", "--data", ".", "--config", "c65"]).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("c64"));
+}
+
+#[test]
+fn small_pictures_and_broken_ones_are_taken_or_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, runs, cache) = (path("photos"), path("runs"), path("cache"));
+    pictures(Path::new(&photos), 24);
+    fs::write(format!("{photos}/page.jpg"), "<html>quota exceeded</html>").unwrap();
+    let start = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--threads", "1"];
+    let short = ["--kimg", "0.004", "--batch", "4", "--set", "loss.penalty_fraction=1", "--set", "metric.kimg=0"];
+
+    // Chosen for them, and the choice is kept with the run.
+    let said = succeed(&[&start[..], &short].concat());
+    assert!(said.contains("enlarged") && said.contains("64 pictures, 1 broken"), "{said}");
+    assert!(said.contains("page.jpg: it is a web page"), "{said}");
+    let run = format!("{runs}/00000-few-shot");
+    assert!(fs::read_to_string(format!("{run}/skipped.txt")).unwrap().contains("page.jpg: it is a web page"));
+    let kept: serde_json::Value = serde_json::from_slice(&fs::read(format!("{run}/data.json")).unwrap()).unwrap();
+    assert_eq!((&kept["min_side"], &kept["crop"]), (&24.into(), &"centre".into()));
+    let more = ["train", "--resume", &run, "--data", &photos, "--cache", &cache, "--threads", "1", "--kimg", "0.008"];
+    assert!(succeed(&more).contains("cache reused"));
+
+    // Refused with the options that would take them.
+    let fail = |more: &[&str]| {
+        let output = tadne(&[&start[..], &["--config", "c64"], more].concat()).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = fail(&[]);
+    assert!(said.contains("64 with a side below 32 pixels") && said.contains("--min-side"), "{said}");
+    let said = fail(&["--max-broken", "0"]);
+    assert!(said.contains("allow more with --max-broken 0.02") && said.contains("whole list is in"), "{said}");
+    assert!(fs::read_to_string(format!("{runs}/skipped.txt")).unwrap().contains("page.jpg"));
+    assert!(fail(&["--crop", "left"]).contains("centre, top or pad"));
 }

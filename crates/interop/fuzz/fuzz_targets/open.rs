@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use interop::Which;
 use interop::blob::Blob;
-use interop::document::Document;
 use libfuzzer_sys::fuzz_target;
 use synth::{Generator, Metadata, Psi, Seed};
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(document) = Document::open(&Blob::from(bytes.to_vec())) else { return };
+    let blob = Blob::from(bytes.to_vec());
     for which in [Which::Ema, Which::Raw] {
-        let Ok(network) = interop::find(&document, which) else { continue };
+        let Ok(network) = interop::open_blob(&blob, which) else { continue };
         let (height, width) = network.architecture.resolution();
         if network.parameters() > 20_000 || height * width > 1 << 12 || network.architecture.macs() > 1 << 20 {
             continue;

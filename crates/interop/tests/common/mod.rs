@@ -1,5 +1,7 @@
 //! Where the small networks of others' making lie.
 
+pub(crate) mod torch;
+
 use std::path::{Path, PathBuf};
 
 /// The path of a file in `tests/golden`.

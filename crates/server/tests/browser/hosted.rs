@@ -9,9 +9,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use synth::{Generator, ModelFile, Psi, Seed};
+use synth::{Architecture, Generator, ModelFile, Precision, Psi, Seed, Upsample};
 
-use crate::visit::{Browsing, IN_VIEW, Visit, browse_with, tour};
+use serde_json::json;
+
+use crate::visit::{Browsing, IN_VIEW, UserAgent, Visit, browse_with, tour};
 
 /// Where the host puts the files.
 const FOLDER: &str = "/pictures/wall/";
@@ -37,6 +39,7 @@ async fn file(State(files): State<Files>, uri: Uri) -> Response {
         "js" => "text/javascript",
         "json" | "webmanifest" => "application/json",
         "svg" => "image/svg+xml",
+        "png" => "image/png",
         "jpg" => "image/jpeg",
         _ => "application/octet-stream",
     };
@@ -173,11 +176,74 @@ async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
         visit.until(&format!("{look} !== `{before}`"));
         visit.click("#living");
         visit.until(&format!("{look} === `{before}`"));
+        // Life that is asked for on a wall that stands still is seen, until the pause is pressed again.
+        visit.click("#pause");
+        visit.click("#living");
+        visit.until(&format!("{look} !== `{before}`"));
+        visit.click("#pause");
+        visit.click("#pause");
+        std::thread::sleep(Duration::from_millis(1500));
+        let still = visit.text(&look);
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(visit.text(&look), still, "what was paused goes on");
+        visit.click("#living");
 
         // Back to the server.
         visit.click("#draw-here");
         visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture instanceof HTMLImageElement)"));
         visit.was_clean();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hosted_wall_speaks_the_visitors_language_and_only_of_what_it_knows() {
+    let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(16, 16, &[8, 8, 8]) };
+    let model = ModelFile::random(architecture, Seed(1)).unwrap();
+    let config = server::Config { weights: Some(model.to_bytes(Precision::F16).unwrap().into()), ..Default::default() };
+    let generator = Arc::new(Generator::new(&model).unwrap());
+    let simd = generator.simd().to_string();
+    let files = server::site(&config, &generator).unwrap();
+    let (host, origin) = tokio::task::block_in_place(|| host(files));
+    let address = origin.clone();
+    tour(origin, move |browsing: &Browsing| {
+        let visit = browsing.visit();
+        visit.send(UserAgent(json!({ "userAgent": "Mozilla/5.0", "acceptLanguage": "it-IT,it,en" })));
+        visit.go(&format!("{FOLDER}?wall=0000beef&speed=0"));
+        visit.until("location.pathname.endsWith('/it.html') && document.documentElement.classList.contains('live')");
+        assert_eq!(visit.text("document.documentElement.lang"), "it");
+        assert!(visit.text("location.search").starts_with("?wall=0000beef"));
+        until_drawn(&visit);
+
+        // The text tells who draws here, and of no computer that is not here.
+        visit.click("#about-button");
+        let told = visit.text("document.getElementById('about').textContent");
+        assert!(
+            told.contains("è il tuo dispositivo a disegnarle") && !told.contains("processore di questo sito"),
+            "{told}"
+        );
+        visit.until("document.querySelectorAll('#facts dd').length > 2");
+        let facts = visit.text("document.getElementById('facts').textContent");
+        assert!(facts.contains("WebAssembly") && !facts.contains(&simd), "{facts}");
+
+        // Pictures in lists appear by themselves, and a copied link is for readers of any language.
+        visit.go(&format!("{FOLDER}it.html?p=42&psi=0.7"));
+        visit.until("document.querySelectorAll('#levels .thumb.here img').length === 18");
+        visit.value("navigator.clipboard.writeText = async (text) => { window.copied = text; }");
+        visit.click("[data-share=copy]");
+        visit.until("window.copied !== undefined");
+        assert_eq!(visit.text("window.copied"), format!("{address}{FOLDER}?p=42&psi=0.7"));
+        visit.press("Escape");
+        visit.until("document.querySelector('dialog[open]') === null");
+
+        // Who chooses English stays with it.
+        visit.click(".languages a[lang=en]");
+        visit.until("document.documentElement.lang === 'en' && document.documentElement.classList.contains('live')");
+        visit.go(&format!("{FOLDER}?wall=0000beef&speed=0"));
+        std::thread::sleep(Duration::from_millis(700));
+        assert_eq!(visit.text("document.documentElement.lang"), "en");
+        visit.was_clean();
+        drop(host);
     })
     .await;
 }

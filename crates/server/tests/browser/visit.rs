@@ -55,6 +55,7 @@ macro_rules! commands {
 }
 
 commands! {
+    BeforeScripts = "Page.addScriptToEvaluateOnNewDocument",
     DataSaver = "Emulation.setDataSaverOverride",
     DeviceMetrics = "Emulation.setDeviceMetricsOverride",
     Downloads = "Browser.setDownloadBehavior",
@@ -65,6 +66,7 @@ commands! {
     NetworkConditions = "Network.emulateNetworkConditions",
     ScriptsDisabled = "Emulation.setScriptExecutionDisabled",
     Touch = "Input.dispatchTouchEvent",
+    UserAgent = "Emulation.setUserAgentOverride",
     TouchScreen = "Emulation.setTouchEmulationEnabled",
 }
 
@@ -255,6 +257,17 @@ impl Visit {
         self.value(&format!("document.querySelector(`{selector}`).click()"));
     }
 
+    /// Clicks the middle of what a selector finds, as a hand does: some things are only done for those.
+    pub(crate) fn click_by_hand(&self, selector: &str) {
+        let middle = self.text(&format!(
+            "(() => {{ const box = document.querySelector(`{selector}`).getBoundingClientRect();
+             return JSON.stringify([box.left + box.width / 2, box.top + box.height / 2]); }})()"
+        ));
+        let (x, y): (f64, f64) = serde_json::from_str(&middle).unwrap();
+        self.mouse("mousePressed", x, y);
+        self.mouse("mouseReleased", x, y);
+    }
+
     pub(crate) fn press(&self, key: &str) {
         self.tab.press_key(key).unwrap();
     }
@@ -305,6 +318,11 @@ impl Visit {
 
     pub(crate) fn set_window(&self, width: u32, height: u32, mobile: bool) {
         self.send(DeviceMetrics(json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile })));
+    }
+
+    /// How many requests with some text in their address were made so far.
+    pub(crate) fn asked(&self, text: &str) -> usize {
+        self.requests.lock().unwrap().iter().filter(|url| url.contains(text)).count()
     }
 
     /// Nothing was complained about, and nobody else was asked for anything.

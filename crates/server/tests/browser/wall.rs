@@ -143,13 +143,17 @@ async fn another_creativity_changes_every_picture_and_leaves_none_blank() {
         assert_eq!(visit.value("document.querySelector('.risky #creativity') !== null"), true);
         visit.until("location.search.includes('psi=1.6')");
 
-        // A surprise: some of the pictures are strange now, the others as they were.
+        // A surprise: half of the pictures or so are of a strange kind now, the others as they were.
         visit.slide("creativity", "0.7");
         visit.click("#surprise");
         visit.until(
-            "(() => { const levels = [...document.querySelectorAll('.tile')].map(({ tile }) => tile.picture?.dataset.psi);
-             const strange = levels.filter((psi) => Number(psi) >= 1.5).length;
-             return levels.every((psi) => psi === '0.7' || Number(psi) >= 1.5) && strange > 0.05 * levels.length && strange < 0.4 * levels.length; })()",
+            "(() => { const tiles = [...document.querySelectorAll('.tile')].map(({ tile }) => tile);
+             const strange = tiles.filter(({ element }) => element.matches('.strange'));
+             const plain = tiles.filter((tile) => !strange.includes(tile));
+             return plain.every(({ recipe, picture }) => recipe.kind === 'single' && !recipe.a.path && picture?.dataset.psi === '0.7')
+                 && strange.every(({ recipe, picture }) => (recipe.kind !== 'single' || recipe.a.path.length === 24) && Number(picture?.dataset.psi) >= 1.8)
+                 && new Set(strange.map(({ recipe }) => recipe.kind)).size === 3
+                 && strange.length > 0.35 * tiles.length && strange.length < 0.65 * tiles.length; })()",
         );
         visit.until("location.search.includes('surprise=1')");
         visit.was_clean();

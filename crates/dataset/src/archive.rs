@@ -1,0 +1,190 @@
+//! Pictures inside tars and zips: their tables of contents, and the bytes of an entry.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+
+use crate::content::{self, Content};
+use crate::listing::{CHECK_DISK, CHECK_PERMISSIONS, Item, Passed};
+use crate::source::{is_hidden, is_picture, is_text};
+use crate::{Error, decode, labels, positioned};
+
+/// An archive that stays open, so that threads can read its entries by offset.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    path: PathBuf,
+    file: File,
+}
+
+/// One file in an archive.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    archive: Arc<Archive>,
+    name: String,
+    offset: u64,
+    /// Bytes in the archive and unpacked; the same unless it is deflated.
+    packed: u64,
+    bytes: u64,
+    deflated: bool,
+    /// The checksum that a zip keeps of the unpacked bytes.
+    crc: Option<u32>,
+}
+
+impl Entry {
+    /// What to call it in a message.
+    pub(crate) fn name(&self) -> String {
+        format!("{}:{}", self.archive.path.display(), self.name)
+    }
+
+    /// Bytes of its content.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Its content; the error is a reason to show.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
+        let mut content = vec![0; self.packed as usize];
+        let read = positioned::read_exact_at(&self.archive.file, &mut content, self.offset);
+        read.map_err(|error| error.to_string())?;
+        if self.deflated {
+            let mut unpacked = Vec::new();
+            let inflated = DeflateDecoder::new(&content[..]).take(self.bytes + 1).read_to_end(&mut unpacked);
+            inflated.map_err(|error| format!("it cannot be unpacked ({error})"))?;
+            content = unpacked;
+        }
+        if content.len() as u64 != self.bytes {
+            return Err("it has another length in the archive than its table of contents says".into());
+        }
+        if let Some(crc) = self.crc {
+            let mut sum = Crc::new();
+            sum.update(&content);
+            if sum.sum() != crc {
+                return Err("its checksum in the archive is wrong".into());
+            }
+        }
+        Ok(content)
+    }
+
+    /// The first bytes, where they lie in the archive as they are.
+    fn head(&self) -> Vec<u8> {
+        if self.deflated {
+            return Vec::new();
+        }
+        let mut head = vec![0; content::HEAD.min(self.bytes as usize)];
+        match positioned::read_exact_at(&self.archive.file, &mut head, self.offset) {
+            Ok(()) => head,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Puts it with the pictures or with what is passed over.
+    fn sort(self, items: &mut Vec<Item>, passed: &mut Passed) {
+        let path = Path::new(&self.name);
+        if is_hidden(path) || path.components().any(|part| part.as_os_str() == "__MACOSX") {
+            passed.ignored += 1;
+        } else if path.file_name().is_some_and(|name| name == labels::FILE) {
+            passed.labels = self.read().ok().and_then(|bytes| labels::parse(&bytes)).or(passed.labels);
+        } else if is_picture(path) {
+            items.push(Item::Entry(self));
+        } else if is_text(path) {
+            passed.ignored += 1;
+        } else {
+            match content::of(&self.head()) {
+                Content::Picture => items.push(Item::Entry(self)),
+                other => passed.sort(other, self.name(), path),
+            }
+        }
+    }
+}
+
+/// The entries of a tar of `length` bytes.
+pub(crate) fn tar(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut Passed) -> Result<(), Error> {
+    let file = File::open(path).map_err(Error::io("open", path, CHECK_PERMISSIONS))?;
+    if let Some(reason) = not_a_tar(&file, length).map_err(Error::io("read", path, CHECK_DISK))? {
+        return Err(Error::NotATar { path: path.to_owned(), reason });
+    }
+    let shared = Arc::new(Archive { path: path.to_owned(), file });
+    let mut archive = tar::Archive::new(&shared.file);
+    let damaged =
+        |entries, reason: String| Error::BrokenTar { path: path.to_owned(), entries, reason: reason.to_lowercase() };
+    let table = archive.entries_with_seek().map_err(|error| damaged(0, error.to_string()))?;
+    for (count, entry) in table.enumerate() {
+        let entry = entry.map_err(|error| damaged(count, error.to_string()))?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let (offset, bytes) = (entry.raw_file_position(), entry.size());
+        if offset.checked_add(bytes).is_none_or(|end| end > length) {
+            return Err(damaged(count, format!("it ends within {name}")));
+        }
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            continue;
+        }
+        if !kind.is_file() {
+            passed.ignored += 1;
+            continue;
+        }
+        let archive = Arc::clone(&shared);
+        Entry { archive, name, offset, packed: bytes, bytes, deflated: false, crc: None }.sort(items, passed);
+    }
+    Ok(())
+}
+
+/// The entries of a zip, stored or deflated: StyleGAN's dataset tool stores, most others deflate.
+pub(crate) fn zip(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut Passed) -> Result<(), Error> {
+    let open = || File::open(path).map_err(Error::io("open", path, CHECK_PERMISSIONS));
+    let damaged = |entries, reason: String| Error::BrokenZip { path: path.to_owned(), entries, reason };
+    let mut table = zip::ZipArchive::new(BufReader::new(open()?)).map_err(|error| damaged(0, error.to_string()))?;
+    let shared = Arc::new(Archive { path: path.to_owned(), file: open()? });
+    for count in 0..table.len() {
+        let entry = table.by_index_raw(count).map_err(|error| damaged(count, error.to_string()))?;
+        if entry.is_dir() {
+            continue;
+        }
+        let name = entry.name().map_err(|error| damaged(count, error.to_string()))?.into_owned();
+        let deflated = match entry.compression() {
+            zip::CompressionMethod::Stored => Some(false),
+            zip::CompressionMethod::DEFLATE => Some(true),
+            _ => None,
+        };
+        let (Some(deflated), false) = (deflated, entry.encrypted()) else {
+            let why = if entry.encrypted() { "encrypted" } else { "compressed in a way that is not read" };
+            let reason = format!("{name} is {why}; unpack it and name the folder");
+            return Err(damaged(count, reason));
+        };
+        let (offset, packed, bytes) = (entry.data_start().unwrap_or(u64::MAX), entry.compressed_size(), entry.size());
+        if offset.checked_add(packed).is_none_or(|end| end > length) {
+            return Err(damaged(count, format!("it ends within {name}")));
+        }
+        let crc = Some(entry.crc32());
+        let archive = Arc::clone(&shared);
+        Entry { archive, name, offset, packed, bytes, deflated, crc }.sort(items, passed);
+    }
+    Ok(())
+}
+
+/// Says why a file is no tar, where the first block shows it.
+fn not_a_tar(file: &File, length: u64) -> io::Result<Option<String>> {
+    let mut block = [0_u8; content::HEAD];
+    let present = block.len().min(length as usize);
+    positioned::read_exact_at(file, &mut block[..present], 0)?;
+    let head = &block[..present];
+    Ok(match content::of(head) {
+        Content::Tar => None,
+        Content::Archive(name, program) => Some(format!("it is compressed with {name}; run {program} on it first")),
+        Content::Wrong(reason) => Some(reason.into()),
+        _ if present < block.len() => Some("it is shorter than the header of a tar".into()),
+        // The picture's own format may begin like anything else.
+        _ if content::is_tar(head) => None,
+        _ => Some("its first block is no tar header".into()),
+    })
+}
+
+/// Whether an entry is larger than is read; the error is a reason to show.
+pub(crate) fn check_length(bytes: u64) -> Result<(), String> {
+    let limit = decode::ENCODED_BYTES;
+    if bytes > limit { Err(format!("it has {bytes} bytes, at most {limit} are read")) } else { Ok(()) }
+}

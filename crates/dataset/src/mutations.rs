@@ -1,0 +1,91 @@
+//! Ten thousand damaged pictures: none panics, and none is taken with a part that the decoder made up.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::{ImageFormat, RgbImage};
+
+use crate::Options;
+use crate::damage::{Dice, LIBJPEG, LOSSY, jpeg, kinds, noisy};
+use crate::decode::picture;
+
+/// Mutants of each file, times the files below: ten thousand in all.
+const MUTANTS: usize = 10_000;
+
+fn corpus() -> Vec<(String, Vec<u8>)> {
+    let drawn = noisy(120, 96, 90);
+    let mut files: Vec<(String, Vec<u8>)> =
+        kinds().into_iter().map(|kind| (format!("{kind:?}"), jpeg(&drawn, kind))).collect();
+    files.extend(LIBJPEG.iter().chain(&LOSSY).map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())));
+    for format in [ImageFormat::Png, ImageFormat::WebP] {
+        let mut bytes = Cursor::new(Vec::new());
+        drawn.write_to(&mut bytes, format).unwrap();
+        files.push((format!("{format:?}"), bytes.into_inner()));
+    }
+    files
+}
+
+/// What happens to files: cut, with or without an end marker; joined; a stretch of zeros or of another place; bits and
+/// bytes changed; bytes lost and doubled.
+fn mutate(bytes: &[u8], dice: &mut Dice) -> (u8, Vec<u8>) {
+    let mut mutant = bytes.to_vec();
+    let place = dice.roll(bytes.len());
+    let stretch = place..(place + 1 + dice.roll(bytes.len() / 3)).min(bytes.len());
+    let kind = dice.roll(8) as u8;
+    match kind {
+        0 => mutant.truncate(place),
+        1 => {
+            mutant.truncate(place);
+            mutant.extend([0xFF, 0xD9]);
+        }
+        2 => {
+            mutant.truncate(place);
+            mutant.extend(bytes);
+        }
+        3 => mutant[stretch].fill(0),
+        4 => drop(mutant.drain(stretch)),
+        5 => mutant[place] ^= 1 << dice.roll(8),
+        6 => mutant[place] = dice.roll(256) as u8,
+        _ => {
+            let copy = mutant[stretch].to_vec();
+            mutant.splice(place..place, copy);
+        }
+    }
+    (kind, mutant)
+}
+
+/// Rows that are one flat grey from side to side, as decoders fill what they do not know.
+fn grey_rows(picture: &RgbImage) -> usize {
+    let width = picture.width() as usize;
+    let flat = |row: &[u8]| row.iter().all(|value| value.abs_diff(128) <= 1);
+    // Rows of a few pixels prove nothing.
+    if width < 4 { 0 } else { picture.as_raw().chunks_exact(3 * width).filter(|row| flat(row)).count() }
+}
+
+#[test]
+fn ten_thousand_mutants_neither_panic_nor_pass_with_grey_in_them() {
+    let options = Options { min_side: Some(1), ..Options::new(8) };
+    let files = corpus();
+    let mut dice = Dice(20);
+    let (mut refused, mut taken, mut cut_taken) = (0, 0, 0);
+    for number in 0..MUTANTS {
+        let (name, bytes) = &files[number % files.len()];
+        let (kind, mutant) = mutate(bytes, &mut dice);
+        let Ok(result) = catch_unwind(AssertUnwindSafe(|| picture(&mutant, &options))) else {
+            panic!("mutant {number} of {name} makes the decoder panic");
+        };
+        let Ok(picture) = result else {
+            refused += 1;
+            continue;
+        };
+        taken += 1;
+        cut_taken += usize::from(kind < 3 && mutant.len() * 10 < bytes.len() * 9);
+        let grey = grey_rows(&picture.pixels);
+        assert!(
+            grey * 10 <= picture.pixels.height() as usize,
+            "mutant {number} of {name}, kind {kind}: {grey} grey rows"
+        );
+    }
+    assert!(refused > MUTANTS / 2 && taken > MUTANTS / 20, "{refused} refused, {taken} taken");
+    assert_eq!(cut_taken, 0, "pictures cut by a tenth or more were taken");
+}

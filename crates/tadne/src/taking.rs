@@ -1,0 +1,153 @@
+//! What is taken of the pictures that someone brings: how small they may be, how they become square, how many may be broken;
+//! kept in the run folder for the next start, with the list of what was left out.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
+use dataset::{Crop, Options, Report};
+use serde::{Deserialize, Serialize};
+
+/// Arguments on which pictures are taken.
+#[derive(Args, Debug, Default, Clone, Copy)]
+pub(crate) struct Taking {
+    /// How pictures become square: centre, top (of tall ones, where portraits have their face) or pad (with white)
+    /// [default: centre]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) crop: Option<Crop>,
+    /// Leave out pictures whose shorter side has fewer pixels; smaller ones than the training size are enlarged [default: half the training
+    /// size]
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) min_side: Option<usize>,
+    /// Go on although this share of the pictures cannot be read, 0 to 1 [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) max_broken: Option<f32>,
+}
+
+/// What holds for a run: the arguments, or what was chosen for it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Chosen {
+    /// `centre`, `top` or `pad`.
+    #[serde(with = "spelled", default)]
+    pub(crate) crop: Crop,
+    #[serde(default)]
+    pub(crate) min_side: Option<usize>,
+    #[serde(default)]
+    pub(crate) max_broken: Option<f32>,
+}
+
+/// What is kept in a run folder.
+const CHOSEN: &str = "data.json";
+/// What was left out, a line each.
+const SKIPPED: &str = "skipped.txt";
+
+impl Taking {
+    /// The arguments, and where there are none what was chosen.
+    pub(crate) fn over(&self, chosen: Chosen) -> Chosen {
+        Chosen {
+            crop: self.crop.unwrap_or(chosen.crop),
+            min_side: self.min_side.or(chosen.min_side),
+            max_broken: self.max_broken.or(chosen.max_broken),
+        }
+    }
+}
+
+impl Chosen {
+    /// What was chosen when the run in `folder` began; the defaults for a run that is older than this file.
+    ///
+    /// # Errors
+    /// The file is there but cannot be read.
+    pub(crate) fn of_run(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join(CHOSEN);
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
+                format!("{} is not what `tadne train` wrote; delete it to take the defaults", path.display())
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Options for square pictures of `size` pixels.
+    pub(crate) fn options(self, size: usize) -> Options {
+        let usual = Options::new(size);
+        Options {
+            crop: self.crop,
+            min_side: self.min_side,
+            max_broken: self.max_broken.unwrap_or(usual.max_broken),
+            ..usual
+        }
+    }
+}
+
+/// Writes to a run's folder what was chosen and what was left out.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn note(folder: &Path, chosen: Chosen, report: &Report) -> anyhow::Result<()> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        synth::write_atomically(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write(CHOSEN, &serde_json::to_vec_pretty(&chosen)?)?;
+    if report.skipped().next().is_some() || folder.join(SKIPPED).exists() {
+        write(SKIPPED, list(report).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn list(report: &Report) -> String {
+    report.skipped().flat_map(|picture| [picture.to_string(), "\n".into()]).collect()
+}
+
+/// An error of a data set; where it has a list, with the place where that was written.
+pub(crate) fn with_list(error: dataset::Error, out: &Path) -> anyhow::Error {
+    let (dataset::Error::TooManyBroken { report, .. } | dataset::Error::Empty { report, .. }) = &error else {
+        return error.into();
+    };
+    let text = list(report);
+    let path = out.join(SKIPPED);
+    let written = !text.is_empty()
+        && std::fs::create_dir_all(out).is_ok()
+        && synth::write_atomically(&path, text.as_bytes()).is_ok();
+    if written {
+        let all = format!("the whole list is in {}", path.display());
+        anyhow::anyhow!("{error}\n{all}")
+    } else {
+        error.into()
+    }
+}
+
+/// A crop as its name.
+mod spelled {
+    use dataset::Crop;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(super) fn serialize<S: Serializer>(crop: &Crop, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(crop)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Crop, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_remembers_what_was_chosen_and_arguments_win() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Chosen::of_run(folder.path()).unwrap(), Chosen::default());
+        let chosen = Chosen { crop: Crop::Top, min_side: Some(24), max_broken: None };
+        note(folder.path(), chosen, &Report::default()).unwrap();
+        assert_eq!(Chosen::of_run(folder.path()).unwrap(), chosen);
+        assert!(!folder.path().join(SKIPPED).exists());
+        let arguments = Taking { crop: Some(Crop::Pad), max_broken: Some(0.5), ..Taking::default() };
+        assert_eq!(arguments.over(chosen), Chosen { crop: Crop::Pad, min_side: Some(24), max_broken: Some(0.5) });
+        std::fs::write(folder.path().join(CHOSEN), "{\"crop\": \"left\"}").unwrap();
+        assert!(format!("{:#}", Chosen::of_run(folder.path()).unwrap_err()).contains("centre, top or pad"));
+    }
+}

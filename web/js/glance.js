@@ -1,0 +1,31 @@
+// A picture's room at the moment it is opened: the picture that hangs on the wall, until the room's own scripts and the
+// large picture are here. On a slow network that takes seconds, and all the while the picture is in hand.
+
+import { likeness } from './picture.js';
+import { title } from './recipe.js';
+import { model } from './settings.js';
+
+/**
+ * Opens the room with what is in hand.
+ * @param {HTMLDialogElement} dialog
+ * @param {import('./router.js').Place} place
+ * @param {import('./wall.js').Wall} wall
+ */
+export function glance(dialog, place, wall) {
+  if (dialog.open) return;
+  dialog.querySelector('h2').textContent = title(place.recipe);
+  const tile = wall.tileOf(place.recipe);
+  const frame = dialog.querySelector('.stage-frame');
+  frame.replaceChildren();
+  if (tile?.picture && tile.psi === place.psi) {
+    const picture = likeness(tile.picture, model.width, model.height);
+    picture.className = 'stage-picture glance';
+    picture.setAttribute('role', 'img');
+    picture.setAttribute('aria-label', tile.alt);
+    frame.append(picture);
+  }
+  // Until its scripts are here.
+  dialog.setAttribute('aria-busy', 'true');
+  dialog.showModal();
+  dialog.scrollTop = 0;
+}

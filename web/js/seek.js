@@ -1,0 +1,80 @@
+// Ways to places: a seed by its number, any picture, another wall; and the wall without the panel.
+
+import { announce } from './controls.js';
+import { creature, ofSeed, single } from './recipe.js';
+import { go, roomOf } from './router.js';
+import { anyWall, change, remember, settings } from './settings.js';
+import { say } from './strings.js';
+
+const find = (id) => document.getElementById(id);
+/** Without a hand that moves, the way back to the panel goes away. */
+const IDLE_MS = 3000;
+
+/** @param {import('./wall.js').Wall} wall */
+export function seek(wall) {
+  const field = find('seek-seed');
+  /** Opens a picture; behind it the wall goes to where it hangs, so that its neighbours are those on the wall. */
+  const open = (one) => {
+    if (!one.path) wall.seek(one.seed);
+    go(roomOf(single(one)));
+  };
+  find('seek').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const one = creature(field.value.trim().toLowerCase());
+    field.setAttribute('aria-invalid', String(!one));
+    if (one) return open(one);
+    announce(say('seek.unknown'));
+    field.focus();
+  });
+  field.addEventListener('input', () => field.removeAttribute('aria-invalid'));
+  find('seek-any').addEventListener('click', () => open(ofSeed(anyWall()).a));
+  find('seek-wall').addEventListener('click', () => {
+    // Back returns to the wall that was left.
+    remember();
+    history.pushState(null, '', location.href);
+    change({ wall: anyWall(), at: { x: 0, y: 0 } });
+    remember();
+    wall.goThere();
+    announce(say('seek.wall.spoken'));
+  });
+  bare(wall);
+}
+
+/** The wall alone: as large as the screen where the browser allows it, and remembered. */
+function bare(wall) {
+  const back = find('unbare');
+  const root = document.documentElement;
+  let idle = 0;
+  const dress = () => {
+    root.classList.toggle('bare', settings.bare);
+    back.hidden = !settings.bare;
+    wall.wake();
+  };
+  const set = (yes) => {
+    change({ bare: yes });
+    dress();
+    if (!yes && document.fullscreenElement === root) document.exitFullscreen();
+    announce(say(yes ? 'bare.on' : 'bare.off'));
+    (yes ? back : find('bare')).focus();
+  };
+  find('bare').addEventListener('click', () => {
+    set(true);
+    root.requestFullscreen?.().catch(() => {});
+  });
+  back.addEventListener('click', () => set(false));
+  // Who leaves the full screen with the browser's own key wants the panel back.
+  document.addEventListener('fullscreenchange', () => {
+    if (!document.fullscreenElement && settings.bare && !document.querySelector('dialog[open]')) set(false);
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && settings.bare && !document.querySelector('dialog[open]')) set(false);
+  });
+  const awake = () => {
+    root.classList.remove('idle');
+    clearTimeout(idle);
+    idle = setTimeout(() => root.classList.add('idle'), IDLE_MS);
+  };
+  for (const kind of ['pointermove', 'pointerdown', 'keydown']) document.addEventListener(kind, awake);
+  awake();
+  dress();
+}
