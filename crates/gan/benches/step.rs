@@ -33,7 +33,7 @@ fn main() {
             config.loss.penalty_fraction = number("penalty=").unwrap_or(config.loss.penalty_fraction);
             let (batch, size) = (config.batch, config.resolution());
             let mut trainer = Trainer::new(config, threads).unwrap_or_else(|e| panic!("{e}"));
-            let pixels: Vec<u8> = (0..batch * size * size * 3).map(|i| (i * 2_654_435_761 >> 7) as u8).collect();
+            let pixels: Vec<u8> = (0..batch * size * size * 3).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
             let mut times = Vec::new();
             for _ in 0..12 {
                 let start = Instant::now();

@@ -19,21 +19,29 @@ pub(crate) struct Adam {
     pub(crate) steps: u64,
 }
 
+/// What a schedule says of one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates<'a> {
+    /// Learning rate.
+    pub(crate) lr: f64,
+    /// Times this for each weight, where it is given.
+    pub(crate) factors: Option<&'a [f32]>,
+    /// Decay of the second moment.
+    pub(crate) beta2: f64,
+}
+
 impl Adam {
     pub(crate) fn new(length: usize) -> Self {
         Self { first: vec![0.0; length], second: vec![0.0; length], steps: 0 }
     }
 
-    /// One step along `gradient`, which is zero afterwards; `factors` times the learning rate where they are given. Entries that are not finite count
-    /// as zero; their number is returned.
+    /// One step along `gradient`, which is zero afterwards. Entries that are not finite count as zero; their number is returned.
     pub(crate) fn step(
         &mut self,
         crew: &Crew,
         weights: &mut [f32],
         gradient: &mut [f32],
-        lr: f64,
-        factors: Option<&[f32]>,
-        beta2: f64,
+        Rates { lr, factors, beta2 }: Rates<'_>,
         o: &OptimizerConfig,
     ) -> u64 {
         self.steps += 1;
@@ -88,7 +96,8 @@ mod tests {
     use kernels::Isa;
 
     fn step(adam: &mut Adam, weights: &mut [f32], gradient: &mut [f32], o: &OptimizerConfig) -> u64 {
-        adam.step(&Crew::alone(Isa::best()), weights, gradient, 0.1, None, 0.99, o)
+        let rates = Rates { lr: 0.1, factors: None, beta2: 0.99 };
+        adam.step(&Crew::alone(Isa::best()), weights, gradient, rates, o)
     }
 
     /// Values of `torch.optim.Adam` (PyTorch 2.11, lr 0.1, betas (0.5, 0.99), eps 1e-8) after three steps on w^2 from [1, -2].
@@ -100,7 +109,7 @@ mod tests {
         for _ in 0..3 {
             let mut gradient = w.map(|v| 2.0 * v);
             step(&mut adam, &mut w, &mut gradient, &o);
-            assert_eq!(gradient, [0.0; 2]);
+            assert!(gradient.iter().all(|v| v.to_bits() == 0));
         }
         assert!((w[0] - ADAM_GOLDEN[0]).abs() < 1e-6 && (w[1] - ADAM_GOLDEN[1]).abs() < 1e-6, "{w:?}");
     }

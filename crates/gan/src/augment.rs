@@ -192,7 +192,9 @@ impl Transform {
             }
         }
         let mean = picture.iter().sum::<f32>() / picture.len() as f32;
-        picture.iter_mut().for_each(|v| *v = (*v - mean) * self.contrast + mean);
+        for v in picture {
+            *v = (*v - mean) * self.contrast + mean;
+        }
     }
 }
 

@@ -197,7 +197,8 @@ pub struct OptimizerConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
-    /// The largest stage is faded in along a line over so many kimg, in G and in D. 0: it is there at once.
+    /// The largest stage is faded in along a line over so many kimg, in G and in D, where it takes the place of the smaller network's entrance.
+    /// 0: it is there at once, and in D beside that entrance for ever.
     #[serde(default)]
     pub fade_kimg: f64,
     /// So many of the first stages are held, with the mapping network; growing sets it to all of the smaller network's but the last.
@@ -510,7 +511,7 @@ impl Config {
         }
         if let Some(c) = &self.critic {
             if c.channels.is_empty() || c.channels.contains(&0) {
-                return fail(format!("critic.channels must be numbers above 0, one a tap"));
+                return fail("critic.channels must be numbers above 0, one a tap".into());
             }
             if !(c.fraction > 0.0 && c.fraction <= 1.0) || self.critic_batch() == 0 {
                 return fail(format!(

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use kernels::train::{Conv, Cpu, Element};
+use kernels::train::{Conv, Element};
 
 use crate::config::{DiscriminatorConfig, Downsample};
 use crate::generator::ACTIVATION_GAIN;
 use crate::params::{Layout, Order, block};
-use crate::tape::{Id, Like, Network, Tape};
+use crate::tape::{Context, Grid, Id, Layer, Like, Tape};
 
 /// Shape of the discriminator.
 #[derive(Clone, Debug)]
@@ -61,90 +61,130 @@ impl Discriminator {
         i + 1 + self.config.entrances >= self.config.channels.len()
     }
 
-    /// Judges planar pictures in -1..1, a multiple of the group; `fade` is the share of the largest stage beside the entrance below it.
+    /// Judges planar pictures in -1..1, a multiple of the group. `fade` is the share of the largest stage in place of the entrance below it; without
+    /// one, stages and entrances are summed.
     pub(crate) fn judge<E: Element>(
         &self,
-        cpu: &Cpu,
         tape: &mut Tape<E>,
-        net: &Network,
+        context: Context<'_>,
         pictures: &[f32],
-        fade: f32,
+        fade: Option<f32>,
     ) -> Judged {
-        self.pass(cpu, tape, net, pictures, fade, None)
+        self.pass(tape, context, pictures, fade, None)
     }
 
     /// The derivative of an earlier pass along `directions`, planar like its pictures; `of` says which picture each belongs to, whole groups of
     /// them.
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn along<E: Element>(
         &self,
-        cpu: &Cpu,
         tape: &mut Tape<E>,
-        net: &Network,
+        context: Context<'_>,
         directions: &[f32],
-        fade: f32,
-        judged: &Judged,
-        of: Vec<usize>,
+        fade: Option<f32>,
+        (judged, of): (&Judged, Vec<usize>),
     ) -> Judged {
-        self.pass(cpu, tape, net, directions, fade, Some((judged, Rc::new(of))))
+        self.pass(tape, context, directions, fade, Some((judged, Rc::new(of))))
     }
 
     fn pass<E: Element>(
         &self,
-        cpu: &Cpu,
         tape: &mut Tape<E>,
-        net: &Network,
+        context: Context<'_>,
         pictures: &[f32],
-        fade: f32,
+        fade: Option<f32>,
         like: Option<(&Judged, Rc<Vec<usize>>)>,
     ) -> Judged {
-        let c = &self.config.channels;
-        let last = c.len() - 1;
+        let last = self.config.channels.len() - 1;
         let size = self.base.map(|side| side << last);
         // Gradients at the pictures are only asked for where they are not a tangent's.
         let leaf = tape.pictures(pictures, size, like.is_none());
-        let mut layers = Vec::new();
-        let like_next = |layers: &Vec<Id>| -> Option<Like> {
-            like.as_ref().map(|(judged, of)| (judged.layers[layers.len()], Rc::clone(of)))
-        };
+        let mut pass = Pass { tape, context, like, layers: Vec::new() };
         let mut picture = leaf;
-        let mut x =
-            tape.entrance(cpu, net, picture, &format!("{}.from_rgb", block(last)), ACTIVATION_GAIN, like_next(&layers));
-        layers.push(x);
+        let mut x = pass.entrance(last, picture);
         for i in (1..=last).rev() {
-            let b = block(i);
-            let pooled = self.config.downsample == Downsample::PoolConv;
-            let conv0 = Conv { gain: Some(ACTIVATION_GAIN), pooled };
-            let y = tape.conv(cpu, net, x, &format!("{b}.conv0"), conv0, 1.0, None, like_next(&layers));
-            layers.push(y);
-            // The branch's activation gain and the sum's 1/sqrt 2 cancel.
-            let conv1 = Conv { gain: Some(1.0), pooled: !pooled };
-            let y = tape.conv(cpu, net, y, &format!("{b}.conv1"), conv1, 1.0, None, like_next(&layers));
-            layers.push(y);
-            let small = tape.halve(cpu, x);
-            let skip = Conv { gain: None, pooled: false };
-            let half = std::f32::consts::FRAC_1_SQRT_2;
-            x = tape.conv(cpu, net, small, &format!("{b}.skip"), skip, half, Some(y), like_next(&layers));
-            layers.push(x);
+            x = self.stage(&mut pass, i, x);
             if self.has_entrance(i - 1) {
-                picture = tape.halve_pictures(picture);
-                let layer = format!("{}.from_rgb", block(i - 1));
-                let below = tape.entrance(cpu, net, picture, &layer, ACTIVATION_GAIN, like_next(&layers));
-                layers.push(below);
-                x = tape.blend(below, x, if i == last { fade } else { 1.0 });
+                picture = pass.tape.halve_pictures(picture);
+                let below = pass.entrance(i - 1, picture);
+                let shares = match fade {
+                    None => [1.0, 1.0],
+                    Some(fade) if i == last => [1.0 - fade, fade],
+                    Some(_) => [0.0, 1.0],
+                };
+                x = pass.tape.blend([below, x], shares);
             }
         }
-        let (group, features) = (self.config.group, self.config.features);
-        let x = tape.deviation(x, [group, features, c[0]], like_next(&layers));
-        layers.push(x);
-        let head = Conv { gain: Some(ACTIVATION_GAIN), pooled: false };
-        let x = tape.conv(cpu, net, x, "b4.conv", head, 1.0, None, like_next(&layers));
-        layers.push(x);
-        let x = tape.flatten(x, c[0]);
-        let x = tape.linear(cpu, net, x, "b4.fc", Some(ACTIVATION_GAIN), like_next(&layers));
-        layers.push(x);
-        let logits = tape.linear(cpu, net, x, "b4.out", None, like_next(&layers));
-        layers.push(logits);
-        Judged { pictures: leaf, layers, logits }
+        let logits = self.head(&mut pass, x);
+        Judged { pictures: leaf, layers: pass.layers, logits }
+    }
+
+    /// A residual stage: what it says and what went in, both at half the size.
+    fn stage<E: Element>(&self, pass: &mut Pass<'_, '_, E>, i: usize, x: Id) -> Id {
+        let b = block(i);
+        let downsample = self.config.downsample;
+        let conv0 = Conv { gain: Some(ACTIVATION_GAIN), pooled: downsample == Downsample::PoolConv };
+        let mut y = pass.conv(x, &format!("{b}.conv0"), conv0, 1.0, None);
+        if downsample == Downsample::StyleGan2 {
+            y = pass.tape.resample(pass.context.cpu, y, Grid::Smooth);
+        }
+        // The branch's activation gain and the sum's 1/sqrt 2 cancel.
+        let conv1 = Conv { gain: Some(1.0), pooled: downsample == Downsample::ConvPool };
+        y = pass.conv(y, &format!("{b}.conv1"), conv1, 1.0, None);
+        let small = if downsample == Downsample::StyleGan2 {
+            y = pass.tape.resample(pass.context.cpu, y, Grid::Pick);
+            pass.tape.resample(pass.context.cpu, x, Grid::Reduce)
+        } else {
+            pass.tape.halve(pass.context.cpu, x)
+        };
+        let skip = Conv { gain: None, pooled: false };
+        pass.conv(small, &format!("{b}.skip"), skip, std::f32::consts::FRAC_1_SQRT_2, Some(y))
+    }
+
+    /// From the last stage to logits.
+    fn head<E: Element>(&self, pass: &mut Pass<'_, '_, E>, x: Id) -> Id {
+        let (group, features, channels) = (self.config.group, self.config.features, self.config.channels[0]);
+        let like = pass.like();
+        let x = pass.tape.deviation(x, [group, features, channels], like);
+        pass.layers.push(x);
+        let x = pass.conv(x, "b4.conv", Conv { gain: Some(ACTIVATION_GAIN), pooled: false }, 1.0, None);
+        let x = pass.tape.flatten(x, channels);
+        let x = pass.linear(x, "b4.fc", Some(ACTIVATION_GAIN));
+        pass.linear(x, "b4.out", None)
+    }
+}
+
+/// A forward pass or a tangent on its way: every layer that is not linear is remembered, so that a tangent finds its own.
+struct Pass<'a, 'b, E> {
+    tape: &'a mut Tape<E>,
+    context: Context<'a>,
+    like: Option<(&'b Judged, Rc<Vec<usize>>)>,
+    layers: Vec<Id>,
+}
+
+impl<E: Element> Pass<'_, '_, E> {
+    /// For a tangent, the layer whose derivative the next one is.
+    fn like(&self) -> Option<Like> {
+        self.like.as_ref().map(|(judged, of)| (judged.layers[self.layers.len()], Rc::clone(of)))
+    }
+
+    fn entrance(&mut self, i: usize, picture: Id) -> Id {
+        let like = self.like();
+        let x = self.tape.entrance(self.context, picture, &format!("{}.from_rgb", block(i)), ACTIVATION_GAIN, like);
+        self.layers.push(x);
+        x
+    }
+
+    fn conv(&mut self, x: Id, name: &str, conv: Conv, factor: f32, add: Option<Id>) -> Id {
+        let like = self.like();
+        let x = self.tape.conv(self.context, x, Layer { name, conv, factor }, add, like);
+        self.layers.push(x);
+        x
+    }
+
+    fn linear(&mut self, x: Id, name: &str, gain: Option<f32>) -> Id {
+        let like = self.like();
+        let x = self.tape.linear(self.context, x, name, gain, like);
+        self.layers.push(x);
+        x
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! The forward pass here and the one in the `synth` crate are the same function; a golden test holds them together.
 
-use kernels::train::{Cpu, Element};
-use synth::{Architecture, NoiseInputs, Upsample};
+use kernels::Edge;
+use kernels::train::Element;
+use synth::{Architecture, Seed, Upsample};
 
 use crate::Error;
 use crate::params::{Layout, Order, block};
-use crate::tape::{Id, Network, Tape};
+use crate::tape::{After, Context, Grid, Id, Mixing, Noise, Tape};
 
 /// Gain that keeps the variance through a leaky ReLU, as StyleGAN2 counts it.
 pub(crate) const ACTIVATION_GAIN: f32 = std::f32::consts::SQRT_2;
@@ -19,6 +20,30 @@ const MAPPING_LR: f64 = 0.01;
 #[derive(Clone, Debug)]
 pub(crate) struct Generator {
     architecture: Architecture,
+}
+
+/// What pictures are drawn of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latents<'a> {
+    /// Rows of `z_dim` numbers.
+    pub(crate) z: &'a [f32],
+    /// For each row the seed of its noise; the k-th convolution has stream 1 + k, as in the `synth` crate.
+    pub(crate) seeds: &'a [Seed],
+}
+
+/// What is done to each w on its way, such as truncation.
+pub(crate) type Change<'a> = &'a dyn Fn(&mut [f32]);
+
+/// A convolution among the others.
+struct Place {
+    /// Its name.
+    layer: String,
+    /// How many come before it.
+    index: usize,
+    /// Rows of its result.
+    height: usize,
+    /// Whether they are twice as many as its input has.
+    doubles: bool,
 }
 
 /// What G drew, on its tape.
@@ -42,15 +67,10 @@ impl Generator {
     /// # Errors
     /// [`Error::Config`] names the part that it lacks.
     pub(crate) fn check(architecture: &Architecture) -> Result<(), Error> {
-        let fail = |what: &str| Err(Error::Config { what: what.into() });
-        if architecture.upsample != Upsample::ConvUp {
-            return fail("architecture.upsample must be conv_up");
-        }
-        if architecture.noise != NoiseInputs::None {
-            return fail("architecture.noise must be none");
-        }
-        if architecture.conv_clamp.is_some() || architecture.labels.is_some() {
-            return fail("architecture.conv_clamp and architecture.labels are of imported networks");
+        if architecture.labels.is_some() {
+            return Err(Error::Config {
+                what: "architecture.labels must be null: classes are not trained here".into(),
+            });
         }
         Ok(())
     }
@@ -72,33 +92,42 @@ impl Generator {
         for (i, &out) in a.channels.iter().enumerate() {
             let b = Self::block(i);
             if i > 0 {
-                Self::modulated(&mut l, &format!("{b}.conv0"), out, a.channels[i - 1], a.w_dim);
+                let name = format!("{b}.conv0");
+                match a.upsample {
+                    Upsample::StyleGan2 => l.turned(&name, out, a.channels[i - 1]),
+                    Upsample::ConvUp | Upsample::UpConv => l.conv(&name, out, a.channels[i - 1], 3),
+                }
+                self.modulation(&mut l, &name, a.channels[i - 1], i);
             }
-            Self::modulated(&mut l, &format!("{b}.conv1"), out, out, a.w_dim);
+            let name = format!("{b}.conv1");
+            l.conv(&name, out, out, 3);
+            self.modulation(&mut l, &name, out, i);
             l.conv(&format!("{b}.torgb"), 3, out, 1);
             l.linear(&format!("{b}.torgb.affine"), out, a.w_dim, 1.0, 1.0);
         }
         l
     }
 
-    fn modulated(l: &mut Layout, name: &str, out: usize, input: usize, w_dim: usize) {
-        l.conv(name, out, input, 3);
-        l.linear(&format!("{name}.affine"), input, w_dim, 1.0, 1.0);
+    /// What a convolution of block `i` has besides its weights.
+    fn modulation(&self, l: &mut Layout, name: &str, input: usize, i: usize) {
+        let a = &self.architecture;
+        l.linear(&format!("{name}.affine"), input, a.w_dim, 1.0, 1.0);
+        if a.noise.at(a.base[0] << i) {
+            l.push(&format!("{name}.noise_strength"), &[1], Order::Plain, [0.0, 0.0, 1.0]);
+        }
     }
 
-    /// Draws pictures of z, rows of `z_dim` numbers; `w` goes through `change` on the way. Of the largest stage's colours only the share `fade` is
-    /// taken.
+    /// Draws pictures of latents; `w` goes through `change` on the way. Of the largest stage's colours only the share `fade` is taken, if there is one.
     pub(crate) fn draw<E: Element>(
         &self,
-        cpu: &Cpu,
         tape: &mut Tape<E>,
-        net: &Network,
-        z: &[f32],
-        change: Option<&dyn Fn(&mut [f32])>,
-        fade: f32,
+        context: Context<'_>,
+        latents: &Latents<'_>,
+        change: Option<Change<'_>>,
+        fade: Option<f32>,
     ) -> Drawn {
-        let first = tape.rows(z, self.architecture.z_dim, false);
-        let w = self.map(cpu, tape, net, first);
+        let first = tape.rows(latents.z, self.architecture.z_dim, false);
+        let w = self.map(tape, context, first);
         let w = match change {
             None => w,
             Some(change) => {
@@ -107,35 +136,80 @@ impl Generator {
                 tape.rows(&values, self.architecture.w_dim, false)
             }
         };
-        Drawn { first, w, pictures: self.synthesize(cpu, tape, net, w, fade) }
+        Drawn { first, w, pictures: self.synthesize(tape, context, w, latents.seeds, fade) }
     }
 
-    fn map<E: Element>(&self, cpu: &Cpu, tape: &mut Tape<E>, net: &Network, z: Id) -> Id {
+    fn map<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, z: Id) -> Id {
         let mut x = if self.architecture.normalize_z { tape.normalize(z) } else { z };
         for k in 0..self.architecture.mapping_layers {
-            x = tape.linear(cpu, net, x, &format!("mapping.fc{k}"), Some(ACTIVATION_GAIN), None);
+            x = tape.linear(context, x, &format!("mapping.fc{k}"), Some(ACTIVATION_GAIN), None);
         }
         x
     }
 
     /// w to pictures.
-    pub(crate) fn synthesize<E: Element>(&self, cpu: &Cpu, tape: &mut Tape<E>, net: &Network, w: Id, fade: f32) -> Id {
+    fn synthesize<E: Element>(
+        &self,
+        tape: &mut Tape<E>,
+        context: Context<'_>,
+        w: Id,
+        seeds: &[Seed],
+        fade: Option<f32>,
+    ) -> Id {
         let a = &self.architecture;
-        let mut x = tape.constant(net, "synthesis.b4.const", tape.count(w));
-        let mut pictures = None;
+        let edge = if a.upsample == Upsample::StyleGan2 { Edge::Zero } else { Edge::Replicate };
+        let mut x = tape.constant(context.net, "synthesis.b4.const", tape.count(w));
+        let mut below = None;
+        let mut index = 0;
         for i in 0..a.channels.len() {
             let b = Self::block(i);
             for conv in ["conv0", "conv1"].into_iter().skip(usize::from(i == 0)) {
                 let layer = format!("{b}.{conv}");
-                let style = tape.linear(cpu, net, w, &format!("{layer}.affine"), None, None);
-                let scale = tape.demodulate(cpu, net, style, &layer);
-                x = tape.styled(cpu, net, x, style, scale, &layer, conv == "conv0");
+                let style = tape.linear(context, w, &format!("{layer}.affine"), None, None);
+                let scale = tape.demodulate(context, style, &layer);
+                let place = Place { layer, index, height: a.base[0] << i, doubles: conv == "conv0" };
+                x = self.convolve(tape, context, x, [style, scale], &place, seeds);
+                index += 1;
             }
             let layer = format!("{b}.torgb");
-            let style = tape.linear(cpu, net, w, &format!("{layer}.affine"), None, None);
-            let strength = if i + 1 == a.channels.len() && i > 0 { fade } else { 1.0 };
-            pictures = Some(tape.colours(cpu, net, x, style, &layer, pictures, strength));
+            let style = tape.linear(context, w, &format!("{layer}.affine"), None, None);
+            let strength = if i + 1 == a.channels.len() && i > 0 { fade.unwrap_or(1.0) } else { 1.0 };
+            let mixing = Mixing { below, edge, strength, limit: a.conv_clamp };
+            below = Some(tape.colours(context, x, style, &layer, mixing));
         }
-        pictures.expect("an architecture has at least one block")
+        below.expect("an architecture has at least one block")
+    }
+
+    /// A styled convolution with all that comes after it: in one layer where it is the plain case, in several where it is not.
+    fn convolve<E: Element>(
+        &self,
+        tape: &mut Tape<E>,
+        context: Context<'_>,
+        mut x: Id,
+        [style, scale]: [Id; 2],
+        place: &Place,
+        seeds: &[Seed],
+    ) -> Id {
+        let Place { layer, index, height, doubles } = place;
+        let a = &self.architecture;
+        let up = doubles.then_some(a.upsample);
+        match up {
+            // The style is a factor a channel: it does not matter what comes first.
+            Some(Upsample::UpConv) => x = tape.resample(context.cpu, x, Grid::Double),
+            Some(Upsample::StyleGan2) => x = tape.resample(context.cpu, x, Grid::Spread),
+            Some(Upsample::ConvUp) | None => {}
+        }
+        let noise = a.noise.at(*height).then_some(Noise { seeds, stream: 1 + *index as u32 });
+        if noise.is_none() && a.conv_clamp.is_none() && up != Some(Upsample::StyleGan2) {
+            let after = if up == Some(Upsample::ConvUp) { After::Doubling } else { After::Activation };
+            return tape.styled(context, x, [style, scale], layer, after);
+        }
+        x = tape.styled(context, x, [style, scale], layer, After::Nothing);
+        match up {
+            Some(Upsample::ConvUp) => x = tape.resample(context.cpu, x, Grid::Double),
+            Some(Upsample::StyleGan2) => x = tape.resample(context.cpu, x, Grid::Crop),
+            Some(Upsample::UpConv) | None => {}
+        }
+        tape.activate(context, x, layer, noise, a.conv_clamp)
     }
 }

@@ -71,3 +71,57 @@ fn inherit(new: &Layout, weights: &mut [f32], old: &Layout, from: &[f32], silent
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planes::halve;
+    use crate::{GrowthConfig, Precision};
+
+    /// A small network of 16 px and the one of 32 px that grows from it.
+    fn pair(growth: GrowthConfig) -> (Trainer, Trainer) {
+        let mut config = Config { precision: Precision::F32, growth, ..Config::preset("tiny").unwrap() };
+        let small = Trainer::new(config.clone(), 2).unwrap();
+        config.architecture.channels.push(12);
+        config.discriminator.channels.push(12);
+        let grown = Trainer::grow(&small, config, 2).unwrap();
+        (small, grown)
+    }
+
+    #[test]
+    fn what_g_inherited_is_held_while_the_new_stages_and_d_learn() {
+        for (inherited, still) in [(0.0, true), (0.5, false)] {
+            let (_, mut grown) = pair(GrowthConfig { inherited, hold_kimg: 1.0, ..GrowthConfig::default() });
+            let before = [grown.g.net.weights.clone(), grown.d.net.weights.clone()];
+            let pixels: Vec<u8> = (0..grown.config().batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
+            grown.step(&pixels);
+            for ((side, before), still) in [&grown.g, &grown.d].into_iter().zip(before).zip([still, false]) {
+                let new = side.net.layout.belongs_from(2);
+                let moved = |mask: f32| {
+                    let all = side.net.weights.iter().zip(&before).zip(&new);
+                    all.filter(|(_, new)| new.to_bits() == mask.to_bits())
+                        .any(|((now, before), _)| now.to_bits() != before.to_bits())
+                };
+                assert_eq!(moved(0.0), !still, "at factor {inherited}");
+                assert!(moved(1.0), "new stages stand still");
+            }
+        }
+    }
+
+    #[test]
+    fn a_grown_discriminator_judges_as_before() {
+        for fade_kimg in [0.0, 10.0] {
+            let (mut small, mut grown) = pair(GrowthConfig { fade_kimg, ..GrowthConfig::default() });
+            let mut pictures = vec![0.0; 8 * 3 * 32 * 32];
+            synth::latent::normal(synth::Seed(1), 0, &mut pictures);
+            let mut halved = vec![0.0; pictures.len() / 4];
+            for (to, from) in halved.chunks_exact_mut(16 * 16).zip(pictures.chunks_exact(32 * 32)) {
+                halve(from, [32, 32], to);
+            }
+            let (before, after) = (small.judge(&halved), grown.judge(&pictures));
+            assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5), "{before:?} {after:?}");
+            let mean = before.iter().sum::<f32>() / 8.0;
+            assert!(before.iter().any(|v| (v - mean).abs() > 1e-3), "all logits are alike, nothing was compared");
+        }
+    }
+}

@@ -88,9 +88,9 @@ mod tests {
                 let moved = |by: f32| {
                     let (mut r, mut f) = (real.clone(), fake.clone());
                     if i < 3 {
-                        r[i] += by
+                        r[i] += by;
                     } else {
-                        f[i - 3] += by
+                        f[i - 3] += by;
                     }
                     (discriminator(&c, &r, &f).total, generator(pairing, &r, &f).0)
                 };

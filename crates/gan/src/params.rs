@@ -20,6 +20,8 @@ pub(crate) enum Order {
     Plain,
     /// [height, width, in, out] here, [out, in, height, width] in files.
     Window,
+    /// The same with the window turned around: [height, width] counted from the last here.
+    Turned,
     /// [height, width, channels] here, [channels, height, width] in files.
     Constant,
     /// [out, places, channels] here, [out, channels, places] in files, with so many channels.
@@ -49,9 +51,11 @@ impl Entry {
         let s = &self.shape;
         move |i| match self.order {
             Order::Plain => i,
-            Order::Window => {
-                let (o, rest) = (i / (s[1] * s[2] * s[3]), i % (s[1] * s[2] * s[3]));
-                let (input, tap) = (rest / (s[2] * s[3]), rest % (s[2] * s[3]));
+            Order::Window | Order::Turned => {
+                let taps = s[2] * s[3];
+                let (o, rest) = (i / (s[1] * taps), i % (s[1] * taps));
+                let (input, tap) = (rest / taps, rest % taps);
+                let tap = if self.order == Order::Turned { taps - 1 - tap } else { tap };
                 (tap * s[1] + input) * s[0] + o
             }
             Order::Constant => {
@@ -104,8 +108,17 @@ impl Layout {
 
     /// Adds a convolution: weight [out, in, k, k] and bias [out].
     pub(crate) fn conv(&mut self, name: &str, out: usize, input: usize, k: usize) {
+        self.conv_of(Order::Window, name, out, input, k);
+    }
+
+    /// Adds a 3x3 convolution that runs with its window turned around.
+    pub(crate) fn turned(&mut self, name: &str, out: usize, input: usize) {
+        self.conv_of(Order::Turned, name, out, input, 3);
+    }
+
+    fn conv_of(&mut self, order: Order, name: &str, out: usize, input: usize, k: usize) {
         let gain = 1.0 / ((input * k * k) as f64).sqrt();
-        self.push(&format!("{name}.weight"), &[out, input, k, k], Order::Window, [1.0, 0.0, gain]);
+        self.push(&format!("{name}.weight"), &[out, input, k, k], order, [1.0, 0.0, gain]);
         self.push(&format!("{name}.bias"), &[out], Order::Plain, [0.0, 0.0, 1.0]);
     }
 
@@ -143,7 +156,9 @@ impl Layout {
             if e.std > 0.0 {
                 synth::latent::normal(Seed(seed), i as u32, own);
             }
-            own.iter_mut().for_each(|v| *v = (f64::from(*v) * e.std + e.mean) as f32);
+            for v in own {
+                *v = (f64::from(*v) * e.std + e.mean) as f32;
+            }
         }
         flat
     }
@@ -178,8 +193,9 @@ mod tests {
         layout.push("skipped", &[5], Order::Plain, [1.0, 0.0, 1.0]);
         layout.conv("c", 3, 2, 3);
         layout.push("const", &[4, 2, 2], Order::Constant, [1.0, 0.0, 1.0]);
+        layout.turned("t", 3, 2);
         let flat = layout.initial(3);
-        for name in ["c.weight", "const"] {
+        for name in ["c.weight", "const", "t.weight"] {
             let e = layout.get(name);
             let file = e.to_file(&flat);
             assert_ne!(file, flat[e.range.clone()]);
@@ -190,5 +206,11 @@ mod tests {
         // Output 2, input 1, row 0, column 1.
         let e = layout.get("c.weight");
         assert_eq!(e.to_file(&flat)[(2 * 2 + 1) * 9 + 1].to_bits(), flat[e.range.start + (2 + 1) * 3 + 2].to_bits());
+        // The same, turned around: the last row but for one column.
+        let e = layout.get("t.weight");
+        assert_eq!(
+            e.to_file(&flat)[(2 * 2 + 1) * 9 + 1].to_bits(),
+            flat[e.range.start + (7 * 2 + 1) * 3 + 2].to_bits()
+        );
     }
 }

@@ -5,22 +5,22 @@ use std::ops::Range;
 use kernels::train::{Cpu, Element};
 
 use crate::discriminator::{Discriminator, Judged};
-use crate::generator::{Drawn, Generator};
-use crate::tape::{Network, Tape, Walk};
+use crate::generator::{Drawn, Generator, Latents};
+use crate::tape::{Context, Network, Tape, Walk};
 
 /// The two networks on a device. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks' own.
 pub(crate) trait Passes {
-    /// Draws pictures of z, rows of `z_dim` numbers, with G's present weights: pictures and w.
-    fn draw(&mut self, g: &Network, z: &[f32], fade: f32) -> (Vec<f32>, Vec<f32>);
+    /// Draws pictures of latents with G's present weights: pictures and w.
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>);
     /// Gradients of G's weights from those at the pictures just drawn.
     fn draw_back(&mut self, g: &mut Network, gradient: &[f32]);
     /// D's logits of pictures.
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: f32) -> Vec<f32>;
+    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32>;
     /// From the slopes of a loss in the logits just given, of pictures `range` (the others' are zero): the gradient at all pictures, and with `weights`
     /// those of D's weights.
     fn judge_back(&mut self, d: &mut Network, slopes: &[f32], range: Range<usize>, weights: bool) -> Vec<f32>;
     /// The slopes of the logits just given along `directions`, one for each of the pictures `of`; whole groups of them.
-    fn along(&mut self, d: &Network, directions: &[f32], fade: f32, of: &[usize]) -> Vec<f32>;
+    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32>;
     /// Gradients of D's weights from those at the slopes just given.
     fn along_back(&mut self, d: &mut Network, gradient: &[f32]);
     /// To be called once the networks' weights have changed; what was drawn and judged is forgotten.
@@ -58,8 +58,8 @@ impl<E: Element> Native<E> {
 const ORDER: &str = "passes come in order, forwards before backwards";
 
 impl<E: Element> Passes for Native<E> {
-    fn draw(&mut self, g: &Network, z: &[f32], fade: f32) -> (Vec<f32>, Vec<f32>) {
-        let drawn = self.generator.draw(&self.cpu, &mut self.g, g, z, None, fade);
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>) {
+        let drawn = self.generator.draw(&mut self.g, Context { cpu: &self.cpu, net: g }, latents, None, fade);
         self.drawn = Some(drawn);
         (self.g.pixels(drawn.pictures).to_vec(), self.g.numbers(drawn.w))
     }
@@ -70,8 +70,8 @@ impl<E: Element> Passes for Native<E> {
         self.g.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
     }
 
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: f32) -> Vec<f32> {
-        let judged = self.discriminator.judge(&self.cpu, &mut self.d, d, pictures, fade);
+    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32> {
+        let judged = self.discriminator.judge(&mut self.d, Context { cpu: &self.cpu, net: d }, pictures, fade);
         let logits = self.d.numbers(judged.logits);
         self.judged = Some(judged);
         logits
@@ -83,9 +83,15 @@ impl<E: Element> Passes for Native<E> {
         self.d.pixel_gradient(judged.pictures).to_vec()
     }
 
-    fn along(&mut self, d: &Network, directions: &[f32], fade: f32, of: &[usize]) -> Vec<f32> {
+    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32> {
         let judged = self.judged.as_ref().expect(ORDER);
-        let slopes = self.discriminator.along(&self.cpu, &mut self.d, d, directions, fade, judged, of.to_vec());
+        let slopes = self.discriminator.along(
+            &mut self.d,
+            Context { cpu: &self.cpu, net: d },
+            directions,
+            fade,
+            (judged, of.to_vec()),
+        );
         let values = self.d.numbers(slopes.logits);
         self.slopes = Some((slopes, of.len()));
         values

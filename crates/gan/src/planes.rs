@@ -1,5 +1,7 @@
 //! Doubling and halving of single planes of numbers, rows one after another.
 
+use kernels::Edge;
+
 /// Means of 2x2 of a plane of `height` x `width`.
 pub(crate) fn halve(from: &[f32], [height, width]: [usize; 2], to: &mut [f32]) {
     for y in 0..height / 2 {
@@ -21,47 +23,56 @@ pub(crate) fn halve_adjoint(from: &[f32], [height, width]: [usize; 2], to: &mut 
     }
 }
 
-/// Adds to `to` a plane of `height` x `width` at twice the size: bilinear, half-pixel centres, borders repeating.
-pub(crate) fn add_doubled(from: &[f32], [height, width]: [usize; 2], to: &mut [f32]) {
-    let mut row = vec![0.0; width];
+/// Adds to `to` a plane of `height` x `width` at twice the size: bilinear, half-pixel centres; `edge` is what lies outside.
+pub(crate) fn add_doubled(from: &[f32], [height, width]: [usize; 2], edge: Edge, to: &mut [f32]) {
+    // A row of the small plane's height with what lies on either side.
+    let mut row = vec![0.0; width + 2];
     for y in 0..2 * height {
-        let (own, other) = neighbours(y, height);
+        let (own, other, share) = neighbours(y, height, edge);
         let (own, other) = (&from[own * width..][..width], &from[other * width..][..width]);
-        for ((v, a), b) in row.iter_mut().zip(own).zip(other) {
-            *v = 0.75 * a + 0.25 * b;
+        for ((v, a), b) in row[1..].iter_mut().zip(own).zip(other) {
+            *v = 0.75 * a + share * b;
+        }
+        if edge == Edge::Replicate {
+            (row[0], row[width + 1]) = (row[1], row[width]);
         }
         let to = &mut to[y * 2 * width..][..2 * width];
-        for x in 0..width {
-            let (before, after) = (row[x.saturating_sub(1)], row[(x + 1).min(width - 1)]);
-            to[2 * x] += 0.75 * row[x] + 0.25 * before;
-            to[2 * x + 1] += 0.75 * row[x] + 0.25 * after;
+        for (to, three) in to.chunks_exact_mut(2).zip(row.windows(3)) {
+            to[0] += 0.75 * three[1] + 0.25 * three[0];
+            to[1] += 0.75 * three[1] + 0.25 * three[2];
         }
     }
 }
 
 /// The adjoint of [`add_doubled`], added to `to` of `height` x `width`.
-pub(crate) fn doubled_adjoint(from: &[f32], [height, width]: [usize; 2], to: &mut [f32]) {
-    let mut row = vec![0.0; width];
+pub(crate) fn doubled_adjoint(from: &[f32], [height, width]: [usize; 2], edge: Edge, to: &mut [f32]) {
+    let mut row = vec![0.0; width + 2];
     for y in 0..2 * height {
         let from = &from[y * 2 * width..][..2 * width];
         row.fill(0.0);
-        for x in 0..width {
-            row[x] += 0.75 * (from[2 * x] + from[2 * x + 1]);
-            row[x.saturating_sub(1)] += 0.25 * from[2 * x];
-            row[(x + 1).min(width - 1)] += 0.25 * from[2 * x + 1];
+        for (x, pair) in from.chunks_exact(2).enumerate() {
+            row[x] += 0.25 * pair[0];
+            row[x + 1] += 0.75 * (pair[0] + pair[1]);
+            row[x + 2] += 0.25 * pair[1];
         }
-        let (own, other) = neighbours(y, height);
-        for (x, v) in row.iter().enumerate() {
+        if edge == Edge::Replicate {
+            row[1] += row[0];
+            row[width] += row[width + 1];
+        }
+        let (own, other, share) = neighbours(y, height, edge);
+        for (x, v) in row[1..=width].iter().enumerate() {
             to[own * width + x] += 0.75 * v;
-            to[other * width + x] += 0.25 * v;
+            to[other * width + x] += share * v;
         }
     }
 }
 
-/// The small rows that row `y` of twice the height lies between, the nearer one first.
-fn neighbours(y: usize, height: usize) -> (usize, usize) {
+/// The small rows that row `y` of twice the height lies between, the nearer one first, and the share of the other.
+fn neighbours(y: usize, height: usize, edge: Edge) -> (usize, usize, f32) {
     let own = y / 2;
-    (own, if y.is_multiple_of(2) { own.saturating_sub(1) } else { (own + 1).min(height - 1) })
+    let other = if y.is_multiple_of(2) { own.checked_sub(1) } else { Some(own + 1).filter(|row| *row < height) };
+    let beyond = if edge == Edge::Replicate { 0.25 } else { 0.0 };
+    (own, other.unwrap_or(own), if other.is_some() { 0.25 } else { beyond })
 }
 
 #[cfg(test)]
@@ -84,10 +95,12 @@ mod tests {
         for size in [[1, 1], [2, 6], [5, 3]] {
             let [h, w] = size;
             let (small, large) = (numbers(h * w, 1), numbers(4 * h * w, 2));
-            let (mut doubled, mut back) = (vec![0.0; 4 * h * w], vec![0.0; h * w]);
-            add_doubled(&small, size, &mut doubled);
-            doubled_adjoint(&large, size, &mut back);
-            assert!((dot(&doubled, &large) - dot(&small, &back)).abs() < 1e-4);
+            for edge in [Edge::Replicate, Edge::Zero] {
+                let (mut doubled, mut back) = (vec![0.0; 4 * h * w], vec![0.0; h * w]);
+                add_doubled(&small, size, edge, &mut doubled);
+                doubled_adjoint(&large, size, edge, &mut back);
+                assert!((dot(&doubled, &large) - dot(&small, &back)).abs() < 1e-4);
+            }
             let (mut halved, mut spread) = (vec![0.0; h * w], vec![0.0; 4 * h * w]);
             halve(&large, [2 * h, 2 * w], &mut halved);
             halve_adjoint(&small, [2 * h, 2 * w], &mut spread);
@@ -96,9 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn an_even_plane_stays_even() {
-        let mut to = vec![0.0; 24];
-        add_doubled(&[2.0; 6], [2, 3], &mut to);
-        assert!(to.iter().all(|v| (v - 2.0).abs() < 1e-6));
+    fn doubling_is_that_of_the_plain_loops() {
+        for size in [[1, 1], [2, 6], [5, 3]] {
+            let small = numbers(size[0] * size[1], 1);
+            for edge in [Edge::Replicate, Edge::Zero] {
+                let mut to = vec![1.0; 4 * small.len()];
+                add_doubled(&small, size, edge, &mut to);
+                let expected = kernels::scalar::upsample2x(&small, size, edge);
+                assert!(to.iter().zip(&expected).all(|(a, b)| (a - 1.0 - b).abs() < 1e-6), "{size:?} {edge:?}");
+            }
+        }
     }
 }

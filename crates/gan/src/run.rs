@@ -336,7 +336,7 @@ impl Run {
         observer: &mut dyn Observer,
     ) -> Result<f64, Error> {
         let weights = self.trainer.average(average)?;
-        let draw = |seeds: &[u64]| self.trainer.draw_with(weights, seeds, 1.0);
+        let draw = |seeds: &[u64]| Ok::<_, Error>(self.trainer.draw_with(weights, seeds, 1.0));
         let measurement = meter.measure(self.trainer.progress().kimg(), average, draw)?;
         append(&self.folder.join(MEASUREMENTS), &measurement)?;
         let tag = average.map_or_else(|| "metric/kd".into(), |width| format!("metric/kd_average_{width}"));

@@ -21,8 +21,8 @@ pub struct Schedule {
     pub inherited: f64,
     /// Weight of a grown G's distance from what the smaller network drew.
     pub anchor: f64,
-    /// Share of the largest stage beside the one below it, while it is faded in.
-    pub fade: f64,
+    /// Share of the largest stage in place of the one below it, where it is faded in; none where the two are summed from the start.
+    pub fade: Option<f64>,
     /// Decay of Adam's second moment.
     pub beta2: f64,
     /// Factor that the average keeps of itself in this step.
@@ -53,7 +53,7 @@ impl Schedule {
         let released = if g.hold_kimg > 0.0 { kimg / g.hold_kimg - 1.0 } else { 1.0 };
         Self {
             critic,
-            fade: if g.fade_kimg > 0.0 { (kimg / g.fade_kimg).min(1.0) } else { 1.0 },
+            fade: (g.fade_kimg > 0.0).then(|| (kimg / g.fade_kimg).min(1.0)),
             beta2: o.beta2,
             inherited: if g.stages > 0 { cosine(g.inherited, g.inherited_final, released) } else { 1.0 },
             anchor: cosine(g.anchor, g.anchor_final, released),
@@ -158,6 +158,16 @@ mod tests {
         assert!((Schedule::at(&c, 0).p - c.augment.p).abs() < 1e-12);
         assert!((Schedule::at(&c, 900_000).p - c.augment.p_final).abs() < 1e-12);
         assert!((Schedule::at(&c, 100_000).gamma - c.loss.gamma_final).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_stage_is_faded_in_along_a_line_or_not_at_all() {
+        let mut c = config();
+        assert_eq!(Schedule::at(&c, 0).fade, None);
+        c.growth.fade_kimg = 20.0;
+        for (images, share) in [(0, 0.0), (5_000, 0.25), (20_000, 1.0), (90_000, 1.0)] {
+            assert!(Schedule::at(&c, images).fade.is_some_and(|fade| (fade - share).abs() < 1e-12), "{images}");
+        }
     }
 
     #[test]

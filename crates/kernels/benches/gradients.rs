@@ -87,7 +87,7 @@ fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str) {
 }
 
 fn main() {
-    let threads = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(1);
+    let threads = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1);
     let isa = Isa::from_environment().unwrap_or_else(|e| panic!("{e}"));
     let cpu = Cpu::new(isa, threads);
     for shape in LAYERS {

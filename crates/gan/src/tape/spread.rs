@@ -35,7 +35,9 @@ impl Spread {
                 *sum += *v * *v / group as f32;
             }
         }
-        deviations.iter_mut().for_each(|v| *v = v.sqrt());
+        for v in &mut deviations {
+            *v = v.sqrt();
+        }
         for picture in slopes.chunks_exact_mut(length) {
             picture.iter_mut().zip(&deviations).for_each(|(v, d)| *v /= group as f32 * d);
         }

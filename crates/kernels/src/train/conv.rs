@@ -398,7 +398,7 @@ pub fn halve<E: Element>(cpu: &Cpu, x: &Map<E>, y: &mut Map<E>) {
     assert_eq!(y.shape(), [n, h / 2, w / 2, c], "the result's shape");
     let task =
         Halving { from: x.start(), strides: [x.stride(), y.stride()], to: y.start_mut(), shape: [h, w, c], back: None };
-    each_picture(cpu, 0..n, task);
+    each_picture(cpu, 0..n, &task);
 }
 
 /// The gradient of [`halve`] at its input, of pictures `range`; with `add` it is added to what is there.
@@ -416,7 +416,7 @@ pub fn halve_backward<E: Element>(cpu: &Cpu, range: Range<usize>, back: &Map<E>,
         shape: [h, w, c],
         back: Some(add),
     };
-    each_picture(cpu, range, task);
+    each_picture(cpu, range, &task);
 }
 
 #[derive(Clone, Copy)]
@@ -451,7 +451,7 @@ pub(crate) trait Picture: Sync {
 }
 
 /// Does it to all of a range, on all threads.
-pub(crate) fn each_picture<P: Picture>(cpu: &Cpu, range: Range<usize>, work: P) {
+pub(crate) fn each_picture<P: Picture>(cpu: &Cpu, range: Range<usize>, work: &P) {
     struct One<'a, P>(&'a P, Range<usize>);
     impl<P: Picture> Task for One<'_, P> {
         #[inline(always)]
@@ -460,6 +460,6 @@ pub(crate) fn each_picture<P: Picture>(cpu: &Cpu, range: Range<usize>, work: P) 
         }
     }
     let start = range.start;
-    let (work, core) = (&work, &cpu.core);
+    let core = &cpu.core;
     cpu.crew.in_parts(range.len(), |part| compiled(core, One(work, start + part.start..start + part.end)));
 }

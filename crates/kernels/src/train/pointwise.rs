@@ -52,10 +52,10 @@ pub(crate) unsafe fn before_activation<S: Simd, E: Element>(
         for y in 1..=height {
             for lane in (0..c).step_by(S::LANES) {
                 let mut total = s.splat(0.0);
-                let from = from.add(if spread { (y + 1) / 2 } else { y } * from_row + lane);
+                let from = from.add(if spread { y.div_ceil(2) } else { y } * from_row + lane);
                 for x in 1..=width {
                     let pixel = y * (width + 2) + x;
-                    let mut v = s.mul(E::load(s, from.add(if spread { (x + 1) / 2 } else { x } * c)), s.splat(gain));
+                    let mut v = s.mul(E::load(s, from.add(if spread { x.div_ceil(2) } else { x } * c)), s.splat(gain));
                     if !bits.is_null() {
                         let word = u32::from(bits.add((pixel * c + lane) / 16).read());
                         v = s.scale_where(word >> (lane % 16), v, SLOPE);
@@ -111,7 +111,7 @@ pub(crate) unsafe fn halve_adjoint<S: Simd, E: Element>(
     unsafe {
         for y in 1..=height {
             for x in 1..=width {
-                let from = from.add(((y + 1) / 2 * (width / 2 + 2) + (x + 1) / 2) * c);
+                let from = from.add((y.div_ceil(2) * (width / 2 + 2) + x.div_ceil(2)) * c);
                 let to = to.add((y * (width + 2) + x) * c);
                 for lane in (0..c).step_by(S::LANES) {
                     let mut v = s.mul(E::load(s, from.add(lane)), s.splat(0.25));

@@ -19,7 +19,7 @@ pub fn windows<E: Element>(cpu: &Cpu, pictures: &[f32], windows: &mut Map<E>) {
     let [n, h, w, c] = windows.shape();
     assert!(c == 32 && pictures.len() == n * COLOURS * h * w, "windows of 32 channels for all pictures");
     let work = Gather { from: pictures, to: Shared(windows.start_mut()), stride: windows.stride(), size: [h, w] };
-    each_picture(cpu, 0..n, work);
+    each_picture(cpu, 0..n, &work);
 }
 
 struct Gather<'a, E> {
@@ -110,7 +110,7 @@ impl<E: Element> ToColours<'_, E> {
         let [n, h, w, c] = self.x.shape();
         assert_eq!(pictures.len(), n * COLOURS * h * w, "the pictures' number");
         let work = Mix { x: self.x, matrices: &self.matrices(), to: Shared(pictures.as_mut_ptr()), c, size: [h, w] };
-        each_picture(cpu, 0..n, work);
+        each_picture(cpu, 0..n, &work);
     }
 
     /// Gradients from those at the pictures.
@@ -132,7 +132,7 @@ impl<E: Element> ToColours<'_, E> {
         let matrices = &self.matrices();
         let work =
             Unmix { x: self.x, matrices, back, dx: Shared(dx), add, sums: Shared(sums.as_mut_ptr()), c, size: [h, w] };
-        each_picture(cpu, 0..n, work);
+        each_picture(cpu, 0..n, &work);
         for (picture, sums) in sums.chunks_exact(COLOURS * c).enumerate() {
             for i in 0..self.weights.len() / COLOURS {
                 let style = self.style[picture * c + i];
@@ -170,13 +170,13 @@ impl<E: Element> Picture for Mix<'_, E> {
                 unsafe {
                     for lane in (0..c).step_by(S::LANES) {
                         let v = E::load(s, self.x.start().add(pixel + lane));
-                        for colour in 0..COLOURS {
-                            sums[colour] = s.mul_add(v, s.load(matrix.add(colour * c + lane)), sums[colour]);
+                        for (colour, sum) in sums.iter_mut().take(COLOURS).enumerate() {
+                            *sum = s.mul_add(v, s.load(matrix.add(colour * c + lane)), *sum);
                         }
                     }
                     let sums = s.sum4(sums);
-                    for colour in 0..COLOURS {
-                        *self.to.at((picture * COLOURS + colour) * h * w + y * w + x) += sums[colour];
+                    for (colour, sum) in sums.iter().take(COLOURS).enumerate() {
+                        *self.to.at((picture * COLOURS + colour) * h * w + y * w + x) += sum;
                     }
                 }
             }
@@ -228,8 +228,8 @@ impl<E: Element> Picture for Unmix<'_, E> {
                             E::store(s, to, slope);
                         }
                     }
-                    for colour in 0..COLOURS {
-                        s.store(sum.add(colour * c + lane), sums[colour]);
+                    for (colour, total) in sums.into_iter().enumerate() {
+                        s.store(sum.add(colour * c + lane), total);
                     }
                 }
             }

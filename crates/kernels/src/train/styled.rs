@@ -15,8 +15,8 @@ use crate::simd::Simd;
 /// `y = gain leaky_relu(scale conv(style x) + bias)` with slope 0.2, doubled bilinearly before the activation where `y` is twice as large.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Styled {
-    /// Factor after the leaky ReLU.
-    pub gain: f32,
+    /// Factor after the leaky ReLU; none for no activation, and then nothing is doubled.
+    pub gain: Option<f32>,
 }
 
 /// What goes into a [`Styled`] convolution besides its filter. Numbers a channel are as many as a map has, with zeros for padded ones.
@@ -143,7 +143,7 @@ struct Before<'a, E> {
     y: *const E,
     low: Option<*const E>,
     back: *const E,
-    gain: f32,
+    gain: Option<f32>,
     outputs: usize,
     bias_sums: *mut f32,
     scale_sums: *mut f32,
@@ -169,13 +169,14 @@ impl<E: Element> Prepare<E> for Before<'_, E> {
                 let sums = [self.bias_sums.add(picture * outputs), self.scale_sums.add(picture * outputs)];
                 if let Some(low) = self.low {
                     let large = picture * (2 * h + 2) * (2 * w + 2) * outputs;
-                    pointwise::double_adjoint(s, self.back.add(large), self.y.add(large), self.gain, shape, spread);
+                    let gain = self.gain.unwrap_or(1.0);
+                    pointwise::double_adjoint(s, self.back.add(large), self.y.add(large), gain, shape, spread);
                     let pre = low.add(picture * pixels * outputs);
                     pointwise::before_scale(s, spread, pre, None, numbers, shape, to, sums);
                 } else {
                     let at = picture * pixels * outputs;
                     let (back, y) = (self.back.add(at), self.y.add(at));
-                    pointwise::before_scale(s, back, y, Some(self.gain), numbers, shape, to, sums);
+                    pointwise::before_scale(s, back, y, self.gain, numbers, shape, to, sums);
                 }
                 let style = self.input.style.as_ptr().add(picture * inputs);
                 let from = self.input.x.start().add(picture * pixels * inputs);
@@ -239,6 +240,7 @@ impl Styled {
         let outputs = filter.outputs;
         assert_eq!(c, filter.inputs, "the filter is for maps of other channels");
         input.check(outputs);
+        assert!(low.is_none() || self.gain.is_some(), "what is doubled is activated");
         let doubled = low.is_some().then(|| {
             assert_eq!(y.shape(), [n, 2 * h, 2 * w, outputs], "the result's shape");
             Shared(y.start_mut())
@@ -248,12 +250,12 @@ impl Styled {
         let finish = &Finish {
             scale: input.scale.as_ptr(),
             bias: input.bias.as_ptr(),
-            gain: doubled.is_none().then_some(self.gain),
+            gain: self.gain.filter(|_| doubled.is_none()),
             y: target.start_mut(),
             stride: (h + 2) * (w + 2) * outputs,
             channels: outputs,
         };
-        let (size, gain, core) = (chunk(h, w), self.gain, &cpu.core);
+        let (size, gain, core) = (chunk(h, w), self.gain.unwrap_or(1.0), &cpu.core);
         cpu.crew.run(n.div_ceil(size), |thread, task| {
             let first = task * size;
             let mut scratch = core.scratch(thread);
@@ -281,6 +283,7 @@ impl Styled {
         let [n, h, w, inputs] = b.input.x.shape();
         let outputs = b.y.channels();
         b.input.check(outputs);
+        assert!(b.low.is_none() || self.gain.is_some(), "what is doubled is activated");
         let (height, width) = if b.low.is_some() { (2 * h, 2 * w) } else { (h, w) };
         assert_eq!(b.y.shape(), [n, height, width, outputs], "the result's shape");
         assert_eq!(b.back.shape(), b.y.shape(), "the gradient's shape");

@@ -160,7 +160,7 @@ pub(crate) unsafe fn paired(
     sum: *mut f32,
     scratch: &mut Scratch,
 ) {
-    let way = if chunk.width.is_multiple_of(32) { Steps::by_rows(chunk) } else { Steps::by_pixels(chunk) };
+    let way = if chunk.width.is_multiple_of(32) { Cut::by_rows(chunk) } else { Cut::by_pixels(chunk) };
     let (inputs, outputs) = (chunk.inputs, chunk.outputs);
     let panel = way.lines * way.steps * 512;
     let turned: *mut u32 = scratch.rows.take(way.parts * way.length / 2 * inputs);
@@ -197,7 +197,7 @@ pub(crate) unsafe fn paired(
 
 /// How the pixels of a chunk are cut into steps of 32.
 #[cfg(target_arch = "x86_64")]
-struct Steps {
+struct Cut {
     /// Parts that are turned one by one: rows of all pictures with their borders, or all pixels at once.
     parts: usize,
     /// Pixels of a part, and from the start of one to the start of the next where it is read.
@@ -212,7 +212,7 @@ struct Steps {
 }
 
 #[cfg(target_arch = "x86_64")]
-impl Steps {
+impl Cut {
     /// Parts are rows. A chunk of several pictures is one of rows too: those between pictures have a gradient of zero.
     fn by_rows(chunk: &Chunk) -> Self {
         let parts = chunk.pictures * (chunk.height + 2);
@@ -247,7 +247,7 @@ impl Steps {
 /// `x` may be read to the end of the last part, rounded up to 32 pixels; `pairs` holds a part and `turned` all of them.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn turn(x: *const u16, channels: usize, way: &Steps, pairs: *mut u32, turned: *mut u32) {
+unsafe fn turn(x: *const u16, channels: usize, way: &Cut, pairs: *mut u32, turned: *mut u32) {
     let half = way.length / 2;
     let read = way.pixels.next_multiple_of(32) / 2;
     for part in 0..way.parts {
@@ -280,7 +280,7 @@ unsafe fn turn(x: *const u16, channels: usize, way: &Steps, pairs: *mut u32, tur
 /// `g` is the chunk's gradient, and `panels` holds all steps.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn pair_up(g: *const u16, chunk: &Chunk, way: &Steps, panels: *mut u16) {
+unsafe fn pair_up(g: *const u16, chunk: &Chunk, way: &Cut, panels: *mut u16) {
     let (first, count, outputs) = (chunk.first(), chunk.count(), chunk.outputs);
     let zeros = [0u16; 16];
     let line_pairs = way.steps * 16;
