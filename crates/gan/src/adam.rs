@@ -58,18 +58,30 @@ impl Adam {
                 let mut part = parts[index].lock().expect("nobody else has this part");
                 let ((first, second), (weights, gradient)) = &mut *part;
                 let mut bad = 0;
-                for i in 0..weights.len() {
-                    let mut g = gradient[i];
-                    if !g.is_finite() {
-                        (g, bad) = (0.0, bad + 1);
+                let values = weights.iter_mut().zip(gradient.iter_mut());
+                let moments = first.iter_mut().zip(second.iter_mut());
+                let step = |w: &mut f32, gradient: &mut f32, first: &mut f32, second: &mut f32, rate: f32| {
+                    let finite = gradient.abs() <= f32::MAX;
+                    let g = if finite { *gradient } else { 0.0 };
+                    *gradient = 0.0;
+                    *first = beta1 * *first + (1.0 - beta1) * g;
+                    *second = beta2 * *second + (1.0 - beta2) * g * g;
+                    *w -= rate * *first / (second.sqrt() * root + eps);
+                    u32::from(!finite)
+                };
+                match factors {
+                    None => {
+                        for ((w, g), (first, second)) in values.zip(moments) {
+                            bad += step(w, g, first, second, rate);
+                        }
                     }
-                    gradient[i] = 0.0;
-                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
-                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
-                    let factor = factors.map_or(1.0, |f| f[index * PART + i]);
-                    weights[i] -= factor * rate * first[i] / (second[i].sqrt() * root + eps);
+                    Some(factors) => {
+                        for (((w, g), (first, second)), factor) in values.zip(moments).zip(&factors[index * PART..]) {
+                            bad += step(w, g, first, second, rate * factor);
+                        }
+                    }
                 }
-                dropped.fetch_add(bad, Ordering::Relaxed);
+                dropped.fetch_add(u64::from(bad), Ordering::Relaxed);
             }
         });
         dropped.into_inner()

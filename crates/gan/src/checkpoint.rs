@@ -105,7 +105,10 @@ impl Checkpoint {
             return Err(fail("it is a safetensors file of another kind".into()));
         }
         let header = metadata.get("header").ok_or_else(|| fail("its header is missing".into()))?;
-        let header: Header = serde_json::from_str(header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
+        let damaged = |e: serde_json::Error| fail(format!("its header is damaged: {e}"));
+        let mut header: serde_json::Value = serde_json::from_str(header).map_err(damaged)?;
+        without_old_values(&mut header);
+        let header: Header = serde_json::from_value(header).map_err(damaged)?;
         if !(1..=VERSION).contains(&header.version) {
             return Err(fail(format!(
                 "it has version {}, this program reads versions up to {VERSION}",
@@ -117,7 +120,6 @@ impl Checkpoint {
             // Its heads were left out, and whoever starts from these networks chooses a critic anew.
             config.critic = None;
             config.ema.widths.clear();
-            config.growth.anchor = 0.0;
         }
         let mut trainer = Trainer::bare(config, threads)?;
         trainer.progress = header.progress;
@@ -218,6 +220,19 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|e| Error::Checkpoint { path: path.into(), what: e.to_string() })?;
     synth::write_atomically(path, &bytes).map_err(Error::write(path))
+}
+
+/// Takes out of a header what configurations of version 1 had and no longer have.
+fn without_old_values(header: &mut serde_json::Value) {
+    if header["version"] != 1 {
+        return;
+    }
+    let old = [("", "one_stage"), ("loss", "sigma"), ("growth", "anchor"), ("growth", "anchor_final")];
+    for (part, key) in old {
+        let config = &mut header["config"];
+        let part = if part.is_empty() { config } else { &mut config[part] };
+        part.as_object_mut().and_then(|values| values.remove(key));
+    }
 }
 
 /// Values tensor by tensor in the order of files to their places in the flat vector.

@@ -20,9 +20,6 @@ pub struct Config {
     /// A second critic on the features of a frozen network; none by default.
     #[serde(default)]
     pub critic: Option<CriticConfig>,
-    /// Whether G learns from the pictures that D has just seen. Saves a pass through each network; otherwise G draws again.
-    #[serde(default)]
-    pub one_stage: bool,
     /// Adam and its schedule.
     pub optimizer: OptimizerConfig,
     /// How weights that came from a smaller network learn at first; see [`crate::Trainer::grow`].
@@ -191,9 +188,7 @@ pub struct OptimizerConfig {
     pub final_fraction: f64,
 }
 
-/// Restraint of G after growing: until the new stages draw sharply, both critics only see blur, and what they say of it would tear
-/// at everything that the old stages know. The last of the old stages is free, because its lines and colours were made to be looked at
-/// and now are to be drawn over. D is free: it has to learn what the new size looks like.
+/// How a grown network's largest stage comes in, and how much of G is held meanwhile. D is free: it has to learn what the new size looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
@@ -211,13 +206,6 @@ pub struct GrowthConfig {
     pub inherited_final: f64,
     /// The first values hold for so many kimg, then become the last ones along half a cosine in as many again. 0: the last ones at once.
     pub hold_kimg: f64,
-    /// Weight in G's loss of the mean squared difference from what the smaller network drew of the same z, both reduced to half of the
-    /// smaller network's size: where eyes and hair are stays, how they are drawn is free. 0 for none ever, and in runs older than this.
-    #[serde(default)]
-    pub anchor: f64,
-    /// The same at last: what the smaller network drew badly can be drawn anew once the new stages are sharp.
-    #[serde(default)]
-    pub anchor_final: f64,
 }
 
 fn one() -> usize {
@@ -230,15 +218,7 @@ fn free() -> f64 {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self {
-            fade_kimg: 0.0,
-            stages: 0,
-            inherited: 0.02,
-            inherited_final: 1.0,
-            hold_kimg: 150.0,
-            anchor: 200.0,
-            anchor_final: 0.0,
-        }
+        Self { fade_kimg: 100.0, stages: 0, inherited: 1.0, inherited_final: 1.0, hold_kimg: 0.0 }
     }
 }
 
@@ -341,8 +321,8 @@ impl Config {
             }),
             "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
             "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 32])
-                // More leaves D almost blind (docs/training.md).
-                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (0.5, 0.4)),
+                // gamma goes with the number of pixels.
+                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (4.0, 4.0)),
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
@@ -372,16 +352,15 @@ impl Config {
             loss: LossConfig {
                 pairing: Pairing::Relativistic,
                 penalty: Penalty::Gradient,
-                gamma: 0.5,
-                gamma_final: 0.15,
+                gamma: 2.0,
+                gamma_final: 2.0,
                 penalty_fraction: 0.25,
                 drift: 0.01,
             },
             critic: None,
-            one_stage: false,
             optimizer: OptimizerConfig {
-                lr_g: 2.5e-3,
-                lr_d: 2.5e-3,
+                lr_g: 1.5e-3,
+                lr_d: 1.5e-3,
                 beta1: 0.0,
                 beta2: 0.99,
                 eps: 1e-8,
@@ -392,8 +371,8 @@ impl Config {
             growth: GrowthConfig::default(),
             ema: EmaConfig { half_life_kimg: 10.0, ramp: 0.05, w_avg_beta: 0.995, widths: Vec::new() },
             augment: AugmentConfig {
-                p: 0.1,
-                p_final: 0.3,
+                p: 0.0,
+                p_final: 0.0,
                 ramp_kimg: 200.0,
                 translate: 0.125,
                 cutout: 0.4,
@@ -497,8 +476,6 @@ impl Config {
             ("augment.blur_kimg", self.augment.blur_kimg),
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
-            ("growth.anchor", self.growth.anchor),
-            ("growth.anchor_final", self.growth.anchor_final),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));

@@ -4,7 +4,7 @@ use features::critic::{Critic, CriticWork, Question};
 use features::{Grid, Network};
 use kernels::Crew;
 
-use crate::adam::Adam;
+use crate::adam::{Adam, Rates};
 use crate::{Config, Error};
 
 /// The critic's state, and the critic itself once its frozen network has been opened.
@@ -86,7 +86,8 @@ impl CriticSide {
         };
         let (on_real, on_drawn) = (ask(Question::Real, real_grids), ask(Question::Drawn, drawn_grids));
         let lr = config.critic.as_ref().map_or(0.0, |c| c.lr);
-        let dropped = adam.step(crew, weights, &mut gradient, lr, None, beta2, &config.optimizer);
+        let rates = Rates { lr, factors: None, beta2 };
+        let dropped = adam.step(crew, weights, &mut gradient, rates, &config.optimizer);
         CriticSaid { loss: on_real.value + on_drawn.value, real: on_real.output, drawn: on_drawn.output, dropped }
     }
 

@@ -78,12 +78,6 @@ pub enum Error {
     /// The model file could not be made.
     #[error(transparent)]
     Model(#[from] synth::ModelError),
-    /// CUDA was asked for and cannot be used.
-    #[error("CUDA is not available: {why}")]
-    NoCuda {
-        /// What is missing.
-        why: String,
-    },
 }
 
 impl Error {

@@ -24,8 +24,13 @@ impl Checkpoint {
 pub(crate) fn model(t: &Trainer, width: Option<f64>, license: &str) -> Result<ModelFile, Error> {
     let mut tensors = BTreeMap::new();
     let weights = t.average(width)?;
+    let fade = t.schedule().fade.unwrap_or(1.0);
+    let largest = format!("synthesis.{}.torgb.", crate::params::block(t.config().architecture.channels.len() - 1));
     for e in t.g.net.layout.entries() {
-        let data = e.to_file(weights).iter().map(|v| v * e.gain as f32).collect();
+        // What a stage that is being faded in adds to the picture.
+        let colours = e.name.strip_prefix(&largest).is_some_and(|part| part == "weight" || part == "bias");
+        let gain = (e.gain * if colours { fade } else { 1.0 }) as f32;
+        let data = e.to_file(weights).iter().map(|v| v * gain).collect();
         tensors.insert(e.name.clone(), ModelTensor { shape: e.shape.clone(), data });
     }
     tensors.insert("mapping.w_avg".into(), ModelTensor { shape: vec![t.w_avg.len()], data: t.w_avg.clone() });

@@ -1,9 +1,8 @@
-//! Starting from trained networks: as they are (fine-tuning), or as the start of larger ones (after progressive growing, arXiv 1710.10196, without the
-//! fade).
+//! Starting from trained networks: as they are (fine-tuning), or as the start of larger ones (after progressive growing, arXiv 1710.10196).
 //!
-//! G gets a stage whose RGB output starts at zero, so it draws the old picture enlarged. D gets a stage whose output starts at zero
-//! beside the old entrance, which goes on seeing the picture reduced, so it judges as before. Both learn the new size from there, most
-//! of G's old stages slowly at first, and what G draws is held near what the smaller network drew ([`crate::GrowthConfig`]).
+//! While it is faded in ([`crate::GrowthConfig::fade_kimg`]), G's new stage adds a growing share of its colours to the old picture, enlarged, and D's
+//! takes the place of the entrance that the smaller D had, which sees the picture reduced. Without a fade the new stages begin silent: with weights of
+//! zero where they would be heard.
 
 use std::collections::HashMap;
 
@@ -38,12 +37,17 @@ impl Trainer {
         config.growth.stages = if added > 0 { old.architecture.channels.len() - 1 } else { 0 };
         let first_new = old.architecture.channels.len();
         let mut grown = Self::new(config, threads)?;
+        let fades = grown.config.growth.fade_kimg > 0.0;
         let silent = |name: &str| {
-            (first_new..first_new + added).map(block).any(|b| {
-                let new =
-                    [format!("synthesis.{b}.torgb.weight"), format!("{b}.conv1.weight"), format!("{b}.skip.weight")];
-                new.iter().any(|n| n == name)
-            })
+            !fades
+                && (first_new..first_new + added).map(block).any(|b| {
+                    let new = [
+                        format!("synthesis.{b}.torgb.weight"),
+                        format!("{b}.conv1.weight"),
+                        format!("{b}.skip.weight"),
+                    ];
+                    new.iter().any(|n| n == name)
+                })
         };
         // What its average draws is better than what it draws itself, and is to be kept.
         let (g, d) = (grown.g.net.layout.clone(), grown.d.net.layout.clone());

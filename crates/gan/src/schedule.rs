@@ -19,8 +19,6 @@ pub struct Schedule {
     pub critic: f64,
     /// Multiplies the learning rate of what a grown G inherited.
     pub inherited: f64,
-    /// Weight of a grown G's distance from what the smaller network drew.
-    pub anchor: f64,
     /// Share of the largest stage in place of the one below it, where it is faded in; none where the two are summed from the start.
     pub fade: Option<f64>,
     /// Decay of Adam's second moment.
@@ -53,10 +51,9 @@ impl Schedule {
         let released = if g.hold_kimg > 0.0 { kimg / g.hold_kimg - 1.0 } else { 1.0 };
         Self {
             critic,
-            fade: (g.fade_kimg > 0.0).then(|| (kimg / g.fade_kimg).min(1.0)),
+            fade: (g.stages > 0 && g.fade_kimg > 0.0).then(|| (kimg / g.fade_kimg).min(1.0)),
             beta2: o.beta2,
             inherited: if g.stages > 0 { cosine(g.inherited, g.inherited_final, released) } else { 1.0 },
-            anchor: cosine(g.anchor, g.anchor_final, released),
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
             p: a.p + (a.p_final - a.p) * ramp,
@@ -105,20 +102,10 @@ mod tests {
     fn what_was_inherited_is_held_and_then_let_go() {
         let mut c = config();
         assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12, "nothing was inherited");
-        c.growth = crate::GrowthConfig {
-            fade_kimg: 0.0,
-            stages: 3,
-            inherited: 0.1,
-            inherited_final: 0.5,
-            hold_kimg: 10.0,
-            anchor: 200.0,
-            anchor_final: 20.0,
-        };
-        let moments =
-            [(0, 0.1, 200.0), (10_000, 0.1, 200.0), (15_000, 0.3, 110.0), (20_000, 0.5, 20.0), (90_000, 0.5, 20.0)];
-        for (images, inherited, anchor) in moments {
-            let at = Schedule::at(&c, images);
-            assert!((at.inherited - inherited).abs() < 1e-12 && (at.anchor - anchor).abs() < 1e-9, "{images}");
+        c.growth =
+            crate::GrowthConfig { fade_kimg: 0.0, stages: 3, inherited: 0.1, inherited_final: 0.5, hold_kimg: 10.0 };
+        for (images, inherited) in [(0, 0.1), (10_000, 0.1), (15_000, 0.3), (20_000, 0.5), (90_000, 0.5)] {
+            assert!((Schedule::at(&c, images).inherited - inherited).abs() < 1e-12, "{images}");
         }
         c.growth.hold_kimg = 0.0;
         assert!((Schedule::at(&c, 0).inherited - 0.5).abs() < 1e-12);
@@ -164,7 +151,7 @@ mod tests {
     fn a_stage_is_faded_in_along_a_line_or_not_at_all() {
         let mut c = config();
         assert_eq!(Schedule::at(&c, 0).fade, None);
-        c.growth.fade_kimg = 20.0;
+        (c.growth.stages, c.growth.fade_kimg) = (1, 20.0);
         for (images, share) in [(0, 0.0), (5_000, 0.25), (20_000, 1.0), (90_000, 1.0)] {
             assert!(Schedule::at(&c, images).fade.is_some_and(|fade| (fade - share).abs() < 1e-12), "{images}");
         }

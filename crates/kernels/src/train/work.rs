@@ -236,15 +236,18 @@ impl<E: Element, P: Prepare<E>, X: Ending> Pass<'_, E, P, X> {
             cpu.crew.in_parts(shape.taps() * to.inputs, |rows| {
                 for row in rows {
                     let (tap, input) = (row / to.inputs, row % to.inputs);
-                    for output in 0..to.outputs {
-                        let at = (tap * shape.inputs + input) * shape.outputs + output;
-                        // SAFETY: every group has written its sums, and rows do not overlap.
-                        unsafe {
-                            let sum = (1..parts)
-                                .fold(sums.at(at).read(), |sum, group| sum + sums.at(group * length + at).read());
-                            *out.at(row * to.outputs + output) += sum * to.gain;
-                        }
+                    let at = (tap * shape.inputs + input) * shape.outputs;
+                    // SAFETY: every group has written its sums, and rows do not overlap.
+                    let (out, first) = unsafe {
+                        let out = std::slice::from_raw_parts_mut(out.at(row * to.outputs), to.outputs);
+                        (out, std::slice::from_raw_parts_mut(sums.at(at), to.outputs))
+                    };
+                    for group in 1..parts {
+                        // SAFETY: as above.
+                        let other = unsafe { std::slice::from_raw_parts(sums.at(group * length + at), to.outputs) };
+                        first.iter_mut().zip(other).for_each(|(sum, v)| *sum += v);
                     }
+                    out.iter_mut().zip(first).for_each(|(out, sum)| *out += *sum * to.gain);
                 }
             });
         }
