@@ -124,6 +124,10 @@ impl Products {
     /// # Safety
     /// As there.
     #[allow(clippy::too_many_arguments)]
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(unused_variables, reason = "only tiles have blocks of several heights")
+    )]
     #[inline(always)]
     pub(crate) unsafe fn multiply(
         self,

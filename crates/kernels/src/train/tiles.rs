@@ -361,7 +361,7 @@ unsafe fn dot_block<const N: usize>(
 ///
 /// # Safety
 /// All of that must be readable and writable; the processor has AVX-512F.
-#[target_feature(enable = "avx512f")]
+#[inline(always)]
 pub(crate) unsafe fn transpose(from: *const u32, from_stride: usize, to: *mut u32, to_stride: usize) {
     // SAFETY: the caller vouches for all of it.
     unsafe {
@@ -405,7 +405,7 @@ pub(crate) unsafe fn transpose(from: *const u32, from_stride: usize, to: *mut u3
 ///
 /// # Safety
 /// 16 numbers of each must be readable, and 32 of `to` writable; the processor has AVX-512F.
-#[target_feature(enable = "avx512f")]
+#[inline(always)]
 pub(crate) unsafe fn pair(low: *const u16, high: *const u16, to: *mut u16) {
     // SAFETY: the caller vouches for all of it.
     unsafe {

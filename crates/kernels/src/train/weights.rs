@@ -59,8 +59,11 @@ impl Chunk {
 pub(crate) struct Scratch {
     /// Whole pictures of elements.
     pub(crate) maps: [Room; 3],
+    #[cfg(target_arch = "x86_64")]
     pairs: Room,
+    #[cfg(target_arch = "x86_64")]
     rows: Room,
+    #[cfg(target_arch = "x86_64")]
     panels: Room,
 }
 
