@@ -13,6 +13,8 @@ use kernels::train::{self, Conv, Cpu, Element, Filter, Forward, Map, Mask, Style
 use crate::params::Layout;
 
 mod back;
+#[cfg(test)]
+mod golden;
 mod spread;
 #[cfg(test)]
 mod tests;
