@@ -14,6 +14,8 @@ use crate::params::Layout;
 mod back;
 mod draw;
 mod ending;
+#[cfg(test)]
+mod golden;
 mod judge;
 mod resample;
 mod rows;
