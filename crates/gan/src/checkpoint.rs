@@ -222,11 +222,8 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
     synth::write_atomically(path, &bytes).map_err(Error::write(path))
 }
 
-/// Takes out of a header what configurations of version 1 had and no longer have.
+/// Takes out of a header what configurations once had and no longer have.
 fn without_old_values(header: &mut serde_json::Value) {
-    if header["version"] != 1 {
-        return;
-    }
     let old = [("", "one_stage"), ("loss", "sigma"), ("growth", "anchor"), ("growth", "anchor_final")];
     for (part, key) in old {
         let config = &mut header["config"];

@@ -420,6 +420,10 @@ impl Config {
                 self.architecture.channels.len()
             ));
         }
+        let (features, last) = (self.discriminator.features, self.discriminator.channels[0]);
+        if features == 0 || !last.is_multiple_of(features) {
+            return fail(format!("discriminator.features ({features}) must divide discriminator.channels[0] ({last})"));
+        }
         if self.discriminator.entrances >= self.discriminator.channels.len() {
             return fail("discriminator.entrances must be smaller than the number of stages".into());
         }

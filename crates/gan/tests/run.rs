@@ -156,6 +156,8 @@ fn configurations_that_cannot_be_trained_say_which_field_is_wrong() {
         c.validate().unwrap_err().to_string()
     };
     assert!(broken(|c| c.batch = 30).contains("discriminator.group"));
+    assert!(broken(|c| c.discriminator.features = 5).contains("discriminator.features"));
+    assert!(broken(|c| c.discriminator.features = 0).contains("discriminator.features"));
     assert!(broken(|c| c.discriminator.channels.clear()).contains("discriminator.channels"));
     assert!(broken(|c| c.architecture.base = [4, 8]).contains("architecture.base"));
     assert!(broken(|c| c.kimg = f64::NAN).contains("kimg"));
