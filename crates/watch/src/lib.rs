@@ -1,5 +1,5 @@
 //! A page that shows a training run: its grids through time, losses, measurements, speed. It reads nothing but the files that a run
-//! leaves in its folder, so it works while the run goes on and as well a year later, and on a machine without libtorch.
+//! leaves in its folder, so it works while the run goes on and as well a year later.
 //!
 //! It does not train, and it shows nothing outside the run's folder.
 //!

@@ -37,7 +37,12 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 fn network(layout: Layout) -> Network {
     let mut weights = layout.initial(WEIGHT);
-    for (stream, e) in layout.entries().iter().enumerate().filter(|(_, e)| e.name.ends_with(".bias")) {
+    for (stream, e) in layout
+        .entries()
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.name.rsplit_once('.').is_some_and(|(_, part)| part == "bias"))
+    {
         let more = numbers(BIAS, stream, e.range.len());
         weights[e.range.clone()].iter_mut().zip(more).for_each(|(w, n)| *w += (0.2 / e.gain) as f32 * n);
     }
