@@ -141,10 +141,19 @@ impl WideAverage {
 
 /// The networks' bodies in the numbers that the configuration asks for.
 fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
+    if is_bf16(config, &cpu) {
+        Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
+    } else {
+        Box::new(Native::<f32>::new(cpu, generator, discriminator))
+    }
+}
+
+/// Whether the networks' bodies are computed in bfloat16.
+fn is_bf16(config: &Config, cpu: &Cpu) -> bool {
     match config.precision {
-        Precision::Auto if cpu.has_bf16() => Box::new(Native::<Bf16>::new(cpu, generator, discriminator)),
-        Precision::Bf16 => Box::new(Native::<Bf16>::new(cpu, generator, discriminator)),
-        Precision::Auto | Precision::F32 => Box::new(Native::<f32>::new(cpu, generator, discriminator)),
+        Precision::Auto => cpu.has_bf16(),
+        Precision::Bf16 => true,
+        Precision::F32 => false,
     }
 }
 
@@ -277,9 +286,7 @@ impl Trainer {
 
     /// Threads, and what products are made with.
     pub fn processor(&self) -> (usize, &'static str) {
-        let bf16 =
-            self.config.precision == Precision::Bf16 || self.config.precision == Precision::Auto && self.cpu.has_bf16();
-        let name = if bf16 { self.cpu.name() } else { self.cpu.crew().isa().name() };
+        let name = if is_bf16(&self.config, &self.cpu) { self.cpu.name() } else { self.cpu.crew().isa().name() };
         (self.cpu.crew().threads(), name)
     }
 
