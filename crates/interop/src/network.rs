@@ -175,6 +175,7 @@ impl Parts {
             noise: if noise { NoiseInputs::All } else { NoiseInputs::None },
             conv_clamp: self.conv_clamp,
             labels,
+            ink: None,
         })
     }
 }

@@ -30,6 +30,42 @@ pub struct Architecture {
     /// How a class enters, if the model is class-conditional.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Labels>,
+    /// The network that redraws the composed picture at a larger size, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ink: Option<Ink>,
+}
+
+/// A residual convolutional network that redraws the picture of the last block at `factor` times its size.
+///
+/// Its input is the composed picture, bounded to -1 to 1, and two planes that say where a pixel lies: `x` and `y` run from -1 at
+/// the centre of the first column and row to 1 at the centre of the last. With `l(v) = max(v, 0.2 v)` and 3x3 convolutions with zeros outside:
+/// `y = l(conv_in(input))`, then per block `y = y + l(conv1(l(conv0(y))))`. `conv_out` gives `3 factor^2` channels, of which channel
+/// `c factor^2 + i factor + j` is what is added to colour `c` at row `i`, column `j` within the enlarged pixel (`PyTorch`'s pixel shuffle). They
+/// are added to the bounded picture, enlarged bilinearly with the edge pixels repeated outside (half-pixel centres).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ink {
+    /// Channels between the first and the last convolution.
+    pub channels: usize,
+    /// Residual blocks of two convolutions.
+    pub blocks: usize,
+    /// Pixels of the result for each pixel of the composed picture, along a side: 2 or 4.
+    pub factor: usize,
+}
+
+impl Ink {
+    /// Planes of the input: three colours, `x` and `y`.
+    pub const INPUTS: usize = 5;
+
+    /// The convolutions in order: name, input and output channels. All are 3x3 with a bias, at the size of the composed picture.
+    pub fn convs(self) -> Vec<(String, usize, usize)> {
+        let mut list = vec![("ink.conv_in".to_owned(), Self::INPUTS, self.channels)];
+        for block in 0..self.blocks {
+            list.extend((0..2).map(|conv| (format!("ink.b{block}.conv{conv}"), self.channels, self.channels)));
+        }
+        list.push(("ink.conv_out".to_owned(), self.channels, 3 * self.factor * self.factor));
+        list
+    }
 }
 
 /// The classes of a class-conditional model. The embedding of a class is put behind `z` as further inputs of the mapping
@@ -130,6 +166,7 @@ impl Architecture {
             noise: NoiseInputs::None,
             conv_clamp: None,
             labels: None,
+            ink: None,
         }
     }
 
@@ -183,11 +220,31 @@ impl Architecture {
         {
             return bad("labels", format!("{labels:?}"), "1 to 65536 classes with 1 to 4096 features");
         }
+        if let Some(ink) = self.ink {
+            let (h, w) = self.composed();
+            let bounds = (1..=256).contains(&ink.channels) && (1..=32).contains(&ink.blocks);
+            let pixels =
+                h.max(w) * ink.factor <= 8192 && h * w * ink.channels.max(3 * ink.factor * ink.factor) <= 1 << 27;
+            if !(bounds && matches!(ink.factor, 2 | 4) && pixels) {
+                return bad(
+                    "ink",
+                    format!("{ink:?}"),
+                    "1 to 256 channels, 1 to 32 blocks and the factor 2 or 4, for at most 8192 pixels a side",
+                );
+            }
+        }
         Ok(())
     }
 
     /// Height and width of the picture, in pixels.
     pub fn resolution(&self) -> (usize, usize) {
+        let (height, width) = self.composed();
+        let factor = self.ink.map_or(1, |ink| ink.factor);
+        (height * factor, width * factor)
+    }
+
+    /// Height and width of the picture as the last block composes it, before [`Ink`] redraws it.
+    pub fn composed(&self) -> (usize, usize) {
         self.block_size(self.channels.len().saturating_sub(1))
     }
 
@@ -224,6 +281,10 @@ impl Architecture {
             list.push((format!("{name}.affine.weight"), vec![channels, w]));
             list.push((format!("{name}.affine.bias"), vec![channels]));
         }
+        for (name, input, output) in self.ink.map(Ink::convs).unwrap_or_default() {
+            list.push((format!("{name}.weight"), vec![output, input, 3, 3]));
+            list.push((format!("{name}.bias"), vec![output]));
+        }
         list
     }
 
@@ -259,6 +320,10 @@ impl Architecture {
             }
             let (h, w) = self.block_size(block);
             list.push((format!("synthesis.b{}.torgb", 4 << block), (3 * channels * h * w) as u64));
+        }
+        let (h, w) = self.composed();
+        for (name, input, output) in self.ink.map(Ink::convs).unwrap_or_default() {
+            list.push((name, (9 * input * output * h * w) as u64));
         }
         list
     }
@@ -311,7 +376,9 @@ mod tests {
     #[test]
     fn values_out_of_bounds_are_refused_by_name() {
         type Change = fn(&mut Architecture);
-        let changes: [(&str, Change); 13] = [
+        let changes: [(&str, Change); 15] = [
+            ("ink", |a| a.ink = Some(Ink { channels: 0, blocks: 1, factor: 4 })),
+            ("ink", |a| a.ink = Some(Ink { channels: 8, blocks: 1, factor: 3 })),
             ("z_dim", |a| a.z_dim = 0),
             ("w_dim", |a| a.w_dim = usize::MAX),
             ("mapping_layers", |a| a.mapping_layers = 0),
@@ -333,6 +400,20 @@ mod tests {
             let error = architecture.validate().unwrap_err();
             assert_eq!(error.field, field, "{error}");
         }
+    }
+
+    #[test]
+    fn ink_adds_its_tensors_and_enlarges() {
+        let inked = Architecture { ink: Some(Ink { channels: 6, blocks: 1, factor: 4 }), ..small() };
+        assert_eq!((inked.composed(), inked.resolution()), ((8, 8), (32, 32)));
+        let list = inked.tensors();
+        let shape = |name: &str| list.iter().find(|(n, _)| n == name).map(|(_, shape)| shape.as_slice());
+        assert_eq!(shape("ink.conv_in.weight"), Some(&[6, 5, 3, 3][..]));
+        assert_eq!(shape("ink.b0.conv1.bias"), Some(&[6][..]));
+        assert_eq!(shape("ink.conv_out.weight"), Some(&[48, 6, 3, 3][..]));
+        assert_eq!(inked.macs() - small().macs(), 9 * 64 * (5 * 6 + 2 * 6 * 6 + 6 * 48));
+        assert_eq!(serde_json::to_value(&inked).unwrap()["ink"]["factor"], 4);
+        assert!(serde_json::to_value(small()).unwrap().get("ink").is_none());
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod truncation;
 mod variation;
 mod worker;
 
-pub use architecture::{Architecture, ArchitectureError, LabelNorm, Labels, NoiseInputs, Upsample};
+pub use architecture::{Architecture, ArchitectureError, Ink, LabelNorm, Labels, NoiseInputs, Upsample};
 pub use average::AverageError;
 pub use files::write_atomically;
 pub use generator::Generator;

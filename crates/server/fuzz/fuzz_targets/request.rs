@@ -38,6 +38,7 @@ impl Service {
             noise: NoiseInputs::All,
             conv_clamp: None,
             labels: None,
+            ink: None,
         };
         let model = ModelFile::random(architecture, Seed(1)).expect("the architecture is sound");
         let generator = Arc::new(Generator::new(&model).expect("so is the model"));
