@@ -1,7 +1,7 @@
 //! Adam (arXiv 1412.6980) on one flat vector.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use kernels::Crew;
 
@@ -30,12 +30,21 @@ pub(crate) struct Rates<'a> {
     pub(crate) beta2: f64,
 }
 
+/// Entries of a gradient that were not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// How many.
+    pub(crate) entries: u64,
+    /// The place of the first of them.
+    pub(crate) first: Option<usize>,
+}
+
 impl Adam {
     pub(crate) fn new(length: usize) -> Self {
         Self { first: vec![0.0; length], second: vec![0.0; length], steps: 0 }
     }
 
-    /// One step along `gradient`, which is zero afterwards. Entries that are not finite count as zero; their number is returned.
+    /// One step along `gradient`, which is zero afterwards. Entries that are not finite count as zero and are returned.
     pub(crate) fn step(
         &mut self,
         crew: &Crew,
@@ -43,13 +52,13 @@ impl Adam {
         gradient: &mut [f32],
         Rates { lr, factors, beta2 }: Rates<'_>,
         o: &OptimizerConfig,
-    ) -> u64 {
+    ) -> Dropped {
         self.steps += 1;
         let t = self.steps as f64;
         let (beta1, beta2, eps) = (o.beta1 as f32, beta2 as f32, o.eps as f32);
         let rate = (lr / (1.0 - o.beta1.powf(t))) as f32;
         let root = (1.0 / (1.0 - f64::from(beta2).powf(t))).sqrt() as f32;
-        let dropped = AtomicU64::new(0);
+        let (dropped, earliest) = (AtomicU64::new(0), AtomicUsize::new(usize::MAX));
         let moments = self.first.chunks_mut(PART).zip(self.second.chunks_mut(PART));
         let values = weights.chunks_mut(PART).zip(gradient.chunks_mut(PART));
         let parts: Vec<_> = moments.zip(values).map(Mutex::new).collect();
@@ -57,6 +66,10 @@ impl Adam {
             for index in range {
                 let mut part = parts[index].lock().expect("nobody else has this part");
                 let ((first, second), (weights, gradient)) = &mut *part;
+                // Looked for apart, before the step clears it: the loop below stays a plain one.
+                if let Some(place) = gradient.iter().position(|g| !g.is_finite()) {
+                    earliest.fetch_min(index * PART + place, Ordering::Relaxed);
+                }
                 let mut bad = 0;
                 let values = weights.iter_mut().zip(gradient.iter_mut());
                 let moments = first.iter_mut().zip(second.iter_mut());
@@ -84,7 +97,8 @@ impl Adam {
                 dropped.fetch_add(u64::from(bad), Ordering::Relaxed);
             }
         });
-        dropped.into_inner()
+        let earliest = earliest.into_inner();
+        Dropped { entries: dropped.into_inner(), first: (earliest < usize::MAX).then_some(earliest) }
     }
 }
 
@@ -107,7 +121,7 @@ mod tests {
     use crate::Config;
     use kernels::Isa;
 
-    fn step(adam: &mut Adam, weights: &mut [f32], gradient: &mut [f32], o: &OptimizerConfig) -> u64 {
+    fn step(adam: &mut Adam, weights: &mut [f32], gradient: &mut [f32], o: &OptimizerConfig) -> Dropped {
         let rates = Rates { lr: 0.1, factors: None, beta2: 0.99 };
         adam.step(&Crew::alone(Isa::best()), weights, gradient, rates, o)
     }
@@ -132,9 +146,14 @@ mod tests {
     fn non_finite_gradients_are_counted_and_leave_the_weight_alone() {
         let o = Config::preset("c64").unwrap().optimizer;
         let mut w = [1f32; 3];
-        let bad = step(&mut Adam::new(3), &mut w, &mut [f32::NAN, f32::INFINITY, 1.0], &o);
-        assert_eq!(bad, 2);
-        assert_eq!(w[..2], [1.0, 1.0]);
-        assert!(w[2] < 1.0);
+        let bad = step(&mut Adam::new(3), &mut w, &mut [1.0, f32::NAN, f32::INFINITY], &o);
+        assert_eq!(bad, Dropped { entries: 2, first: Some(1) });
+        assert_eq!(w[1..], [1.0, 1.0]);
+        assert!(w[0] < 1.0);
+        let length = PART + 5;
+        let mut gradient = vec![1.0; length];
+        gradient[PART + 3] = f32::NAN;
+        let bad = step(&mut Adam::new(length), &mut vec![1.0; length], &mut gradient, &o);
+        assert_eq!(bad, Dropped { entries: 1, first: Some(PART + 3) });
     }
 }

@@ -87,7 +87,7 @@ impl CriticSide {
         let (on_real, on_drawn) = (ask(Question::Real, real_grids), ask(Question::Drawn, drawn_grids));
         let lr = config.critic.as_ref().map_or(0.0, |c| c.lr);
         let rates = Rates { lr, factors: None, beta2 };
-        let dropped = adam.step(crew, weights, &mut gradient, rates, &config.optimizer);
+        let dropped = adam.step(crew, weights, &mut gradient, rates, &config.optimizer).entries;
         CriticSaid { loss: on_real.value + on_drawn.value, real: on_real.output, drawn: on_drawn.output, dropped }
     }
 

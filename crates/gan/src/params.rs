@@ -140,6 +140,15 @@ impl Layout {
         &self.entries
     }
 
+    /// The entry that holds the value at `place` of the flat vector.
+    ///
+    /// # Panics
+    /// If `place` lies behind the last one.
+    pub(crate) fn at(&self, place: usize) -> &Entry {
+        let index = self.entries.partition_point(|e| e.range.end <= place);
+        &self.entries[index]
+    }
+
     /// The entry called `name`.
     ///
     /// # Panics
@@ -185,6 +194,14 @@ mod tests {
         layout.push("b16.conv0.weight", &[2], Order::Plain, [1.0, 0.0, 1.0]);
         layout.push("b128.conv0.weight", &[1], Order::Plain, [1.0, 0.0, 1.0]);
         assert_eq!(layout.belongs_from(2), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_place_belongs_to_the_entry_that_holds_it() {
+        let mut layout = Layout::default();
+        layout.push("first", &[2, 3], Order::Plain, [1.0, 0.0, 1.0]);
+        layout.push("second", &[], Order::Plain, [1.0, 0.0, 1.0]);
+        assert_eq!([0, 5, 6].map(|place| layout.at(place).name.as_str()), ["first", "first", "second"]);
     }
 
     #[test]

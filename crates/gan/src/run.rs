@@ -64,6 +64,9 @@ pub struct Tick {
     pub seconds: f64,
     /// Seconds left at this speed.
     pub eta_seconds: f64,
+    /// A tensor whose gradient had entries that were not finite since the tick before, and were dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// Who watches a run: a terminal, a page, a test.
@@ -285,6 +288,7 @@ impl Run {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let averages = self.trainer.take_averages()?;
+        let fault = self.trainer.take_fault();
         let (progress, schedule) = (self.trainer.progress(), self.trainer.schedule());
         let config = self.trainer.config();
         let tick = Tick {
@@ -300,6 +304,7 @@ impl Run {
             memory_mib: resident_mib(),
             seconds,
             eta_seconds: (config.kimg - progress.kimg()).max(0.0) * 1000.0 / images_per_second,
+            fault,
         };
         append(&self.folder.join(STATS), &tick)?;
         let a = &tick.averages;

@@ -5,7 +5,7 @@ use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
 use synth::{Picture, Seed};
 
-use crate::adam::{Adam, Rates, move_towards};
+use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::critic::{CriticSaid, CriticSide};
@@ -65,13 +65,26 @@ impl Side {
     }
 
     /// One step of Adam; `inherited` multiplies the learning rate of what came from a smaller network.
-    fn descend(&mut self, cpu: &Cpu, lr: f64, inherited: f64, beta2: f64, o: &OptimizerConfig) -> u64 {
+    /// Gives the number of gradient entries that were not finite; `fault` then holds the name of the first tensor that had some.
+    fn descend(
+        &mut self,
+        cpu: &Cpu,
+        lr: f64,
+        inherited: f64,
+        beta2: f64,
+        o: &OptimizerConfig,
+        fault: &mut Option<String>,
+    ) -> u64 {
         let restrained = self.new.as_ref().filter(|_| inherited < 1.0);
         let factors: Option<Vec<f32>> =
             restrained.map(|new| new.iter().map(|n| n + (1.0 - n) * inherited as f32).collect());
-        let Network { weights, gradient, .. } = &mut self.net;
+        let Network { layout, weights, gradient } = &mut self.net;
         let rates = Rates { lr, factors: factors.as_deref(), beta2 };
-        self.adam.step(cpu.crew(), weights, gradient, rates, o)
+        let Dropped { entries, first } = self.adam.step(cpu.crew(), weights, gradient, rates, o);
+        if let Some(place) = first {
+            *fault = Some(layout.at(place).name.clone());
+        }
+        entries
     }
 }
 
@@ -181,6 +194,8 @@ pub struct Trainer {
     /// Running mean of w.
     pub(crate) w_avg: Vec<f32>,
     pub(crate) progress: Progress,
+    /// The first tensor of the last step whose gradient had entries that were not finite.
+    fault: Option<String>,
     /// Sums since the last tick.
     sums: Averages,
     summed_steps: u64,
@@ -215,6 +230,7 @@ impl Trainer {
             w_avg: vec![0.0; config.architecture.w_dim],
             sums: Averages::default(),
             summed_steps: 0,
+            fault: None,
             progress: Progress::default(),
             generator,
             discriminator,
@@ -353,8 +369,8 @@ impl Trainer {
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
         let dropped = said.dropped
-            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o)
-            + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o);
+            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault)
+            + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
         move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
         for average in &mut self.wide {
             average.update(cpu, &self.g.net.weights, self.progress.steps + 1);
@@ -412,6 +428,11 @@ impl Trainer {
         averages.values().into_iter().for_each(|v| *v /= n);
         let finite = averages.values().into_iter().all(|v| v.is_finite());
         if finite { Ok(averages) } else { Err(Error::Diverged { kimg: self.progress.kimg() }) }
+    }
+
+    /// The tensor whose gradient last had entries that were not finite, if there were any since the last call.
+    pub fn take_fault(&mut self) -> Option<String> {
+        self.fault.take()
     }
 
     /// Pictures of the averaged generator for `seeds` at `psi`, the ones the exported model draws.

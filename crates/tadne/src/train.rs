@@ -321,6 +321,11 @@ impl Observer for Terminal {
             t.memory_mib.map_or("?".into(), |m| m.to_string()),
             if t.progress.dropped > 0 { format!("  dropped {}", t.progress.dropped) } else { String::new() },
         ));
+        if let Some(tensor) = &t.fault {
+            self.say(&format!(
+                "             the gradient of {tensor} was not finite; those entries were left out of the step"
+            ));
+        }
         if self.critic {
             self.say(&format!(
                 "             critic {:<6.3} real {:<+6.2} fake {:<+6.2} weight {:.2}",
