@@ -30,7 +30,7 @@ pub const GROUP: usize = 8;
 pub struct HeadTensor {
     /// Such as `head0.conv.weight`.
     pub name: String,
-    /// [rows, columns, in, out] of a weight, [out] of a bias.
+    /// [rows, columns, in, out] of a weight, `[out]` of a bias.
     pub shape: Vec<usize>,
     /// Place in the flat vector.
     pub range: Range<usize>,

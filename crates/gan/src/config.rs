@@ -75,7 +75,7 @@ pub enum Downsample {
     PoolConv,
     /// 3x3 convolution on the large grid, then 2x2 average.
     ConvPool,
-    /// StyleGAN2's: [1,3,3,1] low-pass, then 3x3 convolution with stride 2.
+    /// StyleGAN2's: `[1, 3, 3, 1]` low-pass, then 3x3 convolution with stride 2.
     #[serde(rename = "stylegan2")]
     StyleGan2,
 }
@@ -129,7 +129,7 @@ pub enum Penalty {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CriticConfig {
-    /// The frozen network: a path, or a name in [`crate::Features::folder`].
+    /// The frozen network: a path, or a name in [`features::Network::folder`].
     pub network: String,
     /// Pictures are enlarged or reduced to so many pixels before the network sees them; 0 leaves them as they are. Networks trained
     /// on photographs see little in small pictures.
@@ -272,7 +272,7 @@ pub struct AugmentConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricConfig {
-    /// The feature network: a path, or a name in [`crate::Features::folder`]. Not the one that a feature critic trains with.
+    /// The feature network: a path, or a name in [`features::Network::folder`]. Not the one that a feature critic trains with.
     pub network: String,
     /// Measured every so many kimg; 0 turns it off.
     pub kimg: f64,

@@ -145,7 +145,7 @@ pub struct Backward<'a, E> {
     pub input: Input<'a, E>,
     /// Where the gradient of the weights is added.
     pub weights: Option<WeightGradient<'a>>,
-    /// Where the gradient of the bias is added, [outputs], and its gain.
+    /// Where the gradient of the bias is added, `[outputs]`, and its gain.
     pub bias: Option<(&'a mut [f32], f32)>,
 }
 

@@ -81,7 +81,7 @@ pub struct ToColoursBackward<'a, E> {
     pub style: &'a mut [f32],
     /// [channels, 3]
     pub weights: &'a mut [f32],
-    /// [3]
+    /// `[3]`
     pub bias: &'a mut [f32],
 }
 

@@ -28,7 +28,7 @@ pub struct StyledInput<'a, E> {
     pub style: &'a [f32],
     /// [pictures, outputs]; above zero for real channels.
     pub scale: &'a [f32],
-    /// [outputs]
+    /// `[outputs]`
     pub bias: &'a [f32],
 }
 
