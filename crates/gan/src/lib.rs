@@ -12,6 +12,7 @@ mod export;
 mod generator;
 mod grid;
 mod grow;
+mod ink;
 mod loss;
 mod params;
 mod passes;
@@ -27,6 +28,7 @@ pub use config::{
     MetricConfig, OptimizerConfig, Pairing, Penalty, Precision,
 };
 pub use error::Error;
+pub use ink::{InkConfig, InkStep, InkTrainer};
 pub use run::{Hold, Observer, Run, Tick};
 pub use schedule::Schedule;
 pub use trainer::{Averages, Progress, Trainer};

@@ -273,7 +273,8 @@ impl<E: Element> Tape<E> {
         ids.iter().any(|id| self.nodes[id.0].wanted)
     }
 
-    fn map(&self, id: Id) -> &Map<E> {
+    /// The map that a layer gives.
+    pub(crate) fn map(&self, id: Id) -> &Map<E> {
         match &self.nodes[id.0].value {
             Value::Map(map) => map,
             _ => panic!("the layer before gives no map, which is a mistake in this crate"),
@@ -340,6 +341,13 @@ impl<E: Element> Tape<E> {
             to[..length].copy_from_slice(from);
         }
         self.push(Op::Leaf, Value::Rows(Rows { count, real: length, values: padded }), wanted)
+    }
+
+    /// A map that `fill` writes, every channel of every pixel inside; nobody wants its gradient.
+    pub(crate) fn leaf_map(&mut self, shape: [usize; 4], fill: impl FnOnce(&mut Map<E>)) -> Id {
+        let mut map = self.pool.map(shape);
+        fill(&mut map);
+        self.push(Op::Leaf, Value::Map(map), false)
     }
 
     /// Planar pictures [count, 3, size, size] as they are.

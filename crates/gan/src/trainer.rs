@@ -171,7 +171,7 @@ fn is_bf16(config: &Config, cpu: &Cpu) -> bool {
 }
 
 /// A processor with the instruction set that the environment names, or the best.
-fn processor(threads: usize) -> Result<Cpu, Error> {
+pub(crate) fn processor(threads: usize) -> Result<Cpu, Error> {
     let isa = Isa::from_environment().map_err(|e| Error::Config { what: e.to_string() })?;
     Ok(Cpu::new(isa, threads))
 }
@@ -515,7 +515,7 @@ fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
 }
 
 /// Seed of one step's random numbers (SplitMix64's mixing of seed and step).
-fn step_seed(seed: u64, step: u64) -> u64 {
+pub(crate) fn step_seed(seed: u64, step: u64) -> u64 {
     let mut x = seed.wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(step).wrapping_add(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

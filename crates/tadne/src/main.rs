@@ -9,6 +9,7 @@ mod export_onnx;
 mod generate;
 mod import;
 mod info;
+mod ink;
 mod metrics;
 mod model;
 mod seeds;
@@ -66,6 +67,8 @@ enum Command {
     Bench(bench::Bench),
     /// Train a model from pictures
     Train(Box<train::Train>),
+    /// Teach a model to redraw its pictures at four times their size
+    Ink(Box<ink::Ink>),
     /// Turn a training run into a model file
     Export(export::Export),
     /// Measure how far a model's pictures are from real ones
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Some(Command::Watch(watch)) => watch.run(),
         Some(Command::Bench(bench)) => bench.run(),
         Some(Command::Train(train)) => train.run(),
+        Some(Command::Ink(ink)) => ink.run(),
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),
         Some(Command::Calibrate(calibrate)) => calibrate.run(),

@@ -91,7 +91,7 @@ pub(crate) struct Train {
     print_config: bool,
 }
 
-fn precision(text: &str) -> Result<Precision, String> {
+pub(crate) fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "auto" => Ok(Precision::Auto),
         "f32" => Ok(Precision::F32),

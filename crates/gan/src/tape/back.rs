@@ -27,11 +27,6 @@ impl<E: Element> Tape<E> {
     /// Walks back from `last`, where the gradient is `back` (rows without filling, or planar pictures), to the layer `first`. Gradients of weights are
     /// added to the network's; those at leaves that are wanted stay on the tape until the next walk.
     pub(crate) fn backward(&mut self, cpu: &Cpu, net: &mut Network, first: Id, last: Id, back: &[f32], walk: &Walk) {
-        for at in first.0..=last.0 {
-            if let Some(gradient) = self.nodes[at].gradient.take() {
-                self.pool.take_back(gradient);
-            }
-        }
         let gradient = match &self.nodes[last.0].value {
             Value::Rows(rows) => {
                 let (count, real, stride) = (rows.count, rows.real, kernels::padded(rows.real));
@@ -47,8 +42,31 @@ impl<E: Element> Tape<E> {
                 values.copy_from_slice(back);
                 Value::Pictures(shape, values)
             }
-            Value::Map(_) => unreachable!("walks begin at rows or pictures"),
+            Value::Map(_) => unreachable!("a walk from a map is `backward_from_map`"),
         };
+        self.walk_back(&mut Way { cpu, net, walk }, first, last, gradient);
+    }
+
+    /// As [`Tape::backward`] from a map, whose gradient `fill` writes: every channel of every pixel inside.
+    pub(crate) fn backward_from_map(
+        &mut self,
+        (cpu, net, walk): (&Cpu, &mut Network, &Walk),
+        first: Id,
+        last: Id,
+        fill: impl FnOnce(&mut Map<E>),
+    ) {
+        let shape = self.map(last).shape();
+        let mut gradient = self.pool.map(shape);
+        fill(&mut gradient);
+        self.walk_back(&mut Way { cpu, net, walk }, first, last, Value::Map(gradient));
+    }
+
+    fn walk_back(&mut self, way: &mut Way<'_>, first: Id, last: Id, gradient: Value<E>) {
+        for at in first.0..=last.0 {
+            if let Some(gradient) = self.nodes[at].gradient.take() {
+                self.pool.take_back(gradient);
+            }
+        }
         self.nodes[last.0].gradient = Some(gradient);
         for at in (first.0..=last.0).rev() {
             // Leaves keep theirs.
@@ -57,7 +75,7 @@ impl<E: Element> Tape<E> {
             }
             let Some(gradient) = self.nodes[at].gradient.take() else { continue };
             let op = std::mem::replace(&mut self.nodes[at].op, Op::Leaf);
-            let rest = self.layer(&mut Way { cpu, net, walk }, Id(at), &op, gradient);
+            let rest = self.layer(way, Id(at), &op, gradient);
             self.nodes[at].op = op;
             if let Some(rest) = rest {
                 self.pool.take_back(rest);

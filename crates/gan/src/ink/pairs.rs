@@ -1,0 +1,186 @@
+//! Pairs of a small picture and the large one it came from, cut into patches.
+
+use synth::{Ink, Seed};
+
+use super::InkConfig;
+use crate::trainer::step_seed;
+
+/// Random numbers of a pair, by what they are for.
+const NOISE: u64 = 0;
+const BLUR: u64 = 1;
+const PLACE: u64 = 2;
+const PIXELS: u64 = 4;
+
+/// Planar pictures of three channels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Planes {
+    pub(crate) side: usize,
+    /// [3, side, side], about -1 to 1.
+    pub(crate) values: Vec<f32>,
+}
+
+impl Planes {
+    /// A picture of bytes [side, side, 3].
+    pub(crate) fn of(bytes: &[u8], side: usize) -> Self {
+        let value = |i: usize| f32::from(bytes[i % (side * side) * 3 + i / (side * side)]) / 127.5 - 1.0;
+        Self { side, values: (0..3 * side * side).map(value).collect() }
+    }
+
+    /// Means of `factor` x `factor` pixels.
+    pub(crate) fn reduced(&self, factor: usize) -> Self {
+        let side = self.side / factor;
+        let mut values = vec![0.0; 3 * side * side];
+        let area = (factor * factor) as f32;
+        for (to, rows) in values.chunks_exact_mut(side).zip(self.values.chunks_exact(factor * self.side)) {
+            for row in rows.chunks_exact(self.side) {
+                to.iter_mut().zip(row.chunks_exact(factor)).for_each(|(to, from)| *to += from.iter().sum::<f32>());
+            }
+            to.iter_mut().for_each(|v| *v /= area);
+        }
+        Self { side, values }
+    }
+
+    /// Bilinear at `factor` times the size: half-pixel centres, edges repeated.
+    pub(crate) fn enlarged(&self, factor: usize) -> Self {
+        let (side, large) = (self.side, factor * self.side);
+        // Left neighbour, right neighbour and the right one's share, for each large pixel.
+        let taps: Vec<(usize, usize, f32)> = (0..large)
+            .map(|i| {
+                let at = ((i as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, (side - 1) as f32);
+                let left = at as usize;
+                (left, (left + 1).min(side - 1), at - left as f32)
+            })
+            .collect();
+        let mut values = Vec::with_capacity(3 * large * large);
+        let mut row = vec![0.0; side];
+        for plane in self.values.chunks_exact(side * side) {
+            for &(above, below, share) in &taps {
+                let (above, below) = (&plane[above * side..][..side], &plane[below * side..][..side]);
+                for (to, (a, b)) in row.iter_mut().zip(above.iter().zip(below)) {
+                    *to = a + share * (b - a);
+                }
+                values.extend(taps.iter().map(|&(left, right, share)| row[left] + share * (row[right] - row[left])));
+            }
+        }
+        Self { side: large, values }
+    }
+
+    /// Noise and blur of a strength drawn from the seed, then bounded to -1 to 1: what a drawn picture may have and a reduced one has not.
+    fn spoilt(mut self, config: &InkConfig, seed: u64) -> Self {
+        let side = self.side;
+        let mut noise = vec![0.0; self.values.len()];
+        synth::latent::normal(Seed(step_seed(seed, PIXELS)), 0, &mut noise);
+        let sigma = config.noise * unit(seed, NOISE);
+        self.values.iter_mut().zip(&noise).for_each(|(v, n)| *v += sigma * n);
+        let share = config.blur * unit(seed, BLUR);
+        let mut blurred = self.values.clone();
+        for (to, plane) in blurred.chunks_exact_mut(side * side).zip(self.values.chunks_exact(side * side)) {
+            box_blur(plane, to, side);
+        }
+        for (v, blurred) in self.values.iter_mut().zip(&blurred) {
+            *v = (*v + share * (blurred - *v)).clamp(-1.0, 1.0);
+        }
+        self
+    }
+
+    /// Its values bounded to -1 to 1.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.values.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+        self
+    }
+
+    /// What the network sees of the square of `size` pixels at `[row, column]`: `[size, size, 5]`.
+    pub(crate) fn inputs(&self, [top, left]: [usize; 2], size: usize, out: &mut [f32]) {
+        let place = |i: usize| if self.side > 1 { 2.0 * i as f32 / (self.side - 1) as f32 - 1.0 } else { -1.0 };
+        for (i, pixel) in out.chunks_exact_mut(Ink::INPUTS).enumerate() {
+            let (y, x) = (top + i / size, left + i % size);
+            for (k, v) in pixel[..3].iter_mut().enumerate() {
+                *v = self.values[(k * self.side + y) * self.side + x];
+            }
+            (pixel[3], pixel[4]) = (place(x), place(y));
+        }
+    }
+}
+
+/// Means of 3x3 pixels, edges repeated.
+fn box_blur(plane: &[f32], to: &mut [f32], side: usize) {
+    let last = side - 1;
+    for y in 0..side {
+        let rows = [y.saturating_sub(1), y, (y + 1).min(last)].map(|y| &plane[y * side..][..side]);
+        let column = |x: usize| rows[0][x] + rows[1][x] + rows[2][x];
+        for x in 0..side {
+            to[y * side + x] = (column(x.saturating_sub(1)) + column(x) + column((x + 1).min(last))) / 9.0;
+        }
+    }
+}
+
+/// A number from 0 to 1.
+fn unit(seed: u64, purpose: u64) -> f32 {
+    (step_seed(seed, purpose) >> 40) as f32 / (1u64 << 24) as f32
+}
+
+/// A patch to learn from.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    /// The small picture, enlarged.
+    base: Planes,
+    real: Planes,
+    place: [usize; 2],
+}
+
+impl Pair {
+    /// From a large picture of bytes; what the network sees goes to `inputs`, `[patch, patch, 5]`.
+    pub(crate) fn of(config: &InkConfig, bytes: &[u8], side: usize, seed: u64, inputs: &mut [f32]) -> Self {
+        let real = Planes::of(bytes, side);
+        let small = real.reduced(config.ink.factor).spoilt(config, seed);
+        let size = config.patch.min(small.side);
+        // Beyond the ends and back, so that the picture's own edges are seen often enough.
+        let room = small.side - size;
+        let place = [PLACE, PLACE + 1].map(|purpose| {
+            let at = unit(seed, purpose) * (room as f32 + 8.0) - 4.0;
+            at.round().clamp(0.0, room as f32) as usize
+        });
+        small.inputs(place, size, inputs);
+        Self { base: small.enlarged(config.ink.factor), real, place }
+    }
+
+    /// Sums the absolute difference to the real picture over the colours that count, for what the network adds, `[patch, patch, 3 factor^2]`, and writes
+    /// its signs to `slopes`. What lies within three small pixels of a cut does not count: the network lacks what lies beyond. Gives the sum and how many
+    /// numbers it has.
+    pub(crate) fn compare(&self, factor: usize, patch: usize, added: &[f32], slopes: &mut [f32]) -> (f64, usize) {
+        const CUT: usize = 3;
+        let (side, small) = (self.real.side, self.real.side / factor);
+        let counts =
+            |at: usize, start: usize| (start == 0 || at >= CUT) && (start + patch == small || at + CUT < patch);
+        let (mut sum, mut count) = (0.0, 0);
+        let pixels = added.chunks_exact(3 * factor * factor).zip(slopes.chunks_exact_mut(3 * factor * factor));
+        for (i, (added, slopes)) in pixels.enumerate() {
+            let (y, x) = (i / patch, i % patch);
+            if !(counts(y, self.place[0]) && counts(x, self.place[1])) {
+                slopes.fill(0.0);
+                continue;
+            }
+            for (k, (v, slope)) in added.iter().zip(slopes).enumerate() {
+                let (colour, row, column) = (k / factor / factor, k / factor % factor, k % factor);
+                let (y, x) = ((self.place[0] + y) * factor + row, (self.place[1] + x) * factor + column);
+                let at = (colour * side + y) * side + x;
+                let difference = self.base.values[at] + v - self.real.values[at];
+                sum += f64::from(difference.abs());
+                *slope = if difference == 0.0 { 0.0 } else { difference.signum() };
+            }
+            count += added.len();
+        }
+        (sum, count)
+    }
+}
+
+/// Adds what the network adds, `[small, small, 3 factor^2]`, to an enlarged picture.
+pub(crate) fn add(picture: &mut Planes, factor: usize, added: &[f32]) {
+    let (side, small) = (picture.side, picture.side / factor);
+    for (i, pixel) in added.chunks_exact(3 * factor * factor).enumerate() {
+        for (k, v) in pixel.iter().enumerate() {
+            let (colour, row, column) = (k / factor / factor, k / factor % factor, k % factor);
+            picture.values[(colour * side + i / small * factor + row) * side + i % small * factor + column] += v;
+        }
+    }
+}

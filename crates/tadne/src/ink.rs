@@ -1,0 +1,266 @@
+//! `tadne ink`: teaches a model to redraw its pictures at two or four times their size.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use dataset::{Dataset, Options};
+use gan::{InkConfig, InkTrainer, Precision};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use synth::{Generator, Ink as Network, ModelFile, Picture, Seed};
+
+use crate::taking::{self, Chosen, Taking};
+
+/// The state of a run, in its folder.
+const STATE: &str = "ink.safetensors";
+/// The model with the network so far.
+const MODEL: &str = "model.safetensors";
+/// Statistics, a line of JSON a snapshot.
+const STATS: &str = "stats.jsonl";
+/// Pictures of a sample grid, of either kind.
+const SHOWN: usize = 8;
+/// Held-out pictures that the difference is measured on, at most.
+const MEASURED: usize = 64;
+
+/// Arguments of `tadne ink`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne ink --data pictures/ --model model.safetensors --out runs/ink
+  tadne ink --data 'shards/*.tar' --model model.safetensors --out runs/ink --channels 48 --kimg 800
+  tadne ink --data pictures/ --model model.safetensors --out runs/ink     once more: goes on where it stopped
+
+The pictures must be at least as large as what is to be drawn: 256 pixels for a model of 64 and the factor 4.
+The folder holds model.safetensors (the model, with the network so far), ink.safetensors (to go on from), stats.jsonl and
+grids/*.png: reduced pictures enlarged, redrawn and as they were; and the model's own, enlarged and redrawn.
+Ctrl-C finishes the step, saves and exits.")]
+pub(crate) struct Ink {
+    /// Folders, tars, zips or globs of WebP, JPEG, PNG, GIF and BMP pictures
+    #[arg(long, num_args = 1.., value_name = "PATH", required = true)]
+    data: Vec<PathBuf>,
+    /// Model file whose pictures are to be redrawn
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Folder of the run; a run that is there goes on
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Length of the run in thousands of patches [default: 400]
+    #[arg(long, value_name = "N")]
+    kimg: Option<f64>,
+    /// Channels of the network
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    channels: usize,
+    /// Residual blocks of two convolutions
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    blocks: usize,
+    /// How many times as large pictures become: 2 or 4
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    factor: usize,
+    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it
+    #[arg(long, value_parser = crate::train::precision, default_value = "auto", value_name = "KIND")]
+    precision: Precision,
+    /// Seed of weights, noise and order
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Minutes between two snapshots
+    #[arg(long, default_value_t = 5.0, value_name = "N")]
+    minutes: f64,
+    #[command(flatten)]
+    taking: Taking,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Pictures are kept in memory up to this many MiB, beyond that in a file
+    #[arg(long, default_value_t = 1024, value_name = "MIB")]
+    memory: u64,
+    /// Folder that keeps the resized pictures for the next start
+    #[arg(long, default_value = "runs/cache", value_name = "DIR")]
+    cache: PathBuf,
+}
+
+impl Ink {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let mut model = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
+        model.architecture.ink = None;
+        model.tensors.retain(|name, _| !name.starts_with("ink."));
+        let (height, width) = model.architecture.composed();
+        ensure!(height == width, "pictures of {width} x {height} cannot be redrawn yet: only square ones");
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        let path = self.out.join(STATE);
+        let resumed = path.exists().then(|| InkTrainer::load(&path, threads)).transpose()?;
+        let mut trainer = match &resumed {
+            None => InkTrainer::new(self.configuration(), threads)?,
+            Some(_) => InkTrainer::load(&path, threads)?.0,
+        };
+        let ink = trainer.config().ink;
+        if let Some(kimg) = self.kimg {
+            trainer.set_length(kimg)?;
+        }
+        let data = self.open(height * ink.factor, trainer.config().seed)?;
+        if let Some((_, fingerprint)) = &resumed {
+            ensure!(
+                fingerprint == data.fingerprint(),
+                "{} was trained on other pictures; give it those, or another --out",
+                self.out.display()
+            );
+        }
+        std::fs::create_dir_all(self.out.join("grids"))
+            .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
+        let drawn = drawn(&model)?;
+        let mut run = Run { trainer, data, model, drawn, folder: self.out.clone(), minutes: self.minutes };
+        run.say();
+        run.train()
+    }
+
+    fn configuration(&self) -> InkConfig {
+        let usual = InkConfig::new(Network { channels: self.channels, blocks: self.blocks, factor: self.factor });
+        InkConfig { precision: self.precision, seed: self.seed, ..usual }
+    }
+
+    /// Opens the pictures, whose size is that of what is redrawn.
+    fn open(&self, size: usize, seed: u64) -> anyhow::Result<Dataset> {
+        let chosen = self.taking.over(Chosen { min_side: Some(size), ..Chosen::default() });
+        let options = Options {
+            cache: Some(self.cache.clone()),
+            memory_budget: self.memory << 20,
+            mirror: true,
+            seed,
+            threads: self.threads.unwrap_or(0),
+            ..chosen.options(size)
+        };
+        let data = Dataset::open(&self.data, &options).map_err(|error| taking::with_list(error, &self.out))?;
+        println!("data      {}", data.report());
+        Ok(data)
+    }
+}
+
+/// Raw pictures of the model, before they are redrawn.
+fn drawn(model: &ModelFile) -> anyhow::Result<Vec<Vec<f32>>> {
+    let generator = Arc::new(Generator::new(model)?);
+    let mut worker = generator.worker();
+    Ok((0..SHOWN as u64).map(Seed).map(|seed| worker.synthesize(&generator.w(seed), seed).to_vec()).collect())
+}
+
+/// A run that goes on.
+struct Run {
+    trainer: InkTrainer,
+    data: Dataset,
+    model: ModelFile,
+    drawn: Vec<Vec<f32>>,
+    folder: PathBuf,
+    minutes: f64,
+}
+
+impl Run {
+    fn say(&self) {
+        let config = self.trainer.config();
+        let (threads, name) = self.trainer.processor();
+        let Network { channels, blocks, factor } = config.ink;
+        println!(
+            "network   {channels} channels, {blocks} blocks, {factor} x; {:.0} k parameters",
+            self.trainer.parameters() as f64 / 1e3
+        );
+        println!("machine   {threads} threads, {name}");
+        println!("folder    {}", self.folder.display());
+    }
+
+    fn train(&mut self) -> anyhow::Result<()> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("\nfinishing this step, then saving; once more to leave at once");
+        })?;
+        let batch = self.trainer.config().batch;
+        let bar = ProgressBar::new(self.trainer.config().steps() * batch as u64);
+        let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} patches  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+        let side = self.data.size();
+        let (mut pixels, mut loss, mut last) = (Vec::new(), 0.0, Instant::now());
+        let (start, begun) = (self.trainer.steps(), Instant::now());
+        while self.trainer.steps() < self.trainer.config().steps() && !stop.load(Ordering::Relaxed) {
+            self.data.batch(self.trainer.patches(), batch, &mut pixels)?;
+            let step = self.trainer.step(&pixels, side);
+            ensure!(step.loss.is_finite(), "the training ran away; start again with another --seed or f32 arithmetic");
+            loss = if loss == 0.0 { step.loss } else { 0.98 * loss + 0.02 * step.loss };
+            bar.set_position(self.trainer.patches());
+            if self.trainer.steps() % 50 == 0 {
+                let speed = (self.trainer.steps() - start) as f64 * batch as f64 / begun.elapsed().as_secs_f64();
+                let left =
+                    (bar.length().unwrap_or(0) - self.trainer.patches().min(bar.length().unwrap_or(0))) as f64 / speed;
+                let left = HumanDuration(Duration::from_secs_f64(left));
+                bar.set_message(format!("difference {loss:.4}, {speed:.0} patches/s, {left} left"));
+            }
+            if last.elapsed().as_secs_f64() > 60.0 * self.minutes {
+                self.snapshot(loss, &bar)?;
+                last = Instant::now();
+            }
+        }
+        self.snapshot(loss, &bar)?;
+        bar.finish_and_clear();
+        println!(
+            "done      {:.1} kimg; {} draws",
+            self.trainer.patches() as f64 / 1e3,
+            self.folder.join(MODEL).display()
+        );
+        Ok(())
+    }
+
+    /// Grids, statistics, the model, and last the state to go on from.
+    fn snapshot(&mut self, loss: f64, bar: &ProgressBar) -> anyhow::Result<()> {
+        let side = self.data.size();
+        let (mut shown, mut sums, mut count) = (Vec::new(), [0.0; 2], 0);
+        let held_out = self.data.validation_len() > 0;
+        let all = if held_out { self.data.validation_len() } else { self.data.len() };
+        for index in 0..all.min(MEASURED) {
+            let real = if held_out { self.data.validation(index)? } else { self.data.training(index)? };
+            let (pictures, differences) = self.trainer.show(&real, side);
+            (0..2).for_each(|k| sums[k] += differences[k]);
+            count += 1;
+            if index < SHOWN {
+                shown.extend(pictures);
+                shown.push(Picture { width: side, height: side, rgb: real });
+            }
+        }
+        let [bilinear, redrawn] = sums.map(|sum| sum / f64::from(count));
+        let kimg = self.trainer.patches() as f64 / 1e3;
+        let line = format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}");
+        if bar.is_hidden() {
+            println!("{line}")
+        } else {
+            bar.println(line)
+        }
+        let small = self.model.architecture.composed().0;
+        let drawn: Vec<_> = self.drawn.iter().flat_map(|raw| self.trainer.show_drawn(raw, small)).collect();
+        let name = format!("{:08}", self.trainer.patches());
+        self.sheet(&format!("{name}-real.png"), &shown, 3)?;
+        self.sheet(&format!("{name}-drawn.png"), &drawn, 4)?;
+        let statistics = serde_json::json!({
+            "kimg": kimg, "difference": loss, "held_out": redrawn, "held_out_bilinear": bilinear, "pictures": count,
+        });
+        append(&self.folder.join(STATS), &statistics.to_string())?;
+        let path = self.folder.join(MODEL);
+        let model = self.trainer.added_to(&self.model)?;
+        model.save(&path, synth::Precision::F16)?;
+        self.trainer.save(self.data.fingerprint(), &self.folder.join(STATE))?;
+        Ok(())
+    }
+
+    fn sheet(&self, name: &str, pictures: &[Picture], columns: usize) -> anyhow::Result<()> {
+        let path = self.folder.join("grids").join(name);
+        let sheet = synth::sheet(pictures, columns);
+        let bytes = server::Format::Png.encode(&sheet)?;
+        synth::write_atomically(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn append(path: &Path, line: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| writeln!(file, "{line}")).with_context(|| format!("cannot write {}", path.display()))
+}
