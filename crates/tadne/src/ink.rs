@@ -131,9 +131,7 @@ impl Ink {
             threads: self.threads.unwrap_or(0),
             ..chosen.options(size)
         };
-        let data = Dataset::open(&self.data, &options).map_err(|error| taking::with_list(error, &self.out))?;
-        println!("data      {}", data.report());
-        Ok(data)
+        taking::open(&self.data, options, &self.out)
     }
 }
 

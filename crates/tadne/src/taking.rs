@@ -1,11 +1,13 @@
 //! What is taken of the pictures that someone brings: how small they may be, how they become square, how many may be broken;
 //! kept in the run folder for the next start, with the list of what was left out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use dataset::{Crop, Options, Report};
+use dataset::{Crop, Dataset, Options, Report, Stage};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 /// Arguments on which pictures are taken.
@@ -80,6 +82,34 @@ impl Chosen {
     }
 }
 
+/// Opens pictures with a bar, and says what was found; a list of what was left out is written to `out` where that is the end.
+///
+/// # Errors
+/// There are none, too many of them cannot be read, or the cache cannot be written.
+pub(crate) fn open(data: &[PathBuf], mut options: Options, out: &Path) -> anyhow::Result<Dataset> {
+    let bar = ProgressBar::no_length();
+    let style = "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left";
+    bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
+    let shown = bar.clone();
+    options.progress = Some(Arc::new(move |p: dataset::Progress| {
+        shown.set_message(match p.stage {
+            Stage::Listing => "listing",
+            Stage::Decoding => "decoding",
+            Stage::Loading => "loading",
+        });
+        shown.set_length(p.total.unwrap_or(p.done) as u64);
+        shown.set_position(p.done as u64);
+    }));
+    let data = Dataset::open(data, &options);
+    bar.finish_and_clear();
+    let data = data.map_err(|error| with_list(error, out))?;
+    println!("data      {}", data.report());
+    for remark in data.report().remarks(options.crop) {
+        println!("          {remark}");
+    }
+    Ok(data)
+}
+
 /// Writes to a run's folder what was chosen and what was left out.
 ///
 /// # Errors
@@ -101,7 +131,7 @@ fn list(report: &Report) -> String {
 }
 
 /// An error of a data set; where it has a list, with the place where that was written.
-pub(crate) fn with_list(error: dataset::Error, out: &Path) -> anyhow::Error {
+fn with_list(error: dataset::Error, out: &Path) -> anyhow::Error {
     let (dataset::Error::TooManyBroken { report, .. } | dataset::Error::Empty { report, .. }) = &error else {
         return error.into();
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use dataset::{Dataset, Options, Stage};
+use dataset::{Dataset, Options};
 use features::Measurement;
 use gan::{Checkpoint, Config, CriticConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -144,35 +144,15 @@ impl Train {
     /// Opens the pictures; `chosen` is what is taken of them. What was left out is said, and written whole to `skipped.txt`
     /// in the folder of runs if that is the end.
     fn open(&self, config: &Config, chosen: Chosen) -> anyhow::Result<Arc<Dataset>> {
-        let bar = ProgressBar::no_length();
-        let style = "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
-        let shown = bar.clone();
         let options = Options {
             cache: Some(self.cache.clone()),
             memory_budget: self.memory << 20,
             mirror: config.mirror,
             seed: config.seed,
             threads: self.threads.unwrap_or(0),
-            progress: Some(Arc::new(move |p: dataset::Progress| {
-                shown.set_message(match p.stage {
-                    Stage::Listing => "listing",
-                    Stage::Decoding => "decoding",
-                    Stage::Loading => "loading",
-                });
-                shown.set_length(p.total.unwrap_or(p.done) as u64);
-                shown.set_position(p.done as u64);
-            })),
             ..chosen.options(config.resolution())
         };
-        let data = Dataset::open(&self.data, &options);
-        bar.finish_and_clear();
-        let data = data.map_err(|error| taking::with_list(error, &self.out))?;
-        println!("data      {}", data.report());
-        for remark in data.report().remarks(options.crop) {
-            println!("          {remark}");
-        }
-        Ok(Arc::new(data))
+        Ok(Arc::new(taking::open(&self.data, options, &self.out)?))
     }
 
     pub(crate) fn run(&self) -> anyhow::Result<()> {
