@@ -110,7 +110,7 @@ impl Generator {
     /// # Errors
     /// The same.
     pub fn consume(model: ModelFile) -> Result<Self, ModelError> {
-        Self::prepare(Weights::Owned(model), Isa::from_environment()?)
+        Self::prepare(Weights::Owned(Box::new(model)), Isa::from_environment()?)
     }
 
     /// Prepares a model for a given instruction set.
