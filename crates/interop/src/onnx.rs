@@ -9,7 +9,7 @@ mod proto;
 mod tests;
 
 use prost::Message;
-use synth::{LabelNorm, ModelFile, Upsample};
+use synth::{Ink, LabelNorm, ModelFile, Upsample};
 
 use crate::error::Error;
 use graph::{Graph, ints};
@@ -172,7 +172,52 @@ impl Writer<'_> {
                 }
             });
         }
-        picture.expect("an architecture has a block")
+        let picture = picture.expect("an architecture has a block");
+        match architecture.ink {
+            Some(ink) => self.ink(ink, &picture),
+            None => picture,
+        }
+    }
+
+    /// The composed picture, redrawn at the larger size.
+    fn ink(&mut self, ink: Ink, picture: &str) -> String {
+        let (low, high) = (self.graph.scalar("ink.low", -1.0), self.graph.scalar("ink.high", 1.0));
+        let bounded = self.graph.node("Clip", &[picture, &low, &high], vec![]);
+        let places = self.places(&bounded);
+        let x = self.graph.node("Concat", &[&bounded, &places], vec![graph::int("axis", 1)]);
+        let mut y = self.ink_conv("ink.conv_in", &x, true);
+        for block in 0..ink.blocks {
+            let inner = self.ink_conv(&format!("ink.b{block}.conv0"), &y, true);
+            let residual = self.ink_conv(&format!("ink.b{block}.conv1"), &inner, true);
+            y = self.graph.node("Add", &[&y, &residual], vec![]);
+        }
+        let fine = self.ink_conv("ink.conv_out", &y, false);
+        let attributes = vec![graph::int("blocksize", ink.factor as i64), graph::string("mode", "CRD")];
+        let fine = self.graph.node("DepthToSpace", &[&fine], attributes);
+        let enlarged = self.enlarged(&bounded, ink.factor);
+        self.graph.node("Add", &[&enlarged, &fine], vec![])
+    }
+
+    /// The planes of x and y [N, 2, H, W]. A constant serves one picture only, so it is added to zeros of the batch's size.
+    fn places(&mut self, picture: &str) -> String {
+        let (height, width) = self.model.architecture.composed();
+        let place = |index: usize, side: usize| 2.0 * index as f32 / (side.max(2) - 1) as f32 - 1.0;
+        let area = height * width;
+        let x = (0..area).map(|pixel| place(pixel % width, width));
+        let planes: Vec<f32> = x.chain((0..area).map(|pixel| place(pixel / width, height))).collect();
+        let planes = self.graph.constant("ink.places", &[1, 2, height, width], &planes);
+        // The picture is bounded, so that zero times it is zero.
+        let zero = self.graph.constant("ink.none", &[2, 3, 1, 1], &[0.0; 6]);
+        let zeros = self.graph.node("Conv", &[picture, &zero], vec![ints("kernel_shape", &[1, 1])]);
+        self.graph.node("Add", &[&zeros, &planes], vec![])
+    }
+
+    /// A 3x3 convolution with bias and, if wanted, the leaky `ReLU` without gain.
+    fn ink_conv(&mut self, name: &str, x: &str, activated: bool) -> String {
+        let (weight, bias) = (self.weight(&format!("{name}.weight")), self.weight(&format!("{name}.bias")));
+        let attributes = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])];
+        let y = self.graph.node("Conv", &[x, &weight, &bias], attributes);
+        if activated { self.graph.node("LeakyRelu", &[&y], vec![graph::float("alpha", 0.2)]) } else { y }
     }
 
     /// Styles of a layer [N, C].
@@ -313,7 +358,13 @@ impl Writer<'_> {
 
     /// Twice the size, bilinear, edges repeated.
     fn bilinear(&mut self, x: &str) -> String {
-        let scales = self.graph.constant("scales", &[4], &[1.0, 1.0, 2.0, 2.0]);
+        self.enlarged(x, 2)
+    }
+
+    /// So many times the size, bilinear, edges repeated.
+    fn enlarged(&mut self, x: &str, factor: usize) -> String {
+        let side = factor as f32;
+        let scales = self.graph.constant(&format!("scales.{factor}"), &[4], &[1.0, 1.0, side, side]);
         let attributes =
             vec![graph::string("mode", "linear"), graph::string("coordinate_transformation_mode", "half_pixel")];
         // The region of interest, left out.

@@ -65,12 +65,34 @@ impl Rgb {
         }
     }
 
-    fn pixels(&self) -> impl Iterator<Item = &[f32; 4]> {
+    /// Bounds the absolute value of all colours.
+    pub fn bound(&mut self, bound: f32) {
+        self.data.iter_mut().flatten().for_each(|v| *v = v.clamp(-bound, bound));
+    }
+
+    /// A row with a pixel of border on either side; row `height` is the border below.
+    #[inline(always)]
+    pub(crate) fn line(&self, row: usize) -> &[[f32; 4]] {
+        &self.data[(row + 1) * (self.width + 2)..][..self.width + 2]
+    }
+
+    /// The row above a row, with its border; above row 0 it is the border.
+    #[inline(always)]
+    pub(crate) fn line_before(&self, row: usize) -> &[[f32; 4]] {
+        &self.data[row * (self.width + 2)..][..self.width + 2]
+    }
+
+    /// For threads that write to rows of their own.
+    pub(crate) fn rows(&mut self) -> Rows {
+        Rows { start: self.data.as_mut_ptr(), pitch: self.width + 2 }
+    }
+
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = &[f32; 4]> {
         let rows = self.data.chunks_exact(self.width + 2).skip(1).take(self.height);
         rows.flat_map(|row| &row[1..=self.width])
     }
 
-    fn set_border(&mut self, edge: Edge) {
+    pub(crate) fn set_border(&mut self, edge: Edge) {
         let (height, width, pitch) = (self.height, self.width, self.width + 2);
         let edge_of = |pixel: [f32; 4]| if edge == Edge::Replicate { pixel } else { [0.0; 4] };
         for row in self.data[pitch..(height + 1) * pitch].chunks_exact_mut(pitch) {
@@ -109,20 +131,21 @@ impl ToRgb<'_> {
             coarse.set_border(edge);
             &*coarse
         });
-        let (isa, out) = (crew.isa(), Rows { start: y.data.as_mut_ptr(), pitch: y.width + 2 });
+        let (isa, out) = (crew.isa(), y.rows());
         crew.in_parts(shape.height, |rows| isa.run(Colour { layer: self, x, picture, coarse, rows, out }));
     }
 }
 
 /// The rows of a picture that several threads write to.
 #[derive(Clone, Copy)]
-struct Rows {
-    start: *mut [f32; 4],
+pub(crate) struct Rows {
+    /// The border's first pixel.
+    pub(crate) start: *mut [f32; 4],
     /// Pixels from one row to the next, the border's among them.
-    pitch: usize,
+    pub(crate) pitch: usize,
 }
 
-// SAFETY: each thread takes rows of its own from it, while the picture is borrowed by `ToRgb::run`.
+// SAFETY: each thread takes rows of its own from it, while the picture is borrowed by `ToRgb::run` or `enlarge`.
 unsafe impl Send for Rows {}
 // SAFETY: as above.
 unsafe impl Sync for Rows {}

@@ -94,6 +94,32 @@ pub fn upsample2x(x: &[f32], [height, width]: [usize; 2], edge: Edge) -> Vec<f32
     y
 }
 
+/// Enlarges [C, H, W] `factor` times, bilinearly with half-pixel centres and the edge repeated outside, and adds `fine`
+/// [C factor^2, H, W], whose channel `c factor^2 + i factor + j` belongs to row `i`, column `j` within an enlarged pixel.
+///
+/// # Panics
+/// If `fine` is too short.
+pub fn enlarge(x: &[f32], fine: &[f32], [height, width]: [usize; 2], factor: usize) -> Vec<f32> {
+    // The two old places that a new one lies between, and the weight of the second.
+    let between = |place: usize, side: usize| {
+        let at = (place as f32 + 0.5) / factor as f32 - 0.5;
+        let old = |index: f32| index.clamp(0.0, (side - 1) as f32) as usize;
+        (old(at.floor()), old(at.floor() + 1.0), at - at.floor())
+    };
+    let (area, wide) = (height * width, factor * width);
+    let mut y = Vec::with_capacity(factor * factor * x.len());
+    for (colour, plane) in x.chunks_exact(area).enumerate() {
+        for (row, column) in (0..factor * height * wide).map(|place| (place / wide, place % wide)) {
+            let ((top, bottom, down), (left, right, across)) = (between(row, height), between(column, width));
+            let line = |row: usize| (1.0 - across) * plane[row * width + left] + across * plane[row * width + right];
+            let channel = (colour * factor + row % factor) * factor + column % factor;
+            let detail = fine[channel * area + row / factor * width + column / factor];
+            y.push((1.0 - down) * line(top) + down * line(bottom) + detail);
+        }
+    }
+    y
+}
+
 /// `W x + b` with `weight` [output, input].
 pub fn linear(weight: &[f32], bias: &[f32], x: &[f32]) -> Vec<f32> {
     let dot = |row: &[f32]| row.iter().zip(x).map(|(a, b)| a * b).sum::<f32>();

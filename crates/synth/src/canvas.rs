@@ -5,6 +5,7 @@ use std::ops::Range;
 use kernels::{Activation, Crew, Epilogue, Rgb, Scratch, ToRgb, upsample2x};
 
 use crate::generator::{Conv, GAIN, Noise, RgbLayer, SLOPE};
+use crate::ink::InkCanvas;
 use crate::{Generator, NoiseMode, Seed, Upsample};
 
 /// Those who want to know how a drawing goes on.
@@ -43,6 +44,9 @@ pub(crate) struct Canvas {
     /// The pictures so far, and the finer one that takes the place of one of them.
     pictures: Vec<Rgb>,
     finer: Rgb,
+    /// The pictures that an ink network made of them, if there is one, and what it works in.
+    inked: Vec<Rgb>,
+    ink: InkCanvas,
 }
 
 impl Canvas {
@@ -73,6 +77,11 @@ impl Canvas {
         if self.pictures.len() < seeds.len() {
             self.pictures.resize_with(seeds.len(), Rgb::default);
         }
+        self.compose(generator, crew, seeds, watch) && self.redraw(generator, crew, seeds.len(), watch)
+    }
+
+    /// The blocks of the network for all pictures; false if it was cancelled.
+    fn compose(&mut self, generator: &Generator, crew: &Crew, seeds: &[Option<Seed>], watch: &mut Watch<'_>) -> bool {
         self.x.repeat(&generator.constant, seeds.len());
         let all = 0..generator.blocks.len();
         if seeds.len() == 1 {
@@ -121,9 +130,21 @@ impl Canvas {
         true
     }
 
-    /// A raw picture that was drawn.
-    pub(crate) fn picture(&self, index: usize) -> &Rgb {
-        &self.pictures[index]
+    /// The ink network, if there is one, for all pictures; false if it was cancelled.
+    fn redraw(&mut self, generator: &Generator, crew: &Crew, pictures: usize, watch: &mut Watch<'_>) -> bool {
+        let Some(layers) = &generator.ink else {
+            return true;
+        };
+        if self.inked.len() < pictures {
+            self.inked.resize_with(pictures, Rgb::default);
+        }
+        let mut pairs = self.pictures.iter_mut().zip(&mut self.inked).take(pictures);
+        pairs.all(|(picture, inked)| self.ink.run(layers, crew, &mut self.scratch, picture, inked, watch))
+    }
+
+    /// A raw picture that was drawn. The generator must be the one that drew it.
+    pub(crate) fn picture(&self, generator: &Generator, index: usize) -> &Rgb {
+        if generator.ink.is_some() { &self.inked[index] } else { &self.pictures[index] }
     }
 
     /// One convolution, from `self.x` to `self.x`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Shape};
 
 use crate::architecture::{Architecture, Upsample};
+use crate::ink::InkLayers;
 use crate::model::{ModelError, ModelFile};
 use crate::prepare::{Styles, Weights, conv, rgb};
 use crate::truncation::Truncation;
@@ -31,6 +32,8 @@ pub struct Generator {
     pub(crate) styles: Linear,
     pub(crate) constant: Activation,
     pub(crate) blocks: Vec<Block>,
+    /// What redraws the composed picture, if anything does.
+    pub(crate) ink: Option<InkLayers>,
 }
 
 /// The layers of one resolution.
@@ -107,7 +110,7 @@ impl Generator {
     /// # Errors
     /// The same.
     pub fn consume(model: ModelFile) -> Result<Self, ModelError> {
-        Self::prepare(Weights::Owned(model), Isa::from_environment()?)
+        Self::prepare(Weights::Owned(Box::new(model)), Isa::from_environment()?)
     }
 
     /// Prepares a model for a given instruction set.
@@ -142,6 +145,7 @@ impl Generator {
             blocks.push(Block { convs, rgb, activation: size_of::<f32>() * channels * h * w });
         }
         let styles = styles.packed();
+        let ink = InkLayers::packed(&mut weights, &architecture);
         let variation = Variation::default();
         Ok(Generator {
             isa,
@@ -154,6 +158,7 @@ impl Generator {
             styles,
             constant,
             blocks,
+            ink,
         })
     }
 
@@ -239,7 +244,8 @@ impl Generator {
 
     /// Bytes of weights in the order the kernels read them.
     pub fn packed_bytes(&self) -> usize {
-        self.blocks.iter().flat_map(|block| &block.convs).map(|conv| conv.kernel.bytes()).sum()
+        let blocks = self.blocks.iter().flat_map(|block| &block.convs).map(|conv| conv.kernel.bytes());
+        blocks.sum::<usize>() + self.ink.as_ref().map_or(0, InkLayers::bytes)
     }
 
     /// What lies outside the coarser picture when it is doubled.

@@ -28,6 +28,7 @@ mod canvas;
 mod files;
 mod generator;
 mod given;
+mod ink;
 pub mod latent;
 mod mapper;
 mod model;

@@ -14,7 +14,7 @@ pub(crate) enum Weights<'a> {
     /// It stays whole.
     Borrowed(&'a ModelFile),
     /// It gives each of them up.
-    Owned(ModelFile),
+    Owned(Box<ModelFile>),
 }
 
 impl<'a> Weights<'a> {

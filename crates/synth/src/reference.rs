@@ -93,7 +93,10 @@ pub fn synthesize(model: &ModelFile, w: &[f32], seed: Seed) -> Result<Vec<f32>, 
         }
         picture = rgb;
     }
-    Ok(picture)
+    Ok(match architecture.ink {
+        Some(ink) => crate::ink::redraw(model, ink, &picture),
+        None => picture,
+    })
 }
 
 /// One 3x3 convolution with everything around it, doubling the size if `conv.doubles`.

@@ -96,7 +96,7 @@ impl Worker {
     }
 
     /// As [`Worker::draw_into`], telling `finished` the name of every part of the network as it is done: `mapping`,
-    /// `styles`, `synthesis.b4.conv1`, `synthesis.b4.torgb` and so on, then `bytes`.
+    /// `styles`, `synthesis.b4.conv1`, `synthesis.b4.torgb` and so on, `ink.conv_in` and so on if there is ink, then `bytes`.
     pub fn draw_watched(&mut self, seed: Seed, psi: Psi, picture: &mut Picture, finished: &mut dyn FnMut(&str)) {
         let mut watch = Watch { cancelled: &|| false, finished };
         self.paint(&[(seed, psi)], &mut watch, std::slice::from_mut(picture));
@@ -160,7 +160,7 @@ impl Worker {
         assert_eq!(w.len(), self.generator.architecture().w_dim, "w must hold w_dim values");
         self.canvas.style(&self.generator, &self.crew, w, 1);
         self.canvas.layers(&self.generator, &self.crew, &[Some(seed)], &mut nobody!());
-        let picture = self.canvas.picture(0);
+        let picture = self.canvas.picture(&self.generator, 0);
         self.planar.resize(3 * picture.height() * picture.width(), 0.0);
         picture.write_planar(&mut self.planar);
         &self.planar
@@ -203,7 +203,7 @@ impl Worker {
         for (index, picture) in pictures.iter_mut().enumerate() {
             (picture.height, picture.width) = self.generator.resolution();
             picture.rgb.resize(3 * picture.height * picture.width, 0);
-            self.canvas.picture(index).write_bytes(&mut picture.rgb);
+            self.canvas.picture(&self.generator, index).write_bytes(&mut picture.rgb);
         }
     }
 }

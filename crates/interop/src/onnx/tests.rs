@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use prost::Message;
-use synth::{Architecture, LabelNorm, Labels, ModelFile, NoiseInputs, Psi, Seed, Upsample, latent, reference};
+use synth::{Architecture, Ink, LabelNorm, Labels, ModelFile, NoiseInputs, Psi, Seed, Upsample, latent, reference};
 
 use super::proto::{Model, Node};
 use super::{Input, Noise, Options, export};
@@ -94,6 +94,26 @@ fn stored_noise_becomes_part_of_the_graph_unless_it_is_not_wanted() {
     assert!(drawn.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 2e-5));
 }
 
+#[test]
+fn ink_becomes_nodes_of_the_graph() {
+    for factor in [2, 4] {
+        let mut model = model(Upsample::ConvUp, NoiseInputs::None, None, None);
+        let ink = Some(Ink { channels: 5, blocks: 2, factor });
+        model = ModelFile::random(Architecture { ink, ..model.architecture }, Seed(4)).unwrap();
+        let exported = export(&model, Options { input: Input::W, noise: Noise::None }).unwrap();
+        let seeds = [Seed(1), Seed(2)];
+        let w = seeds.map(|seed| reference::w(&model, seed).unwrap());
+        let (shape, drawn) = run(&exported.bytes, HashMap::from([("w".into(), (vec![2, 5], w.concat()))]));
+        assert_eq!(shape, [2, 3, 8 * factor, 12 * factor]);
+        for (i, drawn) in drawn.chunks_exact(drawn.len() / 2).enumerate() {
+            let expected = reference::synthesize(&model, &w[i], seeds[i]).unwrap();
+            assert_eq!(drawn.len(), expected.len());
+            let worst = drawn.iter().zip(&expected).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+            assert!(worst < 2e-5, "factor {factor}, picture {i}: {worst}");
+        }
+    }
+}
+
 /// Computes a graph.
 fn run(bytes: &[u8], feed: HashMap<String, Array>) -> Array {
     let model = Model::decode(bytes).unwrap();
@@ -140,8 +160,9 @@ fn compute(node: &Node, inputs: &[&Array]) -> Array {
         }
         "Concat" => {
             let [(a, x), (b, y)] = inputs[..] else { panic!("two parts") };
-            let rows = x.chunks_exact(a[1]).zip(y.chunks_exact(b[1]));
-            (vec![a[0], a[1] + b[1]], rows.flat_map(|(x, y)| [x, y].concat()).collect())
+            let length = |shape: &[usize]| shape[1..].iter().product();
+            let rows = x.chunks_exact(length(a)).zip(y.chunks_exact(length(b)));
+            ([&[a[0], a[1] + b[1]], &a[2..]].concat(), rows.flat_map(|(x, y)| [x, y].concat()).collect())
         }
         "Gemm" => {
             assert_eq!(int("transB", 0), 1);
@@ -160,7 +181,11 @@ fn compute(node: &Node, inputs: &[&Array]) -> Array {
                 None => y,
             }
         }
-        "Resize" => resize(inputs[0]),
+        "Resize" => resize(inputs[0], inputs[1].1[3] as usize),
+        "DepthToSpace" => {
+            assert_eq!(node.attribute.iter().find(|a| a.name == "mode").unwrap().s, b"CRD");
+            shuffle(inputs[0], int("blocksize", 0) as usize)
+        }
         other => panic!("the test does not know {other}"),
     }
 }
@@ -220,20 +245,34 @@ fn convolve(x: &Array, weight: &Array, pad: usize, stride: usize, groups: usize,
     (vec![n, outputs, rows, columns], out)
 }
 
-/// Twice the size, bilinear between the centres of pixels, edges repeated.
-fn resize(x: &Array) -> Array {
+/// `factor` times the size, bilinear between the centres of pixels, edges repeated.
+fn resize(x: &Array, factor: usize) -> Array {
     let [n, channels, h, w] = x.0[..].try_into().unwrap();
     let source = |place: usize, side: usize| {
-        let at = (0.5 * place as f32 - 0.25).clamp(0.0, (side - 1) as f32);
+        let at = ((place as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, (side - 1) as f32);
         (at as usize, (at as usize + 1).min(side - 1), at.fract())
     };
-    let mut out = Vec::with_capacity(x.1.len() * 4);
+    let (rows, columns) = (factor * h, factor * w);
+    let mut out = Vec::with_capacity(x.1.len() * factor * factor);
     for plane in x.1.chunks_exact(h * w) {
-        for (y, x) in (0..4 * h * w).map(|p| (p / (2 * w), p % (2 * w))) {
+        for (y, x) in (0..rows * columns).map(|p| (p / columns, p % columns)) {
             let ((y0, y1, fy), (x0, x1, fx)) = (source(y, h), source(x, w));
             let row = |y: usize| plane[y * w + x0] * (1.0 - fx) + plane[y * w + x1] * fx;
             out.push(row(y0) * (1.0 - fy) + row(y1) * fy);
         }
     }
-    (vec![n, channels, 2 * h, 2 * w], out)
+    (vec![n, channels, rows, columns], out)
+}
+
+/// Channel `c b^2 + i b + j` becomes row `i`, column `j` within each pixel of channel `c`.
+fn shuffle(x: &Array, b: usize) -> Array {
+    let [n, channels, h, w] = x.0[..].try_into().unwrap();
+    let shape = vec![n, channels / (b * b), h * b, w * b];
+    let mut out = vec![0.0; x.1.len()];
+    for (place, value) in x.1.iter().enumerate() {
+        let (plane, row, column) = (place / (h * w), place / w % h, place % w);
+        let (colour, i, j) = (plane / (b * b), plane / b % b, plane % b);
+        out[(colour * h * b + row * b + i) * w * b + column * b + j] = *value;
+    }
+    (shape, out)
 }

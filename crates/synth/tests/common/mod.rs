@@ -1,8 +1,8 @@
 //! Small untrained models.
 
-use synth::{Architecture, ModelFile, NoiseInputs, Seed, Upsample};
+use synth::{Architecture, Ink, ModelFile, NoiseInputs, Seed, Upsample};
 
-/// All ways to double the size, with noise and clamp in turn.
+/// All ways to double the size, with noise and clamp in turn, then both factors of ink.
 pub(crate) fn architectures() -> Vec<Architecture> {
     let plain = Architecture::plain(12, 20, &[40, 36, 24, 12]);
     vec![
@@ -15,7 +15,9 @@ pub(crate) fn architectures() -> Vec<Architecture> {
             normalize_z: false,
             ..plain.clone()
         },
-        Architecture { noise: NoiseInputs::Coarse, ..plain },
+        Architecture { noise: NoiseInputs::Coarse, ..plain.clone() },
+        Architecture { ink: Some(Ink { channels: 20, blocks: 2, factor: 4 }), ..plain.clone() },
+        Architecture { ink: Some(Ink { channels: 7, blocks: 1, factor: 2 }), channels: vec![12, 8], ..plain },
     ]
 }
 
