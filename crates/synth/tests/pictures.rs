@@ -205,6 +205,32 @@ fn every_part_is_announced_once_and_in_order() {
 }
 
 #[test]
+fn ink_is_announced_packed_and_cancelled_like_the_layers_before_it() {
+    let architecture = architectures().into_iter().find(|a| a.ink.is_some()).unwrap();
+    let inked = generator(&model(&architecture));
+    let composed = generator(&model(&Architecture { ink: None, ..architecture.clone() }));
+    assert_eq!(inked.resolution(), (4 * composed.resolution().0, 4 * composed.resolution().1));
+    // Two blocks of 20 channels alone hold four convolutions of 9 * 20 * 20 weights.
+    assert!(inked.packed_bytes() - composed.packed_bytes() > 4 * 4 * 9 * 20 * 20);
+    let mut worker = inked.worker();
+    let (mut names, mut picture) = (Vec::new(), Picture::default());
+    worker.draw_watched(Seed(1), Psi::default(), &mut picture, &mut |name| names.push(name.to_owned()));
+    assert_eq!((picture.height, picture.width), inked.resolution());
+    let expected: Vec<_> = architecture.layer_macs().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names[2..names.len() - 1], expected);
+    // Asked once before each of the seven convolutions, then before each of the ink's six.
+    for stop in 8..=13 {
+        let asked = Cell::new(0);
+        let cancelled = worker.draw_cancellable(Seed(2), Psi::default(), &|| {
+            asked.set(asked.get() + 1);
+            asked.get() == stop
+        });
+        assert_eq!((cancelled, asked.get()), (None, stop));
+    }
+    assert_eq!(worker.draw_cancellable(Seed(1), Psi::default(), &|| false), Some(picture));
+}
+
+#[test]
 fn a_cancelled_picture_stops_between_layers_and_harms_no_other() {
     let generator = generator(&model(&architectures()[0]));
     let mut worker = generator.worker();
