@@ -202,7 +202,9 @@ impl InkTrainer {
         let sums = slots.into_iter().map(|slot| slot.into_inner().expect("nobody else has this pair").1);
         let (sum, count) = sums.fold((0.0, 0), |(sum, count), (s, c)| (sum + s, count + c));
         let share = 1.0 / count.max(1) as f32;
-        slopes.iter_mut().for_each(|v| *v *= share);
+        for v in &mut slopes {
+            *v *= share;
+        }
         self.passes.backward(&mut self.net, &slopes);
         let rates = Rates { lr: self.config.rate(self.adam.steps), factors: None, beta2: 0.99 };
         let Network { weights, gradient, .. } = &mut self.net;
@@ -297,17 +299,17 @@ impl InkTrainer {
     /// [`Error::Write`].
     pub fn save(&self, dataset: &str, path: &Path) -> Result<(), Error> {
         let header = Header { version: VERSION, config: self.config, steps: self.adam.steps, dataset: dataset.into() };
-        let header = serde_json::to_string(&header).expect("a header is plain data");
+        let unwritable = |e: &dyn std::fmt::Display| Error::Write {
+            path: path.into(),
+            source: std::io::Error::other(e.to_string()),
+        };
+        let header = serde_json::to_string(&header).map_err(|e| unwritable(&e))?;
         let metadata = [("format".to_owned(), FORMAT.to_owned()), ("header".to_owned(), header)].into();
-        let tensors: Vec<(&str, TensorView<'_>)> = self
-            .state()
-            .into_iter()
-            .map(|(name, values)| {
-                let view = TensorView::new(Dtype::F32, vec![values.len()], bytemuck::cast_slice(values));
-                (name, view.expect("as many bytes as the shape says"))
-            })
-            .collect();
-        let bytes = safetensors::serialize(tensors, Some(metadata)).expect("the views are consistent");
+        let views = self.state().map(|(name, values)| {
+            TensorView::new(Dtype::F32, vec![values.len()], bytemuck::cast_slice(values)).map(|view| (name, view))
+        });
+        let views = views.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| unwritable(&e))?;
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| unwritable(&e))?;
         synth::write_atomically(path, &bytes).map_err(|source| Error::Write { path: path.into(), source })
     }
 

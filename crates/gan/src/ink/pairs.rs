@@ -35,7 +35,9 @@ impl Planes {
             for row in rows.chunks_exact(self.side) {
                 to.iter_mut().zip(row.chunks_exact(factor)).for_each(|(to, from)| *to += from.iter().sum::<f32>());
             }
-            to.iter_mut().for_each(|v| *v /= area);
+            for v in to {
+                *v /= area;
+            }
         }
         Self { side, values }
     }
@@ -85,7 +87,9 @@ impl Planes {
 
     /// Its values bounded to -1 to 1.
     pub(crate) fn bounded(mut self) -> Self {
-        self.values.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+        for v in &mut self.values {
+            *v = v.clamp(-1.0, 1.0);
+        }
         self
     }
 
