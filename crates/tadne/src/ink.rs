@@ -187,7 +187,7 @@ impl Run {
             ensure!(step.loss.is_finite(), "the training ran away; start again with another --seed or f32 arithmetic");
             loss = if loss == 0.0 { step.loss } else { 0.98 * loss + 0.02 * step.loss };
             bar.set_position(self.trainer.patches());
-            if self.trainer.steps() % 50 == 0 {
+            if self.trainer.steps().is_multiple_of(50) {
                 let speed = (self.trainer.steps() - start) as f64 * batch as f64 / begun.elapsed().as_secs_f64();
                 let left =
                     (bar.length().unwrap_or(0) - self.trainer.patches().min(bar.length().unwrap_or(0))) as f64 / speed;
@@ -229,9 +229,9 @@ impl Run {
         let kimg = self.trainer.patches() as f64 / 1e3;
         let line = format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}");
         if bar.is_hidden() {
-            println!("{line}")
+            println!("{line}");
         } else {
-            bar.println(line)
+            bar.println(line);
         }
         let small = self.model.architecture.composed().0;
         let drawn: Vec<_> = self.drawn.iter().flat_map(|raw| self.trainer.show_drawn(raw, small)).collect();

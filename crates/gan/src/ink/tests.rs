@@ -1,1 +1,147 @@
+use super::pairs::add;
 use super::*;
+
+/// Pictures with edges and colours, made of sums of waves and a disc.
+fn pictures(n: usize, side: usize) -> Vec<u8> {
+    let byte = |i: usize| {
+        let (k, x, y, picture) = (i % 3, i / 3 % side, i / 3 / side % side, i / 3 / side / side);
+        let (u, v) = (x as f32 / side as f32 - 0.5, y as f32 / side as f32 - 0.5);
+        let disc = if u.hypot(v) < 0.2 + 0.05 * picture as f32 { 90.0 } else { 0.0 };
+        (110.0 + 50.0 * (9.0 * u + picture as f32).sin() * (7.0 * v + k as f32).cos() + disc) as u8
+    };
+    (0..n * side * side * 3).map(byte).collect()
+}
+
+fn small() -> InkConfig {
+    let ink = Ink { channels: 6, blocks: 1, factor: 2 };
+    InkConfig { patch: 8, batch: 3, kimg: 1.0, precision: Precision::F32, ..InkConfig::new(ink) }
+}
+
+/// A network whose last layer is not zero, so that every gradient is something.
+fn awake(config: InkConfig, threads: usize) -> InkTrainer {
+    let mut trainer = InkTrainer::new(config, threads).unwrap();
+    let range = trainer.net.layout.get("ink.conv_out.weight").range.clone();
+    synth::latent::normal(synth::Seed(5), 9, &mut trainer.net.weights[range.clone()]);
+    trainer.net.weights[range].iter_mut().for_each(|v| *v *= 0.1);
+    trainer
+}
+
+#[test]
+fn gradients_equal_difference_quotients() {
+    let config = small();
+    let mut t = awake(config, 1);
+    let (shape, channels) = ([2, 8, 8], 3 * config.ink.factor.pow(2));
+    let mut inputs = vec![0.0; 2 * 64 * Ink::INPUTS];
+    synth::latent::normal(synth::Seed(1), 0, &mut inputs);
+    let mut back = vec![0.0; 2 * 64 * channels];
+    synth::latent::normal(synth::Seed(2), 0, &mut back);
+    let value = |t: &mut InkTrainer| -> f64 {
+        t.passes.weights_changed();
+        let added = t.passes.forward(&t.net, &inputs, shape);
+        added.iter().zip(&back).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    value(&mut t);
+    t.passes.backward(&mut t.net, &back);
+    let gradient = t.net.gradient.clone();
+    for name in t.net.layout.entries().iter().map(|e| e.name.clone()).collect::<Vec<_>>() {
+        let range = t.net.layout.get(&name).range.clone();
+        // Along the gradient itself: its slope is its length.
+        let length = gradient[range.clone()].iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        assert!(length > 0.0, "{name} has a gradient");
+        let h = 1e-3;
+        let before = t.net.weights.clone();
+        let mut moved = |sign: f64| {
+            for (place, w) in range.clone().zip(&mut t.net.weights[range.clone()]) {
+                *w = before[place] + (sign * h * f64::from(gradient[place]) / length) as f32;
+            }
+            value(&mut t)
+        };
+        let slope = (moved(1.0) - moved(-1.0)) / (2.0 * h);
+        t.net.weights.copy_from_slice(&before);
+        assert!((slope / length - 1.0).abs() < 0.02, "{name}: {slope} against {length}");
+    }
+}
+
+#[test]
+fn what_it_draws_is_what_the_model_file_says() {
+    let mut t = awake(small(), 1);
+    t.ema.copy_from_slice(&t.net.weights);
+    let architecture = synth::Architecture::plain(4, 4, &[4, 4]);
+    let model = ModelFile::random(architecture, synth::Seed(3)).unwrap();
+    let inked = t.added_to(&model).unwrap();
+    let w = [0.4, -1.0, 0.2, 0.9];
+    let drawn = synth::reference::synthesize(&model, &w, synth::Seed(0)).unwrap();
+    let expected = synth::reference::synthesize(&inked, &w, synth::Seed(0)).unwrap();
+    let redrawn = t.redraw(Planes { side: 8, values: drawn });
+    assert_eq!(redrawn.side, 16);
+    let worst = redrawn.values.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "{worst}");
+}
+
+#[test]
+fn a_pair_is_compared_with_the_picture_it_came_from() {
+    let config = InkConfig { noise: 0.0, blur: 0.0, patch: 8, ..small() };
+    let side = 16;
+    let mut inputs = vec![0.0; 64 * Ink::INPUTS];
+    let bytes = pictures(1, side);
+    let pair = Pair::of(&config, &bytes, side, 4, &mut inputs);
+    // The patch is the whole small picture: what is missing, added, gives the real one.
+    let (real, base) = (Planes::of(&bytes, side), Planes::of(&bytes, side).reduced(2).enlarged(2));
+    let mut missing = vec![0.0; 64 * 12];
+    for (i, v) in missing.iter_mut().enumerate() {
+        let (pixel, colour, row, column) = (i / 12, i % 12 / 4, i % 4 / 2, i % 2);
+        let at = (colour * side + pixel / 8 * 2 + row) * side + pixel % 8 * 2 + column;
+        *v = real.values[at] - base.values[at];
+    }
+    let mut slopes = vec![1.0; missing.len()];
+    let (sum, count) = pair.compare(2, 8, &missing, &mut slopes);
+    assert!(sum < 1e-4 && count == 3 * side * side, "{sum} {count}");
+    let mut picture = base;
+    add(&mut picture, 2, &missing);
+    assert!(picture.values.iter().zip(&real.values).all(|(a, b)| (a - b).abs() < 1e-5));
+    let (sum, _) = pair.compare(2, 8, &vec![10.0; missing.len()], &mut slopes);
+    assert!(sum > 0.0 && slopes.iter().all(|s| s.to_bits() == 1f32.to_bits()));
+}
+
+#[test]
+fn it_learns_and_a_resumed_run_is_the_one_that_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ink.safetensors");
+    let (pixels, side) = (pictures(3, 32), 32);
+    let config = InkConfig { lr: 4e-3, ..small() };
+    let mut whole = InkTrainer::new(config, 2).unwrap();
+    let losses: Vec<f64> = (0..120).map(|_| whole.step(&pixels, side).loss).collect();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    assert!(mean(&losses[100..]) < 0.9 * mean(&losses[..10]), "{losses:?}");
+
+    let mut first = InkTrainer::new(config, 1).unwrap();
+    (0..70).for_each(|_| drop(first.step(&pixels, side)));
+    first.save("these", &path).unwrap();
+    let (mut second, dataset) = InkTrainer::load(&path, 2).unwrap();
+    assert_eq!((dataset.as_str(), second.steps()), ("these", 70));
+    (0..50).for_each(|_| drop(second.step(&pixels, side)));
+    for ((name, a), (_, b)) in whole.state().into_iter().zip(second.state()) {
+        assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name} differs");
+    }
+}
+
+#[test]
+fn what_is_no_checkpoint_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ink.safetensors");
+    assert!(matches!(InkTrainer::load(&path, 1), Err(Error::Read { .. })));
+    InkTrainer::new(small(), 1).unwrap().save("", &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for bad in [&bytes[..bytes.len() / 2], b"no tensors", &[][..]] {
+        std::fs::write(&path, bad).unwrap();
+        assert!(matches!(InkTrainer::load(&path, 1), Err(Error::Checkpoint { .. })));
+    }
+    for bad in [
+        InkConfig { patch: 0, ..small() },
+        InkConfig { kimg: f64::NAN, ..small() },
+        InkConfig { ink: Ink { factor: 3, ..small().ink }, ..small() },
+        InkConfig { blur: 2.0, ..small() },
+    ] {
+        assert!(matches!(InkTrainer::new(bad, 1), Err(Error::Config { .. })), "{bad:?}");
+    }
+}
