@@ -22,7 +22,9 @@ fn awake(config: InkConfig, threads: usize) -> InkTrainer {
     let mut trainer = InkTrainer::new(config, threads).unwrap();
     let range = trainer.net.layout.get("ink.conv_out.weight").range.clone();
     synth::latent::normal(synth::Seed(5), 9, &mut trainer.net.weights[range.clone()]);
-    trainer.net.weights[range].iter_mut().for_each(|v| *v *= 0.1);
+    for v in &mut trainer.net.weights[range] {
+        *v *= 0.1;
+    }
     trainer
 }
 
@@ -115,11 +117,15 @@ fn it_learns_and_a_resumed_run_is_the_one_that_never_stopped() {
     assert!(mean(&losses[100..]) < 0.9 * mean(&losses[..10]), "{losses:?}");
 
     let mut first = InkTrainer::new(config, 1).unwrap();
-    (0..70).for_each(|_| drop(first.step(&pixels, side)));
+    for _ in 0..70 {
+        first.step(&pixels, side);
+    }
     first.save("these", &path).unwrap();
     let (mut second, dataset) = InkTrainer::load(&path, 2).unwrap();
     assert_eq!((dataset.as_str(), second.steps()), ("these", 70));
-    (0..50).for_each(|_| drop(second.step(&pixels, side)));
+    for _ in 0..50 {
+        second.step(&pixels, side);
+    }
     for ((name, a), (_, b)) in whole.state().into_iter().zip(second.state()) {
         assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name} differs");
     }
