@@ -201,10 +201,9 @@ impl Writer<'_> {
     /// The planes of x and y [N, 2, H, W]. A constant serves one picture only, so it is added to zeros of the batch's size.
     fn places(&mut self, picture: &str) -> String {
         let (height, width) = self.model.architecture.composed();
-        let place = |index: usize, side: usize| 2.0 * index as f32 / (side.max(2) - 1) as f32 - 1.0;
         let area = height * width;
-        let x = (0..area).map(|pixel| place(pixel % width, width));
-        let planes: Vec<f32> = x.chain((0..area).map(|pixel| place(pixel / width, height))).collect();
+        let x = (0..area).map(|pixel| Ink::place(pixel % width, width));
+        let planes: Vec<f32> = x.chain((0..area).map(|pixel| Ink::place(pixel / width, height))).collect();
         let planes = self.graph.constant("ink.places", &[1, 2, height, width], &planes);
         // The picture is bounded, so that zero times it is zero.
         let zero = self.graph.constant("ink.none", &[2, 3, 1, 1], &[0.0; 6]);

@@ -57,6 +57,11 @@ impl Ink {
     /// Planes of the input: three colours, `x` and `y`.
     pub const INPUTS: usize = 5;
 
+    /// The coordinate, in the plane x or y, of the row or column `index` of `side`; -1 if there is only one.
+    pub fn place(index: usize, side: usize) -> f32 {
+        2.0 * index as f32 / (side.max(2) - 1) as f32 - 1.0
+    }
+
     /// The convolutions in order: name, input and output channels. All are 3x3 with a bias, at the size of the composed picture.
     pub fn convs(self) -> Vec<(String, usize, usize)> {
         let mut list = vec![("ink.conv_in".to_owned(), Self::INPUTS, self.channels)];

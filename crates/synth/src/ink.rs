@@ -12,10 +12,9 @@ use crate::prepare::Weights;
 pub(crate) fn redraw(model: &ModelFile, ink: Ink, picture: &[f32]) -> Vec<f32> {
     let (height, width) = model.architecture.composed();
     let bounded: Vec<f32> = picture.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
-    let place = |index: usize, side: usize| 2.0 * index as f32 / (side.max(2) - 1) as f32 - 1.0;
     let mut x = bounded.clone();
-    x.extend((0..height * width).map(|pixel| place(pixel % width, width)));
-    x.extend((0..height * width).map(|pixel| place(pixel / width, height)));
+    x.extend((0..height * width).map(|pixel| Ink::place(pixel % width, width)));
+    x.extend((0..height * width).map(|pixel| Ink::place(pixel / width, height)));
     let conv = |x: &[f32], name: &str| {
         let bias = model.values(&format!("{name}.bias"));
         let mut y = scalar::conv3x3(x, [height, width], model.values(&format!("{name}.weight")), bias.len());

@@ -215,6 +215,14 @@ impl ModelFile {
         crate::write_atomically(path, &bytes).map_err(io("write", path))
     }
 
+    /// The model without its ink network, if it has one: it draws what the last block composes.
+    #[must_use]
+    pub fn without_ink(mut self) -> Self {
+        self.architecture.ink = None;
+        self.tensors.retain(|name, _| !name.starts_with("ink."));
+        self
+    }
+
     /// Checks the architecture, and that exactly its tensors are there with its shapes and finite values.
     ///
     /// # Errors
