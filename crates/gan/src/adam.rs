@@ -66,17 +66,14 @@ impl Adam {
             for index in range {
                 let mut part = parts[index].lock().expect("nobody else has this part");
                 let ((first, second), (weights, gradient)) = &mut *part;
-                // Looked for apart, before the step clears it: the loop below stays a plain one.
-                if let Some(place) = gradient.iter().position(|g| !g.is_finite()) {
-                    earliest.fetch_min(index * PART + place, Ordering::Relaxed);
-                }
                 let mut bad = 0;
                 let values = weights.iter_mut().zip(gradient.iter_mut());
                 let moments = first.iter_mut().zip(second.iter_mut());
                 let step = |w: &mut f32, gradient: &mut f32, first: &mut f32, second: &mut f32, rate: f32| {
                     let finite = gradient.abs() <= f32::MAX;
                     let g = if finite { *gradient } else { 0.0 };
-                    *gradient = 0.0;
+                    // What is not finite stays until it has been found.
+                    *gradient = if finite { 0.0 } else { *gradient };
                     *first = beta1 * *first + (1.0 - beta1) * g;
                     *second = beta2 * *second + (1.0 - beta2) * g * g;
                     *w -= rate * *first / (second.sqrt() * root + eps);
@@ -94,7 +91,11 @@ impl Adam {
                         }
                     }
                 }
-                dropped.fetch_add(u64::from(bad), Ordering::Relaxed);
+                if let Some(place) = (bad > 0).then(|| gradient.iter().position(|g| !g.is_finite())).flatten() {
+                    gradient.fill(0.0);
+                    earliest.fetch_min(index * PART + place, Ordering::Relaxed);
+                    dropped.fetch_add(u64::from(bad), Ordering::Relaxed);
+                }
             }
         });
         let earliest = earliest.into_inner();
