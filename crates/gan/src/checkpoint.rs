@@ -99,14 +99,9 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn from_bytes(bytes: &[u8], name: &Path, threads: usize) -> Result<Self, Error> {
         let fail = |what: String| Error::Checkpoint { path: name.into(), what };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| fail(e.to_string()))?;
-        let metadata = metadata.metadata().clone().unwrap_or_default();
-        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err(fail("it is a safetensors file of another kind".into()));
-        }
-        let header = metadata.get("header").ok_or_else(|| fail("its header is missing".into()))?;
+        let header = header(bytes, FORMAT).map_err(fail)?;
         let damaged = |e: serde_json::Error| fail(format!("its header is damaged: {e}"));
-        let mut header: serde_json::Value = serde_json::from_str(header).map_err(damaged)?;
+        let mut header: serde_json::Value = serde_json::from_str(&header).map_err(damaged)?;
         without_old_values(&mut header);
         let header: Header = serde_json::from_value(header).map_err(damaged)?;
         if !(1..=VERSION).contains(&header.version) {
@@ -130,16 +125,8 @@ impl Checkpoint {
             if header.compact && !kept_when_compact(&name) {
                 continue;
             }
-            let view = file.tensor(&name).map_err(|_| fail(format!("tensor {name} is missing")))?;
             let kind = if header.compact { Dtype::F16 } else { Dtype::F32 };
-            if view.dtype() != kind || view.shape() != [values.len()] {
-                return Err(fail(format!("tensor {name} must be {kind:?} with {} values", values.len())));
-            }
-            let read: Vec<f32> = if header.compact {
-                view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-            } else {
-                view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
-            };
+            let read = tensor(&file, &name, kind, values.len()).map_err(fail)?;
             let layout = if name.starts_with("d.") { &layouts[1] } else { &layouts[0] };
             if header.version == 1 && values.len() == layout.len() {
                 from_files_order(layout, &read, values);
@@ -212,14 +199,50 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
         buffers.push((name, values.len(), bytes));
     }
     let kind = if compact { Dtype::F16 } else { Dtype::F32 };
-    let views = buffers.iter().map(|(name, count, bytes)| {
-        (name.as_str(), TensorView::new(kind, vec![*count], bytes).expect("length and shape agree"))
+    let tensors: Vec<_> =
+        buffers.iter().map(|(name, count, bytes)| (name.as_str(), *count, bytes.as_slice())).collect();
+    write_file(path, FORMAT, &header, kind, &tensors)
+}
+
+/// Writes a state to `path`, whole or not at all: tensors of one kind (name, length, bytes), and a header under the name of its format.
+pub(crate) fn write_file(
+    path: &Path,
+    format: &str,
+    header: &impl Serialize,
+    kind: Dtype,
+    tensors: &[(&str, usize, &[u8])],
+) -> Result<(), Error> {
+    let views = tensors.iter().map(|&(name, count, bytes)| {
+        (name, TensorView::new(kind, vec![count], bytes).expect("length and shape agree"))
     });
-    let header = serde_json::to_string(&header).expect("a header is plain data");
-    let metadata = HashMap::from([("format".into(), FORMAT.into()), ("header".into(), header)]);
+    let header = serde_json::to_string(header).expect("a header is plain data");
+    let metadata = HashMap::from([("format".into(), format.into()), ("header".into(), header)]);
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|e| Error::Checkpoint { path: path.into(), what: e.to_string() })?;
     synth::write_atomically(path, &bytes).map_err(Error::write(path))
+}
+
+/// The header of a file that [`write_file`] wrote under this format, or what is wrong with it.
+pub(crate) fn header(bytes: &[u8], format: &str) -> Result<String, String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let mut metadata = metadata.metadata().clone().unwrap_or_default();
+    if metadata.get("format").map(String::as_str) != Some(format) {
+        return Err("it is a safetensors file of another kind".into());
+    }
+    metadata.remove("header").ok_or_else(|| "its header is missing".into())
+}
+
+/// A tensor's values, of which there must be `length` of `kind` (F16 or F32), or what is wrong with it.
+pub(crate) fn tensor(file: &SafeTensors<'_>, name: &str, kind: Dtype, length: usize) -> Result<Vec<f32>, String> {
+    let view = file.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
+    if view.dtype() != kind || view.shape() != [length] {
+        return Err(format!("tensor {name} must be {kind:?} with {length} values"));
+    }
+    Ok(if kind == Dtype::F16 {
+        view.data().as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect()
+    } else {
+        view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+    })
 }
 
 /// Takes out of a header what configurations once had and no longer have.

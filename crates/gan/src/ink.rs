@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use kernels::train::{Bf16, Cpu};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use synth::{Ink, ModelFile, Picture};
 
@@ -13,7 +13,7 @@ use crate::adam::{Adam, Rates, move_towards};
 use crate::config::OptimizerConfig;
 use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
-use crate::{Config, Error, Precision};
+use crate::{Config, Error, Precision, checkpoint};
 
 mod network;
 mod pairs;
@@ -122,12 +122,7 @@ impl InkTrainer {
     pub fn new(config: InkConfig, threads: usize) -> Result<Self, Error> {
         config.validate()?;
         let (cpu, own) = (processor(threads)?, processor(threads)?);
-        let bf16 = match config.precision {
-            Precision::Auto => cpu.has_bf16(),
-            Precision::Bf16 => true,
-            Precision::F32 => false,
-        };
-        let passes: Box<dyn Redraw> = if bf16 {
+        let passes: Box<dyn Redraw> = if config.precision.is_bf16(&cpu) {
             Box::new(Native::<Bf16>::new(own, config.ink))
         } else {
             Box::new(Native::<f32>::new(own, config.ink))
@@ -172,7 +167,7 @@ impl InkTrainer {
 
     /// Threads that compute, and what they multiply with.
     pub fn processor(&self) -> (usize, &'static str) {
-        (self.cpu.crew().threads(), self.cpu.name())
+        self.config.precision.processor(&self.cpu)
     }
 
     /// One step on a batch of real pictures, `config.batch` times side x side x 3 bytes.
@@ -190,8 +185,8 @@ impl InkTrainer {
         let added = self.passes.forward(&self.net, &inputs, [n, patch, patch]);
         let mut slopes = vec![0.0; added.len()];
         let length = added.len() / n;
-        let slots: Vec<_> = pairs.iter().zip(added.chunks_exact(length).zip(slopes.chunks_exact_mut(length))).collect();
-        let slots: Vec<_> = slots.into_iter().map(|slot| Mutex::new((slot, (0.0, 0)))).collect();
+        let slots = pairs.iter().zip(added.chunks_exact(length).zip(slopes.chunks_exact_mut(length)));
+        let slots: Vec<_> = slots.map(|slot| Mutex::new((slot, (0.0, 0)))).collect();
         self.cpu.crew().in_parts(n, |range| {
             for slot in &slots[range] {
                 let mut slot = slot.lock().expect("nobody else has this pair");
@@ -262,7 +257,7 @@ impl InkTrainer {
             let differences = planes.values.iter().zip(&real.values).map(|(a, b)| f64::from((a - b).abs()));
             differences.sum::<f64>() / real.values.len() as f64
         };
-        (both.each_ref().map(picture), both.each_ref().map(difference))
+        (both.each_ref().map(Planes::picture), both.each_ref().map(difference))
     }
 
     /// A drawn picture, `[3, side, side]` with about -1 to 1, enlarged and redrawn.
@@ -272,7 +267,7 @@ impl InkTrainer {
     pub fn show_drawn(&mut self, drawn: &[f32], side: usize) -> [Picture; 2] {
         assert_eq!(drawn.len(), 3 * side * side, "a picture is [3, side, side]");
         let small = Planes { side, values: drawn.to_vec() };
-        [small.enlarged(self.config.ink.factor), self.redraw(small)].each_ref().map(picture)
+        [small.enlarged(self.config.ink.factor), self.redraw(small)].each_ref().map(Planes::picture)
     }
 
     /// `model` with this network behind its last block, in place of one that it may have.
@@ -280,8 +275,7 @@ impl InkTrainer {
     /// # Errors
     /// [`Error::Model`] if the two do not fit.
     pub fn added_to(&self, model: &ModelFile) -> Result<ModelFile, Error> {
-        let mut model = model.clone();
-        model.tensors.retain(|name, _| !name.starts_with("ink."));
+        let mut model = model.clone().without_ink();
         model.architecture.ink = Some(self.config.ink);
         for e in self.net.layout.entries() {
             model.tensors.insert(e.name.clone(), synth::Tensor { shape: e.shape.clone(), data: e.to_file(&self.ema) });
@@ -299,18 +293,8 @@ impl InkTrainer {
     /// [`Error::Write`].
     pub fn save(&self, dataset: &str, path: &Path) -> Result<(), Error> {
         let header = Header { version: VERSION, config: self.config, steps: self.adam.steps, dataset: dataset.into() };
-        let unwritable = |e: &dyn std::fmt::Display| Error::Write {
-            path: path.into(),
-            source: std::io::Error::other(e.to_string()),
-        };
-        let header = serde_json::to_string(&header).map_err(|e| unwritable(&e))?;
-        let metadata = [("format".to_owned(), FORMAT.to_owned()), ("header".to_owned(), header)].into();
-        let views = self.state().map(|(name, values)| {
-            TensorView::new(Dtype::F32, vec![values.len()], bytemuck::cast_slice(values)).map(|view| (name, view))
-        });
-        let views = views.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| unwritable(&e))?;
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| unwritable(&e))?;
-        synth::write_atomically(path, &bytes).map_err(|source| Error::Write { path: path.into(), source })
+        let tensors = self.state().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
+        checkpoint::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
     }
 
     /// Reads what [`InkTrainer::save`] wrote, and the fingerprint of the data set it was trained on.
@@ -320,11 +304,8 @@ impl InkTrainer {
     pub fn load(path: &Path, threads: usize) -> Result<(Self, String), Error> {
         let bytes = std::fs::read(path).map_err(Error::read(path))?;
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
-        let metadata = metadata.metadata().clone().unwrap_or_default();
-        let header = metadata.get("header").filter(|_| metadata.get("format").is_some_and(|f| f == FORMAT));
-        let header = header.ok_or_else(|| fail("it is a safetensors file of another kind".into()))?;
-        let header: Header = serde_json::from_str(header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
+        let header = checkpoint::header(&bytes, FORMAT).map_err(fail)?;
+        let header: Header = serde_json::from_str(&header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
         if header.version != VERSION {
             return Err(fail(format!("it has version {}, this program reads version {VERSION}", header.version)));
         }
@@ -332,13 +313,7 @@ impl InkTrainer {
         trainer.adam.steps = header.steps;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
         for (name, values) in trainer.state_mut() {
-            let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;
-            if view.dtype() != Dtype::F32 || view.shape() != [values.len()] {
-                return Err(fail(format!("tensor {name} must be F32 with {} values", values.len())));
-            }
-            for (to, four) in values.iter_mut().zip(view.data().as_chunks::<4>().0) {
-                *to = f32::from_le_bytes(*four);
-            }
+            *values = checkpoint::tensor(&file, name, Dtype::F32, values.len()).map_err(fail)?;
         }
         Ok((trainer, header.dataset))
     }
@@ -362,11 +337,4 @@ struct Header {
     config: InkConfig,
     steps: u64,
     dataset: String,
-}
-
-/// As bytes: `floor(clamp(127.5 v + 128, 0, 255))`.
-fn picture(planes: &Planes) -> Picture {
-    let (side, area) = (planes.side, planes.side * planes.side);
-    let byte = |i: usize| (planes.values[i % 3 * area + i / 3] * 127.5 + 128.0).floor().clamp(0.0, 255.0) as u8;
-    Picture { width: side, height: side, rgb: (0..3 * area).map(byte).collect() }
 }

@@ -154,19 +154,26 @@ impl WideAverage {
 
 /// The networks' bodies in the numbers that the configuration asks for.
 fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
-    if is_bf16(config, &cpu) {
+    if config.precision.is_bf16(&cpu) {
         Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
     } else {
         Box::new(Native::<f32>::new(cpu, generator, discriminator))
     }
 }
 
-/// Whether the networks' bodies are computed in bfloat16.
-fn is_bf16(config: &Config, cpu: &Cpu) -> bool {
-    match config.precision {
-        Precision::Auto => cpu.has_bf16(),
-        Precision::Bf16 => true,
-        Precision::F32 => false,
+impl Precision {
+    /// Whether the networks' bodies are computed in bfloat16.
+    pub(crate) fn is_bf16(self, cpu: &Cpu) -> bool {
+        match self {
+            Self::Auto => cpu.has_bf16(),
+            Self::Bf16 => true,
+            Self::F32 => false,
+        }
+    }
+
+    /// Threads, and what products are made with.
+    pub(crate) fn processor(self, cpu: &Cpu) -> (usize, &'static str) {
+        (cpu.crew().threads(), if self.is_bf16(cpu) { cpu.name() } else { cpu.crew().isa().name() })
     }
 }
 
@@ -194,7 +201,7 @@ pub struct Trainer {
     /// Running mean of w.
     pub(crate) w_avg: Vec<f32>,
     pub(crate) progress: Progress,
-    /// The first tensor of the last step whose gradient had entries that were not finite.
+    /// The last tensor whose gradient had entries that were not finite, since it was asked for.
     fault: Option<String>,
     /// Sums since the last tick.
     sums: Averages,
@@ -302,8 +309,7 @@ impl Trainer {
 
     /// Threads, and what products are made with.
     pub fn processor(&self) -> (usize, &'static str) {
-        let name = if is_bf16(&self.config, &self.cpu) { self.cpu.name() } else { self.cpu.crew().isa().name() };
-        (self.cpu.crew().threads(), name)
+        self.config.precision.processor(&self.cpu)
     }
 
     /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes.
@@ -449,13 +455,7 @@ impl Trainer {
         let mut pictures = Vec::with_capacity(seeds.len());
         for chunk in seeds.chunks(self.config.batch) {
             let raw = self.synthesize_seeds(weights, chunk, psi);
-            for planes in raw.chunks_exact(3 * size * size) {
-                let byte = |i: usize| {
-                    let v = planes[i % 3 * size * size + i / 3];
-                    (v * 127.5 + 128.0).clamp(0.0, 255.0).floor() as u8
-                };
-                pictures.push(Picture { width: size, height: size, rgb: (0..planes.len()).map(byte).collect() });
-            }
+            pictures.extend(raw.chunks_exact(3 * size * size).map(|planes| picture(planes, size)));
         }
         pictures
     }
@@ -502,7 +502,7 @@ fn directions(config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Ve
 }
 
 /// Bytes of pictures, red, green and blue of each pixel, as planes of numbers in -1..1.
-fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
+pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
     let mut planes = vec![0.0; pixels.len()];
     for (to, from) in planes.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area)) {
         for (i, rgb) in from.chunks_exact(3).enumerate() {
@@ -512,6 +512,12 @@ fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
         }
     }
     planes
+}
+
+/// A raw picture [3, size, size] as bytes: `floor(clamp(127.5 v + 128, 0, 255))`.
+pub(crate) fn picture(planes: &[f32], size: usize) -> Picture {
+    let byte = |i: usize| (planes[i % 3 * size * size + i / 3] * 127.5 + 128.0).clamp(0.0, 255.0).floor() as u8;
+    Picture { width: size, height: size, rgb: (0..planes.len()).map(byte).collect() }
 }
 
 /// Seed of one step's random numbers (SplitMix64's mixing of seed and step).

@@ -1,9 +1,9 @@
 //! Pairs of a small picture and the large one it came from, cut into patches.
 
-use synth::{Ink, Seed};
+use synth::{Ink, Picture, Seed};
 
 use super::InkConfig;
-use crate::trainer::step_seed;
+use crate::trainer::{picture, planar, step_seed};
 
 /// Random numbers of a pair, by what they are for.
 const NOISE: u64 = 0;
@@ -22,8 +22,12 @@ pub(crate) struct Planes {
 impl Planes {
     /// A picture of bytes [side, side, 3].
     pub(crate) fn of(bytes: &[u8], side: usize) -> Self {
-        let value = |i: usize| f32::from(bytes[i % (side * side) * 3 + i / (side * side)]) / 127.5 - 1.0;
-        Self { side, values: (0..3 * side * side).map(value).collect() }
+        Self { side, values: planar(bytes, side * side) }
+    }
+
+    /// As bytes.
+    pub(crate) fn picture(&self) -> Picture {
+        picture(&self.values, self.side)
     }
 
     /// Means of `factor` x `factor` pixels.
@@ -95,13 +99,12 @@ impl Planes {
 
     /// What the network sees of the square of `size` pixels at `[row, column]`: `[size, size, 5]`.
     pub(crate) fn inputs(&self, [top, left]: [usize; 2], size: usize, out: &mut [f32]) {
-        let place = |i: usize| if self.side > 1 { 2.0 * i as f32 / (self.side - 1) as f32 - 1.0 } else { -1.0 };
         for (i, pixel) in out.chunks_exact_mut(Ink::INPUTS).enumerate() {
             let (y, x) = (top + i / size, left + i % size);
             for (k, v) in pixel[..3].iter_mut().enumerate() {
                 *v = self.values[(k * self.side + y) * self.side + x];
             }
-            (pixel[3], pixel[4]) = (place(x), place(y));
+            (pixel[3], pixel[4]) = (Ink::place(x, self.side), Ink::place(y, self.side));
         }
     }
 }

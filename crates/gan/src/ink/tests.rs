@@ -78,6 +78,8 @@ fn what_it_draws_is_what_the_model_file_says() {
     assert_eq!(redrawn.side, 16);
     let worst = redrawn.values.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-4, "{worst}");
+    let plain = inked.without_ink();
+    assert_eq!((plain.architecture, plain.tensors), (model.architecture, model.tensors));
 }
 
 #[test]
