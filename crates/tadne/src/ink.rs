@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -12,6 +12,7 @@ use gan::{InkConfig, InkTrainer, Precision};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use synth::{Generator, Ink as Network, ModelFile, Picture, Seed};
 
+use crate::progress;
 use crate::taking::{self, Chosen, Taking};
 
 /// The state of a run, in its folder.
@@ -83,30 +84,28 @@ pub(crate) struct Ink {
 
 impl Ink {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let mut model = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
-        model.architecture.ink = None;
-        model.tensors.retain(|name, _| !name.starts_with("ink."));
+        let model = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
+        let model = model.without_ink();
         let (height, width) = model.architecture.composed();
         ensure!(height == width, "pictures of {width} x {height} cannot be redrawn yet: only square ones");
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let path = self.out.join(STATE);
-        let resumed = path.exists().then(|| InkTrainer::load(&path, threads)).transpose()?;
-        let mut trainer = match &resumed {
-            None => InkTrainer::new(self.configuration(), threads)?,
-            Some(_) => InkTrainer::load(&path, threads)?.0,
+        let (mut trainer, fingerprint) = if path.exists() {
+            let (trainer, fingerprint) = InkTrainer::load(&path, threads)?;
+            (trainer, Some(fingerprint))
+        } else {
+            (InkTrainer::new(self.configuration(), threads)?, None)
         };
         let ink = trainer.config().ink;
         if let Some(kimg) = self.kimg {
             trainer.set_length(kimg)?;
         }
         let data = self.open(height * ink.factor, trainer.config().seed)?;
-        if let Some((_, fingerprint)) = &resumed {
-            ensure!(
-                fingerprint == data.fingerprint(),
-                "{} was trained on other pictures; give it those, or another --out",
-                self.out.display()
-            );
-        }
+        ensure!(
+            fingerprint.is_none_or(|fingerprint| fingerprint == data.fingerprint()),
+            "{} was trained on other pictures; give it those, or another --out",
+            self.out.display()
+        );
         std::fs::create_dir_all(self.out.join("grids"))
             .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
         let drawn = drawn(&model)?;
@@ -166,16 +165,10 @@ impl Run {
     }
 
     fn train(&mut self) -> anyhow::Result<()> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        ctrlc::set_handler(move || {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            eprintln!("\nfinishing this step, then saving; once more to leave at once");
-        })?;
+        let stop = progress::stop_on_interrupt()?;
         let batch = self.trainer.config().batch;
-        let bar = ProgressBar::new(self.trainer.config().steps() * batch as u64);
+        let total = self.trainer.config().steps() * batch as u64;
+        let bar = ProgressBar::new(total);
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} patches  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
         let side = self.data.size();
@@ -189,8 +182,7 @@ impl Run {
             bar.set_position(self.trainer.patches());
             if self.trainer.steps().is_multiple_of(50) {
                 let speed = (self.trainer.steps() - start) as f64 * batch as f64 / begun.elapsed().as_secs_f64();
-                let left =
-                    (bar.length().unwrap_or(0) - self.trainer.patches().min(bar.length().unwrap_or(0))) as f64 / speed;
+                let left = total.saturating_sub(self.trainer.patches()) as f64 / speed;
                 let left = HumanDuration(Duration::from_secs_f64(left));
                 bar.set_message(format!("difference {loss:.4}, {speed:.0} patches/s, {left} left"));
             }
@@ -228,11 +220,7 @@ impl Run {
         let [bilinear, redrawn] = sums.map(|sum| sum / f64::from(count));
         let kimg = self.trainer.patches() as f64 / 1e3;
         let line = format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}");
-        if bar.is_hidden() {
-            println!("{line}");
-        } else {
-            bar.println(line);
-        }
+        progress::say(bar, &line);
         let small = self.model.architecture.composed().0;
         let drawn: Vec<_> = self.drawn.iter().flat_map(|raw| self.trainer.show_drawn(raw, small)).collect();
         let name = format!("{:08}", self.trainer.patches());

@@ -12,6 +12,7 @@ mod info;
 mod ink;
 mod metrics;
 mod model;
+mod progress;
 mod seeds;
 mod serve;
 mod settings;

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -14,7 +13,7 @@ use gan::{Checkpoint, Config, CriticConfig, Observer, Precision, Progress, Run, 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::taking::{self, Chosen, Taking};
-use crate::{auto, watch};
+use crate::{auto, progress, watch};
 
 /// The configuration that is chosen by pictures and machine.
 const AUTO: &str = "auto";
@@ -205,14 +204,7 @@ impl Train {
             taking::note(run.folder(), chosen, &report)?;
             (run, held)
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        ctrlc::set_handler(move || {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            eprintln!("\nfinishing this step, then saving; once more to leave at once");
-        })?;
+        let stop = progress::stop_on_interrupt()?;
         let mut terminal = Terminal::new(run.trainer());
         if let Some(address) = self.watch {
             // The page wants a configuration to show, and the run writes it again when it starts.
@@ -258,8 +250,7 @@ impl Terminal {
     }
 
     fn say(&self, line: &str) {
-        // A hidden bar (no terminal) swallows its lines; a log wants them.
-        if self.bar.is_hidden() { println!("{line}") } else { self.bar.println(line) }
+        progress::say(&self.bar, line);
     }
 }
 
