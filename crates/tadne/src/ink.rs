@@ -109,7 +109,7 @@ impl Ink {
         std::fs::create_dir_all(self.out.join("grids"))
             .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
         let drawn = drawn(&model)?;
-        let mut run = Run { trainer, data, model, drawn, folder: self.out.clone(), minutes: self.minutes };
+        let mut run = Run { trainer, data, model, drawn, folder: self.out.clone(), minutes: self.minutes, dropped: 0 };
         run.say();
         run.train()
     }
@@ -149,6 +149,8 @@ struct Run {
     drawn: Vec<Vec<f32>>,
     folder: PathBuf,
     minutes: f64,
+    /// Gradient entries that were not finite and were dropped, since this start.
+    dropped: u64,
 }
 
 impl Run {
@@ -178,6 +180,7 @@ impl Run {
             self.data.batch(self.trainer.patches(), batch, &mut pixels)?;
             let step = self.trainer.step(&pixels, side);
             ensure!(step.loss.is_finite(), "the training ran away; start again with another --seed or f32 arithmetic");
+            self.dropped += step.dropped;
             loss = if loss == 0.0 { step.loss } else { 0.98 * loss + 0.02 * step.loss };
             bar.set_position(self.trainer.patches());
             if self.trainer.steps().is_multiple_of(50) {
@@ -219,8 +222,11 @@ impl Run {
         }
         let [bilinear, redrawn] = sums.map(|sum| sum / f64::from(count));
         let kimg = self.trainer.patches() as f64 / 1e3;
-        let line = format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}");
-        progress::say(bar, &line);
+        let dropped = if self.dropped > 0 { format!("  dropped {}", self.dropped) } else { String::new() };
+        progress::say(
+            bar,
+            &format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}{dropped}"),
+        );
         let small = self.model.architecture.composed().0;
         let drawn: Vec<_> = self.drawn.iter().flat_map(|raw| self.trainer.show_drawn(raw, small)).collect();
         let name = format!("{:08}", self.trainer.patches());
