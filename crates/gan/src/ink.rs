@@ -1,5 +1,5 @@
 //! Training of the network that redraws a composed picture at a larger size ([`synth::Ink`]): pairs of a reduced picture and the one it came from, and
-//! the mean absolute difference between what is redrawn and what was there.
+//! the mean absolute difference between what is redrawn and what was there; then, beside that, a discriminator that sees what becomes of drawn pictures.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use kernels::train::{Bf16, Cpu};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use synth::{Ink, ModelFile, Picture};
+use synth::{Ink, ModelFile, Picture, Seed};
 
 use crate::adam::{Adam, Rates, move_towards};
 use crate::config::OptimizerConfig;
@@ -15,19 +15,23 @@ use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
 use crate::{Config, Error, Precision, checkpoint};
 
+mod judge;
 mod network;
 mod pairs;
 #[cfg(test)]
 mod tests;
 
+use judge::JudgeSide;
+pub use judge::{InkJudging, InkOpinion};
 use network::{Native, Redraw};
-use pairs::{Pair, Planes};
+use pairs::{Difference, Patch, Planes};
 
 const FORMAT: &str = "tadne-ink";
-const VERSION: u32 = 1;
+/// 2: there may be a judge.
+const VERSION: u32 = 2;
 
 /// How an ink network is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InkConfig {
     /// The network.
@@ -36,9 +40,9 @@ pub struct InkConfig {
     pub patch: usize,
     /// Patches a step.
     pub batch: usize,
-    /// Length of the run in thousands of patches.
+    /// Length of the part that only compares, in thousands of patches.
     pub kimg: f64,
-    /// Learning rate after the warm-up of 100 steps; a cosine takes it to a twentieth by the end.
+    /// Learning rate after the warm-up of 100 steps; a cosine takes it to a twentieth by the end of that part.
     pub lr: f64,
     /// Noise on the small pictures: its standard deviation is drawn between 0 and this (their range is -1 to 1).
     pub noise: f32,
@@ -48,13 +52,16 @@ pub struct InkConfig {
     pub precision: Precision,
     /// Seed of weights, noise and order.
     pub seed: u64,
+    /// The part with a judge that follows, if any.
+    #[serde(default)]
+    pub judging: Option<InkJudging>,
 }
 
 impl InkConfig {
     /// What a run of `tadne ink` takes for `ink` unless told otherwise.
     pub fn new(ink: Ink) -> Self {
         let (patch, batch, kimg, lr) = (40, 16, 400.0, 4e-4);
-        Self { ink, patch, batch, kimg, lr, noise: 0.06, blur: 0.5, precision: Precision::Auto, seed: 0 }
+        Self { ink, patch, batch, kimg, lr, noise: 0.06, blur: 0.5, precision: Precision::Auto, seed: 0, judging: None }
     }
 
     /// Checks that every value can be trained with.
@@ -62,7 +69,7 @@ impl InkConfig {
     /// # Errors
     /// [`Error::Config`] names the first that cannot.
     pub fn validate(&self) -> Result<(), Error> {
-        let Self { ink, patch, batch, kimg, lr, noise, blur, .. } = *self;
+        let &Self { ink, patch, batch, kimg, lr, noise, blur, .. } = self;
         let network =
             (1..=256).contains(&ink.channels) && (1..=32).contains(&ink.blocks) && matches!(ink.factor, 2 | 4);
         let shares = (0.0..=1.0).contains(&noise) && (0.0..=1.0).contains(&blur);
@@ -74,6 +81,8 @@ impl InkConfig {
             "kimg and lr must be positive, lr below 1"
         } else if !shares {
             "noise and blur must be between 0 and 1"
+        } else if let Some(fault) = self.judging.as_ref().and_then(|judging| judging.fault(patch, batch, ink.factor)) {
+            fault
         } else {
             return Ok(());
         };
@@ -82,14 +91,33 @@ impl InkConfig {
 
     /// Steps of the whole run.
     pub fn steps(&self) -> u64 {
-        ((self.kimg * 1000.0 / self.batch as f64).ceil() as u64).max(1)
+        self.comparing() + self.judging.as_ref().map_or(0, |judging| self.steps_of(judging.kimg))
     }
 
-    /// The learning rate of a step, counted from 0.
-    fn rate(&self, step: u64) -> f64 {
-        let done = (step as f64 / self.steps() as f64).min(1.0);
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
-        self.lr * ((step + 1) as f64 / 100.0).min(1.0) * cosine.max(0.05)
+    /// Steps of the part that only compares.
+    fn comparing(&self) -> u64 {
+        self.steps_of(self.kimg)
+    }
+
+    fn steps_of(&self, kimg: f64) -> u64 {
+        ((kimg * 1000.0 / self.batch as f64).ceil() as u64).max(1)
+    }
+
+    /// The judge, where one is at work in a step, counted from 0.
+    fn judged_at(&self, step: u64) -> Option<&InkJudging> {
+        self.judging.as_ref().filter(|_| step >= self.comparing())
+    }
+
+    /// The learning rate of a step, and that of the judge.
+    fn rates(&self, step: u64) -> [f64; 2] {
+        let cosine = |done: f64| 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos());
+        let first = self.comparing();
+        if let Some(judging) = self.judged_at(step) {
+            let (step, all) = (step - first, self.steps() - first);
+            let share = ((step + 1) as f64 / 100.0).min(1.0) * cosine(step as f64 / all as f64).max(0.1);
+            return [judging.lr * share, judging.lr_d * share];
+        }
+        [self.lr * ((step + 1) as f64 / 100.0).min(1.0) * cosine(step as f64 / first as f64).max(0.05), 0.0]
     }
 }
 
@@ -98,6 +126,8 @@ impl InkConfig {
 pub struct InkStep {
     /// Mean absolute difference to the real patches, in a range of -1 to 1.
     pub loss: f64,
+    /// What the judge said, where there is one.
+    pub opinion: Option<InkOpinion>,
     /// Gradient entries that were not finite and were dropped.
     pub dropped: u64,
 }
@@ -111,6 +141,7 @@ pub struct InkTrainer {
     adam: Adam,
     /// Average of the weights: what is shown and exported.
     ema: Vec<f32>,
+    judge: Option<JudgeSide>,
     optimizer: OptimizerConfig,
 }
 
@@ -131,7 +162,17 @@ impl InkTrainer {
         let weights = layout.initial(step_seed(config.seed, u64::MAX));
         let optimizer = OptimizerConfig { beta1: 0.5, ..Config::preset("c64")?.optimizer };
         let (adam, ema) = (Adam::new(weights.len()), weights.clone());
-        Ok(Self { config, cpu, passes, net: Network::new(layout, weights), adam, ema, optimizer })
+        let net = Network::new(layout, weights);
+        let mut trainer = Self { cpu, passes, net, adam, ema, judge: None, optimizer, config };
+        trainer.judge = trainer.fresh_judge()?;
+        Ok(trainer)
+    }
+
+    fn fresh_judge(&self) -> Result<Option<JudgeSide>, Error> {
+        let InkConfig { judging, precision, seed, .. } = &self.config;
+        let threads = self.cpu.crew().threads();
+        let seed = step_seed(*seed, u64::MAX - 1);
+        judging.as_ref().map(|judging| JudgeSide::new(judging, *precision, threads, seed)).transpose()
     }
 
     /// The run's configuration.
@@ -139,15 +180,38 @@ impl InkTrainer {
         &self.config
     }
 
-    /// Makes the run longer or shorter; the learning rate follows.
+    /// Makes the part that only compares longer or shorter; the learning rate follows.
     ///
     /// # Errors
     /// [`Error::Config`] if `kimg` is not a positive number.
     pub fn set_length(&mut self, kimg: f64) -> Result<(), Error> {
-        let config = InkConfig { kimg, ..self.config };
+        let config = InkConfig { kimg, ..self.config.clone() };
         config.validate()?;
         self.config = config;
         Ok(())
+    }
+
+    /// Has a judge follow the part that only compares, or changes what it does. One of another shape starts afresh.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it cannot be trained.
+    pub fn set_judging(&mut self, judging: InkJudging) -> Result<(), Error> {
+        let kept = self.config.judging.as_ref().is_some_and(|old| old.channels == judging.channels);
+        let config = InkConfig { judging: Some(judging), ..self.config.clone() };
+        config.validate()?;
+        self.config = config;
+        let fresh = self.fresh_judge()?;
+        if !kept {
+            self.judge = fresh;
+        }
+        Ok(())
+    }
+
+    /// Seeds of the pictures that the model is to draw for the next step: none while pairs are compared only.
+    pub fn drawings(&self) -> Vec<Seed> {
+        let (step, half) = (self.adam.steps, self.config.batch / 2);
+        let count = if self.config.judged_at(step).is_some() { half } else { 0 };
+        (0..count as u64).map(|i| Seed(step_seed(!self.config.seed, step * half as u64 + i))).collect()
     }
 
     /// Steps taken.
@@ -170,61 +234,109 @@ impl InkTrainer {
         self.config.precision.processor(&self.cpu)
     }
 
-    /// One step on a batch of real pictures, `config.batch` times side x side x 3 bytes.
+    /// One step on a batch of real pictures, `config.batch` times side x side x 3 bytes, and raw pictures drawn from the seeds of
+    /// [`InkTrainer::drawings`], [3, side / factor, side / factor] each.
     ///
     /// # Panics
-    /// If `pixels` has another length, or the side is no multiple of the factor.
-    pub fn step(&mut self, pixels: &[u8], side: usize) -> InkStep {
-        let InkConfig { ink, batch: n, .. } = self.config;
+    /// If either has another length, or the side is no multiple of the factor.
+    pub fn step(&mut self, pixels: &[u8], side: usize, drawn: &[f32]) -> InkStep {
+        let (ink, n, step) = (self.config.ink, self.config.batch, self.adam.steps);
         assert_eq!(pixels.len(), n * side * side * 3, "a batch is {n} pictures of {side} x {side} x 3 bytes");
         assert_eq!(side % ink.factor, 0, "pictures of a side that the factor divides");
+        let small = 3 * (side / ink.factor).pow(2);
+        assert_eq!(drawn.len(), self.drawings().len() * small, "a drawn picture is [3, side, side], for each seed");
         let patch = self.config.patch.min(side / ink.factor);
-        let seed = step_seed(self.config.seed, self.adam.steps);
         let mut inputs = vec![0.0; n * patch * patch * Ink::INPUTS];
-        let pairs = self.pairs(pixels, side, seed, &mut inputs);
+        let patches = self.patches_of(pixels, side, drawn, &mut inputs);
         let added = self.passes.forward(&self.net, &inputs, [n, patch, patch]);
         let mut slopes = vec![0.0; added.len()];
-        let length = added.len() / n;
-        let slots = pairs.iter().zip(added.chunks_exact(length).zip(slopes.chunks_exact_mut(length)));
-        let slots: Vec<_> = slots.map(|slot| Mutex::new((slot, (0.0, 0)))).collect();
-        self.cpu.crew().in_parts(n, |range| {
-            for slot in &slots[range] {
-                let mut slot = slot.lock().expect("nobody else has this pair");
-                let ((pair, (added, slopes)), sums) = &mut *slot;
-                *sums = pair.compare(ink.factor, patch, added, slopes);
+        let loss = self.compare(&patches, &added, &mut slopes);
+        let [lr, lr_d] = self.config.rates(step);
+        let (opinion, mut dropped) = match self.config.judged_at(step).cloned() {
+            Some(judging) => {
+                let (opinion, dropped) = self.judge(&judging, &patches, &added, lr_d, &mut slopes);
+                (Some(opinion), dropped)
             }
-        });
-        let sums = slots.into_iter().map(|slot| slot.into_inner().expect("nobody else has this pair").1);
-        let (sum, count) = sums.fold((0.0, 0), |(sum, count), (s, c)| (sum + s, count + c));
-        let share = 1.0 / count.max(1) as f32;
-        for v in &mut slopes {
-            *v *= share;
-        }
+            None => (None, 0),
+        };
         self.passes.backward(&mut self.net, &slopes);
-        let rates = Rates { lr: self.config.rate(self.adam.steps), factors: None, beta2: 0.99 };
+        let rates = Rates { lr, factors: None, beta2: 0.99 };
         let Network { weights, gradient, .. } = &mut self.net;
-        let dropped = self.adam.step(self.cpu.crew(), weights, gradient, rates, &self.optimizer).entries;
+        dropped += self.adam.step(self.cpu.crew(), weights, gradient, rates, &self.optimizer).entries;
         let kept = (self.adam.steps as f64 / (self.adam.steps as f64 + 10.0)).min(0.999);
         move_towards(self.cpu.crew(), &mut self.ema, &self.net.weights, 1.0 - kept);
         self.passes.weights_changed();
-        InkStep { loss: sum / count.max(1) as f64, dropped }
+        InkStep { loss, opinion, dropped }
     }
 
-    fn pairs(&self, pixels: &[u8], side: usize, seed: u64, inputs: &mut [f32]) -> Vec<Pair> {
-        let n = self.config.batch;
-        let size = inputs.len() / n;
-        let slots: Vec<_> = inputs.chunks_exact_mut(size).map(|inputs| Mutex::new((inputs, None))).collect();
-        let config = &self.config;
-        self.cpu.crew().in_parts(n, |range| {
+    /// Cuts a batch into patches; the last ones are of drawn pictures.
+    fn patches_of(&self, pixels: &[u8], side: usize, drawn: &[f32], inputs: &mut [f32]) -> Vec<Patch> {
+        let (n, config) = (self.config.batch, &self.config);
+        let seed = step_seed(config.seed, self.adam.steps);
+        let (size, small) = (inputs.len() / n, 3 * (side / config.ink.factor).pow(2));
+        let pairs = n - drawn.len() / small;
+        let mut slots: Vec<_> = inputs.chunks_exact_mut(size).map(|inputs| (inputs, None)).collect();
+        self.each(&mut slots, |i, (inputs, patch)| {
+            let bytes = &pixels[i * side * side * 3..][..side * side * 3];
+            let drawn = (i >= pairs).then(|| &drawn[(i - pairs) * small..][..small]);
+            *patch = Some(Patch::of(config, bytes, side, drawn, step_seed(seed, i as u64), inputs));
+        });
+        slots.into_iter().map(|(_, patch)| patch.expect("every patch was made")).collect()
+    }
+
+    /// Slopes of the mean absolute differences, of pairs and, by its weight, of drawn pictures. Gives that of the pairs.
+    fn compare(&self, patches: &[Patch], added: &[f32], slopes: &mut [f32]) -> f64 {
+        let length = added.len() / patches.len();
+        let slots = added.chunks_exact(length).zip(slopes.chunks_exact_mut(length));
+        let mut slots: Vec<_> = slots.map(|(added, slopes)| (added, slopes, Difference::default())).collect();
+        self.each(&mut slots, |i, (added, slopes, difference)| *difference = patches[i].compare(added, slopes));
+        let total = |drawn: bool| {
+            let of = patches.iter().zip(&slots).filter(|(patch, _)| patch.is_drawn() == drawn);
+            of.fold((0.0, 0), |(sum, count), (_, (.., d))| (sum + d.sum, (count + d.count).max(1)))
+        };
+        let [(sum, pairs), (_, drawings)] = [total(false), total(true)];
+        let faithful = self.config.judging.as_ref().map_or(0.0, |judging| judging.faithful);
+        let shares = [1.0 / pairs.max(1) as f64, faithful / drawings.max(1) as f64].map(|share| share as f32);
+        self.each(&mut slots, |i, (_, slopes, _)| {
+            let share = shares[usize::from(patches[i].is_drawn())];
+            slopes.iter_mut().for_each(|v| *v *= share);
+        });
+        sum / pairs.max(1) as f64
+    }
+
+    /// One step of the judge; the slopes of what it says are added to `slopes`.
+    fn judge(
+        &mut self,
+        judging: &InkJudging,
+        patches: &[Patch],
+        added: &[f32],
+        lr: f64,
+        slopes: &mut [f32],
+    ) -> (InkOpinion, u64) {
+        let (size, length) = (judging.size(), added.len() / patches.len());
+        let area = 3 * size * size;
+        let [mut real, mut redrawn] = [(); 2].map(|()| vec![0.0; patches.len() * area]);
+        let mut slots: Vec<_> = real.chunks_exact_mut(area).zip(redrawn.chunks_exact_mut(area)).collect();
+        self.each(&mut slots, |i, (real, redrawn)| {
+            patches[i].squares(size, &added[i * length..][..length], [real, redrawn]);
+        });
+        let judge = self.judge.as_mut().expect("a judge was made with the configuration");
+        let (opinion, gradient, dropped) = judge.learn(&self.cpu, real, &redrawn, lr);
+        let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
+        self.each(&mut slots, |i, (gradient, slopes)| {
+            patches[i].spread(size, gradient, judging.weight as f32, slopes);
+        });
+        (opinion, dropped)
+    }
+
+    /// Works on each of `items`, shared out among the threads.
+    fn each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+        let slots: Vec<_> = items.iter_mut().map(Mutex::new).collect();
+        self.cpu.crew().in_parts(slots.len(), |range| {
             for i in range {
-                let mut slot = slots[i].lock().expect("nobody else has this pair");
-                let bytes = &pixels[i * side * side * 3..][..side * side * 3];
-                let (inputs, pair) = &mut *slot;
-                *pair = Some(Pair::of(config, bytes, side, step_seed(seed, i as u64), inputs));
+                work(i, &mut slots[i].lock().expect("nobody else has this one"));
             }
         });
-        let pair = |slot: Mutex<(&mut [f32], Option<Pair>)>| slot.into_inner().expect("nobody else has this pair").1;
-        slots.into_iter().map(|slot| pair(slot).expect("every pair was made")).collect()
     }
 
     /// Redraws a small picture with the average of the weights.
@@ -292,8 +404,12 @@ impl InkTrainer {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self, dataset: &str, path: &Path) -> Result<(), Error> {
-        let header = Header { version: VERSION, config: self.config, steps: self.adam.steps, dataset: dataset.into() };
-        let tensors = self.state().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
+        let steps = self.adam.steps;
+        let judge_steps = self.judge.as_ref().map_or(0, |judge| judge.adam.steps);
+        let header =
+            Header { version: VERSION, config: self.config.clone(), steps, judge_steps, dataset: dataset.into() };
+        let tensors = self.state().into_iter().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
+        let tensors: Vec<_> = tensors.collect();
         checkpoint::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
     }
 
@@ -306,11 +422,17 @@ impl InkTrainer {
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
         let header = checkpoint::header(&bytes, FORMAT).map_err(fail)?;
         let header: Header = serde_json::from_str(&header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
-        if header.version != VERSION {
-            return Err(fail(format!("it has version {}, this program reads version {VERSION}", header.version)));
+        if !(1..=VERSION).contains(&header.version) {
+            return Err(fail(format!(
+                "it has version {}, this program reads versions up to {VERSION}",
+                header.version
+            )));
         }
         let mut trainer = Self::new(header.config, threads)?;
         trainer.adam.steps = header.steps;
+        if let Some(judge) = &mut trainer.judge {
+            judge.adam.steps = header.judge_steps;
+        }
         let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
         for (name, values) in trainer.state_mut() {
             *values = checkpoint::tensor(&file, name, Dtype::F32, values.len()).map_err(fail)?;
@@ -318,15 +440,32 @@ impl InkTrainer {
         Ok((trainer, header.dataset))
     }
 
-    fn state(&self) -> [(&'static str, &[f32]); 4] {
+    fn state(&self) -> Vec<(&'static str, &[f32])> {
         let Self { net, adam, ema, .. } = self;
-        [("weights", &net.weights), ("adam.first", &adam.first), ("adam.second", &adam.second), ("ema", ema)]
+        let mut state: Vec<(_, &[f32])> =
+            vec![("weights", &net.weights), ("adam.first", &adam.first), ("adam.second", &adam.second), ("ema", ema)];
+        if let Some(JudgeSide { net, adam, .. }) = &self.judge {
+            state.push(("judge.weights", &net.weights));
+            state.push(("judge.adam.first", &adam.first));
+            state.push(("judge.adam.second", &adam.second));
+        }
+        state
     }
 
-    fn state_mut(&mut self) -> [(&'static str, &mut Vec<f32>); 4] {
+    fn state_mut(&mut self) -> Vec<(&'static str, &mut Vec<f32>)> {
         let Self { net, adam, ema, .. } = self;
-        let Adam { first, second, .. } = adam;
-        [("weights", &mut net.weights), ("adam.first", first), ("adam.second", second), ("ema", ema)]
+        let mut state = vec![
+            ("weights", &mut net.weights),
+            ("adam.first", &mut adam.first),
+            ("adam.second", &mut adam.second),
+            ("ema", ema),
+        ];
+        if let Some(JudgeSide { net, adam, .. }) = &mut self.judge {
+            state.push(("judge.weights", &mut net.weights));
+            state.push(("judge.adam.first", &mut adam.first));
+            state.push(("judge.adam.second", &mut adam.second));
+        }
+        state
     }
 }
 
@@ -336,5 +475,7 @@ struct Header {
     version: u32,
     config: InkConfig,
     steps: u64,
+    #[serde(default)]
+    judge_steps: u64,
     dataset: String,
 }

@@ -1,6 +1,7 @@
 //! What a training step asks of a device: the two networks forwards and backwards. The step itself, with its losses, is written once.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use kernels::train::{Cpu, Element};
 
@@ -8,12 +9,20 @@ use crate::discriminator::{Discriminator, Judged};
 use crate::generator::{Drawn, Generator, Latents};
 use crate::tape::{Context, Network, Tape, Walk};
 
-/// The two networks on a device. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks' own.
+/// The two networks on a device, D by its [`Judge`]. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks' own.
 pub(crate) trait Passes {
     /// Draws pictures of latents with G's present weights: pictures and w.
     fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>);
     /// Gradients of G's weights from those at the pictures just drawn.
     fn draw_back(&mut self, g: &mut Network, gradient: &[f32]);
+    /// D.
+    fn d(&mut self) -> &mut dyn Judge;
+    /// To be called once the networks' weights have changed; what was drawn and judged is forgotten.
+    fn finish(&mut self);
+}
+
+/// A network that judges pictures, on a device; as in [`Passes`].
+pub(crate) trait Judge {
     /// D's logits of pictures.
     fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32>;
     /// From the slopes of a loss in the logits just given, of pictures `range` (the others' are zero): the gradient at all pictures, and with `weights`
@@ -23,35 +32,40 @@ pub(crate) trait Passes {
     fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32>;
     /// Gradients of D's weights from those at the slopes just given.
     fn along_back(&mut self, d: &mut Network, gradient: &[f32]);
-    /// To be called once the networks' weights have changed; what was drawn and judged is forgotten.
+    /// To be called once the weights have changed; what was judged is forgotten.
     fn finish(&mut self);
 }
 
 /// Both networks on this machine's processor.
 #[derive(Debug)]
 pub(crate) struct Native<E> {
-    cpu: Cpu,
+    cpu: Arc<Cpu>,
     generator: Generator,
-    discriminator: Discriminator,
-    g: Tape<E>,
-    d: Tape<E>,
+    tape: Tape<E>,
     drawn: Option<Drawn>,
+    d: NativeJudge<E>,
+}
+
+/// A discriminator on this machine's processor.
+#[derive(Debug)]
+pub(crate) struct NativeJudge<E> {
+    cpu: Arc<Cpu>,
+    discriminator: Discriminator,
+    tape: Tape<E>,
     judged: Option<Judged>,
     slopes: Option<(Judged, usize)>,
 }
 
 impl<E: Element> Native<E> {
-    pub(crate) fn new(cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Self {
-        Self {
-            cpu,
-            generator: generator.clone(),
-            discriminator: discriminator.clone(),
-            g: Tape::default(),
-            d: Tape::default(),
-            drawn: None,
-            judged: None,
-            slopes: None,
-        }
+    pub(crate) fn new(cpu: Arc<Cpu>, generator: &Generator, discriminator: &Discriminator) -> Self {
+        let d = NativeJudge::new(cpu.clone(), discriminator);
+        Self { cpu, generator: generator.clone(), tape: Tape::default(), drawn: None, d }
+    }
+}
+
+impl<E: Element> NativeJudge<E> {
+    pub(crate) fn new(cpu: Arc<Cpu>, discriminator: &Discriminator) -> Self {
+        Self { cpu, discriminator: discriminator.clone(), tape: Tape::default(), judged: None, slopes: None }
     }
 }
 
@@ -59,40 +73,48 @@ const ORDER: &str = "passes come in order, forwards before backwards";
 
 impl<E: Element> Passes for Native<E> {
     fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>) {
-        let drawn = self.generator.draw(&mut self.g, Context { cpu: &self.cpu, net: g }, latents, None, fade);
+        let drawn = self.generator.draw(&mut self.tape, Context { cpu: &self.cpu, net: g }, latents, None, fade);
         self.drawn = Some(drawn);
-        (self.g.pixels(drawn.pictures).to_vec(), self.g.numbers(drawn.w))
+        (self.tape.pixels(drawn.pictures).to_vec(), self.tape.numbers(drawn.w))
     }
 
     fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) {
         let drawn = self.drawn.expect(ORDER);
-        let walk = Walk { pictures: 0..self.g.count(drawn.w), weights: true };
-        self.g.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
+        let walk = Walk { pictures: 0..self.tape.count(drawn.w), weights: true };
+        self.tape.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
     }
 
+    fn d(&mut self) -> &mut dyn Judge {
+        &mut self.d
+    }
+
+    fn finish(&mut self) {
+        self.tape.clear();
+        self.tape.weights_changed();
+        self.drawn = None;
+        self.d.finish();
+    }
+}
+
+impl<E: Element> Judge for NativeJudge<E> {
     fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32> {
-        let judged = self.discriminator.judge(&mut self.d, Context { cpu: &self.cpu, net: d }, pictures, fade);
-        let logits = self.d.numbers(judged.logits);
+        let judged = self.discriminator.judge(&mut self.tape, Context { cpu: &self.cpu, net: d }, pictures, fade);
+        let logits = self.tape.numbers(judged.logits);
         self.judged = Some(judged);
         logits
     }
 
     fn judge_back(&mut self, d: &mut Network, slopes: &[f32], pictures: Range<usize>, weights: bool) -> Vec<f32> {
         let judged = self.judged.as_ref().expect(ORDER);
-        self.d.backward(&self.cpu, d, judged.pictures, judged.logits, slopes, &Walk { pictures, weights });
-        self.d.pixel_gradient(judged.pictures).to_vec()
+        self.tape.backward(&self.cpu, d, judged.pictures, judged.logits, slopes, &Walk { pictures, weights });
+        self.tape.pixel_gradient(judged.pictures).to_vec()
     }
 
     fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32> {
         let judged = self.judged.as_ref().expect(ORDER);
-        let slopes = self.discriminator.along(
-            &mut self.d,
-            Context { cpu: &self.cpu, net: d },
-            directions,
-            fade,
-            (judged, of.to_vec()),
-        );
-        let values = self.d.numbers(slopes.logits);
+        let context = Context { cpu: &self.cpu, net: d };
+        let slopes = self.discriminator.along(&mut self.tape, context, directions, fade, (judged, of.to_vec()));
+        let values = self.tape.numbers(slopes.logits);
         self.slopes = Some((slopes, of.len()));
         values
     }
@@ -100,14 +122,12 @@ impl<E: Element> Passes for Native<E> {
     fn along_back(&mut self, d: &mut Network, gradient: &[f32]) {
         let (slopes, count) = self.slopes.as_ref().expect(ORDER);
         let walk = Walk { pictures: 0..*count, weights: true };
-        self.d.backward(&self.cpu, d, slopes.pictures, slopes.logits, gradient, &walk);
+        self.tape.backward(&self.cpu, d, slopes.pictures, slopes.logits, gradient, &walk);
     }
 
     fn finish(&mut self) {
-        self.g.clear();
-        self.d.clear();
-        self.g.weights_changed();
-        self.d.weights_changed();
-        (self.drawn, self.judged, self.slopes) = (None, None, None);
+        self.tape.clear();
+        self.tape.weights_changed();
+        (self.judged, self.slopes) = (None, None);
     }
 }

@@ -1,5 +1,7 @@
 //! One training step after another: G, D, their optimisers and averages, and nothing that touches files or clocks.
 
+use std::sync::Arc;
+
 use kernels::Isa;
 use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
@@ -154,6 +156,7 @@ impl WideAverage {
 
 /// The networks' bodies in the numbers that the configuration asks for.
 fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
+    let cpu = Arc::new(cpu);
     if config.precision.is_bf16(&cpu) {
         Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
     } else {
@@ -345,22 +348,22 @@ impl Trainer {
         augmentation.apply(&mut fake);
         let half = real.len();
         real.append(&mut fake);
-        let logits = passes.judge(d, &real, fade);
+        let logits = passes.d().judge(d, &real, fade);
         let (logits_real, logits_fake) = logits.split_at(n);
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
-        let gradient = passes.judge_back(d, &loss.slopes, 0..2 * n, true);
+        let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true);
 
         let q = self.config.penalty_batch();
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
         let directions = directions(&self.config, &gradient, &of, seed);
-        let slopes = passes.along(d, &directions, fade, &of);
+        let slopes = passes.d().along(d, &directions, fade, &of);
         let (penalty, back) = loss::penalty(schedule.gamma, &slopes, q);
-        passes.along_back(d, &back);
+        passes.d().along_back(d, &back);
 
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
         let back = [vec![0.0; n], back].concat();
-        let mut gradient = passes.judge_back(d, &back, n..2 * n, false).split_off(half);
+        let mut gradient = passes.d().judge_back(d, &back, n..2 * n, false).split_off(half);
         let mut said = CriticSaid::default();
         if let Some(critic) = &mut self.critic {
             let seen = self.config.critic_batch() * half / n;
@@ -404,7 +407,7 @@ impl Trainer {
     #[cfg(test)]
     pub(crate) fn judge(&mut self, pictures: &[f32]) -> Vec<f32> {
         let fade = self.schedule().fade.map(|share| share as f32);
-        let logits = self.passes.judge(&self.d.net, pictures, fade);
+        let logits = self.passes.d().judge(&self.d.net, pictures, fade);
         self.passes.finish();
         logits
     }
@@ -483,15 +486,21 @@ impl Trainer {
     }
 }
 
-/// Directions of length 1 in the space of pictures, planar: along D's gradient at pictures `of`, or at random (then of the length of normal
-/// numbers, whose mean square slope is the squared gradient's norm).
+/// Directions in the space of pictures, planar: those of [`along`], or at random (then of the length of normal numbers, whose mean square slope is
+/// the squared gradient's norm).
 fn directions(config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
     let size = 3 * config.resolution().pow(2);
-    let mut directions = vec![0.0; of.len() * size];
     if config.loss.penalty == Penalty::Random {
+        let mut directions = vec![0.0; of.len() * size];
         synth::latent::normal(seed, DIRECTION_STREAM, &mut directions);
         return directions;
     }
+    along(gradient, of, size)
+}
+
+/// Directions of length 1 along the gradient at pictures `of`, each of `size` numbers.
+pub(crate) fn along(gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
+    let mut directions = vec![0.0; of.len() * size];
     for (to, &picture) in directions.chunks_exact_mut(size).zip(of) {
         let from = &gradient[picture * size..][..size];
         let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
@@ -558,14 +567,14 @@ mod tests {
         let pictures = numbers(n * size, 1);
         let of: Vec<usize> = (0..n).collect();
         let (passes, d) = (&mut trainer.passes, &mut trainer.d.net);
-        passes.judge(d, &pictures, None);
+        passes.d().judge(d, &pictures, None);
         // Whatever weight and sign the loss gives to a logit.
         let weights: Vec<f32> = numbers(n, 2).iter().map(|v| v + v.signum()).collect();
-        let weighted = passes.judge_back(d, &weights, 0..n, false);
-        let expected = squares(&passes.judge_back(d, &vec![1.0; n], 0..n, false), size);
+        let weighted = passes.d().judge_back(d, &weights, 0..n, false);
+        let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false), size);
         for penalty in [Penalty::Gradient, Penalty::R1] {
             config.loss.penalty = penalty;
-            let slopes = passes.along(d, &directions(&config, &weighted, &of, Seed(3)), None, &of);
+            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(3)), None, &of);
             for (slope, expected) in slopes.iter().zip(&expected) {
                 assert!((f64::from(*slope).powi(2) / expected - 1.0).abs() < 1e-3, "{slope} squared is not {expected}");
             }
@@ -574,7 +583,7 @@ mod tests {
         let rounds = 100;
         let mut mean = 0.0;
         for round in 0..rounds {
-            let slopes = passes.along(d, &directions(&config, &weighted, &of, Seed(round)), None, &of);
+            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(round)), None, &of);
             let relative = slopes.iter().zip(&expected).map(|(slope, expected)| f64::from(*slope).powi(2) / expected);
             mean += relative.sum::<f64>() / (n as f64 * rounds as f64);
         }

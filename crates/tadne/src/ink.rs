@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
-use gan::{InkConfig, InkTrainer, Precision};
+use gan::{InkConfig, InkJudging, InkTrainer, Precision};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use synth::{Generator, Ink as Network, ModelFile, Picture, Seed};
+use synth::{Generator, Ink as Network, ModelFile, Picture, Seed, Worker};
 
 use crate::progress;
 use crate::taking::{self, Chosen, Taking};
@@ -51,6 +51,9 @@ pub(crate) struct Ink {
     /// Length of the run in thousands of patches [default: 400]
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
+    /// Then go on for so many thousand patches with a judge that also sees what becomes of drawn pictures [default: none]
+    #[arg(long, value_name = "N")]
+    judged: Option<f64>,
     /// Channels of the network
     #[arg(long, default_value_t = 32, value_name = "N")]
     channels: usize,
@@ -100,6 +103,10 @@ impl Ink {
         if let Some(kimg) = self.kimg {
             trainer.set_length(kimg)?;
         }
+        if let Some(kimg) = self.judged {
+            let usual = trainer.config().judging.clone().unwrap_or_else(|| InkJudging::new(kimg));
+            trainer.set_judging(InkJudging { kimg, ..usual })?;
+        }
         let data = self.open(height * ink.factor, trainer.config().seed)?;
         ensure!(
             fingerprint.is_none_or(|fingerprint| fingerprint == data.fingerprint()),
@@ -108,8 +115,9 @@ impl Ink {
         );
         std::fs::create_dir_all(self.out.join("grids"))
             .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
-        let drawn = drawn(&model)?;
-        let mut run = Run { trainer, data, model, drawn, folder: self.out.clone(), minutes: self.minutes, dropped: 0 };
+        let worker = Arc::new(Generator::new(&model)?).worker_with_threads(threads);
+        let folder = self.out.clone();
+        let mut run = Run { trainer, data, model, worker, folder, minutes: self.minutes, dropped: 0 };
         run.say();
         run.train()
     }
@@ -134,19 +142,13 @@ impl Ink {
     }
 }
 
-/// Raw pictures of the model, before they are redrawn.
-fn drawn(model: &ModelFile) -> anyhow::Result<Vec<Vec<f32>>> {
-    let generator = Arc::new(Generator::new(model)?);
-    let mut worker = generator.worker();
-    Ok((0..SHOWN as u64).map(Seed).map(|seed| worker.synthesize(&generator.w(seed), seed).to_vec()).collect())
-}
-
 /// A run that goes on.
 struct Run {
     trainer: InkTrainer,
     data: Dataset,
     model: ModelFile,
-    drawn: Vec<Vec<f32>>,
+    /// Draws with the model, before anything is redrawn.
+    worker: Worker,
     folder: PathBuf,
     minutes: f64,
     /// Gradient entries that were not finite and were dropped, since this start.
@@ -178,7 +180,8 @@ impl Run {
         let (start, begun) = (self.trainer.steps(), Instant::now());
         while self.trainer.steps() < self.trainer.config().steps() && !stop.load(Ordering::Relaxed) {
             self.data.batch(self.trainer.patches(), batch, &mut pixels)?;
-            let step = self.trainer.step(&pixels, side);
+            let drawn = self.draw(&self.trainer.drawings());
+            let step = self.trainer.step(&pixels, side, &drawn);
             ensure!(step.loss.is_finite(), "the training ran away; start again with another --seed or f32 arithmetic");
             self.dropped += step.dropped;
             loss = if loss == 0.0 { step.loss } else { 0.98 * loss + 0.02 * step.loss };
@@ -187,7 +190,10 @@ impl Run {
                 let speed = (self.trainer.steps() - start) as f64 * batch as f64 / begun.elapsed().as_secs_f64();
                 let left = total.saturating_sub(self.trainer.patches()) as f64 / speed;
                 let left = HumanDuration(Duration::from_secs_f64(left));
-                bar.set_message(format!("difference {loss:.4}, {speed:.0} patches/s, {left} left"));
+                let judged = step.opinion.map_or_else(String::new, |said| {
+                    format!("judge {:.3}, real {:+.2}, redrawn {:+.2}, ", said.loss_d, said.real, said.fake)
+                });
+                bar.set_message(format!("difference {loss:.4}, {judged}{speed:.0} patches/s, {left} left"));
             }
             if last.elapsed().as_secs_f64() > 60.0 * self.minutes {
                 self.snapshot(loss, &bar)?;
@@ -202,6 +208,16 @@ impl Run {
             self.folder.join(MODEL).display()
         );
         Ok(())
+    }
+
+    /// Raw pictures of the model, one behind the other.
+    fn draw(&mut self, seeds: &[Seed]) -> Vec<f32> {
+        let mut drawn = Vec::new();
+        for &seed in seeds {
+            let w = self.worker.generator().w(seed);
+            drawn.extend_from_slice(self.worker.synthesize(&w, seed));
+        }
+        drawn
     }
 
     /// Grids, statistics, the model, and last the state to go on from.
@@ -228,7 +244,9 @@ impl Run {
             &format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}{dropped}"),
         );
         let small = self.model.architecture.composed().0;
-        let drawn: Vec<_> = self.drawn.iter().flat_map(|raw| self.trainer.show_drawn(raw, small)).collect();
+        let drawn = self.draw(&(0..SHOWN as u64).map(Seed).collect::<Vec<_>>());
+        let drawn = drawn.chunks_exact(3 * small * small).flat_map(|raw| self.trainer.show_drawn(raw, small));
+        let drawn: Vec<_> = drawn.collect();
         let name = format!("{:08}", self.trainer.patches());
         self.sheet(&format!("{name}-real.png"), &shown, 3)?;
         self.sheet(&format!("{name}-drawn.png"), &drawn, 4)?;

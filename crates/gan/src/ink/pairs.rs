@@ -128,18 +128,43 @@ fn unit(seed: u64, purpose: u64) -> f32 {
 
 /// A patch to learn from.
 #[derive(Debug)]
-pub(crate) struct Pair {
+pub(crate) struct Patch {
     /// The small picture, enlarged.
     base: Planes,
+    /// The picture that the small one was made of; of a drawn one, another real picture.
     real: Planes,
+    /// A small picture that was drawn, and so has no counterpart.
+    drawn: Option<Planes>,
+    /// Row and column where it begins, and its side, in pixels of the small picture.
     place: [usize; 2],
+    size: usize,
+    factor: usize,
 }
 
-impl Pair {
-    /// From a large picture of bytes; what the network sees goes to `inputs`, `[patch, patch, 5]`.
-    pub(crate) fn of(config: &InkConfig, bytes: &[u8], side: usize, seed: u64, inputs: &mut [f32]) -> Self {
-        let real = Planes::of(bytes, side);
-        let small = real.reduced(config.ink.factor).spoilt(config, seed);
+/// Sums of absolute differences, and how many numbers were compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Difference {
+    pub(crate) sum: f64,
+    pub(crate) count: usize,
+}
+
+impl Patch {
+    /// A patch of the picture of bytes `real`, reduced, or, with `drawn`, of that small picture. What the network sees goes to `inputs`,
+    /// `[patch, patch, 5]`.
+    pub(crate) fn of(
+        config: &InkConfig,
+        real: &[u8],
+        side: usize,
+        drawn: Option<&[f32]>,
+        seed: u64,
+        inputs: &mut [f32],
+    ) -> Self {
+        let factor = config.ink.factor;
+        let real = Planes::of(real, side);
+        let small = match drawn {
+            None => real.reduced(factor).spoilt(config, seed),
+            Some(values) => Planes { side: side / factor, values: values.to_vec() }.bounded(),
+        };
         let size = config.patch.min(small.side);
         // Beyond the ends and back, so that the picture's own edges are seen often enough.
         let room = small.side - size;
@@ -148,37 +173,119 @@ impl Pair {
             at.round().clamp(0.0, room as f32) as usize
         });
         small.inputs(place, size, inputs);
-        Self { base: small.enlarged(config.ink.factor), real, place }
+        let base = small.enlarged(factor);
+        Self { base, real, drawn: drawn.map(|_| small), place, size, factor }
     }
 
-    /// Sums the absolute difference to the real picture over the colours that count, for what the network adds, `[patch, patch, 3 factor^2]`, and writes
-    /// its signs to `slopes`. What lies within three small pixels of a cut does not count: the network lacks what lies beyond. Gives the sum and how many
-    /// numbers it has.
-    pub(crate) fn compare(&self, factor: usize, patch: usize, added: &[f32], slopes: &mut [f32]) -> (f64, usize) {
+    /// Whether it is of a drawn picture.
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.drawn.is_some()
+    }
+
+    /// Compares what is redrawn with the real picture, or, reduced again, with the drawn one, for what the network adds,
+    /// `[patch, patch, 3 factor^2]`; writes the slopes of the sum of absolute differences to `slopes`. What lies within three small pixels of a cut
+    /// does not count: the network lacks what lies beyond.
+    pub(crate) fn compare(&self, added: &[f32], slopes: &mut [f32]) -> Difference {
         const CUT: usize = 3;
-        let (side, small) = (self.real.side, self.real.side / factor);
+        let (patch, area) = (self.size, self.factor * self.factor);
+        let small = self.real.side / self.factor;
         let counts =
             |at: usize, start: usize| (start == 0 || at >= CUT) && (start + patch == small || at + CUT < patch);
-        let (mut sum, mut count) = (0.0, 0);
-        let pixels = added.chunks_exact(3 * factor * factor).zip(slopes.chunks_exact_mut(3 * factor * factor));
+        let mut difference = Difference::default();
+        let pixels = added.chunks_exact(3 * area).zip(slopes.chunks_exact_mut(3 * area));
         for (i, (added, slopes)) in pixels.enumerate() {
             let (y, x) = (i / patch, i % patch);
             if !(counts(y, self.place[0]) && counts(x, self.place[1])) {
                 slopes.fill(0.0);
-                continue;
+            } else if let Some(drawn) = &self.drawn {
+                self.compare_reduced(drawn, [y, x], added, slopes, &mut difference);
+            } else {
+                for (k, (v, slope)) in added.iter().zip(slopes).enumerate() {
+                    let at = self.at([y, x], k);
+                    let missing = self.base.values[at] + v - self.real.values[at];
+                    difference.sum += f64::from(missing.abs());
+                    *slope = sign(missing);
+                }
+                difference.count += added.len();
             }
-            for (k, (v, slope)) in added.iter().zip(slopes).enumerate() {
-                let (colour, row, column) = (k / factor / factor, k / factor % factor, k % factor);
-                let (y, x) = ((self.place[0] + y) * factor + row, (self.place[1] + x) * factor + column);
-                let at = (colour * side + y) * side + x;
-                let difference = self.base.values[at] + v - self.real.values[at];
-                sum += f64::from(difference.abs());
-                *slope = if difference == 0.0 { 0.0 } else { difference.signum() };
-            }
-            count += added.len();
         }
-        (sum, count)
+        difference
     }
+
+    /// The same for one pixel of a drawn picture.
+    fn compare_reduced(
+        &self,
+        drawn: &Planes,
+        pixel: [usize; 2],
+        added: &[f32],
+        slopes: &mut [f32],
+        difference: &mut Difference,
+    ) {
+        let area = self.factor * self.factor;
+        let [y, x] = [0, 1].map(|axis| self.place[axis] + pixel[axis]);
+        let colours = added.chunks_exact(area).zip(slopes.chunks_exact_mut(area));
+        for (colour, (added, slopes)) in colours.enumerate() {
+            let sum = |(k, v): (usize, &f32)| self.base.values[self.at(pixel, colour * area + k)] + v;
+            let mean = added.iter().enumerate().map(sum).sum::<f32>() / area as f32;
+            let missing = mean - drawn.values[(colour * drawn.side + y) * drawn.side + x];
+            difference.sum += f64::from(missing.abs());
+            slopes.fill(sign(missing) / area as f32);
+        }
+        difference.count += 3;
+    }
+
+    /// Where the `k`-th number of a pixel of the patch lies in the large picture.
+    fn at(&self, [y, x]: [usize; 2], k: usize) -> usize {
+        let (factor, side) = (self.factor, self.real.side);
+        let (colour, row, column) = (k / factor / factor, k / factor % factor, k % factor);
+        let (y, x) = ((self.place[0] + y) * factor + row, (self.place[1] + x) * factor + column);
+        (colour * side + y) * side + x
+    }
+
+    /// First row and column of the judged square of `size` small pixels within the patch: away from cuts, and up to the picture's own edges.
+    fn square(&self, size: usize) -> [usize; 2] {
+        let (room, small) = (self.size - size, self.real.side / self.factor);
+        self.place.map(|start| match start {
+            0 => 0,
+            start if start + self.size == small => room,
+            _ => room / 2,
+        })
+    }
+
+    /// Calls `visit` with the place in the judged square, `[3, size, size]` with `size` a multiple of the factor, in what is added, and in the large
+    /// picture, of each number.
+    fn each_of_square(&self, size: usize, mut visit: impl FnMut(usize, usize, usize)) {
+        let (factor, small) = (self.factor, size / self.factor);
+        let [top, left] = self.square(small);
+        let numbers = 3 * factor * factor;
+        for i in 0..small * small {
+            let (y, x) = (i / small, i % small);
+            for k in 0..numbers {
+                let (colour, row, column) = (k / factor / factor, k / factor % factor, k % factor);
+                let place = (colour * size + y * factor + row) * size + x * factor + column;
+                let pixel = [top + y, left + x];
+                visit(place, (pixel[0] * self.size + pixel[1]) * numbers + k, self.at(pixel, k));
+            }
+        }
+    }
+
+    /// The judged square of `size` pixels, as it was and as it is redrawn: `[3, size, size]` each.
+    pub(crate) fn squares(&self, size: usize, added: &[f32], [real, redrawn]: [&mut [f32]; 2]) {
+        self.each_of_square(size, |place, k, at| {
+            real[place] = self.real.values[at];
+            redrawn[place] = self.base.values[at] + added[k];
+        });
+    }
+
+    /// Adds `weight` times a gradient at the redrawn square to that at what the network adds.
+    pub(crate) fn spread(&self, size: usize, gradient: &[f32], weight: f32, slopes: &mut [f32]) {
+        self.each_of_square(size, |place, k, _| slopes[k] += weight * gradient[place]);
+    }
+}
+
+/// Slope of the absolute value.
+fn sign(v: f32) -> f32 {
+    if v == 0.0 { 0.0 } else { v.signum() }
 }
 
 /// Adds what the network adds, `[small, small, 3 factor^2]`, to an enlarged picture.

@@ -31,8 +31,8 @@ fn awake(config: InkConfig, threads: usize) -> InkTrainer {
 #[test]
 fn gradients_equal_difference_quotients() {
     let config = small();
-    let mut t = awake(config, 1);
     let (shape, channels) = ([2, 8, 8], 3 * config.ink.factor.pow(2));
+    let mut t = awake(config, 1);
     let mut inputs = vec![0.0; 2 * 64 * Ink::INPUTS];
     synth::latent::normal(synth::Seed(1), 0, &mut inputs);
     let mut back = vec![0.0; 2 * 64 * channels];
@@ -88,7 +88,7 @@ fn a_pair_is_compared_with_the_picture_it_came_from() {
     let side = 16;
     let mut inputs = vec![0.0; 64 * Ink::INPUTS];
     let bytes = pictures(1, side);
-    let pair = Pair::of(&config, &bytes, side, 4, &mut inputs);
+    let pair = Patch::of(&config, &bytes, side, None, 4, &mut inputs);
     // The patch is the whole small picture: what is missing, added, gives the real one.
     let (real, base) = (Planes::of(&bytes, side), Planes::of(&bytes, side).reduced(2).enlarged(2));
     let mut missing = vec![0.0; 64 * 12];
@@ -98,12 +98,12 @@ fn a_pair_is_compared_with_the_picture_it_came_from() {
         *v = real.values[at] - base.values[at];
     }
     let mut slopes = vec![1.0; missing.len()];
-    let (sum, count) = pair.compare(2, 8, &missing, &mut slopes);
+    let Difference { sum, count } = pair.compare(&missing, &mut slopes);
     assert!(sum < 1e-4 && count == 3 * side * side, "{sum} {count}");
     let mut picture = base;
     add(&mut picture, 2, &missing);
     assert!(picture.values.iter().zip(&real.values).all(|(a, b)| (a - b).abs() < 1e-5));
-    let (sum, _) = pair.compare(2, 8, &vec![10.0; missing.len()], &mut slopes);
+    let Difference { sum, .. } = pair.compare(&vec![10.0; missing.len()], &mut slopes);
     assert!(sum > 0.0 && slopes.iter().all(|s| s.to_bits() == 1f32.to_bits()));
 }
 
@@ -113,20 +113,20 @@ fn it_learns_and_a_resumed_run_is_the_one_that_never_stopped() {
     let path = folder.path().join("ink.safetensors");
     let (pixels, side) = (pictures(3, 32), 32);
     let config = InkConfig { lr: 4e-3, ..small() };
-    let mut whole = InkTrainer::new(config, 2).unwrap();
-    let losses: Vec<f64> = (0..120).map(|_| whole.step(&pixels, side).loss).collect();
+    let mut whole = InkTrainer::new(config.clone(), 2).unwrap();
+    let losses: Vec<f64> = (0..120).map(|_| whole.step(&pixels, side, &[]).loss).collect();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     assert!(mean(&losses[100..]) < 0.9 * mean(&losses[..10]), "{losses:?}");
 
     let mut first = InkTrainer::new(config, 1).unwrap();
     for _ in 0..70 {
-        first.step(&pixels, side);
+        first.step(&pixels, side, &[]);
     }
     first.save("these", &path).unwrap();
     let (mut second, dataset) = InkTrainer::load(&path, 2).unwrap();
     assert_eq!((dataset.as_str(), second.steps()), ("these", 70));
     for _ in 0..50 {
-        second.step(&pixels, side);
+        second.step(&pixels, side, &[]);
     }
     for ((name, a), (_, b)) in whole.state().into_iter().zip(second.state()) {
         assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name} differs");
@@ -150,6 +150,121 @@ fn what_is_no_checkpoint_is_refused() {
         InkConfig { ink: Ink { factor: 3, ..small().ink }, ..small() },
         InkConfig { blur: 2.0, ..small() },
     ] {
-        assert!(matches!(InkTrainer::new(bad, 1), Err(Error::Config { .. })), "{bad:?}");
+        assert!(matches!(InkTrainer::new(bad.clone(), 1), Err(Error::Config { .. })), "{bad:?}");
     }
+}
+
+/// Compares for a few steps, then with a judge of squares of 16 pixels, which are whole patches of 8.
+fn judged() -> InkConfig {
+    let judging = InkJudging { channels: vec![8, 8, 8], kimg: 0.4, lr: 2e-3, weight: 0.1, ..InkJudging::new(0.4) };
+    InkConfig { batch: 8, kimg: 0.16, judging: Some(judging), lr: 4e-3, ..small() }
+}
+
+/// Small pictures as a model might draw them for the seeds that a trainer names.
+fn drawings(t: &InkTrainer, side: usize) -> Vec<f32> {
+    let mut drawn = vec![0.0; t.drawings().len() * 3 * side * side];
+    for (values, seed) in drawn.chunks_exact_mut(3 * side * side).zip(t.drawings()) {
+        synth::latent::normal(seed, 3, values);
+        values.iter_mut().for_each(|v| *v = (0.4 * *v).clamp(-1.0, 1.0));
+    }
+    drawn
+}
+
+fn judged_steps(t: &mut InkTrainer, pixels: &[u8], side: usize, steps: usize) -> Vec<InkStep> {
+    let step = |_| {
+        let drawn = drawings(t, side / 2);
+        t.step(pixels, side, &drawn)
+    };
+    (0..steps).map(step).collect()
+}
+
+#[test]
+fn a_judge_joins_after_the_comparison_and_a_resumed_run_is_the_one_that_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ink.safetensors");
+    let (pixels, side) = (pictures(8, 32), 32);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let config = InkConfig { precision, ..judged() };
+        let mut whole = InkTrainer::new(config.clone(), 2).unwrap();
+        let steps = judged_steps(&mut whole, &pixels, side, 30);
+        assert_eq!((config.steps(), config.comparing()), (70, 20));
+        assert!(
+            steps[..20].iter().all(|step| step.opinion.is_none())
+                && steps[20..].iter().all(|step| step.opinion.is_some())
+        );
+        assert!(steps.iter().all(|step| step.loss.is_finite() && step.dropped == 0), "{steps:?}");
+
+        let mut first = InkTrainer::new(config, 1).unwrap();
+        judged_steps(&mut first, &pixels, side, 24);
+        first.save("these", &path).unwrap();
+        let (mut second, _) = InkTrainer::load(&path, 2).unwrap();
+        judged_steps(&mut second, &pixels, side, 6);
+        assert_eq!(second.state().len(), 7);
+        for ((name, a), (_, b)) in whole.state().into_iter().zip(second.state()) {
+            assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name} differs, {precision:?}");
+        }
+    }
+}
+
+#[test]
+fn the_slopes_of_a_judged_step_are_those_of_its_loss() {
+    let mut config = judged();
+    config.precision = Precision::F32;
+    let mut t = awake(config, 1);
+    // As far as the judge's part.
+    t.adam.steps = 20;
+    let (pixels, side) = (pictures(8, 16), 16);
+    let drawn = drawings(&t, 8);
+    let judging = t.config.judging.clone().unwrap();
+    let mut inputs = vec![0.0; 8 * 64 * Ink::INPUTS];
+    let patches = t.patches_of(&pixels, side, &drawn, &mut inputs);
+    assert_eq!(patches.iter().filter(|patch| patch.is_drawn()).count(), 4);
+    let added = t.passes.forward(&t.net, &inputs, [8, 8, 8]);
+    let mut slopes = vec![0.0; added.len()];
+    let before = t.compare(&patches, &added, &mut slopes);
+    let judge = t.judge.as_ref().unwrap().net.weights.clone();
+    t.judge(&judging, &patches, &added, 0.0, &mut slopes);
+    // The whole loss at what is added, by the judge as it was.
+    let value = |t: &mut InkTrainer, added: &[f32]| {
+        t.judge.as_mut().unwrap().net.weights.copy_from_slice(&judge);
+        let mut unused = vec![0.0; added.len()];
+        let length = added.len() / 8;
+        let pairs = t.compare(&patches, added, &mut unused);
+        let all = added.chunks_exact(length).zip(unused.chunks_exact_mut(length)).zip(&patches);
+        let faithful =
+            all.filter(|(_, patch)| patch.is_drawn()).map(|((added, slopes), patch)| patch.compare(added, slopes));
+        let (sum, count) = faithful.fold((0.0, 0), |(sum, count), d| (sum + d.sum, count + d.count));
+        let (opinion, _) = t.judge(&judging, &patches, added, 0.0, &mut unused);
+        pairs + judging.faithful * sum / count as f64 + judging.weight * opinion.loss_g
+    };
+    let mut direction = vec![0.0; added.len()];
+    for round in 0..3 {
+        synth::latent::normal(synth::Seed(40 + round), 0, &mut direction);
+        let moved = |by: f32| added.iter().zip(&direction).map(|(a, d)| a + by * d).collect::<Vec<f32>>();
+        let h = 2e-3;
+        let slope = (value(&mut t, &moved(h)) - value(&mut t, &moved(-h))) / (2.0 * f64::from(h));
+        let expected: f64 = slopes.iter().zip(&direction).map(|(s, d)| f64::from(*s) * f64::from(*d)).sum();
+        let length = slopes.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>().sqrt();
+        assert!((slope - expected).abs() < 0.05 * length, "{slope} against {expected}, {length} long");
+    }
+    assert!(before > 0.0);
+}
+
+#[test]
+fn what_a_judge_cannot_do_is_refused() {
+    let with = |change: &dyn Fn(&mut InkJudging)| {
+        let mut config = judged();
+        change(config.judging.as_mut().unwrap());
+        InkTrainer::new(config, 1).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    assert!(with(&|j| j.channels = vec![8; 4]).contains("squares must fit"));
+    assert!(with(&|j| j.channels = vec![0, 8]).contains("2 to 8 stages"));
+    assert!(with(&|j| j.kimg = 0.0).contains("kimg"));
+    assert!(with(&|j| j.weight = f64::NAN).contains("weights"));
+    assert!(
+        InkTrainer::new(InkConfig { batch: 12, ..judged() }, 1).err().unwrap().to_string().contains("multiple of 8")
+    );
+    let mut t = InkTrainer::new(small(), 1).unwrap();
+    assert!(t.set_judging(InkJudging::new(1.0)).is_err(), "a batch of three has no halves");
+    assert!(t.config().judging.is_none() && t.drawings().is_empty());
 }

@@ -1,0 +1,159 @@
+//! The discriminator that judges redrawn squares, beside real ones of the same place.
+
+use std::sync::Arc;
+
+use kernels::train::{Bf16, Cpu};
+use serde::{Deserialize, Serialize};
+
+use crate::adam::{Adam, Rates};
+use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
+use crate::discriminator::Discriminator;
+use crate::passes::{Judge, NativeJudge};
+use crate::tape::Network;
+use crate::trainer::{along, processor};
+use crate::{Config, Error, Precision, loss};
+
+/// Pictures that share one minibatch standard deviation; every so many are penalised.
+const GROUP: usize = 4;
+/// Side of the discriminator's last stage.
+const BASE: usize = 4;
+
+/// The adversarial part of a run of ink, which follows the part that only compares. Half of each batch are pairs, half are pictures that the model
+/// drew: those have no counterpart, and only the discriminator says what they should look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InkJudging {
+    /// Channels of the discriminator from 4 pixels up; each further entry doubles the squares that it judges.
+    pub channels: Vec<usize>,
+    /// Length in thousands of patches.
+    pub kimg: f64,
+    /// Weight of the adversarial loss, where the mean absolute difference of pairs weighs 1.
+    pub weight: f64,
+    /// Weight of the mean absolute difference between a drawn picture and what was redrawn, reduced again.
+    pub faithful: f64,
+    /// Weight of the gradient penalty, as [`LossConfig::gamma`].
+    pub gamma: f64,
+    /// Learning rate of the ink network; a cosine takes it to a tenth by the end.
+    pub lr: f64,
+    /// Learning rate of the discriminator, likewise.
+    pub lr_d: f64,
+}
+
+impl InkJudging {
+    /// What `tadne ink` takes for `kimg` thousand patches.
+    pub fn new(kimg: f64) -> Self {
+        let channels = vec![128, 128, 128, 96, 48, 24];
+        Self { channels, kimg, weight: 0.02, faithful: 1.0, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
+    }
+
+    /// Side of the squares that are judged, in pixels of the redrawn picture.
+    pub fn size(&self) -> usize {
+        BASE << self.channels.len().saturating_sub(1)
+    }
+
+    /// What is wrong with it for patches of `patch` pixels, `batch` a step, redrawn at `factor` times the size.
+    pub(crate) fn fault(&self, patch: usize, batch: usize, factor: usize) -> Option<&'static str> {
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let weights = [self.weight, self.faithful, self.gamma].into_iter().all(|v| v.is_finite() && v >= 0.0);
+        if !(2..=8).contains(&self.channels.len()) || self.channels.iter().any(|c| !(1..=1024).contains(c)) {
+            Some("the judge must have 2 to 8 stages of 1 to 1024 channels")
+        } else if self.size() > patch * factor {
+            Some("the judge's squares must fit into the redrawn patches")
+        } else if !batch.is_multiple_of(2 * GROUP) {
+            Some("with a judge, patches a step must be a multiple of 8")
+        } else if !(positive(self.kimg) && [self.lr, self.lr_d].into_iter().all(|lr| positive(lr) && lr < 1.0)) {
+            Some("the judge's kimg and learning rates must be positive, the rates below 1")
+        } else if !weights {
+            Some("the judge's weights must not be negative")
+        } else {
+            None
+        }
+    }
+}
+
+/// What the discriminator said of a batch: means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct InkOpinion {
+    /// Its loss, with penalty.
+    pub loss_d: f64,
+    /// The redrawing network's adversarial loss.
+    pub loss_g: f64,
+    /// Its output on real squares.
+    pub real: f64,
+    /// Its output on redrawn squares.
+    pub fake: f64,
+}
+
+/// The discriminator in training.
+pub(crate) struct JudgeSide {
+    passes: Box<dyn Judge>,
+    pub(crate) net: Network,
+    pub(crate) adam: Adam,
+    optimizer: OptimizerConfig,
+    loss: LossConfig,
+}
+
+impl JudgeSide {
+    /// A fresh one, drawn from `seed`.
+    pub(crate) fn new(judging: &InkJudging, precision: Precision, threads: usize, seed: u64) -> Result<Self, Error> {
+        let shape = DiscriminatorConfig {
+            channels: judging.channels.clone(),
+            downsample: Downsample::PoolConv,
+            group: GROUP,
+            features: 1,
+            entrances: 0,
+        };
+        let discriminator = Discriminator::new(&shape, [BASE; 2]);
+        let layout = discriminator.layout();
+        let weights = layout.initial(seed);
+        let cpu: Arc<Cpu> = Arc::new(processor(threads)?);
+        let passes: Box<dyn Judge> = if precision.is_bf16(&cpu) {
+            Box::new(NativeJudge::<Bf16>::new(cpu, &discriminator))
+        } else {
+            Box::new(NativeJudge::<f32>::new(cpu, &discriminator))
+        };
+        let usual = Config::preset("c64")?;
+        let loss = LossConfig { gamma: judging.gamma, ..usual.loss };
+        Ok(Self {
+            passes,
+            adam: Adam::new(weights.len()),
+            net: Network::new(layout, weights),
+            optimizer: usual.optimizer,
+            loss,
+        })
+    }
+
+    /// One step on squares, planar, real ones and as many redrawn ones, each beside a real one of its place. Gives what was said, the gradient of
+    /// the redrawing network's adversarial loss at the redrawn squares, and how many entries of the gradient were not finite.
+    pub(crate) fn learn(
+        &mut self,
+        cpu: &Cpu,
+        mut squares: Vec<f32>,
+        fake: &[f32],
+        lr: f64,
+    ) -> (InkOpinion, Vec<f32>, u64) {
+        let half = squares.len();
+        squares.extend_from_slice(fake);
+        let logits = self.passes.judge(&self.net, &squares, None);
+        let n = logits.len() / 2;
+        let (real, drawn) = logits.split_at(n);
+        let said = loss::discriminator(&self.loss, real, drawn);
+        let gradient = self.passes.judge_back(&mut self.net, &said.slopes, 0..2 * n, true);
+
+        let of: Vec<usize> = (0..GROUP).chain(n..n + GROUP).collect();
+        let slopes = self.passes.along(&self.net, &along(&gradient, &of, half / n), None, &of);
+        let (penalty, back) = loss::penalty(self.loss.gamma, &slopes, GROUP);
+        self.passes.along_back(&mut self.net, &back);
+
+        let (loss_g, back) = loss::generator(self.loss.pairing, real, drawn);
+        let back = [vec![0.0; n], back].concat();
+        let gradient = self.passes.judge_back(&mut self.net, &back, n..2 * n, false).split_off(half);
+        let rates = Rates { lr, factors: None, beta2: self.optimizer.beta2 };
+        let Network { weights, gradient: slope, .. } = &mut self.net;
+        let dropped = self.adam.step(cpu.crew(), weights, slope, rates, &self.optimizer).entries;
+        self.passes.finish();
+        let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
+        let loss_d = said.total + penalty * self.loss.gamma / 2.0;
+        (InkOpinion { loss_d, loss_g, real: mean(real), fake: mean(drawn) }, gradient, dropped)
+    }
+}
