@@ -12,8 +12,9 @@ const SAMPLES: u64 = 20_000;
 const CENTRES: usize = 64;
 /// Steps of Lloyd's algorithm; it hardly moves after twenty.
 const ROUNDS: usize = 30;
-/// The radius that creativity does not go beyond, over the one that all but a two-hundredth of `w` stay within.
-const BEYOND: f64 = 1.3;
+/// The radius that creativity does not go beyond, over the one that all but a two-hundredth of `w` stay within: far enough for
+/// faces to come apart.
+const BEYOND: f64 = 3.5;
 const WITHIN: f64 = 0.995;
 
 /// Measures where the `w` of `model` lie and stores it in the file: 64 centres by k-means, and the radius and temperature that the
