@@ -88,6 +88,24 @@ pub extern "C" fn draw_styles(layer: usize) -> u32 {
     reply(desk, done)
 }
 
+/// Looks for the `count` seeds whose pictures are most like that of the seed or descendant that the input names; without input,
+/// for an example of each kind of face. The answer is their seeds, 64 bits each, little-endian. 1 if it is there.
+#[allow(unsafe_code, reason = "the exported name is unique in this module")]
+#[unsafe(no_mangle)]
+pub extern "C" fn like(count: usize) -> u32 {
+    let desk = &mut *desk();
+    let found = match &mut desk.studio {
+        Some(studio) if desk.input.is_empty() => Ok(studio.kinds().into_iter().take(count).collect()),
+        Some(studio) => studio.like(&desk.input, count),
+        None => Err(Trouble::Empty),
+    };
+    let done = found.map(|seeds: Vec<_>| {
+        desk.answer.clear();
+        desk.answer.extend(seeds.into_iter().flat_map(|seed| seed.0.to_le_bytes()));
+    });
+    reply(desk, done)
+}
+
 /// Where the answer to the last call begins.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
@@ -148,7 +166,11 @@ mod tests {
         assert_eq!((load(), width(), height()), (1, 4, 8));
         input(b"42");
         assert_eq!((draw(0.7, 0.0, 1), answer_length()), (1, 4 * 4 * 8));
+        assert_eq!((like(3), answer_length()), (1, 3 * 8));
+        input(b"");
+        assert_eq!((like(3), answer_length()), (1, 0));
         input(b"4 2");
+        assert_eq!(like(3), 0);
         assert_eq!(draw(0.7, 0.0, 1), 0);
         assert!(sentence().contains("names no picture"), "{}", sentence());
         input(b"42");

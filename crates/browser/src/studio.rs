@@ -4,11 +4,15 @@ use std::f32::consts::GOLDEN_RATIO;
 use std::sync::Arc;
 
 use synth::{
-    Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Psi, PsiError, Recipe, RecipeError, Styles, Worker,
+    Creature, Crowd, Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Psi, PsiError, Recipe, RecipeError, Seed,
+    Styles, Worker,
 };
 
 /// How far a wandering picture goes towards each of two children of its own, at most.
 const ROAM: f32 = 0.7;
+
+/// Seeds that likenesses are looked for among, as on the server.
+const SEARCHED: usize = 4096;
 
 /// Why there is no picture.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ impl std::error::Error for Trouble {}
 #[derive(Debug)]
 pub struct Studio {
     worker: Worker,
+    /// Seeds to look for likenesses among, made when first asked for.
+    crowd: Option<Crowd>,
 }
 
 impl Studio {
@@ -61,7 +67,7 @@ impl Studio {
     pub fn open(file: &[u8]) -> Result<Self, Trouble> {
         let model = ModelFile::from_bytes(file).map_err(Trouble::Model)?;
         let generator = Generator::consume(model).map_err(Trouble::Model)?;
-        Ok(Self { worker: Arc::new(generator).worker() })
+        Ok(Self { worker: Arc::new(generator).worker(), crowd: None })
     }
 
     /// Height and width of the pictures.
@@ -85,6 +91,28 @@ impl Studio {
         }
         self.develop(&styles, noise.then(|| recipe.seed()), rgba);
         Ok(())
+    }
+
+    /// The seeds, of the first [`SEARCHED`], that are most like the creature called `name`, itself left out.
+    ///
+    /// # Errors
+    /// The name is none of a seed or its descendant.
+    pub fn like(&mut self, name: &[u8], count: usize) -> Result<Vec<Seed>, Trouble> {
+        let creature: Creature = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
+        let itself = Recipe::Single(creature.clone()) == creature.seed.into();
+        let generator = Arc::clone(self.worker.generator());
+        let found = self.crowd(&generator).like(&creature.w(&generator), count + 1).into_iter();
+        Ok(found.filter(|seed| !(itself && *seed == creature.seed)).take(count).collect())
+    }
+
+    /// An example of each kind of face that the model draws; see [`Crowd::kinds`].
+    pub fn kinds(&mut self) -> Vec<Seed> {
+        let generator = Arc::clone(self.worker.generator());
+        self.crowd(&generator).kinds(&generator)
+    }
+
+    fn crowd(&mut self, generator: &Generator) -> &Crowd {
+        self.crowd.get_or_insert_with(|| Crowd::new(generator, SEARCHED))
     }
 
     /// Draws the picture of style vectors; see [`crate::draw_styles`].
@@ -122,7 +150,7 @@ impl Studio {
         }
     }
 
-    fn develop(&mut self, styles: &Styles, noise: Option<synth::Seed>, rgba: &mut Vec<u8>) {
+    fn develop(&mut self, styles: &Styles, noise: Option<Seed>, rgba: &mut Vec<u8>) {
         // Nobody cancels here, so the picture is always there; what is no longer wanted is never asked of an instance.
         let Picture { rgb, .. } = self.worker.draw_styles(styles, noise, &|| false).unwrap_or_default();
         rgba.clear();
@@ -132,7 +160,7 @@ impl Studio {
 
 #[cfg(test)]
 mod tests {
-    use synth::{Architecture, NoiseInputs, Precision, Seed, Upsample};
+    use synth::{Architecture, NoiseInputs, Precision, Upsample};
 
     use super::*;
 
@@ -171,6 +199,18 @@ mod tests {
         studio.draw_styles(&bytes, layer, &mut by_styles).unwrap();
         studio.draw(b"1_2_1", 0.8, 0.0, false, &mut by_name).unwrap();
         assert_eq!(by_styles, by_name);
+    }
+
+    #[test]
+    fn likenesses_are_those_of_the_crowd_without_the_one_that_asks() {
+        let mut studio = studio();
+        let found = studio.like(b"42", 5).unwrap();
+        let generator = Arc::clone(studio.worker.generator());
+        let expected = Crowd::new(&generator, SEARCHED).like(&generator.w(Seed(42)), 6);
+        assert_eq!((expected[0], &expected[1..]), (Seed(42), &found[..]));
+        assert_eq!(studio.like(b"42-3", 5).unwrap().len(), 5);
+        assert!(matches!(studio.like(b"42~1~2", 5), Err(Trouble::Recipe(_))));
+        assert!(studio.kinds().is_empty(), "nothing was measured of this model");
     }
 
     #[test]

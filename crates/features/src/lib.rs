@@ -7,6 +7,7 @@
 pub mod calibrate;
 mod conv;
 pub mod critic;
+pub mod directions;
 mod error;
 mod evaluate;
 mod graph;

@@ -80,6 +80,17 @@ pub enum AddressError {
     /// A text that names no picture.
     #[error(transparent)]
     Recipe(#[from] synth::RecipeError),
+    /// An edit along a direction that the model lacks.
+    #[error("{}", no_direction(*asked, *directions))]
+    Direction {
+        /// What was asked for.
+        asked: u8,
+        /// How many the model has.
+        directions: usize,
+    },
+    /// A list of likenesses is longer than allowed, or no number.
+    #[error("{0:?} is not a number of pictures: use a whole number from 1 to 64, as in count=12")]
+    Count(String),
     /// A mixture that changes hands beyond the last layer.
     #[error("a mixture cannot begin at layer {asked}: this model has {layers} layers, so use 0 to {layers}")]
     Layer {
@@ -88,6 +99,14 @@ pub enum AddressError {
         /// What the model has.
         layers: usize,
     },
+}
+
+fn no_direction(asked: u8, directions: usize) -> String {
+    match directions {
+        0 => "this model has no directions, so its pictures cannot be edited; `tadne directions` finds some".to_owned(),
+        1 => format!("there is no direction {asked}: this model has one, 0"),
+        _ => format!("there is no direction {asked}: this model has {directions}, 0 to {}", directions - 1),
+    }
 }
 
 impl PictureAddress {

@@ -22,7 +22,7 @@ use crate::encode::Format;
 use crate::error::Refusal;
 use crate::handlers::parameter;
 use crate::latent::{self, Latent, Space};
-use crate::order::{Asked, Order, SIZES};
+use crate::order::{Asked, Bounds, Order, SIZES};
 
 /// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
 pub(crate) async fn order(
@@ -33,7 +33,7 @@ pub(crate) async fn order(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let path = uri.path().trim_start_matches("/api/v1/");
-    let order = Order::parse(path, query.as_deref(), app.generator.layers())?;
+    let order = Order::parse(path, query.as_deref(), Bounds::of(&app.generator))?;
     let keep = keep(&app, query.as_deref())?;
     deliver(&app, &order, &headers, visitor, keep).await
 }
@@ -66,7 +66,7 @@ pub(crate) fn lead(to: String, keep: &'static str) -> Response {
 }
 
 /// The text between the last slash and `.json`.
-fn named(uri: &Uri) -> Result<&str, Refusal> {
+pub(crate) fn named(uri: &Uri) -> Result<&str, Refusal> {
     let file = uri.path().rsplit('/').next().unwrap_or_default();
     let shape =
         || AddressError::Format(file.rsplit_once('.').map_or("", |(_, ending)| ending).chars().take(20).collect());
@@ -80,6 +80,7 @@ pub(crate) async fn children(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let parent: Creature = named(&uri)?.parse().map_err(AddressError::Recipe)?;
+    Bounds::of(&app.generator).check(&Recipe::Single(parent.clone()))?;
     let asked = Asked::read(query.as_deref())?;
     let keep = keep(&app, query.as_deref())?;
     // The longest lines end; everybody else has sixteen.
@@ -110,7 +111,7 @@ pub(crate) async fn latents(
     let name = named(&uri)?;
     let keep = keep(&app, query.as_deref())?;
     // Reads the recipe as a picture's would be, with the model's bound on layers.
-    let order = Order::parse(&format!("pictures/{name}.png"), None, app.generator.layers())?;
+    let order = Order::parse(&format!("pictures/{name}.png"), None, Bounds::of(&app.generator))?;
     let Order::Picture { recipe, .. } = order else { return Err(Refusal::Failed) };
     let w = |creature: &Creature| creature.w(&app.generator);
     let mut body = json!({ "recipe": recipe.to_string(), "encoding": "base64 of little-endian 32-bit floats" });

@@ -1,8 +1,8 @@
 //! The service put together: shared state, routes, and the layers that limit what a visitor can do to it.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::DefaultBodyLimit;
@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{BoxError, Router, middleware};
-use synth::Generator;
+use synth::{Crowd, Generator};
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -25,7 +25,7 @@ use crate::error::{Error, Refusal};
 use crate::metrics::Metrics;
 use crate::page::{ModelFacts, Pages};
 use crate::studio::Studio;
-use crate::{api, batch, crawl, facts, handlers};
+use crate::{api, batch, crawl, facts, handlers, likeness};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -44,6 +44,8 @@ pub(crate) struct App {
     pub(crate) metrics_elsewhere: bool,
     pub(crate) body_bytes: usize,
     stopping: AtomicBool,
+    /// Seeds to look for likenesses among, made when first asked for.
+    pub(crate) crowd: OnceLock<Crowd>,
 }
 
 impl App {
@@ -66,7 +68,7 @@ impl App {
 type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
 
 /// Every address of the interface; the `OpenAPI` document describes each of them, and a test holds it to that.
-pub(crate) const API: [ApiRoute; 16] = [
+pub(crate) const API: [ApiRoute; 18] = [
     ("/api/v1/pictures/{file}", || get(api::order)),
     ("/api/v1/pictures", || post(api::latent_picture)),
     ("/api/v1/sweeps/{file}", || get(api::order)),
@@ -76,6 +78,8 @@ pub(crate) const API: [ApiRoute; 16] = [
     ("/api/v1/cards/{file}", || get(api::order)),
     ("/api/v1/random/{file}", || get(api::random)),
     ("/api/v1/children/{file}", || get(api::children)),
+    ("/api/v1/like/{file}", || get(likeness::like)),
+    ("/api/v1/kinds", || get(likeness::kinds)),
     ("/api/v1/latents/{file}", || get(api::latents)),
     ("/api/v1/batches/{file}", || get(batch::named)),
     ("/api/v1/batches", || post(batch::listed)),
@@ -108,6 +112,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         metrics_elsewhere: config.metrics_addr.is_some(),
         body_bytes: config.body_bytes,
         stopping: AtomicBool::new(false),
+        crowd: OnceLock::new(),
         weights: config.weights.clone(),
         generator,
         facts,

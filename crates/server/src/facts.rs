@@ -42,6 +42,7 @@ pub(crate) fn about(generator: &Generator, metadata: &Metadata) -> Value {
         "seed": { "min": "0", "max": u64::MAX.to_string() },
         "formats": Format::ALL.map(Format::extension),
         "layers": generator.layers(),
+        "directions": generator.directions(),
         "z": architecture.z_dim,
         "w": architecture.w_dim,
         "noise": generator.has_noise(),

@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::address::PictureAddress;
 use crate::language::Language;
-use crate::order::Order;
+use crate::order::{Bounds, Order};
 use crate::range::{self, Part};
 use crate::{batch, client, conditional, handlers, template};
 
-/// Layers of the model that is asked for.
-const LAYERS: usize = 11;
+/// What the model has.
+const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
 /// Bytes of the file that is asked for.
 const LENGTH: usize = 1000;
 
@@ -25,10 +25,10 @@ pub fn parse(text: &str) {
     let query = lines.next();
     let value = lines.next().unwrap_or_default();
 
-    if let Ok(order) = Order::parse(path, query, LAYERS) {
+    if let Ok(order) = Order::parse(path, query, BOUNDS) {
         let spelled = order.to_string();
         let (path, query) = spelled.split_once('?').map_or((&*spelled, None), |(path, query)| (path, Some(query)));
-        assert_eq!(Order::parse(path, query, LAYERS).as_ref(), Ok(&order), "{spelled}");
+        assert_eq!(Order::parse(path, query, BOUNDS).as_ref(), Ok(&order), "{spelled}");
     }
     if let Ok(address) = path.parse::<PictureAddress>() {
         assert_eq!(address.to_string().parse(), Ok(address));

@@ -17,7 +17,7 @@ use crate::deliver::{AN_HOUR, FOR_EVER, NO_STORE, deliver, keep};
 use crate::error::Refusal;
 use crate::hanging::Hanging;
 use crate::language::Language;
-use crate::order::Order;
+use crate::order::{Bounds, Order};
 use crate::page::{Pages, Visitor};
 use crate::template::TemplateError;
 use crate::view::View;
@@ -67,8 +67,7 @@ pub(crate) async fn room(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let recipe = uri.path().trim_start_matches("/p/").parse::<Recipe>().ok();
-    let layers = app.generator.layers();
-    let possible = recipe.filter(|recipe| !matches!(recipe, Recipe::Mix { layer, .. } if usize::from(*layer) > layers));
+    let possible = recipe.filter(|recipe| Bounds::of(&app.generator).check(recipe).is_ok());
     match possible {
         Some(recipe) => {
             let psi = psi(&app, query.as_deref());
@@ -87,6 +86,8 @@ pub(crate) async fn walk(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let from = uri.path().trim_start_matches("/walk/").parse::<Creature>().ok();
+    let possible = |from: &Creature| Bounds::of(&app.generator).check(&Recipe::Single(from.clone())).is_ok();
+    let from = from.filter(possible);
     match from {
         Some(from) => {
             let psi = psi(&app, query.as_deref());

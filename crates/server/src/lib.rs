@@ -61,6 +61,7 @@ mod hanging;
 mod hosted;
 mod language;
 mod latent;
+mod likeness;
 mod lines;
 mod metrics;
 mod openapi;

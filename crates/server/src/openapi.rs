@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::batch::MOST;
 use crate::encode::Format;
 use crate::error::{PROBLEM_JSON, PROBLEMS};
-use crate::order::{COLUMNS, FRAMES, LARGEST_TILE, Moving, SIZES};
+use crate::order::{COLUMNS, COUNTS, FRAMES, LARGEST_TILE, Moving, SIZES};
 
 /// What may stand after the question mark of an address.
 #[derive(Clone, Copy)]
@@ -17,6 +17,7 @@ enum Query {
     Noise,
     Columns,
     Frames,
+    Count,
     Format,
     Wall,
     At,
@@ -56,6 +57,12 @@ impl Query {
                 "Pictures on the way, both ends included",
                 number((*FRAMES.start()).into(), (*FRAMES.end()).into()),
                 json!(24),
+            ),
+            Query::Count => (
+                "count",
+                "Pictures to name, at most",
+                json!({ "type": "integer", "minimum": COUNTS.start(), "maximum": COUNTS.end(), "default": 12 }),
+                json!(12),
             ),
             Query::Format => (
                 "format",
@@ -184,6 +191,24 @@ fn files() -> Vec<Get> {
             text: "The sixteen children of a creature, and the addresses of their pictures.",
             file: file(format!("{RECIPE}\\.json"), "42.json"),
             query: PICTURE,
+            gives: JSON,
+            status: "200",
+        },
+        Get {
+            path: "/api/v1/like/{file}",
+            name: "like",
+            text: "The seeds whose pictures are most like a creature's, and the addresses of their pictures.",
+            file: file(format!("{RECIPE}\\.json"), "42.json"),
+            query: &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model],
+            gives: JSON,
+            status: "200",
+        },
+        Get {
+            path: "/api/v1/kinds",
+            name: "kinds",
+            text: "An example of each kind of face that the model draws, those that differ most first.",
+            file: None,
+            query: &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model],
             gives: JSON,
             status: "200",
         },

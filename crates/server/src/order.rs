@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use synth::{Creature, Psi, Recipe, Seed};
+use synth::{Creature, Generator, Psi, Recipe, Seed};
 
 use crate::address::{AddressError, PictureAddress, parse_psi, spelled};
 use crate::encode::Format;
@@ -29,6 +29,8 @@ pub(crate) const SIZES: RangeInclusive<u16> = 16..=1024;
 pub(crate) const LARGEST_TILE: u16 = 512;
 /// Tiles in a row of a montage.
 pub(crate) const COLUMNS: RangeInclusive<u8> = 1..=18;
+/// Pictures in a list of those like another.
+pub(crate) const COUNTS: RangeInclusive<u8> = 1..=64;
 /// Pictures on the way from one creature to another, both included.
 pub(crate) const FRAMES: RangeInclusive<u8> = 2..=60;
 
@@ -137,9 +139,42 @@ impl From<PictureAddress> for Order {
     }
 }
 
+/// What a model has, and recipes may not go beyond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Convolutions, for mixtures.
+    pub(crate) layers: usize,
+    /// Directions, for edits.
+    pub(crate) directions: usize,
+}
+
+impl Bounds {
+    pub(crate) fn of(generator: &Generator) -> Self {
+        Self { layers: generator.layers(), directions: generator.directions().len() }
+    }
+
+    /// Refuses a recipe that the model cannot draw.
+    pub(crate) fn check(self, recipe: &Recipe) -> Result<(), AddressError> {
+        let Self { layers, directions } = self;
+        if let Recipe::Mix { layer: asked, .. } = *recipe
+            && usize::from(asked) > layers
+        {
+            return Err(AddressError::Layer { asked, layers });
+        }
+        recipe.creatures().try_for_each(|creature| {
+            self.check_edits(creature).map_err(|asked| AddressError::Direction { asked, directions })
+        })
+    }
+
+    fn check_edits(self, creature: &Creature) -> Result<(), u8> {
+        let beyond = creature.edits.iter().find(|edit| usize::from(edit.direction) >= self.directions);
+        beyond.map_or(Ok(()), |edit| Err(edit.direction))
+    }
+}
+
 impl Order {
-    /// Reads `kind/file` and what stands after the question mark; `layers` is what the model has, for mixtures.
-    pub(crate) fn parse(path: &str, query: Option<&str>, layers: usize) -> Result<Self, AddressError> {
+    /// Reads `kind/file` and what stands after the question mark; `bounds` is what the model has.
+    pub(crate) fn parse(path: &str, query: Option<&str>, bounds: Bounds) -> Result<Self, AddressError> {
         let shape = || AddressError::Order(path.chars().take(60).collect());
         let (kind, file) = path.split_once('/').ok_or_else(shape)?;
         let (name, extension) = file.rsplit_once('.').ok_or_else(shape)?;
@@ -152,15 +187,12 @@ impl Order {
         let moving = || Moving::from_extension(extension).ok_or_else(|| AddressError::Moving(excerpt(extension)));
         if kind == "morphs" {
             let (from, to) = name.split_once('~').ok_or_else(shape)?;
-            let (from, to) = (from.parse()?, to.parse()?);
+            let (from, to) = (from.parse::<Creature>()?, to.parse::<Creature>()?);
+            bounds.check(&Recipe::Blend { from: from.clone(), to: to.clone(), percent: 0 })?;
             return Ok(Order::Morph { from, to, psi: asked.psi, frames: asked.frames, moving: moving()? });
         }
         let recipe: Recipe = name.parse()?;
-        if let Recipe::Mix { layer, .. } = recipe
-            && usize::from(layer) > layers
-        {
-            return Err(AddressError::Layer { asked: layer, layers });
-        }
+        bounds.check(&recipe)?;
         let format = || Format::from_extension(extension).ok_or_else(|| AddressError::Format(excerpt(extension)));
         match (kind, extension) {
             ("pictures", _) => {
@@ -227,6 +259,8 @@ impl fmt::Display for Order {
 
 /// What stands after the question mark. Names not known here are somebody else's.
 pub(crate) struct Asked {
+    /// Pictures in a list.
+    pub(crate) count: u8,
     pub(crate) psi: Level,
     pub(crate) size: Option<u16>,
     pub(crate) noise: bool,
@@ -239,7 +273,16 @@ pub(crate) struct Asked {
 
 impl Default for Asked {
     fn default() -> Self {
-        Asked { psi: Psi::default().into(), size: None, noise: true, columns: 6, frames: 24, wall: None, at: (0, 0) }
+        Asked {
+            psi: Psi::default().into(),
+            size: None,
+            noise: true,
+            columns: 6,
+            frames: 24,
+            count: 12,
+            wall: None,
+            at: (0, 0),
+        }
     }
 }
 
@@ -256,6 +299,9 @@ impl Asked {
                 }
                 "frames" => {
                     asked.frames = within(&FRAMES, value).ok_or_else(|| AddressError::Frames(excerpt(value)))?;
+                }
+                "count" => {
+                    asked.count = within(&COUNTS, value).ok_or_else(|| AddressError::Count(excerpt(value)))?;
                 }
                 "wall" => {
                     asked.wall = Some(hanging::parse_wall(value).ok_or_else(|| AddressError::Wall(excerpt(value)))?);
@@ -295,9 +341,11 @@ mod tests {
 
     use super::*;
 
+    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
+
     fn parse(text: &str) -> Result<Order, AddressError> {
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
-        Order::parse(path, query, 11)
+        Order::parse(path, query, BOUNDS)
     }
 
     #[test]
@@ -307,6 +355,8 @@ mod tests {
             "pictures/42-3b7.webp?psi=0.75&size=512",
             "pictures/42~77~35.jpg?psi=2.0&size=64&noise=off",
             "pictures/42_77_11.png?psi=0.3",
+            "pictures/42-3@0p15@2m40.png?psi=0.3",
+            "morphs/42@0p15~42@0m15.webp?psi=0.7&frames=60",
             "sweeps/42.webp",
             "sweeps/42~1~3.png",
             "sweeps/42.gif",
@@ -331,6 +381,11 @@ mod tests {
             ("pictures/42.gif", ".png, .webp or .jpg"),
             ("pictures/x.png", "names no picture"),
             ("pictures/42_77_12.png", "11 layers"),
+            ("pictures/42@3p1.png", "0 to 2"),
+            ("morphs/1~42@3p1.webp", "0 to 2"),
+            ("pictures/1_42@3p1_2.png", "0 to 2"),
+            ("pictures/42@1p41.png", "names no picture"),
+            ("pictures/42.png?count=65", "from 1 to 64"),
             ("pictures/42.png?psi=3", "from 0.0 to 2.0"),
             ("pictures/42.png?size=1e9", "from 16 to 1024"),
             ("pictures/42.png?size=15", "from 16 to 1024"),
@@ -356,7 +411,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_parsed_or_refused_but_never_panics(path in ".{0,60}", query in ".{0,60}") {
-            let _ = Order::parse(&path, Some(&query), 11);
+            let _ = Order::parse(&path, Some(&query), BOUNDS);
         }
     }
 }

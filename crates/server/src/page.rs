@@ -27,6 +27,8 @@ pub(crate) struct ModelFacts {
     pub(crate) psi: Psi,
     /// Convolutions, for style mixing.
     pub(crate) layers: usize,
+    /// Names of the directions that pictures can be edited in.
+    pub(crate) directions: Vec<String>,
     /// Whether noise can be switched off.
     pub(crate) noise: bool,
     /// Where browsers find the model's file; empty if they may not draw.
@@ -63,7 +65,8 @@ impl ModelFacts {
         let fingerprint = generator.fingerprint();
         let address = |_| format!("/model.safetensors?m={}", short(&fingerprint));
         let address = config.weights.as_ref().map_or_else(String::new, address);
-        Self { width, height, fingerprint, psi, layers, noise, address }
+        let directions = generator.directions().to_vec();
+        Self { width, height, fingerprint, psi, layers, directions, noise, address }
     }
 
     /// Width and height when the longer side is `side`.
@@ -257,6 +260,7 @@ impl Pages {
             "model.fingerprint" => short(&self.facts.fingerprint).to_owned(),
             "model.psi" => spelled(self.facts.psi),
             "model.layers" => self.facts.layers.to_string(),
+            "model.directions" => self.facts.directions.join(" "),
             "model.address" => self.facts.address.clone(),
             "model.noise" => if self.facts.noise { "on" } else { "none" }.to_owned(),
             _ => return None,

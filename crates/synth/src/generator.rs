@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Shape};
 
 use crate::architecture::{Architecture, Upsample};
+use crate::directions::Directions;
 use crate::ink::InkLayers;
 use crate::model::{ModelError, ModelFile};
 use crate::prepare::{Styles, Weights, conv, rgb};
@@ -28,6 +29,7 @@ pub struct Generator {
     pub(crate) embeddings: Vec<f32>,
     pub(crate) mapping: Vec<Linear>,
     pub(crate) truncation: Truncation,
+    directions: Directions,
     /// The affine layers of all convolutions and `toRGB`s in one: from `w` to the styles, each padded to whole blocks.
     pub(crate) styles: Linear,
     pub(crate) constant: Activation,
@@ -126,6 +128,7 @@ impl Generator {
         model.check()?;
         let (architecture, fingerprint) = (model.architecture.clone(), model.fingerprint());
         let (embeddings, truncation) = (crate::reference::embeddings(model), Truncation::new(model));
+        let directions = Directions::new(model);
         let mapping = (0..architecture.mapping_layers).map(|layer| {
             let bias = weights.take(&format!("mapping.fc{layer}.bias")).into_owned();
             Linear::new(&weights.take(&format!("mapping.fc{layer}.weight")), &bias)
@@ -155,6 +158,7 @@ impl Generator {
             embeddings,
             mapping,
             truncation,
+            directions,
             styles,
             constant,
             blocks,
@@ -212,6 +216,16 @@ impl Generator {
     /// The mean of `w`, towards which truncation pulls: `w_dim` values.
     pub fn w_avg(&self) -> &[f32] {
         &self.truncation.w_avg
+    }
+
+    /// Names of the directions in which the model's pictures can be edited, as [`Edit`](crate::Edit) counts them.
+    pub fn directions(&self) -> &[String] {
+        &self.directions.names
+    }
+
+    /// One of them: `w_dim` values, one standard deviation of what its name says.
+    pub(crate) fn direction(&self, index: usize) -> Option<&[f32]> {
+        self.directions.values.chunks_exact(self.architecture.w_dim).nth(index)
     }
 
     /// How many convolutions draw a picture: the places at which one style may take over from another.

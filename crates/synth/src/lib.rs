@@ -25,6 +25,8 @@
 mod architecture;
 mod average;
 mod canvas;
+mod crowd;
+mod directions;
 mod files;
 mod generator;
 mod given;
@@ -44,12 +46,13 @@ mod worker;
 
 pub use architecture::{Architecture, ArchitectureError, Ink, LabelNorm, Labels, NoiseInputs, Upsample};
 pub use average::AverageError;
+pub use crowd::Crowd;
 pub use files::write_atomically;
 pub use generator::Generator;
 pub use kernels::{Isa, IsaError, multiply_adds};
 pub use mapper::mean_w;
 pub use model::{Calibration, Metadata, ModelError, ModelFile, ModelHeader, Precision, Tensor};
-pub use recipe::{Creature, LONGEST_PATH, Recipe, RecipeError, Styles};
+pub use recipe::{Creature, Edit, FARTHEST_EDIT, LONGEST_PATH, Recipe, RecipeError, Styles};
 pub use seed::{Psi, PsiError, Seed, SeedError};
 pub use sheet::sheet;
 pub use variation::{ClassError, NoiseMode, SeedStyle, Variation, WordError};

@@ -17,6 +17,10 @@ const FORMAT_VERSION: &str = "1";
 pub(crate) const CENTRES: &str = "truncation.centres";
 /// Name of the optional radius and temperature of truncation, [2]. The centres need it.
 pub(crate) const SPREAD: &str = "truncation.spread";
+/// Name of the optional directions of w, [K, `w_dim`], as many as there are names for.
+pub(crate) const DIRECTIONS: &str = "directions.w";
+/// Directions that a file may hold at most.
+const MOST_DIRECTIONS: usize = 64;
 
 /// A generator as it lies in a file: architecture, named tensors, and what is to be known about its origin.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +51,9 @@ pub struct Metadata {
     pub license: String,
     /// Where the creativity slider's landmarks lie for this model, if they were measured.
     pub calibration: Option<Calibration>,
+    /// Names of the directions in which pictures can be edited (`smile`), in the order of the rows of the tensor
+    /// `directions.w`; empty if none were found.
+    pub directions: Vec<String>,
 }
 
 /// The psi that play the parts of 0.3, 1.0 and 2.0 on the creativity slider.
@@ -168,6 +175,10 @@ impl ModelFile {
             let text = serde_json::to_string(calibration);
             entry("calibration", text.map_err(unserialisable("calibration"))?);
         }
+        if !self.metadata.directions.is_empty() {
+            let text = serde_json::to_string(&self.metadata.directions);
+            entry("directions", text.map_err(unserialisable("directions"))?);
+        }
         entry("format", FORMAT.into());
         entry("format_version", FORMAT_VERSION.into());
         entry("license", self.metadata.license.clone());
@@ -240,6 +251,7 @@ impl ModelFile {
             let problem = format!("{calibration:?} must rise from above 0 to at most 2");
             return Err(ModelError::Metadata { entry: "calibration", problem });
         }
+        self.check_directions()?;
         let optional = self.architecture.optional_tensors();
         for (name, tensor) in &self.tensors {
             if let Some((_, shape)) = optional.iter().find(|(known, _)| known == name) {
@@ -255,6 +267,8 @@ impl ModelFile {
                 if tensor.data.iter().any(|&value| value <= 0.0) {
                     return Err(ModelError::tensor(name, "must hold a radius and a temperature above 0"));
                 }
+            } else if name == DIRECTIONS {
+                check_shape(name, tensor, &[self.metadata.directions.len(), self.architecture.w_dim])?;
             } else if !required.iter().any(|(known, _)| known == name) {
                 return Err(ModelError::tensor(name, "is unknown to the file's architecture"));
             }
@@ -262,6 +276,45 @@ impl ModelFile {
                 return Err(ModelError::tensor(name, format!("holds {value}; all weights must be finite")));
             }
         }
+        Ok(())
+    }
+
+    /// Checks that directions have plain names, each its own, and numbers.
+    fn check_directions(&self) -> Result<(), ModelError> {
+        let names = &self.metadata.directions;
+        let plain = |name: &String| {
+            (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+        };
+        let problem = if let Some(name) = names.iter().find(|name| !plain(name)) {
+            format!("{name:?} is no name: up to 32 small letters and hyphens are")
+        } else if let Some((_, name)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            format!("{name:?} is there twice")
+        } else if names.len() > MOST_DIRECTIONS {
+            format!("there are {}, more than {MOST_DIRECTIONS}", names.len())
+        } else if !names.is_empty() && !self.tensors.contains_key(DIRECTIONS) {
+            format!("the tensor {DIRECTIONS:?} is missing")
+        } else {
+            return Ok(());
+        };
+        Err(ModelError::Metadata { entry: "directions", problem })
+    }
+
+    /// Puts directions of w into the file, in place of those that it may hold: names, and `w_dim` values each, whose length is
+    /// one standard deviation of what the name says.
+    ///
+    /// # Errors
+    /// A name is none, or a vector has another length; the model is as it was then.
+    pub fn set_directions(&mut self, directions: &[(&str, Vec<f32>)]) -> Result<(), ModelError> {
+        let mut changed = self.clone();
+        changed.metadata.directions = directions.iter().map(|(name, _)| (*name).to_owned()).collect();
+        changed.tensors.remove(DIRECTIONS);
+        if !directions.is_empty() {
+            let data = directions.iter().flat_map(|(_, values)| values.clone()).collect();
+            let tensor = Tensor { shape: vec![directions.len(), self.architecture.w_dim], data };
+            changed.tensors.insert(DIRECTIONS.into(), tensor);
+        }
+        changed.check()?;
+        *self = changed;
         Ok(())
     }
 
@@ -378,6 +431,7 @@ fn described(entries: Option<&HashMap<String, String>>) -> Result<(Architecture,
         provenance: get("provenance").map(|text| json("provenance", text)).transpose()?.unwrap_or_default(),
         license: get("license").cloned().unwrap_or_default(),
         calibration: get("calibration").map(|text| json("calibration", text)).transpose()?,
+        directions: get("directions").map(|text| json("directions", text)).transpose()?.unwrap_or_default(),
     };
     Ok((architecture, metadata))
 }

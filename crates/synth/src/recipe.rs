@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `42` | the seed 42 |
 //! | `42-3b7` | of its 16 children the one numbered 3, of that one's children b, of that one's 7 |
+//! | `42@0p15@3m5` | 42, moved 15 tenths of a standard deviation along the model's direction 0 and 5 tenths against its direction 3 |
 //! | `42~77-1~35` | 35 hundredths of the way from `42` to `77-1`, in a straight line through `w` |
 //! | `42_77_5` | pose and shape of 42, and from the sixth convolution onwards (they count from 0) the style of 77 |
 //!
@@ -23,13 +24,27 @@ const STEP: f32 = 0.42;
 /// Sets the numbers of children apart from all other uses of a seed ("chil").
 const CHILDREN: u32 = 0x6368_696c;
 
-/// A seed, or a descendant of one.
+/// Tenths of a standard deviation that a picture can be moved along a direction, at most.
+pub const FARTHEST_EDIT: i8 = 40;
+
+/// A seed, or a descendant of one, perhaps edited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Creature {
     /// Where the line begins.
     pub seed: Seed,
     /// Which of the 16 children, generation by generation; each 0 to 15.
     pub path: Vec<u8>,
+    /// Moves along directions, each direction once, in rising order.
+    pub edits: Vec<Edit>,
+}
+
+/// A move along one of a model's directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Edit {
+    /// Which one, counted from 0; see [`Generator::directions`].
+    pub direction: u8,
+    /// How far, in tenths of a standard deviation: from -40 to 40, not 0.
+    pub tenths: i8,
 }
 
 /// How a picture is made.
@@ -60,8 +75,8 @@ pub enum Recipe {
 /// A text that is not a [`Recipe`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} names no picture: write a seed (42), a descendant (42-3b7), a blend (42~77~35) or a mixture (42_77_5); \
-     seeds go from 0 to 18446744073709551615"
+    "{0:?} names no picture: write a seed (42), a descendant (42-3b7), one that is edited (42@0p15), a blend (42~77~35) \
+     or a mixture (42_77_5); seeds go from 0 to 18446744073709551615"
 )]
 pub struct RecipeError(String);
 
@@ -75,9 +90,15 @@ pub struct Styles {
 }
 
 impl Creature {
+    /// Neither a descendant nor edited.
+    pub fn of(seed: Seed) -> Self {
+        Self { seed, path: Vec::new(), edits: Vec::new() }
+    }
+
     /// `w` before truncation. A child is its parent's deviation from the mean, turned a little towards a stranger's:
     /// `w' = w_avg + cos(t) (w - w_avg) + sin(t) (w_r - w_avg)`. Turning keeps the spread of `w`, so that descendants
-    /// are as varied and as sound as seeds, however long their line.
+    /// are as varied and as sound as seeds, however long their line. Edits are added last; one along a direction that the model
+    /// lacks changes nothing.
     pub fn w(&self, generator: &Generator) -> Vec<f32> {
         let mut w = generator.w(self.seed);
         let mut key = self.seed.0;
@@ -87,6 +108,10 @@ impl Creature {
             for ((w, mean), stranger) in w.iter_mut().zip(generator.w_avg()).zip(generator.w(Seed(key))) {
                 *w = mean + STEP.cos() * (*w - mean) + STEP.sin() * (stranger - mean);
             }
+        }
+        for &Edit { direction, tenths } in &self.edits {
+            let direction = generator.direction(direction.into()).unwrap_or_default();
+            w.iter_mut().zip(direction).for_each(|(w, d)| *w += f32::from(tenths) / 10.0 * d);
         }
         w
     }
@@ -116,6 +141,16 @@ impl Recipe {
         }
     }
 
+    /// The creatures that it is made of.
+    pub fn creatures(&self) -> impl Iterator<Item = &Creature> {
+        let (first, second) = match self {
+            Recipe::Single(creature) => (creature, None),
+            Recipe::Blend { from, to, .. } => (from, Some(to)),
+            Recipe::Mix { coarse, fine, .. } => (coarse, Some(fine)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
     /// The seed whose noise the picture wears, if the model has any: that of the creature that gives the shape.
     pub fn seed(&self) -> Seed {
         match self {
@@ -128,7 +163,7 @@ impl Recipe {
 
 impl From<Seed> for Recipe {
     fn from(seed: Seed) -> Self {
-        Recipe::Single(Creature { seed, path: Vec::new() })
+        Recipe::Single(Creature::of(seed))
     }
 }
 
@@ -138,7 +173,15 @@ impl fmt::Display for Creature {
         if !self.path.is_empty() {
             f.write_str("-")?;
         }
-        self.path.iter().try_for_each(|child| write!(f, "{child:x}"))
+        self.path.iter().try_for_each(|child| write!(f, "{child:x}"))?;
+        self.edits.iter().try_for_each(|edit| edit.fmt(f))
+    }
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.tenths < 0 { 'm' } else { 'p' };
+        write!(f, "@{}{sign}{}", self.direction, self.tenths.unsigned_abs())
     }
 }
 
@@ -158,17 +201,42 @@ impl FromStr for Creature {
 
     fn from_str(text: &str) -> Result<Self, RecipeError> {
         let wrong = || RecipeError(shortened(text));
-        let (seed, path) = match text.split_once('-') {
+        let mut parts = text.split('@');
+        let name = parts.next().unwrap_or_default();
+        let edits = parts.map(edit).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+        if !edits.is_sorted_by(|a, b| a.direction < b.direction) {
+            return Err(wrong());
+        }
+        let (seed, path) = match name.split_once('-') {
             Some((_, "")) => return Err(wrong()),
             Some((seed, path)) => (seed, path),
-            None => (text, ""),
+            None => (name, ""),
         };
         if path.len() > LONGEST_PATH || path.bytes().any(|digit| digit.is_ascii_uppercase()) {
             return Err(wrong());
         }
         let path = path.chars().map(|digit| digit.to_digit(16).map(|child| child as u8));
-        Ok(Self { seed: seed.parse().map_err(|_| wrong())?, path: path.collect::<Option<_>>().ok_or_else(wrong)? })
+        let path = path.collect::<Option<_>>().ok_or_else(wrong)?;
+        Ok(Self { seed: seed.parse().map_err(|_| wrong())?, path, edits })
     }
+}
+
+/// Reads `0p15`: direction 0, 15 tenths.
+fn edit(text: &str) -> Option<Edit> {
+    let (at, sign) = text.char_indices().find(|(_, letter)| !letter.is_ascii_digit())?;
+    let (direction, tenths) = (number(&text[..at])?, i8::try_from(number(&text[at + sign.len_utf8()..])?).ok()?);
+    let tenths = match sign {
+        'p' => tenths,
+        'm' => -tenths,
+        _ => return None,
+    };
+    (tenths != 0 && tenths.abs() <= FARTHEST_EDIT).then_some(Edit { direction, tenths })
+}
+
+/// A number of one to three digits, without a sign.
+fn number(digits: &str) -> Option<u8> {
+    let plain = (1..=3).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }
 
 impl FromStr for Recipe {
@@ -176,10 +244,7 @@ impl FromStr for Recipe {
 
     fn from_str(text: &str) -> Result<Self, RecipeError> {
         let wrong = |_| RecipeError(shortened(text));
-        let number = |digits: &str| match digits.parse::<u8>() {
-            Ok(value) if digits.len() <= 3 && digits.bytes().all(|digit| digit.is_ascii_digit()) => Ok(value),
-            _ => Err(RecipeError(shortened(text))),
-        };
+        let number = |digits: &str| number(digits).ok_or_else(|| RecipeError(shortened(text)));
         let creature = |text: &str| text.parse::<Creature>().map_err(wrong);
         let parts = |mark| text.split(mark).collect::<Vec<_>>();
         if let [from, to, percent] = parts('~')[..] {
@@ -203,8 +268,12 @@ mod tests {
     use super::*;
 
     fn creature() -> impl Strategy<Value = Creature> {
-        (any::<u64>(), prop::collection::vec(0u8..16, 0..LONGEST_PATH))
-            .prop_map(|(seed, path)| Creature { seed: Seed(seed), path })
+        let edits = prop::collection::btree_map(any::<u8>(), -FARTHEST_EDIT..=FARTHEST_EDIT, 0..4);
+        (any::<u64>(), prop::collection::vec(0u8..16, 0..LONGEST_PATH), edits).prop_map(|(seed, path, edits)| {
+            let edits = edits.into_iter().filter(|(_, tenths)| *tenths != 0);
+            let edits = edits.map(|(direction, tenths)| Edit { direction, tenths }).collect();
+            Creature { seed: Seed(seed), path, edits }
+        })
     }
 
     fn recipe() -> impl Strategy<Value = Recipe> {
@@ -222,7 +291,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_parsed_or_refused_but_never_panics(text in "[-0-9a-f~_.+ é]{0,40}") {
+        fn any_text_is_parsed_or_refused_but_never_panics(text in "[-0-9a-f~_.+@pm é]{0,40}") {
             let _ = text.parse::<Recipe>();
         }
     }
@@ -246,6 +315,17 @@ mod tests {
             "42_77",
             "42_77_256",
             "42_77_+1",
+            "42@",
+            "42@0",
+            "42@0p",
+            "42@0p0",
+            "42@0p41",
+            "42@0é1",
+            "42@1p1@0p1",
+            "42@1p1@1m1",
+            "42@256p1",
+            "@0p1",
+            "42@0p1-3",
             "1~2_3_4",
             "18446744073709551616",
             &long,
@@ -259,5 +339,6 @@ mod tests {
     fn padding_does_not_change_the_recipe() {
         assert_eq!("00042-3b7".parse::<Recipe>().unwrap().to_string(), "42-3b7");
         assert_eq!("0~1~007".parse::<Recipe>().unwrap().to_string(), "0~1~7");
+        assert_eq!("07-a@00p05@3m10~1~2".parse::<Recipe>().unwrap().to_string(), "7-a@0p5@3m10~1~2");
     }
 }

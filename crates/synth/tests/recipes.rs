@@ -62,7 +62,7 @@ fn children_are_near_their_parent_and_all_different() {
     let spread = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     let parent = w(Seed(7).into());
     let strangers: f32 = (100..116).map(|seed| spread(&parent, &w(Seed(seed).into()))).sum::<f32>() / 16.0;
-    let child = |n: u8| w(Recipe::Single(Creature { seed: Seed(7), path: vec![n] }));
+    let child = |n: u8| w(Recipe::Single(Creature { seed: Seed(7), path: vec![n], ..Creature::of(Seed(7)) }));
     for n in 0..16 {
         assert!(spread(&parent, &child(n)) < 0.7 * strangers, "child {n} is as far away as a stranger");
         assert!((0..n).all(|other| child(other) != child(n)));

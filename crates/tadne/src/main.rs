@@ -4,6 +4,7 @@ mod auto;
 mod average;
 mod bench;
 mod calibrate;
+mod directions;
 mod export;
 mod export_onnx;
 mod generate;
@@ -76,6 +77,8 @@ enum Command {
     Metrics(Box<metrics::Metrics>),
     /// Measure a model for the creativity slider
     Calibrate(calibrate::Calibrate),
+    /// Find what of a model's faces can be edited: hair, eyes, mouth, turn, light
+    Directions(directions::Directions),
 }
 
 fn main() -> ExitCode {
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),
         Some(Command::Calibrate(calibrate)) => calibrate.run(),
+        Some(Command::Directions(directions)) => directions.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

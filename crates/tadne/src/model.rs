@@ -88,7 +88,7 @@ pub(crate) fn metadata(path: &Path, network: &interop::Network, license: &str) -
         "network": network.name,
         "notes": network.notes,
     });
-    Metadata { provenance, license: license.into(), calibration: None }
+    Metadata { provenance, license: license.into(), ..Metadata::default() }
 }
 
 /// How long one thread takes for a picture.

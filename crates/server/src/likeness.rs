@@ -1,0 +1,69 @@
+//! Pictures by likeness: those that resemble a given one, and an example of each kind of face.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use synth::{Creature, Crowd, Recipe, Seed};
+
+use crate::address::AddressError;
+use crate::api::named;
+use crate::app::App;
+use crate::deliver::keep;
+use crate::encode::Format;
+use crate::error::Refusal;
+use crate::order::{Asked, Bounds, Order};
+
+/// Seeds that are searched: enough that every kind has many, few enough to be ready in a fraction of a second.
+pub(crate) const SEARCHED: usize = 4096;
+
+/// What a search found, and where the pictures are.
+fn answer(app: &App, query: Option<&str>, asked: &Asked, found: Vec<Seed>, name: &str) -> Result<Response, Refusal> {
+    let keep = keep(app, query)?;
+    let picture = |seed: Seed| {
+        let (psi, size, noise) = (asked.psi, asked.size, asked.noise);
+        let picture = Order::Picture { recipe: seed.into(), psi, size, noise, format: Format::Png };
+        json!({ "recipe": seed.0.to_string(), "picture": format!("/api/v1/{picture}&m={}", app.model()) })
+    };
+    let found: Vec<_> = found.into_iter().map(picture).collect();
+    Ok(([(header::CACHE_CONTROL, keep)], Json(json!({ name: found }))).into_response())
+}
+
+/// Asks the crowd on a thread that may take its time: the first to ask waits for all its `w`.
+async fn asking<T: Send + 'static>(
+    app: &Arc<App>,
+    ask: impl FnOnce(&App, &Crowd) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let app = Arc::clone(app);
+    let task = move || ask(&app, app.crowd.get_or_init(|| Crowd::new(&app.generator, SEARCHED)));
+    tokio::task::spawn_blocking(task).await.map_err(|_| Refusal::Failed)
+}
+
+/// `GET /api/v1/like/42.json?count=12`: the seeds, of the first 4096, that are most like a creature, the creature itself left out.
+pub(crate) async fn like(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let creature: Creature = named(&uri)?.parse().map_err(AddressError::Recipe)?;
+    Bounds::of(&app.generator).check(&Recipe::Single(creature.clone()))?;
+    let asked = Asked::read(query.as_deref())?;
+    let count = usize::from(asked.count);
+    let found = asking(&app, move |app, crowd| {
+        let itself = Recipe::Single(creature.clone()) == creature.seed.into();
+        let found = crowd.like(&creature.w(&app.generator), count + 1).into_iter();
+        found.filter(|seed| !(itself && *seed == creature.seed)).take(count).collect()
+    });
+    answer(&app, query.as_deref(), &asked, found.await?, "like")
+}
+
+/// `GET /api/v1/kinds?count=24`: an example of each kind of face that the model draws, those that differ most first.
+pub(crate) async fn kinds(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let asked = Asked::read(query.as_deref())?;
+    let mut found = asking(&app, |app, crowd| crowd.kinds(&app.generator)).await?;
+    found.truncate(asked.count.into());
+    answer(&app, query.as_deref(), &asked, found, "kinds")
+}
