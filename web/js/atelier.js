@@ -120,6 +120,20 @@ export class Atelier {
     return promise.then(({ pixels }) => new ImageData(new Uint8ClampedArray(pixels), this.width, this.height));
   }
 
+  /**
+   * Looks for seeds whose pictures are like a creature's, or, without a name, for an example of each kind of face.
+   * @param {string} name as creatures are spelled, or nothing
+   * @param {number} count at most
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<string[]>} in decimal digits
+   */
+  like(name, count, signal) {
+    const { promise, job } = wish({ like: name, count }, signal);
+    this.waiting.push(job);
+    this.#fill();
+    return promise.then(({ seeds }) => seeds);
+  }
+
   #fill() {
     for (const painter of this.painters) {
       while (!painter.job && this.waiting.length > 0) {

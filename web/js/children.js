@@ -32,9 +32,9 @@ export class Children {
     const drawn = addressOf(place);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    const { seed, path } = recipe.a;
-    const line = [...path].map((_, index) => ({ seed, path: path.slice(0, index + 1) }));
-    const items = [{ seed, path: '' }, ...line].map((ancestor, index) => {
+    const { seed, path, edits } = recipe.a;
+    const line = [...path].map((_, index) => ({ seed, path: path.slice(0, index + 1), edits }));
+    const items = [{ seed, path: '', edits }, ...line].map((ancestor, index) => {
       const item = this.#link(place, ancestor, 48);
       if (index === path.length) item.firstChild.setAttribute('aria-current', 'page');
       return item;
@@ -42,7 +42,7 @@ export class Children {
     refill(this.path, items);
     this.path.scrollLeft = this.path.scrollWidth;
     const more = path.length < LONGEST_PATH ? COUNT : 0;
-    const children = Array.from({ length: more }, (_, child) => ({ seed, path: path + child.toString(16) }));
+    const children = Array.from({ length: more }, (_, child) => ({ seed, path: path + child.toString(16), edits }));
     refill(
       this.grid,
       children.map((child) => this.#link(place, child, THUMBNAIL)),

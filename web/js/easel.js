@@ -89,6 +89,21 @@ export async function fileOf(address, signal) {
 /** Whether an address is that of a picture which would be drawn here now. */
 export const mine = (address) => drawsHere && order(address) !== null;
 
+/**
+ * Pictures that are like a creature's, or an example of each kind of face: found by whoever draws.
+ * @param {string} name as creatures are spelled; nothing for the kinds
+ * @param {number} count at most
+ * @returns {Promise<string[]>} seeds in decimal digits
+ */
+export async function alike(name, count, signal) {
+  if (drawsHere) return (await atelier()).like(name, count, signal);
+  const path = name ? `like/${name}.json` : 'kinds';
+  const response = await fetch(`/api/v1/${path}?count=${count}&m=${model.name}`, { signal });
+  if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
+  const { like, kinds } = await response.json();
+  return (like ?? kinds).map(({ recipe }) => recipe);
+}
+
 /** Images that wait to come into view. One that could not be drawn waits again, after so long. */
 const waiting = new WeakMap();
 const AGAIN_MS = 2000;

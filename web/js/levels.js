@@ -3,7 +3,7 @@
 import { pictureAddress } from './address.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
-import { spell, title } from './recipe.js';
+import { isEdited, spell, title } from './recipe.js';
 import { addressOf } from './router.js';
 import { hosted, pageAddress } from './settings.js';
 import { numbers, say } from './strings.js';
@@ -38,7 +38,7 @@ export class Levels {
         LEVELS.map((level) => this.#item(place, level)),
       );
     }
-    this.link.parentElement.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '';
+    this.link.parentElement.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '' || isEdited(recipe.a);
     this.link.href = pageAddress('/slider.html', { seed: recipe.a.seed.padStart(5, '0') });
     for (const link of this.list.querySelectorAll('a')) {
       link.setAttribute('aria-current', String(Math.abs(Number(link.dataset.psi) - psi) < 0.024));

@@ -30,9 +30,17 @@ function draw({ name, psi, wander, noise }) {
   return { pixels: answer().buffer };
 }
 
+function like({ like: name, count }) {
+  hand(words.encode(name));
+  asked(draws.like(count));
+  return { seeds: Array.from(new BigUint64Array(answer().buffer), String) };
+}
+
+const answerOf = (order) => (order.module ? open(order) : order.like === undefined ? draw(order) : like(order));
+
 addEventListener('message', ({ data }) => {
   try {
-    const reply = data.module ? open(data) : draw(data);
+    const reply = answerOf(data);
     postMessage({ id: data.id, ...reply }, reply.pixels ? [reply.pixels] : []);
   } catch (error) {
     postMessage({ id: data.id, trouble: String(error.message ?? error) });

@@ -1,23 +1,35 @@
-// Names of pictures, as the server reads them: seeds (42), descendants (42-3b7), blends (42~77~35), mixtures (42_77_5).
+// Names of pictures, as the server reads them: seeds (42), descendants (42-3b7), edited ones (42@0p15), blends (42~77~35),
+// mixtures (42_77_5).
 
 import { model } from './settings.js';
 import { say } from './strings.js';
 
 const LARGEST_SEED = 0xffff_ffff_ffff_ffffn;
 export const LONGEST_PATH = 64;
+/** Tenths of a standard deviation that a picture can be moved along a direction, at most. */
+const FARTHEST_EDIT = 40;
 
 /**
- * @typedef {{seed: string, path: string}} Creature the seed in decimal digits (a u64 does not fit a number), and which
- *   child was taken in each generation, a hexadecimal digit each
+ * @typedef {{seed: string, path: string, edits?: number[]}} Creature the seed in decimal digits (a u64 does not fit a number);
+ *   which child was taken in each generation, a hexadecimal digit each; and how far it is moved along each of the model's
+ *   directions, in tenths of a standard deviation
  * @typedef {{kind: 'single', a: Creature} | {kind: 'blend', a: Creature, b: Creature, percent: number}
  *   | {kind: 'mix', a: Creature, b: Creature, layer: number}} Recipe
  */
 
 /** @returns {Creature | null} */
 export function creature(text) {
-  const match = /^(\d{1,20})(?:-([0-9a-f]{1,64}))?$/.exec(text);
+  const match = /^(\d{1,20})(?:-([0-9a-f]{1,64}))?((?:@\d{1,3}[pm]\d{1,3})*)$/.exec(text);
   if (!match || BigInt(match[1]) > LARGEST_SEED) return null;
-  return { seed: BigInt(match[1]).toString(), path: match[2] ?? '' };
+  const edits = [];
+  for (const [, direction, sign, tenths] of match[3].matchAll(/@(\d+)([pm])(\d+)/g)) {
+    const [place, amount] = [Number(direction), Number(tenths)];
+    // In rising order, each once; this model has no more.
+    if (place < edits.length || place >= model.directions.length || amount === 0 || amount > FARTHEST_EDIT) return null;
+    while (edits.length < place) edits.push(0);
+    edits.push(sign === 'm' ? -amount : amount);
+  }
+  return { seed: BigInt(match[1]).toString(), path: match[2] ?? '', ...(edits.length > 0 && { edits }) };
 }
 
 /** @returns {Recipe} */
@@ -43,7 +55,12 @@ export function parse(text) {
 /** Whether this model can draw it: a mixture cannot change hands beyond the last layer. */
 export const isPossible = (recipe) => recipe.kind !== 'mix' || recipe.layer <= model.layers;
 
-export const spellCreature = ({ seed, path }) => (path ? `${seed}-${path}` : seed);
+export const spellCreature = ({ seed, path, edits = [] }) =>
+  (path ? `${seed}-${path}` : seed) +
+  edits.map((tenths, place) => (tenths ? `@${place}${tenths < 0 ? 'm' : 'p'}${Math.abs(tenths)}` : '')).join('');
+
+/** Whether anything of it is edited. */
+export const isEdited = ({ edits = [] }) => edits.some((tenths) => tenths !== 0);
 
 /** @param {Recipe} recipe */
 export function spell(recipe) {
@@ -53,7 +70,7 @@ export function spell(recipe) {
   return recipe.kind === 'blend' ? `${a}~${b}~${recipe.percent}` : `${a}_${b}_${recipe.layer}`;
 }
 
-const shown = ({ seed, path }) => (path ? `${seed}-${path}` : seed.padStart(5, '0'));
+const shown = (one) => (one.path ? `${one.seed}-${one.path}` : one.seed.padStart(5, '0')) + (isEdited(one) ? '*' : '');
 
 /** What a picture is called, in the visitor's language. */
 export function title(recipe) {

@@ -3,6 +3,8 @@
 import { fileAddress, morphAddress, pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity } from './controls.js';
 import { Children } from './children.js';
+import { Edits } from './edits.js';
+import { Likes } from './likes.js';
 import { STEPS, foreign } from './input.js';
 import { mine } from './easel.js';
 import { Levels } from './levels.js';
@@ -22,7 +24,8 @@ const LOOKED_AT_MS = 900;
 const REST_MS = 280;
 /** Tools that need two pictures. */
 const PAIRS = ['blend', 'mix'];
-const TABS = ['levels', 'children', 'blend', 'mix'];
+/** A model without directions has nothing to edit. */
+const TABS = ['levels', 'children', ...(model.directions.length > 0 ? ['edit'] : []), 'like', 'blend', 'mix'];
 
 const find = (id) => document.getElementById(id);
 
@@ -42,6 +45,7 @@ export class Room {
     const change = (some, pushed) => this.change(some, pushed);
     const pair = new Pair(change);
     this.tools = { levels: new Levels(change), children: new Children(change), blend: pair, mix: pair };
+    Object.assign(this.tools, { edit: new Edits(change), like: new Likes(change) });
     this.#listen();
   }
 
@@ -84,6 +88,7 @@ export class Room {
 
   /** Arrow keys go from tab to tab, as people expect of tabs. */
   #tabs() {
+    find('tab-edit').hidden = !TABS.includes('edit');
     TABS.forEach((name, index) => {
       const tab = find(`tab-${name}`);
       tab.addEventListener('click', () => this.#take(name));
@@ -306,10 +311,10 @@ export class Room {
       return { recipe: there.recipe, psi: there.strange ? there.psi : own };
     }
     if (recipe.kind !== 'single') return null;
-    const { seed, path } = recipe.a;
+    const { seed, path, edits } = recipe.a;
     if (path) {
       const last = (Number.parseInt(path.at(-1), 16) + (x || y) + 16) % 16;
-      return { recipe: single({ seed, path: path.slice(0, -1) + last.toString(16) }) };
+      return { recipe: single({ seed, path: path.slice(0, -1) + last.toString(16), edits }) };
     }
     const beside = seedBeside(seed, x || y);
     return beside === null ? null : { recipe: ofSeed(beside) };

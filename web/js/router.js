@@ -10,7 +10,7 @@ import { spelledPsi } from './address.js';
  *   | {view: 'room', recipe: import('./recipe.js').Recipe, psi: number, tool: string, noise: boolean}} Place
  */
 
-const TOOLS = ['levels', 'children'];
+const TOOLS = ['levels', 'children', 'edit', 'like'];
 
 /** What a kind of recipe is played with if the address does not say. */
 export const usualTool = (recipe) => (recipe.kind === 'single' ? 'levels' : recipe.kind);

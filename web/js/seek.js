@@ -15,7 +15,7 @@ export function seek(wall) {
   const field = find('seek-seed');
   /** Opens a picture; behind it the wall goes to where it hangs, so that its neighbours are those on the wall. */
   const open = (one) => {
-    if (!one.path) wall.seek(one.seed);
+    if (!one.path && !one.edits) wall.seek(one.seed);
     go(roomOf(single(one)));
   };
   find('seek').addEventListener('submit', (event) => {

@@ -27,6 +27,8 @@ export const model = {
   width: Number.parseInt(page.width, 10),
   height: Number.parseInt(page.height, 10),
   layers: Number.parseInt(page.layers, 10),
+  /** Names of the directions in which its pictures can be edited. */
+  directions: page.directions ? page.directions.split(' ') : [],
   noise: page.noise === 'on',
   name: page.model,
   /** Where its file is, if this browser may draw with it. */

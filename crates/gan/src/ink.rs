@@ -313,18 +313,21 @@ impl InkTrainer {
         lr: f64,
         slopes: &mut [f32],
     ) -> (InkOpinion, u64) {
-        let (size, length) = (judging.size(), added.len() / patches.len());
-        let area = 3 * size * size;
+        let (size, seen, length) = (judging.size(), judging.seen(), added.len() / patches.len());
+        let area = 3 * seen * seen;
         let [mut real, mut redrawn] = [(); 2].map(|()| vec![0.0; patches.len() * area]);
         let mut slots: Vec<_> = real.chunks_exact_mut(area).zip(redrawn.chunks_exact_mut(area)).collect();
         self.each(&mut slots, |i, (real, redrawn)| {
-            patches[i].squares(size, &added[i * length..][..length], [real, redrawn]);
+            let squares = patches[i].squares(size, &added[i * length..][..length]);
+            let [seen_real, seen_redrawn] = squares.map(|square| square.reduced(judging.reduced).values);
+            real.copy_from_slice(&seen_real);
+            redrawn.copy_from_slice(&seen_redrawn);
         });
         let judge = self.judge.as_mut().expect("a judge was made with the configuration");
         let (opinion, gradient, dropped) = judge.learn(&self.cpu, real, &redrawn, lr);
         let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
         self.each(&mut slots, |i, (gradient, slopes)| {
-            patches[i].spread(size, gradient, judging.weight as f32, slopes);
+            patches[i].spread(size, judging.reduced, gradient, judging.weight as f32, slopes);
         });
         (opinion, dropped)
     }

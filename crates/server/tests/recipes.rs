@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::{Cursor, Read};
 
 use axum::http::StatusCode;
-use common::{Answer, NOISY, config, generator, get, noisy, tiny};
+use common::{Answer, NOISY, config, generator, get, measured_generator, noisy, tiny};
 use image::AnimationDecoder;
 use image::codecs::webp::WebPDecoder;
 
@@ -28,6 +28,67 @@ async fn every_kind_of_recipe_is_a_picture_of_its_own() {
         }
     }
     assert_eq!(pictures.len(), 10);
+}
+
+#[tokio::test]
+async fn an_edit_moves_a_picture_its_children_and_its_blends_along_what_the_model_has() {
+    let router = server::router(&config(), measured_generator()).unwrap();
+    let mut pictures = HashSet::new();
+    for recipe in ["42", "42@0p10", "42@0m10", "42@1p10", "42@0p10@1m40", "42-3@0p10", "42@0p10~77~50", "42@0p10_77_2"]
+    {
+        pictures.insert(picture(&router, &format!("/api/v1/pictures/{recipe}.png")).await.into_raw());
+    }
+    assert_eq!(pictures.len(), 8);
+    // Farther along, farther away.
+    let home = picture(&router, "/api/v1/pictures/42.png").await.into_raw();
+    let away = async |recipe: &str| -> u32 {
+        let there = picture(&router, &format!("/api/v1/pictures/{recipe}.png")).await.into_raw();
+        home.iter().zip(there).map(|(a, b)| u32::from(a.abs_diff(b))).sum()
+    };
+    assert!(away("42@0p5").await < away("42@0p15").await);
+    for (uri, words) in [
+        ("/api/v1/pictures/42@2p1.png", "2, 0 to 1"),
+        ("/api/v1/children/42@2p1.json", "2, 0 to 1"),
+        ("/api/v1/like/42@2p1.json", "2, 0 to 1"),
+        ("/api/v1/latents/42@2p1.json", "2, 0 to 1"),
+    ] {
+        let answer = get(&router, uri).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(words), "{uri}: {}", answer.text());
+    }
+    let none = get(&tiny(), "/api/v1/pictures/42@0p1.png").await;
+    assert!(none.text().contains("tadne directions"), "{}", none.text());
+    assert_eq!(get(&router, "/p/42@2p1").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(&router, "/p/42@1p1").await.status, StatusCode::OK);
+    assert_eq!(get(&router, "/api/v1/model").await.json()["directions"], serde_json::json!(["hair-light", "whiskers"]));
+}
+
+#[tokio::test]
+async fn likenesses_and_kinds_are_named_with_their_pictures() {
+    let generator = measured_generator();
+    let router = server::router(&config(), generator.clone()).unwrap();
+    let named = async |uri: &str, list: &str| -> Vec<u64> {
+        let answer = get(&router, uri).await;
+        assert_eq!(answer.status, StatusCode::OK, "{uri}: {}", answer.text());
+        let found = answer.json()[list].as_array().unwrap().clone();
+        let first = found[0]["picture"].as_str().unwrap();
+        assert_eq!(get(&router, first).await.status, StatusCode::OK, "{first}");
+        found.iter().map(|one| one["recipe"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    let like = named("/api/v1/like/42.json?count=5&psi=0.7", "like").await;
+    assert!(like.len() == 5 && !like.contains(&42), "{like:?}");
+    let far = |seed: u64| -> f32 {
+        let (a, b) = (generator.w(synth::Seed(42)), generator.w(synth::Seed(seed)));
+        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
+    };
+    assert!(like.windows(2).all(|pair| far(pair[0]) <= far(pair[1])), "nearest first");
+    // A child is no seed, so its parent may be the nearest.
+    assert_eq!(named("/api/v1/like/42-3.json", "like").await.len(), 12);
+    let kinds = named("/api/v1/kinds", "kinds").await;
+    let mut expected = kinds.clone();
+    expected.sort_unstable();
+    assert_eq!(expected, [0, 1, 2, 3], "the seeds that the centres were made of");
+    assert_eq!(named("/api/v1/kinds?count=2", "kinds").await, kinds[..2]);
 }
 
 #[tokio::test]

@@ -23,8 +23,11 @@ const BASE: usize = 4;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InkJudging {
-    /// Channels of the discriminator from 4 pixels up; each further entry doubles the squares that it judges.
+    /// Channels of the discriminator from 4 pixels up; each further entry doubles what it sees of a square.
     pub channels: Vec<usize>,
+    /// It sees means of so many by so many pixels. At 1 its gradient favours a pattern of single pixels, like a halftone's, that
+    /// the means cannot hold; strokes are wider, and pairs teach what is finer.
+    pub reduced: usize,
     /// Length in thousands of patches.
     pub kimg: f64,
     /// Weight of the adversarial loss, where the mean absolute difference of pairs weighs 1.
@@ -42,12 +45,17 @@ pub struct InkJudging {
 impl InkJudging {
     /// What `tadne ink` takes for `kimg` thousand patches.
     pub fn new(kimg: f64) -> Self {
-        let channels = vec![128, 128, 128, 96, 48, 24];
-        Self { channels, kimg, weight: 0.02, faithful: 1.0, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
+        let channels = vec![128, 128, 128, 96, 48];
+        Self { channels, reduced: 2, kimg, weight: 0.05, faithful: 1.0, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
     }
 
     /// Side of the squares that are judged, in pixels of the redrawn picture.
     pub fn size(&self) -> usize {
+        self.reduced * self.seen()
+    }
+
+    /// Their side as the judge sees them.
+    pub(crate) fn seen(&self) -> usize {
         BASE << self.channels.len().saturating_sub(1)
     }
 
@@ -57,8 +65,10 @@ impl InkJudging {
         let weights = [self.weight, self.faithful, self.gamma].into_iter().all(|v| v.is_finite() && v >= 0.0);
         if !(2..=8).contains(&self.channels.len()) || self.channels.iter().any(|c| !(1..=1024).contains(c)) {
             Some("the judge must have 2 to 8 stages of 1 to 1024 channels")
-        } else if self.size() > patch * factor {
-            Some("the judge's squares must fit into the redrawn patches")
+        } else if !(1..=8).contains(&self.reduced) {
+            Some("the judge must see means of 1 to 8 pixels")
+        } else if self.size() > patch * factor || !self.size().is_multiple_of(factor) {
+            Some("the judge's squares must fit into the redrawn patches, in whole pixels of the small picture")
         } else if !batch.is_multiple_of(2 * GROUP) {
             Some("with a judge, patches a step must be a multiple of 8")
         } else if !(positive(self.kimg) && [self.lr, self.lr_d].into_iter().all(|lr| positive(lr) && lr < 1.0)) {

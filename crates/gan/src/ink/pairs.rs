@@ -269,17 +269,23 @@ impl Patch {
         }
     }
 
-    /// The judged square of `size` pixels, as it was and as it is redrawn: `[3, size, size]` each.
-    pub(crate) fn squares(&self, size: usize, added: &[f32], [real, redrawn]: [&mut [f32]; 2]) {
+    /// The judged square of `size` pixels, as it was and as it is redrawn.
+    pub(crate) fn squares(&self, size: usize, added: &[f32]) -> [Planes; 2] {
+        let [mut real, mut redrawn] = [(); 2].map(|()| Planes { side: size, values: vec![0.0; 3 * size * size] });
         self.each_of_square(size, |place, k, at| {
-            real[place] = self.real.values[at];
-            redrawn[place] = self.base.values[at] + added[k];
+            real.values[place] = self.real.values[at];
+            redrawn.values[place] = self.base.values[at] + added[k];
         });
+        [real, redrawn]
     }
 
-    /// Adds `weight` times a gradient at the redrawn square to that at what the network adds.
-    pub(crate) fn spread(&self, size: usize, gradient: &[f32], weight: f32, slopes: &mut [f32]) {
-        self.each_of_square(size, |place, k, _| slopes[k] += weight * gradient[place]);
+    /// Adds `weight` times a gradient at the redrawn square, reduced by `reduced`, to that at what the network adds.
+    pub(crate) fn spread(&self, size: usize, reduced: usize, gradient: &[f32], weight: f32, slopes: &mut [f32]) {
+        let (seen, weight) = (size / reduced, weight / (reduced * reduced) as f32);
+        self.each_of_square(size, |place, k, _| {
+            let (colour, y, x) = (place / size / size, place / size % size, place % size);
+            slopes[k] += weight * gradient[(colour * seen + y / reduced) * seen + x / reduced];
+        });
     }
 }
 

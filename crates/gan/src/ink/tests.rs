@@ -156,7 +156,7 @@ fn what_is_no_checkpoint_is_refused() {
 
 /// Compares for a few steps, then with a judge of squares of 16 pixels, which are whole patches of 8.
 fn judged() -> InkConfig {
-    let judging = InkJudging { channels: vec![8, 8, 8], kimg: 0.4, lr: 2e-3, weight: 0.1, ..InkJudging::new(0.4) };
+    let judging = InkJudging { channels: vec![8, 8], kimg: 0.4, lr: 2e-3, weight: 0.1, ..InkJudging::new(0.4) };
     InkConfig { batch: 8, kimg: 0.16, judging: Some(judging), lr: 4e-3, ..small() }
 }
 
@@ -257,7 +257,7 @@ fn what_a_judge_cannot_do_is_refused() {
         change(config.judging.as_mut().unwrap());
         InkTrainer::new(config, 1).err().map(|e| e.to_string()).unwrap_or_default()
     };
-    assert!(with(&|j| j.channels = vec![8; 4]).contains("squares must fit"));
+    assert!(with(&|j| j.channels = vec![8; 3]).contains("squares must fit"));
     assert!(with(&|j| j.channels = vec![0, 8]).contains("2 to 8 stages"));
     assert!(with(&|j| j.kimg = 0.0).contains("kimg"));
     assert!(with(&|j| j.weight = f64::NAN).contains("weights"));

@@ -2,14 +2,16 @@
 
 use serde_json::json;
 
-use crate::common::{TINY, generator};
+use crate::common::{TINY, generator, measured_generator};
 use crate::visit::{Browsing, ExtraHeaders, IN_VIEW, ScriptsDisabled, Visit, browse};
 
 /// Every view, by its address, and what to wait for.
-const VIEWS: [(&str, &str); 8] = [
+const VIEWS: [(&str, &str); 10] = [
     ("/?speed=0", "document.querySelector('.tile.filled') !== null"),
     ("/p/42?psi=1.5", "document.querySelector('.stage-frame').lastElementChild?.naturalWidth > 0"),
     ("/p/42-3b?tool=children", "document.querySelectorAll('#children img').length === 16"),
+    ("/p/42@0p15?tool=edit", "document.querySelectorAll('#edits input').length === 2"),
+    ("/p/42?tool=like", "document.querySelectorAll('#like img').length === 12"),
     ("/p/42~7~50", "document.querySelectorAll('#candidates img').length === 12"),
     ("/p/42_7_3", "document.querySelectorAll('#candidates img').length === 12"),
     ("/walk/42", "document.querySelector('.walk-canvas.drawn') !== null"),
@@ -53,7 +55,7 @@ async fn the_page_reads_in_three_languages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_view_fits_a_small_phone_and_a_large_screen() {
-    browse(generator(TINY, 1), |browsing: &Browsing| {
+    browse(measured_generator(), |browsing: &Browsing| {
         for (width, height, mobile) in [(320, 568, true), (3840, 2160, false)] {
             let visit = browsing.visit();
             visit.set_window(width, height, mobile);
@@ -130,7 +132,7 @@ fn barriers(visit: &Visit) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_view_has_a_barrier_that_axe_knows() {
-    browse(generator(TINY, 1), |browsing: &Browsing| {
+    browse(measured_generator(), |browsing: &Browsing| {
         let mut found = Vec::new();
         for (scheme, language, width) in [("dark", "en", 1440), ("light", "it", 390)] {
             {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::{TINY, generator, noisy_generator};
+use crate::common::{TINY, generator, measured_generator, noisy_generator};
 use crate::visit::{Browsing, Downloads, Visit, browse};
 
 const SHOWN: &str = "document.querySelector('.stage-frame').lastElementChild?.naturalWidth > 0";
@@ -279,6 +279,69 @@ async fn noise_is_offered_where_the_model_has_it() {
         let visit = browsing.at("/p/5");
         visit.until(SHOWN);
         assert_eq!(visit.value("document.getElementById('noise-control').hidden"), true);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_face_is_edited_by_sliders_and_the_address_carries_it() {
+    browse(measured_generator(), |browsing: &Browsing| {
+        let visit = browsing.at("/p/42?psi=0.9");
+        visit.until(SHOWN);
+        visit.click("#tab-edit");
+        visit.until(
+            "document.querySelectorAll('#edits input').length === 2 && !document.getElementById('tool-edit').hidden",
+        );
+        // A direction that the page has a word for, and one that it has not.
+        let labels = visit.text("[...document.querySelectorAll('#edits label')].map((one) => one.textContent).join()");
+        assert_eq!(labels, "Lighter hair,whiskers");
+        visit.slide("edit-0", "15");
+        until_shown(&visit, "pictures/42@0p15.webp");
+        visit.slide("edit-1", "-20");
+        until_shown(&visit, "pictures/42@0p15@1m20.webp");
+        visit.until("location.pathname === '/p/42@0p15@1m20' && location.search.includes('tool=edit')");
+        assert_eq!(visit.text(TITLE), "Seed 00042*");
+        assert_eq!(visit.text("document.querySelectorAll('#edits output')[1].textContent"), "\u{2212}2.0");
+        // Its children and levels are edited as well.
+        visit.click("#tab-children");
+        visit
+            .until("[...document.querySelectorAll('#children a')].every((one) => one.pathname.endsWith('@0p15@1m20'))");
+        visit.click("#tab-edit");
+        visit.click("#edit-reset");
+        until_shown(&visit, "pictures/42.webp");
+        assert_eq!(visit.text("document.getElementById('edit-0').value"), "0");
+        // Back undoes the reset; a reload finds the edit again.
+        visit.value("history.back()");
+        visit.until("location.pathname === '/p/42@0p15@1m20'");
+        visit.go("/p/42@0p15@1m20?psi=0.9&tool=edit");
+        visit.until(
+            "document.getElementById('edit-0').value === '15' && document.getElementById('edit-1').value === '-20'",
+        );
+        visit.was_clean();
+
+        // A model without directions has no such tool.
+        let plain = browsing.at("/p/42@7p1");
+        plain.until("document.title.length > 0");
+        assert_eq!(plain.value("document.getElementById('room')?.open ?? false"), false, "there is no direction 7");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_like_this_leads_from_likeness_to_likeness_and_to_the_kinds() {
+    browse(measured_generator(), |browsing: &Browsing| {
+        let visit = browsing.at("/p/42?psi=0.9&tool=like");
+        visit.until("document.querySelectorAll('#like img').length === 12 && document.querySelectorAll('#kinds img').length === 4");
+        let first = visit.text("document.querySelector('#like a').pathname");
+        visit.click("#like a");
+        visit.until(&format!("location.pathname === '{first}' && location.search.includes('tool=like')"));
+        visit.until(&format!("document.querySelector('#like a').pathname !== '{first}'"));
+        let kind = visit.text("document.querySelector('#kinds li:nth-child(3) a').pathname");
+        visit.click("#kinds li:nth-child(3) a");
+        visit.until(&format!("location.pathname === '{kind}'"));
+        visit.value("history.go(-2)");
+        visit.until("location.pathname === '/p/42'");
+        visit.was_clean();
     })
     .await;
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use synth::{Architecture, Generator, ModelFile, NoiseInputs, Seed, Upsample};
+use synth::{Architecture, Generator, ModelFile, NoiseInputs, Seed, Tensor, Upsample};
 use tower::ServiceExt;
 
 /// Draws 16 x 16 pixels in well under a millisecond.
@@ -27,6 +27,20 @@ pub(crate) fn generator(channels: &[usize], seed: u64) -> Arc<Generator> {
 fn with_noise(channels: &[usize], seed: u64, noise: NoiseInputs) -> Arc<Generator> {
     let architecture = Architecture { upsample: Upsample::UpConv, noise, ..Architecture::plain(16, 16, channels) };
     let model = ModelFile::random(architecture, Seed(seed)).unwrap();
+    Arc::new(Generator::new(&model).unwrap())
+}
+
+/// A model with two directions, named as those that the page has words for and one that it has not, and four kinds of pictures.
+pub(crate) fn measured_generator() -> Arc<Generator> {
+    let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(16, 16, TINY) };
+    let mut model = ModelFile::random(architecture, Seed(1)).unwrap();
+    let along = |place: usize| (0..16).map(|i| if i == place { 2.0 } else { 0.0 }).collect();
+    model.set_directions(&[("hair-light", along(0)), ("whiskers", along(1))]).unwrap();
+    let drawn = Generator::new(&model).unwrap();
+    let tensor = |shape, data| Tensor { shape, data };
+    let centres = (0..4).flat_map(|seed| drawn.w(Seed(seed))).collect();
+    model.tensors.insert("truncation.centres".into(), tensor(vec![4, 16], centres));
+    model.tensors.insert("truncation.spread".into(), tensor(vec![2], vec![9.0, 1.0]));
     Arc::new(Generator::new(&model).unwrap())
 }
 

@@ -1,0 +1,67 @@
+// Sliders for what of a face can be edited: the directions that the model holds. The amounts are part of the picture's name.
+
+import { mark } from './controls.js';
+import { isEdited, single, title } from './recipe.js';
+import { model } from './settings.js';
+import { numbers, say } from './strings.js';
+
+/** Tenths of a standard deviation, both ways: farther, most faces come apart. */
+const FARTHEST = 30;
+
+export class Edits {
+  /** @param {(some: object, pushed?: boolean) => void} change */
+  constructor(change) {
+    /** @type {import('./room.js').RoomPlace | null} */
+    this.place = null;
+    this.change = change;
+    this.sliders = model.directions.map((name, place) => this.#slider(name, place));
+    document.getElementById('edits').replaceChildren(...this.sliders.map((slider) => slider.closest('li')));
+    this.reset = document.getElementById('edit-reset');
+    this.reset.addEventListener('click', () => {
+      const { seed, path } = this.place.recipe.a;
+      change({ recipe: single({ seed, path }) }, true);
+    });
+  }
+
+  #slider(name, place) {
+    const slider = document.createElement('input');
+    Object.assign(slider, { type: 'range', id: `edit-${place}`, min: -FARTHEST, max: FARTHEST, step: 1, autocomplete: 'off' });
+    const label = document.createElement('label');
+    label.htmlFor = slider.id;
+    // Other models may have directions that this page has no words for.
+    const words = say(`edit.${name}`);
+    label.textContent = words === `edit.${name}` ? name : words;
+    const value = document.createElement('output');
+    value.htmlFor = slider.id;
+    const item = document.createElement('li');
+    item.className = 'control';
+    item.append(label, value, slider);
+    slider.addEventListener('input', () => this.#edit(place, slider.valueAsNumber));
+    return slider;
+  }
+
+  #edit(place, tenths) {
+    const { seed, path, edits = [] } = this.place.recipe.a;
+    const changed = model.directions.map((_, index) => (index === place ? tenths : (edits[index] ?? 0)));
+    while (changed.at(-1) === 0) changed.pop();
+    this.change({ recipe: single({ seed, path, ...(changed.length > 0 && { edits: changed }) }) });
+  }
+
+  /** @param {import('./room.js').RoomPlace} place */
+  render(place) {
+    this.place = place;
+    const { a } = place.recipe;
+    this.sliders.forEach((slider, index) => {
+      const tenths = a.edits?.[index] ?? 0;
+      slider.value = String(tenths);
+      const amount = numbers.tenths(Math.abs(tenths) / 10);
+      const words = tenths === 0 ? '0' : `${tenths < 0 ? '\u2212' : '+'}${amount}`;
+      slider.parentElement.querySelector('output').textContent = words;
+      slider.setAttribute('aria-valuetext', words);
+      mark(slider);
+    });
+    // Not `disabled`, which would take the focus away from whoever has just pressed it.
+    this.reset.setAttribute('aria-disabled', String(!isEdited(a)));
+    document.getElementById('edits').setAttribute('aria-label', title(place.recipe));
+  }
+}
