@@ -54,6 +54,7 @@ mod draft;
 mod encode;
 mod error;
 mod facts;
+mod file;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handlers;
@@ -84,6 +85,7 @@ pub use config::Config;
 pub use draft::{LEVELS, level};
 pub use encode::{EncodeError, Format};
 pub use error::Error;
+pub use file::{FileMaker, MakeError};
 pub use ipnet::IpNet;
 pub use serve::{Server, prepare, run};
 pub use site::{SiteFile, site};
