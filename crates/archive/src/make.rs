@@ -34,32 +34,41 @@ pub enum Outcome {
     },
 }
 
+/// How somebody looks on.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Called for each picture that was made.
+    pub drawn: &'a (dyn Fn() + Sync),
+    /// Set to stop: the pictures in hand are finished, and the shard is given up.
+    pub stop: &'a AtomicBool,
+}
+
 /// Makes the shards of a plan.
 pub struct Maker<'a> {
     plan: &'a Plan,
     target: &'a Target,
     threads: Vec<FileMaker>,
-    drawn: &'a (dyn Fn() + Sync),
+    watch: Watch<'a>,
 }
 
 impl<'a> Maker<'a> {
-    /// Draws with `threads` threads, at least one, and calls `drawn` for each picture.
+    /// Draws with `threads` threads, at least one.
     pub fn new(
         plan: &'a Plan,
         target: &'a Target,
         generator: &Arc<Generator>,
         threads: usize,
-        drawn: &'a (dyn Fn() + Sync),
+        watch: Watch<'a>,
     ) -> Self {
         let threads = (0..threads.max(1)).map(|_| FileMaker::new(generator)).collect();
-        Self { plan, target, threads, drawn }
+        Self { plan, target, threads, watch }
     }
 
     /// Sees to it that a shard is there: keeps one whose record is whole, and makes any other. With `verify`, all files of one
     /// that is kept are read, and made again where their size or hash is not the record's.
     ///
     /// # Errors
-    /// A file cannot be read or written, or a picture not be made. What was finished stays.
+    /// A file cannot be read or written, a picture not be made, or it was stopped. What was finished stays.
     pub fn shard(&mut self, shard: &Shard, verify: bool) -> Result<Outcome, Error> {
         let header = self.plan.header(shard);
         if let Some(record) = self.record(&header)? {
@@ -71,6 +80,10 @@ impl<'a> Maker<'a> {
             }
         }
         match self.make(shard, &header) {
+            Err(Error::Stopped) => {
+                self.target.leave(&header.shard);
+                Err(Error::Stopped)
+            }
             // Somebody else who made the same shard may have been faster, and taken the unfinished files away.
             Err(error) => self.record(&header)?.map(|_| Outcome::Kept).ok_or(error),
             made => made,
@@ -157,25 +170,25 @@ impl<'a> Maker<'a> {
         file.rewind().map_err(failed)?;
         let hash = blake3::Hasher::new().update_reader(&mut file).map_err(failed)?.finalize();
         rows.insert(0, Row { path: path.clone(), bytes, blake3: hash.to_hex().to_string() });
-        self.target.put_file(name, &path, file)?;
+        self.target.put_file(&path, file)?;
         Ok(rows)
     }
 
     /// Draws pictures on all threads and hands each to `done`, with its path; gives what that says, in order. The first error
-    /// ends it.
+    /// ends it, and so does a stop before the last.
     fn draw<T: Send>(
         &mut self,
         addresses: &[PictureAddress],
         done: impl Fn(String, Bytes) -> Result<T, Error> + Sync,
     ) -> Result<Vec<T>, Error> {
-        let (size, drawn) = (self.plan.size(), self.drawn);
+        let (size, Watch { drawn, stop }) = (self.plan.size(), self.watch);
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results = Mutex::new(Vec::with_capacity(addresses.len()));
         thread::scope(|scope| {
             for maker in &mut self.threads {
                 let (next, failed, results, done) = (&next, &failed, &results, &done);
                 scope.spawn(move || {
-                    while !failed.load(Ordering::Relaxed) {
+                    while !failed.load(Ordering::Relaxed) && !stop.load(Ordering::Relaxed) {
                         let place = next.fetch_add(1, Ordering::Relaxed);
                         let Some(&address) = addresses.get(place) else { break };
                         let made = maker.make(address, size).map_err(Error::from);
@@ -189,6 +202,7 @@ impl<'a> Maker<'a> {
         });
         let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.sort_unstable_by_key(|(place, _)| *place);
-        results.into_iter().map(|(_, result)| result).collect()
+        let done = results.into_iter().map(|(_, result)| result).collect::<Result<Vec<_>, _>>()?;
+        if done.len() == addresses.len() { Ok(done) } else { Err(Error::Stopped) }
     }
 }

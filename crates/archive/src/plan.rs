@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use server::{FileMaker, Format, PictureAddress, level};
+use server::{ArchiveKind, FileMaker, Format, PictureAddress, level};
 use synth::Seed;
 
 use crate::part::Part;
@@ -68,6 +68,11 @@ impl Plan {
     pub fn with_seeds_a_shard(mut self, seeds: u64) -> Self {
         self.step = seeds.max(1);
         self
+    }
+
+    /// What all pictures have in common.
+    pub fn kind(&self) -> ArchiveKind {
+        ArchiveKind::new(self.model.clone(), self.size)
     }
 
     /// Whether pictures are kept in tars.

@@ -94,6 +94,14 @@ impl Record {
     /// # Errors
     /// It is not whole, or another's.
     pub fn parse(text: &str, wanted: &Header) -> Result<Self, RecordError> {
+        Self::read(text).ok().filter(|record| record.header == *wanted).ok_or(RecordError)
+    }
+
+    /// Reads a record of whatever shard.
+    ///
+    /// # Errors
+    /// It is not whole.
+    pub(crate) fn read(text: &str) -> Result<Self, RecordError> {
         let lines = text.strip_suffix('\n').ok_or(RecordError)?;
         let (before, last) = lines.rsplit_once('\n').ok_or(RecordError)?;
         let Whole { whole } = serde_json::from_str(last).map_err(|_| RecordError)?;
@@ -103,7 +111,7 @@ impl Record {
         let mut lines = before.lines();
         let header: Header = lines.next().and_then(|line| serde_json::from_str(line).ok()).ok_or(RecordError)?;
         let rows = lines.map(|line| serde_json::from_str(line).map_err(|_| RecordError)).collect::<Result<_, _>>()?;
-        if header == *wanted { Ok(Self { header, rows }) } else { Err(RecordError) }
+        if header.name() == header.shard { Ok(Self { header, rows }) } else { Err(RecordError) }
     }
 }
 

@@ -38,6 +38,7 @@
 
 mod access;
 mod address;
+mod ahead;
 mod animate;
 mod api;
 mod app;
@@ -71,6 +72,7 @@ mod pool;
 mod range;
 mod rate;
 mod resize;
+mod rest;
 mod serve;
 mod site;
 mod still;
@@ -80,6 +82,7 @@ mod template;
 mod view;
 
 pub use address::{AddressError, PictureAddress};
+pub use ahead::ArchiveKind;
 pub use app::router;
 pub use config::Config;
 pub use draft::{LEVELS, level};

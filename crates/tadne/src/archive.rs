@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::archive::{Maker, Outcome, Part, Plan, Target};
-use anyhow::ensure;
+use ::archive::{Error, MANIFEST, Maker, Outcome, Part, Plan, Target, Watch, write_manifest};
+use anyhow::{bail, ensure};
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use server::{FileMaker, Format, LEVELS};
@@ -14,6 +14,7 @@ use synth::Generator;
 
 use crate::generate::format;
 use crate::model::Model;
+use crate::progress;
 use crate::seeds::Seeds;
 
 /// Pictures that are drawn to see how large they get and how long they take, at most.
@@ -32,10 +33,11 @@ Examples:
   tadne archive --seeds 0-99999 --out pictures --part 3/16    one of sixteen computers
   tadne archive --seeds 0-99999 --out pictures --verify       read everything, and mend it
 
-The files lie at the addresses of the server, results/psi-1.0/seed00042.webp, and records/ lists them with their hashes.
-In a job array of Slurm, AWS Batch or Cloud Run each task takes its own part; Kubernetes and AWS Batch need --parts too.")]
+The files lie at the addresses of the server, results/psi-1.0/seed00042.webp; manifest.parquet lists them with their hashes.
+Any static host serves the folder; `tadne serve --archive PLACE` draws what is not in it. In a job array of Slurm or Cloud Run
+each task takes its own part, in one of Kubernetes or AWS Batch with --parts N. More: docs/scale.md")]
 pub(crate) struct Archive {
-    /// Folder, file:///folder, or s3://bucket/folder if the program was built with --features s3
+    /// Folder, or an address: `file:///folder`, or `s3://bucket/folder` in a build with --features s3 (gs, az likewise)
     #[arg(long, value_name = "PLACE")]
     out: String,
     /// Seeds, e.g. 0-99999
@@ -110,6 +112,8 @@ struct Done {
     kept: u64,
     made: u64,
     mended: u64,
+    /// Pictures and bytes of what was made.
+    pictures: u64,
     bytes: u64,
 }
 
@@ -121,49 +125,79 @@ impl Archive {
         };
         let target = Target::open(&self.out)?;
         let (generator, _) = self.model.generator()?;
+        let (height, width) = generator.resolution();
+        let own = height.max(width);
         let plan = Plan::new(
             generator.fingerprint(),
             self.seeds.ranges().to_vec(),
             self.levels.0.clone(),
             self.format,
-            self.size,
+            self.size.filter(|&size| usize::from(size) != own),
         )
         .with_tars(self.tar)
         .with_seeds_a_shard(self.shard_seeds);
         ensure!(plan.pictures() > 0, "there is nothing to make: name seeds and levels");
-        if self.dry_run { estimate(&generator, &plan, part) } else { self.make(&generator, &plan, part, &target) }
+        if self.dry_run {
+            return estimate(&generator, &plan, part);
+        }
+        self.make(&generator, &plan, part, &target)
     }
 
     fn make(&self, generator: &Arc<Generator>, plan: &Plan, part: Part, target: &Target) -> anyhow::Result<()> {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
+        target.claim(&plan.kind())?;
+        target.tidy()?;
         let bar = ProgressBar::new(u64::try_from(pictures(plan, part).0).unwrap_or(u64::MAX));
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {per_sec}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style)?);
-        target.tidy()?;
-        let drawn = || bar.inc(1);
-        let mut maker = Maker::new(plan, target, generator, threads, &drawn);
-        let mut done = Done::default();
+        let stop = progress::stop_on_interrupt("finishing the pictures in hand")?;
+        let watch = Watch { drawn: &|| bar.inc(1), stop: &stop };
+        let mut maker = Maker::new(plan, target, generator, threads, watch);
+        let (start, mut done) = (Instant::now(), Done::default());
         for shard in plan.part(part) {
-            match maker.shard(&shard, self.verify)? {
-                Outcome::Made { bytes } => {
-                    done.made += 1;
-                    done.bytes += bytes;
+            match maker.shard(&shard, self.verify) {
+                Ok(outcome) => done.note(outcome, plan.pictures_of(&shard), &bar),
+                Err(Error::Stopped) => {
+                    bar.finish_and_clear();
+                    bail!("stopped: {}, in {}; run the same command again to go on", done.text(start), self.out);
                 }
-                outcome => {
-                    // What is there already would make the rest look quick.
-                    let files = if let Outcome::Mended { files } = outcome { files } else { 0 };
-                    bar.set_length(bar.length().unwrap_or_default().saturating_sub(plan.pictures_of(&shard) - files));
-                    done.mended += files;
-                    done.kept += 1;
-                }
+                Err(error) => return Err(error.into()),
             }
         }
         bar.finish_and_clear();
-        let Done { kept, made, mended, bytes } = done;
-        let mended = if mended > 0 { format!(", {mended} files of them made again") } else { String::new() };
-        println!("{made} shards made ({}), {kept} kept{mended}, in {}", HumanBytes(bytes), self.out);
+        println!("{}, in {}", done.text(start), self.out);
+        match write_manifest(target, plan, done.made + done.mended > 0 || self.verify)? {
+            Some(0) => {}
+            Some(rows) => println!("{MANIFEST} lists {rows} pictures"),
+            None => println!("{MANIFEST} is written by whoever finishes the last part"),
+        }
         Ok(())
+    }
+}
+
+impl Done {
+    /// Counts a shard of so many pictures.
+    fn note(&mut self, outcome: Outcome, pictures: u64, bar: &ProgressBar) {
+        if let Outcome::Made { bytes } = outcome {
+            self.made += 1;
+            self.pictures += pictures;
+            self.bytes += bytes;
+            return;
+        }
+        // What is there already would make the rest look quick.
+        let files = if let Outcome::Mended { files } = outcome { files } else { 0 };
+        bar.set_length(bar.length().unwrap_or_default().saturating_sub(pictures - files));
+        self.mended += files;
+        self.kept += 1;
+    }
+
+    fn text(&self, start: Instant) -> String {
+        let Done { kept, made, mended, pictures, bytes } = self;
+        let mended = if *mended > 0 { format!(", {mended} files of them made again") } else { String::new() };
+        let rate = *pictures as f64 / start.elapsed().as_secs_f64();
+        let rate = if *made > 0 { format!(", {rate:.0} pictures/s") } else { String::new() };
+        format!("{made} shards made ({}{rate}), {kept} kept{mended}", HumanBytes(*bytes))
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ fn killed_five_times_it_ends_with_the_same_bytes_and_makes_no_finished_shard_aga
     assert!(said.starts_with(&format!("{} shards made", 10 - kept.len())), "{said}, {} were there", kept.len());
     assert!(kept.iter().all(|(path, time)| records(&killed).get(path) == Some(time)));
     let (calm, killed) = (files(&calm), files(&killed));
-    assert_eq!(calm.len(), 40 * 18 + 10);
+    assert_eq!(calm.len(), 40 * 18 + 10 + 2, "pictures, records, archive.json and manifest.parquet");
     assert!(calm == killed, "the archives differ");
 }
 
@@ -109,6 +109,7 @@ fn three_parts_are_the_whole_and_every_picture_is_the_servers() {
     succeed(&place.arguments(&three, &["--part", "1/3"]));
     for id in ["6", "7"] {
         let task = [("SLURM_ARRAY_TASK_ID", id), ("SLURM_ARRAY_TASK_MIN", "5"), ("SLURM_ARRAY_TASK_COUNT", "3")];
+        assert!(!three.join("manifest.parquet").exists(), "not all is there");
         let done = tadne(&place.arguments(&three, &[])).envs(task).output().expect("it starts");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
@@ -160,7 +161,7 @@ fn tars_hold_the_same_pictures_and_are_mended() {
     let tarred: Vec<&str> = few.iter().copied().chain(["--tar"]).collect();
     succeed(&place.arguments(&tars, &tarred));
     let before = files(&tars);
-    assert_eq!(before.len(), 20, "ten tars and their records");
+    assert_eq!(before.len(), 20 + 2, "ten tars and their records, archive.json and manifest.parquet");
     let pictures = files(&loose);
     let tar = before.keys().find(|path| path.starts_with("tars/")).expect("a tar");
     // In a tar, a file begins 512 bytes after its name.
@@ -171,6 +172,56 @@ fn tars_hold_the_same_pictures_and_are_mended() {
     let verify: Vec<&str> = tarred.iter().copied().chain(["--verify"]).collect();
     assert!(succeed(&place.arguments(&tars, &verify)).starts_with("1 shards made"));
     assert!(files(&tars) == before);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_whole_files_only_and_the_next_run_goes_on() {
+    let place = Place::new();
+    let (out, calm) = (place.out("interrupted"), place.out("calm"));
+    succeed(&place.arguments(&calm, &[]));
+    let child = tadne(&place.arguments(&out, &[])).stderr(Stdio::piped()).spawn().expect("it starts");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while records(&out).is_empty() {
+        assert!(Instant::now() < deadline, "no shard was made");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("run the same command again to go on"), "{said}");
+    let (whole, left) = (files(&calm), files(&out));
+    assert!(left.len() > 18 && left.len() < whole.len());
+    assert!(
+        left.iter().all(|(path, contents)| whole.get(path) == Some(contents)),
+        "a file that is not whole, or no picture"
+    );
+    assert!(!fs::read_dir(out.join("records")).expect("records").any(|entry| entry.expect("readable").path().is_dir()));
+    succeed(&place.arguments(&out, &[]));
+    assert!(files(&out) == whole);
+}
+
+#[test]
+fn another_model_or_size_is_kept_out_of_an_archive_and_other_formats_and_levels_are_not() {
+    let place = Place::new();
+    let out = place.out("pictures");
+    succeed(&place.arguments(&out, &["--levels", "1.0"]));
+    let before = files(&out);
+    let fail = |more: &[&str]| {
+        let output = tadne(&place.arguments(&out, more)).output().expect("it starts");
+        assert!(!output.status.success(), "{more:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    assert!(fail(&["--size", "48"]).contains("not size 48"));
+    assert!(fail(&["--noise", "none"]).contains("of the model"));
+    assert!(files(&out) == before);
+    // 32 pixels are the model's own.
+    assert!(succeed(&place.arguments(&out, &["--levels", "1.0", "--size", "32"])).starts_with("0 shards made"));
+    let said = succeed(&place.arguments(&out, &["--levels", "0.7,1.0", "--format", "jpg"]));
+    assert!(said.contains("manifest.parquet lists 120 pictures"), "{said}");
+    let said = succeed(&place.arguments(&out, &["--levels", "0.9-1.0"]));
+    assert!(said.contains("manifest.parquet lists 160 pictures"), "the same picture twice: {said}");
 }
 
 #[test]
