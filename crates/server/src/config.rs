@@ -18,6 +18,9 @@ pub struct Config {
     pub threads: usize,
     /// Bound on the encoded pictures kept in memory, in bytes. Default 256 MiB.
     pub cache_bytes: u64,
+    /// Where pictures made ahead are (`tadne archive`): a folder, `file:///folder`, or a bucket of a kind the program was
+    /// built for. Default: nowhere.
+    pub archive: Option<String>,
     /// Where else finished pictures are kept: `file:///folder`, or `s3://bucket/folder` with feature `s3`. Default:
     /// nowhere.
     pub store: Option<String>,
@@ -68,6 +71,7 @@ impl Default for Config {
             metrics_addr: None,
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
             cache_bytes: 256 << 20,
+            archive: None,
             store: None,
             store_bytes: 4 << 30,
             queue: 512,

@@ -63,6 +63,19 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.extension() == extension)
     }
 
+    /// Whether a file begins and ends as one of this kind does: what was cut off does not.
+    pub(crate) fn is_whole(self, file: &[u8]) -> bool {
+        match self {
+            Format::Png => file.starts_with(b"\x89PNG\r\n\x1a\n") && file.ends_with(b"IEND\xae\x42\x60\x82"),
+            Format::Webp => {
+                let length = file.get(4..8).and_then(|length| length.try_into().ok()).map(u32::from_le_bytes);
+                let whole = length.is_some_and(|length| length as usize + 8 == file.len());
+                whole && file.starts_with(b"RIFF") && file.get(8..12) == Some(b"WEBP")
+            }
+            Format::Jpeg => file.starts_with(b"\xff\xd8") && file.ends_with(b"\xff\xd9"),
+        }
+    }
+
     /// The media type, for `Content-Type`.
     pub fn media_type(self) -> &'static str {
         match self {

@@ -41,6 +41,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The place of pictures made ahead cannot be read, or holds others than this model's.
+    #[error(
+        "{place:?} cannot be served as an archive: {reason}; `tadne archive --out {place}` makes one for this model"
+    )]
+    Archive {
+        /// What was given.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The public address is none that the pages can live at.
     #[error("--public-url {url}: {reason}")]
     PublicUrl {

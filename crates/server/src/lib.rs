@@ -38,6 +38,7 @@
 
 mod access;
 mod address;
+mod ahead;
 mod animate;
 mod api;
 mod app;
@@ -54,6 +55,7 @@ mod draft;
 mod encode;
 mod error;
 mod facts;
+mod file;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handlers;
@@ -71,6 +73,7 @@ mod pool;
 mod range;
 mod rate;
 mod resize;
+mod rest;
 mod serve;
 mod site;
 mod still;
@@ -80,11 +83,13 @@ mod template;
 mod view;
 
 pub use address::{AddressError, PictureAddress};
+pub use ahead::ArchiveKind;
 pub use app::router;
 pub use config::Config;
 pub use draft::{LEVELS, level};
 pub use encode::{EncodeError, Format};
 pub use error::Error;
+pub use file::{FileMaker, MakeError};
 pub use ipnet::IpNet;
 pub use serve::{Server, prepare, run};
 pub use site::{SiteFile, site};

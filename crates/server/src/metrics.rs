@@ -42,6 +42,7 @@ pub(crate) struct Metrics {
     /// Copied from the studio when the figures are read.
     studio: Family<Kind, Counter<u64, AtomicU64>>,
     store: Family<Kind, Counter<u64, AtomicU64>>,
+    ahead: Family<Kind, Counter<u64, AtomicU64>>,
     queue: Gauge<i64, AtomicI64>,
     memory: Gauge<i64, AtomicI64>,
 }
@@ -59,6 +60,7 @@ impl Metrics {
             connections: Gauge::default(),
             studio: Family::default(),
             store: Family::default(),
+            ahead: Family::default(),
             queue: Gauge::default(),
             memory: Gauge::default(),
             registry: Registry::default(),
@@ -74,6 +76,7 @@ impl Metrics {
         registry.register("connections", "Connections open now", metrics.connections.clone());
         registry.register("files", "Files: drawn, found in memory, cancelled, rejected", metrics.studio.clone());
         registry.register("store", "The cache outside of memory: hits, misses and so on", metrics.store.clone());
+        registry.register("archive", "Pictures made ahead: hits, misses and so on", metrics.ahead.clone());
         registry.register("queue", "Files that wait for a drawing thread", metrics.queue.clone());
         registry.register_with_unit("memory_cache", "Finished files in memory", Unit::Bytes, metrics.memory.clone());
         Self { registry, ..metrics }
@@ -123,6 +126,11 @@ impl Metrics {
                 ("failed", &counts.failed),
             ] {
                 copy(&self.store, kind, counter.load(Ordering::Relaxed));
+            }
+        }
+        if let Some(counts) = studio.ahead_counts() {
+            for (kind, counter) in counts.named() {
+                copy(&self.ahead, kind, counter);
             }
         }
         let mut text = String::new();

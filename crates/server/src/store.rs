@@ -4,8 +4,8 @@
 //! begins with the hash of its contents: what was damaged is thrown away and drawn again. A store that is full or away
 //! costs speed, never an answer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::rest::Rest;
 
 /// What every entry begins with; the hash follows, then the contents.
 const MAGIC: &[u8; 8] = b"TADNE-1\n";
@@ -25,9 +26,7 @@ const WAITING: usize = 256;
 /// Entries written at the same time.
 const WRITERS: usize = 4;
 /// The longest a look into the store may take before the picture is drawn instead.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a store that could not be read is left alone, so that not every picture waits for it.
-const REST: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// How much of a full folder is left when the oldest entries have been taken out, in percent.
 const KEEP: u64 = 90;
 
@@ -47,29 +46,8 @@ struct Shelf {
     folder: Path,
     /// Bound on the bytes of all entries, where we keep it: in a folder of our own.
     limit: Option<u64>,
-    /// When it may be asked again, after it could not be read.
-    rests_until: Mutex<Option<Instant>>,
+    rest: Rest,
     counts: StoreCounts,
-}
-
-impl Shelf {
-    fn rests(&self) -> bool {
-        let until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// Leaves it alone for a while, and says so; those who were asking at the same time need not say it again.
-    fn rest(&self, reason: &str) {
-        let mut until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.is_none_or(|until| until <= Instant::now()) {
-            let seconds = REST.as_secs();
-            tracing::warn!(
-                reason,
-                "the cache cannot be read: pictures are drawn, and it is asked again in {seconds} s"
-            );
-            *until = Some(Instant::now() + REST);
-        }
-    }
 }
 
 /// A handle on the store. Entries are written in the background, by a task that ends with the last handle.
@@ -100,8 +78,8 @@ impl Store {
 
     /// Starts the task that writes.
     fn over(objects: Box<dyn ObjectStore>, folder: Path, tag: &str, limit: Option<u64>) -> Self {
-        let (rests_until, counts) = (Mutex::new(None), StoreCounts::default());
-        let shelf = Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, rests_until, counts });
+        let (rest, counts) = (Rest::new("cache"), StoreCounts::default());
+        let shelf = Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, rest, counts });
         let (queue, entries) = mpsc::channel(WAITING);
         tokio::spawn(keep(Arc::clone(&shelf), folder, entries));
         Self { shelf, queue }
@@ -120,7 +98,7 @@ impl Store {
     /// The entry of that name, if it is there and sound.
     pub(crate) async fn get(&self, name: &str) -> Option<Bytes> {
         let Shelf { objects, counts, .. } = &*self.shelf;
-        if self.shelf.rests() {
+        if self.shelf.rest.rests() {
             counts.failed.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -134,12 +112,12 @@ impl Store {
             }
             Ok(Err(error)) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                self.shelf.rest(&error.to_string());
+                self.shelf.rest.begin(&error.to_string());
                 return None;
             }
             Err(_) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                self.shelf.rest("it takes too long");
+                self.shelf.rest.begin("it takes too long");
                 return None;
             }
         };
@@ -242,6 +220,7 @@ mod tests {
     use object_store::throttle::{ThrottleConfig, ThrottledStore};
 
     use super::*;
+    use crate::rest::REST;
 
     fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };

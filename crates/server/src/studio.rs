@@ -1,4 +1,4 @@
-//! From an order to the bytes of its file: memory first, then the store, then the drawing threads.
+//! From an order to the bytes of its file: memory first, then pictures made ahead, then the store, then the drawing threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use moka::sync::Cache;
 use synth::Generator;
 
+use crate::ahead::{Ahead, AheadCounts};
 use crate::client::Client;
 use crate::config::Config;
 use crate::draft::Drafter;
@@ -21,6 +22,7 @@ use crate::store::{Store, StoreCounts};
 pub(crate) struct Studio {
     pool: Pool<Order, Bytes>,
     memory: Cache<Order, Bytes>,
+    ahead: Option<Ahead>,
     store: Option<Store>,
     tag: String,
     hits: AtomicU64,
@@ -38,11 +40,17 @@ impl Studio {
         let variation = format!("{:?} {:?}", generator.variation(), config.metadata.calibration);
         let variation =
             u32::from_le_bytes(*blake3::hash(variation.as_bytes()).as_bytes().first_chunk().unwrap_or(&[0; 4]));
-        let tag = format!("{:.16}-{}-{}-{variation:08x}", generator.fingerprint(), generator.simd(), encode::REVISION);
+        let mut tag =
+            format!("{:.16}-{}-{}-{variation:08x}", generator.fingerprint(), generator.simd(), encode::REVISION);
         let store = config.store.as_ref().map(|url| Store::open(url, &tag, config.store_bytes)).transpose()?;
+        let ahead = config.archive.as_ref().map(|place| Ahead::open(place, generator)).transpose()?;
+        if ahead.is_some() {
+            // Somebody else's vector unit may have drawn what is there.
+            tag.push_str("-ahead");
+        }
         let makers = (0..config.threads.max(1)).map(|_| maker(generator, memory.clone(), store.clone())).collect();
         let pool = Pool::start(makers, config.queue).map_err(Error::Threads)?;
-        Ok(Self { pool, memory, store, tag, hits: AtomicU64::new(0) })
+        Ok(Self { pool, memory, ahead, store, tag, hits: AtomicU64::new(0) })
     }
 
     /// The strong entity tag of a file, known without drawing it.
@@ -54,6 +62,12 @@ impl Studio {
     pub(crate) async fn file(&self, client: Client, order: &Order) -> Result<Bytes, Refusal> {
         if let Some(bytes) = self.memory.get(order) {
             self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(bytes);
+        }
+        if let Some(ahead) = &self.ahead
+            && let Some(bytes) = ahead.get(order).await
+        {
+            self.memory.insert(order.clone(), bytes.clone());
             return Ok(bytes);
         }
         if let Some(store) = &self.store
@@ -96,6 +110,11 @@ impl Studio {
     /// Bytes of finished files in memory.
     pub(crate) fn memory(&self) -> u64 {
         self.memory.weighted_size()
+    }
+
+    /// What was found among pictures made ahead, if there are any.
+    pub(crate) fn ahead_counts(&self) -> Option<&AheadCounts> {
+        self.ahead.as_ref().map(Ahead::counts)
     }
 
     /// What happened with the store, if there is one.

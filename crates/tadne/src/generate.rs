@@ -74,7 +74,7 @@ impl FromStr for Grid {
     }
 }
 
-fn format(text: &str) -> Result<Format, String> {
+pub(crate) fn format(text: &str) -> Result<Format, String> {
     Format::from_extension(text).ok_or_else(|| "use png, webp or jpg".into())
 }
 

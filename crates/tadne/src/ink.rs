@@ -169,7 +169,7 @@ impl Run {
     }
 
     fn train(&mut self) -> anyhow::Result<()> {
-        let stop = progress::stop_on_interrupt()?;
+        let stop = progress::stop_on_interrupt("finishing this step, then saving")?;
         let batch = self.trainer.config().batch;
         let total = self.trainer.config().steps() * batch as u64;
         let bar = ProgressBar::new(total);

@@ -1,5 +1,6 @@
 //! `tadne`: one binary that shows, draws, trains and explains. Each command lives in a file of its own; this one only chooses.
 
+mod archive;
 mod auto;
 mod average;
 mod bench;
@@ -52,6 +53,8 @@ enum Command {
     Serve(serve::Serve),
     /// Draw pictures into files
     Generate(generate::Generate),
+    /// Make pictures ahead into a folder or bucket, on one computer or many
+    Archive(archive::Archive),
     /// Say what a model is: size, origin, licence
     Info(info::Info),
     /// Turn a StyleGAN2 .pkl or .pt into a model file
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         None => cli.serve.run(&matches),
         Some(Command::Serve(serve)) => serve.run(matches.subcommand().map_or(&matches, |(_, matches)| matches)),
         Some(Command::Generate(generate)) => generate.run(),
+        Some(Command::Archive(archive)) => archive.run(),
         Some(Command::Info(info)) => info.run(),
         Some(Command::Import(import)) => import.run(),
         Some(Command::Average(average)) => average.run(),

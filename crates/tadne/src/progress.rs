@@ -10,18 +10,18 @@ pub(crate) fn say(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() { println!("{line}") } else { bar.println(line) }
 }
 
-/// What Ctrl-C sets, so that the step can be finished and saved; pressed once more it ends the program.
+/// What Ctrl-C sets, so that what is in hand can be finished, as `what` tells the user; pressed once more it ends the program.
 ///
 /// # Errors
 /// The system gives no handler, or there is one already.
-pub(crate) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_interrupt(what: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nfinishing this step, then saving; once more to leave at once");
+        eprintln!("\n{what}; once more to leave at once");
     })?;
     Ok(stop)
 }

@@ -20,6 +20,11 @@ impl Seeds {
         self.0.iter().fold(0, |sum: u64, r| sum.saturating_add((r.end() - r.start()).saturating_add(1)))
     }
 
+    /// The ranges, in the order given.
+    pub(crate) fn ranges(&self) -> &[RangeInclusive<u64>] {
+        &self.0
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = Seed> + '_ {
         self.0.iter().cloned().flatten().map(Seed)
     }

@@ -35,6 +35,9 @@ pub(crate) struct Serve {
     /// The most that a folder of finished pictures may hold, in MiB
     #[arg(long, default_value_t = 4096, value_name = "MIB", env = "TADNE_CACHE_FOLDER_SIZE")]
     cache_folder_size: u32,
+    /// Pictures made ahead by `tadne archive`: a folder or the address of one; what is not there is drawn
+    #[arg(long, value_name = "PLACE", env = "TADNE_ARCHIVE")]
+    archive: Option<String>,
     /// What the service's addresses begin with, for shared links [default: what the visitor's request says]
     #[arg(long, value_name = "URL", env = "TADNE_PUBLIC_URL")]
     public_url: Option<String>,
@@ -136,6 +139,7 @@ impl Serve {
             metrics_addr: self.limits.metrics_addr,
             threads: self.threads.map_or(defaults.threads, usize::from),
             cache_bytes,
+            archive: self.archive.clone(),
             store,
             store_bytes: u64::from(self.cache_folder_size) << 20,
             queue,

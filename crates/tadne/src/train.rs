@@ -204,7 +204,7 @@ impl Train {
             taking::note(run.folder(), chosen, &report)?;
             (run, held)
         };
-        let stop = progress::stop_on_interrupt()?;
+        let stop = progress::stop_on_interrupt("finishing this step, then saving")?;
         let mut terminal = Terminal::new(run.trainer());
         if let Some(address) = self.watch {
             // The page wants a configuration to show, and the run writes it again when it starts.

@@ -1,0 +1,261 @@
+//! `tadne archive`: pictures made ahead into a folder or bucket, by one computer or many.
+
+use std::env;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::archive::{Error, MANIFEST, Maker, Outcome, Part, Plan, Target, Watch, write_manifest};
+use anyhow::{bail, ensure};
+use clap::Args;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use server::{FileMaker, Format, LEVELS};
+use synth::Generator;
+
+use crate::generate::format;
+use crate::model::Model;
+use crate::progress;
+use crate::seeds::Seeds;
+
+/// Pictures that are drawn to see how large they get and how long they take, at most.
+const SAMPLE: usize = 36;
+/// And for how long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Above so many shards a part's pictures are reckoned and not counted.
+const COUNTED: u128 = 1_000_000;
+
+/// Arguments of `tadne archive`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tadne archive --seeds 0-99999 --out pictures --dry-run      how many, how large, how long
+  tadne archive --seeds 0-99999 --out pictures                run it again to go on after an interruption
+  tadne archive --seeds 0-99999 --out pictures --part 3/16    one of sixteen computers
+  tadne archive --seeds 0-99999 --out pictures --verify       read everything, and mend it
+
+The files lie at the addresses of the server, results/psi-1.0/seed00042.webp; manifest.parquet lists them with their hashes.
+Any static host serves the folder; `tadne serve --archive PLACE` draws what is not in it. In a job array of Slurm or Cloud Run
+each task takes its own part, in one of Kubernetes or AWS Batch with --parts N. More: docs/scale.md")]
+pub(crate) struct Archive {
+    /// Folder, or an address: `file:///folder`, or `s3://bucket/folder` in a build with --features s3 (gs, az likewise)
+    #[arg(long, value_name = "PLACE")]
+    out: String,
+    /// Seeds, e.g. 0-99999
+    #[arg(long, value_name = "LIST")]
+    seeds: Seeds,
+    /// Levels of creativity, e.g. 0.3-2.0 or 0.7,1.0
+    #[arg(long, value_name = "LIST", default_value = "0.3-2.0")]
+    levels: Levels,
+    /// webp or png (both exact), or jpg
+    #[arg(long, value_parser = format, value_name = "KIND", default_value = "webp")]
+    format: Format,
+    /// Pixels of the longer side [default: the model's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(16..=1024))]
+    size: Option<u16>,
+    /// One tar a shard instead of files
+    #[arg(long)]
+    tar: bool,
+    /// Seeds a shard: what is begun again after an interruption
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    shard_seeds: u64,
+    /// Make part I of N only, counted from 1 [default: what a job array says, or everything]
+    #[arg(long, value_name = "I/N", conflicts_with = "parts")]
+    part: Option<Part>,
+    /// How many parts there are, where the job array does not say it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    parts: Option<u64>,
+    /// Read all files of finished shards too, and make those again that are missing or damaged
+    #[arg(long)]
+    verify: bool,
+    /// Say how many pictures, bytes and hours it would be, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Threads that draw [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    model: Model,
+}
+
+/// Levels of creativity, in tenths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Levels(Vec<u8>);
+
+impl std::str::FromStr for Levels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = |part: &str| {
+            LEVELS.into_iter().find(|&tenths| {
+                part.parse::<f32>().is_ok_and(|psi| part.len() <= 4 && (psi - server::level(tenths).get()).abs() < 1e-6)
+            })
+        };
+        let mut levels = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            match (level(first), level(last)) {
+                (Some(first), Some(last)) if first <= last => levels.extend(first..=last),
+                _ => {
+                    return Err(format!(
+                        "{part:?} is no level: use 0.3 to 2.0 in steps of 0.1, as in 0.3-2.0 or 0.7,1.0"
+                    ));
+                }
+            }
+        }
+        Ok(Self(levels))
+    }
+}
+
+/// What a run has done so far.
+#[derive(Default)]
+struct Done {
+    kept: u64,
+    made: u64,
+    mended: u64,
+    /// Pictures and bytes of what was made.
+    pictures: u64,
+    bytes: u64,
+}
+
+impl Archive {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let part = match self.part {
+            Some(part) => part,
+            None => Part::of_array(|name| env::var(name).ok(), self.parts)?.unwrap_or_default(),
+        };
+        let target = Target::open(&self.out)?;
+        let (generator, _) = self.model.generator()?;
+        let (height, width) = generator.resolution();
+        let own = height.max(width);
+        let plan = Plan::new(
+            generator.fingerprint(),
+            self.seeds.ranges().to_vec(),
+            self.levels.0.clone(),
+            self.format,
+            self.size.filter(|&size| usize::from(size) != own),
+        )
+        .with_tars(self.tar)
+        .with_seeds_a_shard(self.shard_seeds);
+        ensure!(plan.pictures() > 0, "there is nothing to make: name seeds and levels");
+        if self.dry_run {
+            return estimate(&generator, &plan, part);
+        }
+        self.make(&generator, &plan, part, &target)
+    }
+
+    fn make(&self, generator: &Arc<Generator>, plan: &Plan, part: Part, target: &Target) -> anyhow::Result<()> {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        target.claim(&plan.kind())?;
+        target.tidy()?;
+        let bar = ProgressBar::new(u64::try_from(pictures(plan, part).0).unwrap_or(u64::MAX));
+        let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {per_sec}  {eta} left";
+        bar.set_style(ProgressStyle::with_template(style)?);
+        let stop = progress::stop_on_interrupt("finishing the pictures in hand")?;
+        let watch = Watch { drawn: &|| bar.inc(1), stop: &stop };
+        let mut maker = Maker::new(plan, target, generator, threads, watch);
+        let (start, mut done) = (Instant::now(), Done::default());
+        for shard in plan.part(part) {
+            match maker.shard(&shard, self.verify) {
+                Ok(outcome) => done.note(outcome, plan.pictures_of(&shard), &bar),
+                Err(Error::Stopped) => {
+                    bar.finish_and_clear();
+                    bail!("stopped: {}, in {}; run the same command again to go on", done.text(start), self.out);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bar.finish_and_clear();
+        println!("{}, in {}", done.text(start), self.out);
+        match write_manifest(target, plan, done.made + done.mended > 0 || self.verify)? {
+            Some(0) => {}
+            Some(rows) => println!("{MANIFEST} lists {rows} pictures"),
+            None => println!("{MANIFEST} is written by whoever finishes the last part"),
+        }
+        Ok(())
+    }
+}
+
+impl Done {
+    /// Counts a shard of so many pictures.
+    fn note(&mut self, outcome: Outcome, pictures: u64, bar: &ProgressBar) {
+        if let Outcome::Made { bytes } = outcome {
+            self.made += 1;
+            self.pictures += pictures;
+            self.bytes += bytes;
+            return;
+        }
+        // What is there already would make the rest look quick.
+        let files = if let Outcome::Mended { files } = outcome { files } else { 0 };
+        bar.set_length(bar.length().unwrap_or_default().saturating_sub(pictures - files));
+        self.mended += files;
+        self.kept += 1;
+    }
+
+    fn text(&self, start: Instant) -> String {
+        let Done { kept, made, mended, pictures, bytes } = self;
+        let mended = if *mended > 0 { format!(", {mended} files of them made again") } else { String::new() };
+        let rate = *pictures as f64 / start.elapsed().as_secs_f64();
+        let rate = if *made > 0 { format!(", {rate:.0} pictures/s") } else { String::new() };
+        format!("{made} shards made ({}{rate}), {kept} kept{mended}", HumanBytes(*bytes))
+    }
+}
+
+/// How many pictures a part has, and whether that is exact.
+fn pictures(plan: &Plan, part: Part) -> (u128, bool) {
+    if part.of() == 1 {
+        return (plan.pictures(), true);
+    }
+    if plan.shards() <= COUNTED {
+        return (plan.part(part).map(|shard| u128::from(plan.pictures_of(&shard))).sum(), true);
+    }
+    (plan.pictures() / u128::from(part.of()), false)
+}
+
+/// Says what a part would be, from a few pictures of it.
+fn estimate(generator: &Arc<Generator>, plan: &Plan, part: Part) -> anyhow::Result<()> {
+    let (count, exact) = pictures(plan, part);
+    println!("pictures    {}{count} in {} shards, part {part}", if exact { "" } else { "about " }, plan.shards());
+    let Some(shard) = plan.part(part).next() else {
+        println!("nothing     there are fewer shards than parts");
+        return Ok(());
+    };
+    let mut maker = FileMaker::new(generator);
+    let addresses: Vec<_> = plan.addresses(&shard).take(SAMPLE).collect();
+    // The first picture also finds its memory.
+    maker.make(addresses[0], plan.size())?;
+    let (start, mut drawn, mut bytes) = (Instant::now(), 0u32, 0);
+    for address in addresses {
+        bytes += maker.make(address, plan.size())?.len();
+        drawn += 1;
+        if start.elapsed() > PATIENCE {
+            break;
+        }
+    }
+    let each = bytes as f64 / f64::from(drawn);
+    let seconds = start.elapsed().as_secs_f64() / f64::from(drawn);
+    let total = each * count as f64;
+    println!("bytes       about {:.3} GB, {each:.0} a picture", total / 1e9);
+    println!(
+        "core-hours  about {:.3}, {:.2} ms a picture on one thread without the writing",
+        seconds * count as f64 / 3600.0,
+        seconds * 1e3
+    );
+    println!("sample      {drawn} pictures of this part's first seeds");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_those_of_the_site() {
+        let levels = |text: &str| text.parse::<Levels>().map(|levels| levels.0);
+        assert_eq!(levels("0.3-2.0").unwrap(), LEVELS.collect::<Vec<_>>());
+        assert_eq!(levels("0.7, 1,2.0").unwrap(), [7, 10, 20]);
+        for bad in ["", "0.2", "2.1", "0.75", "1-", "2.0-0.3", "NaN", "1e0000000", "0.3-2.0-3"] {
+            assert!(levels(bad).is_err(), "{bad:?}");
+        }
+    }
+}
