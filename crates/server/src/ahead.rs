@@ -163,12 +163,15 @@ impl Ahead {
 
     /// The address below which an order's file would be; none for what archives never hold.
     fn address(&self, order: &Order) -> Option<PictureAddress> {
-        let Order::Picture { recipe: Recipe::Single(Creature { seed, path }), psi, size, noise: true, format } = order
-        else {
+        let Order::Picture { recipe: Recipe::Single(creature), psi, size, noise: true, format } = order else {
             return None;
         };
         let psi = psi.psi();
-        let there = path.is_empty() && *size == self.size && LEVELS.into_iter().any(|tenths| level(tenths) == psi);
+        let Creature { seed, path, edits } = creature;
+        let there = path.is_empty()
+            && edits.is_empty()
+            && *size == self.size
+            && LEVELS.into_iter().any(|tenths| level(tenths) == psi);
         there.then_some(PictureAddress { seed: *seed, psi, format: *format })
     }
 }

@@ -7,6 +7,7 @@ use crate::still::ON_A_PAGE;
 
 fn pages() -> Pages {
     let facts = ModelFacts {
+        directions: vec!["turn".to_owned()],
         width: 64,
         height: 64,
         fingerprint: "0123456789abcdef".to_owned(),
