@@ -199,3 +199,33 @@ fn a_mean_has_the_terms_of_its_models_and_not_their_measurements() {
     };
     assert!(draw(&mean, "a") == draw(&again, "b"));
 }
+
+#[test]
+fn directions_are_found_stored_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tadne.safetensors");
+    let (model, strips) = (dir.path().join("model.safetensors"), dir.path().join("strips.png"));
+    assert!(fail(&["directions", shipped, "--out", text(&model), "--samples", "100"]).contains("--samples 100"));
+    assert!(fail(&["directions", "missing.safetensors"]).contains("missing.safetensors"));
+    assert!(!model.exists(), "a failed command left something behind");
+
+    let find = |out: &Path| {
+        let strips = text(&strips);
+        succeed(&["directions", shipped, "--out", text(out), "--samples", "400", "--strips", strips, "--seeds", "3"])
+    };
+    let said = find(&model);
+    assert!(said.contains("hair-light") && said.contains("turn"), "{said}");
+    let sheet = image::open(&strips).unwrap();
+    let count = said.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count() as u32;
+    assert!(count >= 5, "{said}");
+    assert_eq!((sheet.width() / 5, sheet.height()), (sheet.height() / count, sheet.width() / 5 * count));
+    // Each row begins and ends with pictures that differ from the one in its middle, which is the same in all.
+    let side = sheet.width() / 5;
+    let at = |row: u32, column: u32| sheet.crop_imm(column * side, row * side, side, side).to_rgb8().into_raw();
+    for row in 0..count {
+        assert!(at(row, 2) == at(0, 2) && at(row, 0) != at(row, 2) && at(row, 4) != at(row, 2), "row {row}");
+    }
+    let again = dir.path().join("again.safetensors");
+    find(&again);
+    assert!(fs::read(&model).unwrap() == fs::read(&again).unwrap(), "found again the same");
+}
