@@ -13,6 +13,7 @@ mod ink;
 mod metrics;
 mod model;
 mod progress;
+mod report;
 mod seeds;
 mod serve;
 mod settings;

@@ -169,6 +169,9 @@ fn info_says_what_the_model_is_and_under_which_terms() {
     assert!(info["parameters"].as_u64().unwrap() > 1_000_000);
     assert!(info["license"].as_str().unwrap().contains("non-commercial"));
     assert!(info["provenance"]["kimg"].as_f64().unwrap() > 0.0);
+    // People get the same in lines, not as JSON.
+    let said = succeed(&["info"]);
+    assert!(said.contains("training ") && said.contains("thousand pictures") && !said.contains('{'), "{said}");
 }
 
 #[test]
@@ -198,4 +201,19 @@ fn a_mean_has_the_terms_of_its_models_and_not_their_measurements() {
         ["00000", "00001", "00002", "00003"].map(|s| fs::read(out.join(format!("seed{s}.png"))).unwrap())
     };
     assert!(draw(&mean, "a") == draw(&again, "b"));
+}
+
+#[test]
+fn bench_writes_its_figures_as_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("bench.html");
+    let quick = ["bench", "--threads", "1", "--seconds", "0.01", "--batch", "2", "--layers", "--report"];
+    let said = succeed(&[&quick[..], &[text(&page)]].concat());
+    assert!(said.contains("one picture"), "{said}");
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    assert!(html.contains("1 thread: one picture") && html.contains("Where the time goes"));
+    assert_eq!(html.matches("<svg").count(), 3);
+    let nowhere = dir.path().join("none/bench.html");
+    assert!(fail(&[&quick[..], &[text(&nowhere)]].concat()).contains("there is no folder"));
 }
