@@ -11,22 +11,35 @@ export const LONGEST_PATH = 64;
  *   child was taken in each generation, a hexadecimal digit each
  * @typedef {{kind: 'single', a: Creature} | {kind: 'blend', a: Creature, b: Creature, percent: number}
  *   | {kind: 'mix', a: Creature, b: Creature, layer: number}} Recipe
+ * @typedef {Exclude<Recipe, {kind: 'single'}>} Two recipes of two pictures
  */
 
-/** @returns {Creature | null} */
+/**
+ * @param {string} text
+ * @returns {Creature | null}
+ */
 export function creature(text) {
   const match = /^(\d{1,20})(?:-([0-9a-f]{1,64}))?$/.exec(text);
   if (!match || BigInt(match[1]) > LARGEST_SEED) return null;
   return { seed: BigInt(match[1]).toString(), path: match[2] ?? '' };
 }
 
-/** @returns {Recipe} */
+/**
+ * @param {Creature} a
+ * @returns {Recipe}
+ */
 export const single = (a) => ({ kind: 'single', a });
 
-/** @returns {Recipe} */
+/**
+ * @param {string | number} seed
+ * @returns {Recipe}
+ */
 export const ofSeed = (seed) => single({ seed: String(seed), path: '' });
 
-/** @returns {Recipe | null} */
+/**
+ * @param {string} text
+ * @returns {Recipe | null}
+ */
 export function parse(text) {
   const kind = text.includes('~') ? 'blend' : text.includes('_') ? 'mix' : 'single';
   const parts = text.split(/[~_]/);
@@ -40,9 +53,13 @@ export function parse(text) {
   return kind === 'blend' ? { kind, a, b, percent: amount } : { kind, a, b, layer: amount };
 }
 
-/** Whether this model can draw it: a mixture cannot change hands beyond the last layer. */
+/**
+ * Whether this model can draw it: a mixture cannot change hands beyond the last layer.
+ * @param {Recipe} recipe
+ */
 export const isPossible = (recipe) => recipe.kind !== 'mix' || recipe.layer <= model.layers;
 
+/** @param {Creature} creature */
 export const spellCreature = ({ seed, path }) => (path ? `${seed}-${path}` : seed);
 
 /** @param {Recipe} recipe */
@@ -53,9 +70,13 @@ export function spell(recipe) {
   return recipe.kind === 'blend' ? `${a}~${b}~${recipe.percent}` : `${a}_${b}_${recipe.layer}`;
 }
 
+/** @param {Creature} creature */
 const shown = ({ seed, path }) => (path ? `${seed}-${path}` : seed.padStart(5, '0'));
 
-/** What a picture is called, in the visitor's language. */
+/**
+ * What a picture is called, in the visitor's language.
+ * @param {Recipe} recipe
+ */
 export function title(recipe) {
   const a = shown(recipe.a);
   if (recipe.kind === 'single') return recipe.a.path ? say('title.child', { name: a }) : say('title.seed', { seed: a });
@@ -63,13 +84,20 @@ export function title(recipe) {
   return recipe.kind === 'blend' ? say('title.blend', { a, b }) : say('title.mix', { a, b });
 }
 
-/** The seed so many places on, or null beyond the ends. */
+/**
+ * The seed so many places on, or null beyond the ends.
+ * @param {string} seed
+ * @param {number} step
+ */
 export function seedBeside(seed, step) {
   const other = BigInt(seed) + BigInt(step);
   return other < 0n || other > LARGEST_SEED ? null : other.toString();
 }
 
-/** A seed that follows from another and looks as if drawn by lot (SplitMix64). */
+/**
+ * A seed that follows from another and looks as if drawn by lot (SplitMix64).
+ * @param {string} seed
+ */
 export function seedAfter(seed) {
   const mask = LARGEST_SEED;
   let z = (BigInt(seed) + 0x9e3779b97f4a7c15n) & mask;
