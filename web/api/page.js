@@ -29,8 +29,9 @@ function request(path, method, form) {
   if (method === 'post') {
     return [path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: values.get('body') }];
   }
-  const address = path.replace('{file}', encodeURIComponent(values.get('file') ?? '').replaceAll('%2C', ','));
-  const query = new URLSearchParams([...values].filter(([name, value]) => name !== 'file' && value !== ''));
+  const address = path.replace('{file}', encodeURIComponent(String(values.get('file') ?? '')).replaceAll('%2C', ','));
+  const query = new URLSearchParams();
+  for (const [name, value] of values) if (name !== 'file' && value !== '') query.append(name, String(value));
   return [String(query) ? `${address}?${query}` : address, {}];
 }
 

@@ -10,20 +10,31 @@ const AGAIN_MS = 10_000;
 /** The terms of the shipped model, which all languages have words for. */
 const NON_COMMERCIAL = 'research and non-commercial use only';
 
-/** A model's terms, without the file beside the model that visitors cannot reach. */
+/**
+ * A model's terms, without the file beside the model that visitors cannot reach.
+ * @param {string} license
+ */
 function terms(license) {
   const [words] = (license ?? '').split(/;\s*see\s/);
   return words === NON_COMMERCIAL ? say('facts.license.non-commercial') : words;
 }
 
-/** Called once, when the text first unfolds. `list` is a dl for the facts. */
+/**
+ * Called once, when the text first unfolds. `list` is a dl for the facts.
+ * @param {HTMLElement} about
+ * @param {HTMLElement} list
+ */
 export function introduce(about, list) {
-  new Growth(about.querySelector('#growth'));
-  new Contest(about.querySelector('#contest'));
+  const [growth, contest] = [about.querySelector('#growth'), about.querySelector('#contest')];
+  if (growth) new Growth(growth);
+  if (contest) new Contest(contest);
   fill(list);
 }
 
-/** Fetches the facts; what does not come is asked for again when the network is back, or in a while. */
+/**
+ * Fetches the facts; what does not come is asked for again when the network is back, or in a while.
+ * @param {HTMLElement} list
+ */
 async function fill(list) {
   const response = await fetch(hosted ? new URL('../model.json', import.meta.url) : '/api/model').catch(() => null);
   if (!response?.ok) {

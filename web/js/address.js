@@ -3,7 +3,10 @@
 import { model, saving } from './settings.js';
 import { spell, spellCreature } from './recipe.js';
 
-/** Creativity as addresses spell it: as short as it can be, but with a decimal. */
+/**
+ * Creativity as addresses spell it: as short as it can be, but with a decimal.
+ * @param {number} psi
+ */
 export const spelledPsi = (psi) => {
   const text = psi.toFixed(2);
   return text.endsWith('0') ? text.slice(0, -1) : text;
@@ -27,6 +30,9 @@ export function pictureAddress(recipe, psi, { kind = 'webp', size = 0, noise = t
 /**
  * A picture that suits a place of so many CSS pixels: the model's own where that is large enough, else one that the
  * server enlarges more carefully than browsers do; a small one for visitors who save data.
+ * @param {import('./recipe.js').Recipe} recipe
+ * @param {number} psi
+ * @param {number} across
  */
 export function suitableAddress(recipe, psi, across, how = {}) {
   const own = Math.max(model.width, model.height);
@@ -41,9 +47,19 @@ export function suitableAddress(recipe, psi, across, how = {}) {
   return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(1024, own * times) });
 }
 
-/** Files made of several pictures of a recipe: `sweeps` with `webp` or `png`, `levels` with `zip`. */
+/**
+ * Files made of several pictures of a recipe: `sweeps` with `webp` or `png`, `levels` with `zip`.
+ * @param {string} kind
+ * @param {import('./recipe.js').Recipe} recipe
+ * @param {string} ending
+ */
 export const fileAddress = (kind, recipe, ending) => `/api/v1/${kind}/${spell(recipe)}.${ending}?m=${model.name}`;
 
-/** An animation from one end of a blend to the other and back, as the server makes it. */
+/**
+ * An animation from one end of a blend to the other and back, as the server makes it.
+ * @param {import('./recipe.js').Two} blend
+ * @param {number} psi
+ * @param {string} ending
+ */
 export const morphAddress = (blend, psi, ending) =>
   `/api/v1/morphs/${spellCreature(blend.a)}~${spellCreature(blend.b)}.${ending}?psi=${spelledPsi(psi)}&m=${model.name}`;

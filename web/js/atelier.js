@@ -3,6 +3,7 @@
 /** Modules that use an instruction every browser with that feature knows, the fastest first. */
 const HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 0x0a];
 const SPLAT = [0x41, 0, 0xfd, 0x0f];
+/** @type {[string, number[]][]} */
 const FLAVOURS = [
   ['relaxed', [...HEAD, 0x13, 1, 0x11, 0, ...SPLAT, ...SPLAT, ...SPLAT, 0xfd, 0x85, 2, 0x0b]],
   ['simd128', [...HEAD, 8, 1, 6, 0, ...SPLAT, 0x0b]],
@@ -14,18 +15,22 @@ const MOST_WORKERS = 4;
 
 /** The kind of module that this browser draws fastest with. */
 export const flavour = () =>
-  FLAVOURS.find(([, probe]) => probe.length === 0 || WebAssembly.validate(Uint8Array.from(probe)))[0];
+  FLAVOURS.find(([, probe]) => probe.length === 0 || WebAssembly.validate(Uint8Array.from(probe)))?.[0] ?? 'plain';
 
 /** Where the module of a kind is. */
 export const moduleAddress = (kind = flavour()) => new URL(`../wasm/draw-${kind}.wasm`, import.meta.url).href;
 
+/** @param {string} address */
 async function loaded(address) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address}: ${response.status}`);
   return response.arrayBuffer();
 }
 
-/** The file's bytes, in memory that all workers share where the host allows it; elsewhere each gets a copy. */
+/**
+ * The file's bytes, in memory that all workers share where the host allows it; elsewhere each gets a copy.
+ * @param {ArrayBuffer} bytes
+ */
 function shared(bytes) {
   if (!globalThis.crossOriginIsolated || typeof SharedArrayBuffer === 'undefined') return bytes;
   const memory = new SharedArrayBuffer(bytes.byteLength);
@@ -33,27 +38,39 @@ function shared(bytes) {
   return memory;
 }
 
+/**
+ * @typedef {{order: object, accept: (reply: any) => void, refuse: (error: Error) => void, signal?: AbortSignal}} Job what a worker
+ *   is sent, and who is told of its answer
+ */
+
 /** One worker and the job it has. */
 class Painter {
   constructor() {
     this.worker = new Worker(new URL('./painter.js', import.meta.url), { type: 'module' });
+    /** @type {Job | null} */
     this.job = null;
+    /** Called when it has nothing to do. */
+    this.free = () => {};
     this.worker.addEventListener('message', ({ data }) => this.#done(data));
     this.worker.addEventListener('error', (event) => this.#done({ trouble: event.message || 'a worker failed' }));
   }
 
-  /** Sends a job; its promise is settled when the answer is here. */
+  /**
+   * Sends a job; its promise is settled when the answer is here.
+   * @param {Job} job
+   */
   take(job) {
     this.job = job;
     this.worker.postMessage(job.order);
   }
 
+  /** @param {{trouble?: string}} reply of the worker */
   #done(reply) {
     const { job } = this;
     this.job = null;
     if (reply.trouble) job?.refuse(new Error(reply.trouble));
     else job?.accept(reply);
-    this.free?.();
+    this.free();
   }
 }
 
@@ -82,10 +99,18 @@ export class Atelier {
   constructor() {
     /** @type {Painter[]} those that are ready */
     this.painters = [];
-    /** @type {{order: object, accept: Function, refuse: Function, signal?: AbortSignal}[]} */
+    /** @type {Job[]} */
     this.waiting = [];
+    /** Of its pictures, in pixels; known when the first worker is ready. */
+    this.width = 0;
+    this.height = 0;
   }
 
+  /**
+   * @param {WebAssembly.Module} module
+   * @param {ArrayBuffer | SharedArrayBuffer} weights
+   * @param {number} count
+   */
   #hire(module, weights, count) {
     const ready = Array.from({ length: count }, () => {
       const painter = new Painter();
@@ -136,8 +161,7 @@ export class Atelier {
 
   #fill() {
     for (const painter of this.painters) {
-      while (!painter.job && this.waiting.length > 0) {
-        const job = this.waiting.shift();
+      for (let job; !painter.job && (job = this.waiting.shift());) {
         if (!job.signal?.aborted) painter.take(job);
       }
     }
@@ -155,14 +179,20 @@ export class Atelier {
   }
 }
 
-/** A job and the promise of its answer, which is broken at once when the signal says so. */
+/**
+ * A job and the promise of its answer, which is broken at once when the signal says so.
+ * @param {object} order
+ * @param {AbortSignal | undefined} signal
+ */
 function wish(order, signal) {
-  const job = { order, signal };
+  /** @type {Job} */
+  const job = { order, signal, accept: () => {}, refuse: () => {} };
   const promise = new Promise((accept, refuse) => {
     const aborted = () => refuse(new DOMException('no longer wanted', 'AbortError'));
     if (signal?.aborted) aborted();
     signal?.addEventListener('abort', aborted, { once: true });
-    const settled = (settle) => (value) => {
+    /** @param {(value: any) => void} settle */
+    const settled = (settle) => (/** @type {unknown} */ value) => {
       signal?.removeEventListener('abort', aborted);
       settle(value);
     };

@@ -10,7 +10,10 @@ const STILL = 1.5;
 /** The way the wall drifts at positive speed: leftwards and gently up, so that we walk along it. */
 const HEADING = { x: Math.cos(0.32), y: Math.sin(0.32) };
 
-/** Pixels a second for a position of the speed slider: fine steps near zero, up to about 200. */
+/**
+ * Pixels a second for a position of the speed slider: fine steps near zero, up to about 200.
+ * @param {number} speed
+ */
 export const pixelsPerSecond = (speed) => Math.sign(speed) * 8 * Math.abs(speed) ** 1.4;
 
 export class Camera {
@@ -25,25 +28,41 @@ export class Camera {
   #momentum = { x: 0, y: 0 };
   #glide = { x: 0, y: 0 };
 
-  /** Keeps the drift still as long as `on`. */
+  /**
+   * Keeps the drift still as long as `on`.
+   * @param {string} reason
+   * @param {boolean} on
+   */
   hold(reason, on) {
     if (on) this.holds.add(reason);
     else this.holds.delete(reason);
   }
 
-  /** Moves at once, as a finger does. */
+  /**
+   * Moves at once, as a finger does.
+   * @param {number} dx
+   * @param {number} dy
+   */
   shift(dx, dy) {
     this.x += dx;
     this.y += dy;
   }
 
-  /** Moves smoothly by a distance, on top of whatever else moves. */
+  /**
+   * Moves smoothly by a distance, on top of whatever else moves.
+   * @param {number} dx
+   * @param {number} dy
+   */
   glide(dx, dy) {
     this.#glide.x += dx;
     this.#glide.y += dy;
   }
 
-  /** Starts to coast, in CSS pixels a second. */
+  /**
+   * Starts to coast, in CSS pixels a second.
+   * @param {number} vx
+   * @param {number} vy
+   */
   push(vx, vy) {
     this.#momentum = { x: vx, y: vy };
   }
@@ -54,7 +73,10 @@ export class Camera {
     this.#glide = { x: 0, y: 0 };
   }
 
-  /** Where the view will be in a moment, relative to now: pictures there are wanted first. */
+  /**
+   * Where the view will be in a moment, relative to now: pictures there are wanted first.
+   * @param {number} seconds
+   */
   ahead(seconds) {
     return {
       x: (HEADING.x * this.#drift + this.#momentum.x) * seconds + this.#glide.x,
@@ -64,6 +86,7 @@ export class Camera {
 
   /**
    * Advances by `dt` seconds.
+   * @param {number} dt
    * @returns {boolean} whether there is anything left to move
    */
   step(dt) {

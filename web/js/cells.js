@@ -3,7 +3,10 @@
 /** In view at the same time, about. */
 const MOST_TILES = 640;
 
-/** One round of the murmur3 finaliser: every bit of the result depends on every bit of `h`. */
+/**
+ * One round of the murmur3 finaliser: every bit of the result depends on every bit of `h`.
+ * @param {number} h
+ */
 function mix(h) {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
@@ -25,17 +28,27 @@ export function cellSeed(wall, x, y) {
   return h >>> 0;
 }
 
-/** The remainder that is never negative. */
+/**
+ * The remainder that is never negative.
+ * @param {number} value
+ * @param {number} by
+ */
 export const modulo = (value, by) => ((value % by) + by) % by;
 
-/** The inverse of an odd number modulo 2^32, by Newton's iteration: each round doubles the bits that are right. */
+/**
+ * The inverse of an odd number modulo 2^32, by Newton's iteration: each round doubles the bits that are right.
+ * @param {number} odd
+ */
 function inverse(odd) {
   let found = odd;
   for (let round = 0; round < 5; round += 1) found = Math.imul(found, 2 - Math.imul(odd, found));
   return found;
 }
 
-/** Undoes `mix`. */
+/**
+ * Undoes `mix`.
+ * @param {number} h
+ */
 function unmix(h) {
   h = Math.imul(h ^ (h >>> 16), inverse(0xc2b2ae35));
   h = Math.imul(h ^ (h >>> 13) ^ (h >>> 26), inverse(0x85ebca6b));
@@ -56,7 +69,7 @@ export function cellOf(wall, seed, near) {
   const goal = unmix(seed | 0);
   const start = mix(wall | 0);
   const back = inverse(0x6a09e667);
-  let best = null;
+  let best = near;
   let least = Infinity;
   for (let step = -SEARCHED; step <= SEARCHED; step += 1) {
     const x = (near.x + step) | 0;
@@ -68,19 +81,26 @@ export function cellOf(wall, seed, near) {
   return best;
 }
 
-/** What hangs there, in shares: clashes of style are stranger than lines of descent, and those than blends. */
+/**
+ * What hangs there, in shares: clashes of style are stranger than lines of descent, and those than blends.
+ * @type {('mix' | 'line' | 'blend')[]}
+ */
 const STRANGE_KINDS = ['mix', 'mix', 'mix', 'line', 'blend'];
 /** Of so many cells one is strange when strange pictures are mixed in. */
 const STRANGE_IN = 2;
 
 /**
  * What "surprise me" hangs at a cell, if that is one of the strange ones: an extreme of one of three kinds.
+ * @param {number} wall
+ * @param {number} x
+ * @param {number} y
  * @returns {{kind: 'blend' | 'mix' | 'line', psi: number, others: number[]} | null} `psi` 1.8 to 2; `others` are seeds,
  *   or 32 bits each, to make the picture of
  */
 export function strangeness(wall, x, y) {
   const h = cellSeed(wall ^ 0x5bd1e995, x, y);
   if (h % STRANGE_IN !== 0) return null;
+  /** @param {number} index */
   const draw = (index) => cellSeed(wall ^ (0x27d4eb2f + index), x, y);
   return {
     kind: STRANGE_KINDS[(h >>> 8) % STRANGE_KINDS.length],
@@ -120,22 +140,37 @@ export class Lattice {
     this.rows = Math.ceil(viewHeight / this.pitchY) + 4;
   }
 
-  /** Left edge of a column. */
+  /**
+   * Left edge of a column.
+   * @param {number} x
+   */
   left(x) {
     return x * this.pitchX;
   }
 
-  /** Top edge of a cell. */
+  /**
+   * Top edge of a cell.
+   * @param {number} x
+   * @param {number} y
+   */
   top(x, y) {
     return y * this.pitchY + (modulo(x, 2) === 1 ? this.pitchY / 2 : 0);
   }
 
-  /** First column and row of the block of cells that covers a window at (cameraX, cameraY). */
+  /**
+   * First column and row of the block of cells that covers a window at (cameraX, cameraY).
+   * @param {number} cameraX
+   * @param {number} cameraY
+   */
   first(cameraX, cameraY) {
     return { x: Math.floor(cameraX / this.pitchX) - 1, y: Math.floor(cameraY / this.pitchY) - 2 };
   }
 
-  /** The cell whose middle is nearest to a point. */
+  /**
+   * The cell whose middle is nearest to a point.
+   * @param {number} pointX
+   * @param {number} pointY
+   */
   nearest(pointX, pointY) {
     const x = Math.round((pointX - this.tileWidth / 2) / this.pitchX);
     const y = Math.round((pointY - this.tileHeight / 2 - this.top(x, 0)) / this.pitchY);

@@ -1,6 +1,7 @@
 // Children of a picture: sixteen small steps around it; one is picked, and its children follow. The path leads back.
 
 import { pictureAddress } from './address.js';
+import { within } from './dom.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { LONGEST_PATH, single, spell, title } from './recipe.js';
@@ -18,7 +19,7 @@ export class Children {
     this.drawn = '';
     for (const list of [this.grid, this.path]) {
       list.addEventListener('click', (event) => {
-        const creature = event.target.closest('a')?.creature;
+        const creature = within(event, 'a')?.creature;
         if (!creature || event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
         change({ recipe: single(creature), tool: 'children' }, true);
@@ -36,7 +37,7 @@ export class Children {
     const line = [...path].map((_, index) => ({ seed, path: path.slice(0, index + 1), edits }));
     const items = [{ seed, path: '', edits }, ...line].map((ancestor, index) => {
       const item = this.#link(place, ancestor, 48);
-      if (index === path.length) item.firstChild.setAttribute('aria-current', 'page');
+      if (index === path.length) item.querySelector('a')?.setAttribute('aria-current', 'page');
       return item;
     });
     refill(this.path, items);
@@ -46,11 +47,16 @@ export class Children {
     refill(
       this.grid,
       children.map((child) => this.#link(place, child, THUMBNAIL)),
-      () => this.path.lastElementChild.firstChild,
+      () => this.path.querySelector('li:last-child a'),
     );
     this.grid.setAttribute('aria-label', say('children.of', { name: title(recipe), psi: numbers.tenths(psi) }));
   }
 
+  /**
+   * @param {import('./router.js').RoomPlace} place
+   * @param {import('./recipe.js').Creature} creature
+   * @param {number} side
+   */
   #link(place, creature, side) {
     const recipe = single(creature);
     const link = document.createElement('a');

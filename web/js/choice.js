@@ -1,6 +1,7 @@
 // "Draw in this browser": the visitor's choice, or a measurement's where the visitor made none.
 
 import { announce } from './controls.js';
+import { find } from './dom.js';
 import { atelier, changes, drawHere, here, possible } from './easel.js';
 import { hosted, saving } from './settings.js';
 import { say } from './strings.js';
@@ -12,8 +13,6 @@ const SETTLED_MS = 5000;
 const SLOW_MS = 15;
 /** The browser must be so much faster to be chosen. */
 const MARGIN = 0.8;
-
-const find = (id) => document.getElementById(id);
 
 const remembered = () => {
   try {
@@ -58,6 +57,7 @@ export function offer(wall, loader, living) {
     dress();
     wall.renew();
   });
+  /** @param {boolean} yes */
   const switchTo = async (yes) => {
     box.disabled = true;
     try {
@@ -95,10 +95,14 @@ export function offer(wall, loader, living) {
   else if (possible && !remembered() && !saving) setTimeout(() => measure(loader, switchTo), SETTLED_MS);
 }
 
-/** Moves the drawing into the browser if that is faster than what the server has shown. */
+/**
+ * Moves the drawing into the browser if that is faster than what the server has shown.
+ * @param {import('./loader.js').Loader} loader
+ * @param {(yes: boolean) => unknown} switchTo
+ */
 async function measure(loader, switchTo) {
   const pace = loader.pace();
-  if (!(pace > SLOW_MS) || here()) return;
+  if (pace === undefined || pace <= SLOW_MS || here()) return;
   const own = await ownPace().catch(() => Infinity);
   if (own < MARGIN * pace && !remembered()) switchTo(true);
 }

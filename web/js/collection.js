@@ -2,6 +2,7 @@
 
 import { suitableAddress } from './address.js';
 import { announce } from './controls.js';
+import { find, within } from './dom.js';
 import { hand } from './files.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
@@ -15,18 +16,16 @@ import { numbers, say } from './strings.js';
 /** Bytes of a file of favourites; two thousand of them take a tenth of it. */
 const LARGEST_FILE = 4_000_000;
 
-const find = (id) => document.getElementById(id);
-
 export class Collection {
   constructor() {
     this.dialog = find('collection');
     this.shown = false;
     this.dialog.addEventListener('close', () => this.shown && leave());
     this.dialog.addEventListener('click', (event) => {
-      if (event.target.closest('[data-close]')) this.dialog.close();
-      const kept = event.target.closest('[data-remove]')?.kept;
+      if (within(event, '[data-close]')) this.dialog.close();
+      const kept = within(event, '[data-remove]')?.kept;
       if (kept) return this.#remove(kept);
-      const link = event.target.closest('a');
+      const link = within(event, 'a');
       if (!link?.place || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       go(link.place, link.closest('ul').dataset.shelf);
@@ -68,16 +67,16 @@ export class Collection {
     find('no-favourites').hidden = some;
     find('no-history').hidden = history.entries.length > 0;
     find('forget').hidden = history.entries.length === 0;
-    for (const id of ['export', 'sheet', 'copy-shelf', 'walk-favourites']) find(id).hidden = !some;
+    for (const id of /** @type {const} */ (['export', 'sheet', 'copy-shelf', 'walk-favourites'])) find(id).hidden = !some;
     const last = () => (find('undo-note').hidden ? this.dialog.querySelector('[data-close]') : find('undo'));
     refill(
       find('favourites'),
-      favourites.entries.map((kept) => this.#item(kept, true)),
+      favourites.entries.map((/** @type {import('./store.js').Kept} */ kept) => this.#item(kept, true)),
       last,
     );
     refill(
       find('history'),
-      history.entries.map((kept) => this.#item(kept, false)),
+      history.entries.map((/** @type {import('./store.js').Kept} */ kept) => this.#item(kept, false)),
       last,
     );
     find('shared-section').hidden = this.shared.length === 0;
@@ -89,6 +88,7 @@ export class Collection {
     );
   }
 
+  /** @param {import('./store.js').Kept} kept */
   #remove(kept) {
     this.removed = { kept, at: favourites.entries.findIndex((one) => one === kept) };
     find('undo-words').textContent = say('collection.removed', { name: title(kept.recipe) });
@@ -109,6 +109,7 @@ export class Collection {
     announce(say('room.kept.spoken'));
   }
 
+  /** @param {string} words */
   #note(words) {
     announce(words);
     const note = find('import-note');
@@ -149,6 +150,10 @@ export class Collection {
     this.dialog.querySelector('#favourites a')?.focus();
   }
 
+  /**
+   * @param {import('./store.js').Kept} kept
+   * @param {boolean} removable
+   */
   #item(kept, removable) {
     const { recipe, psi } = kept;
     const name = title(recipe);
@@ -198,7 +203,10 @@ export class Collection {
   }
 }
 
-/** Ctrl+Z, or Cmd+Z, takes back. */
+/**
+ * Ctrl+Z, or Cmd+Z, takes back.
+ * @param {HTMLDialogElement} dialog
+ */
 function dialogKeys(dialog, undo) {
   dialog.addEventListener('keydown', (event) => {
     if (event.key.toLowerCase() !== 'z' || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;

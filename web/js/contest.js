@@ -32,10 +32,14 @@ export class Contest {
     const { paper, canvas, duel } = this;
     const { width, height } = canvas;
     const style = getComputedStyle(this.figure);
+    /** @param {string} name */
     const colour = (name) => style.getPropertyValue(name);
     const base = height - 8;
+    /** @param {number} index */
     const x = (index) => LOW + ((HIGH - LOW) * index) / POINTS;
+    /** @param {number} index */
     const across = (index) => (width * index) / POINTS;
+    /** @param {(at: number) => number} y */
     const path = (y) => {
       paper.beginPath();
       for (let index = 0; index <= POINTS; index += 1) {

@@ -2,6 +2,7 @@
 
 import { change, settings } from './settings.js';
 import { pixelsPerSecond } from './camera.js';
+import { find } from './dom.js';
 import { here } from './easel.js';
 import { numbers, say } from './strings.js';
 
@@ -21,18 +22,23 @@ const MOODS = [
   [2.0, 'strange'],
 ];
 
-const find = (id) => document.getElementById(id);
-
-/** Lets the part of a slider's track up to the thumb (or between zero and the thumb) be drawn. */
+/**
+ * Lets the part of a slider's track up to the thumb (or between zero and the thumb) be drawn.
+ * @param {HTMLInputElement} slider
+ */
 export function mark(slider) {
-  const share = (value) => ((value - slider.min) / (slider.max - slider.min)) * 100;
+  /** @param {number} value */
+  const share = (value) => ((value - Number(slider.min)) / (Number(slider.max) - Number(slider.min))) * 100;
   const value = slider.valueAsNumber;
   const zero = Math.max(0, Number(slider.min));
   slider.style.setProperty('--from', `${share(Math.min(zero, value))}%`);
   slider.style.setProperty('--to', `${share(Math.max(zero, value))}%`);
 }
 
-/** Says something to those who cannot see it. What is behind an open dialog is not spoken, so each has a place for it. */
+/**
+ * Says something to those who cannot see it. What is behind an open dialog is not spoken, so each has a place for it.
+ * @param {string} text
+ */
 export function announce(text) {
   const place = document.querySelector('dialog[open] .spoken') ?? find('spoken');
   place.textContent = text;
@@ -41,9 +47,12 @@ export function announce(text) {
 /**
  * Shows a creativity next to its slider, and lets it be spoken; returns what is spoken. An address may name one between
  * the slider's steps.
+ * @param {HTMLInputElement} slider
+ * @param {HTMLElement} value
+ * @param {number} [psi]
  */
 export function describeCreativity(slider, value, psi = slider.valueAsNumber) {
-  const mood = MOODS.find(([limit]) => psi <= limit + 0.001)?.[1] ?? 'strange';
+  const mood = MOODS.find(([limit]) => psi <= Number(limit) + 0.001)?.[1] ?? 'strange';
   value.textContent = numbers.tenths(psi);
   const spoken = say('creativity.spoken', { psi: numbers.tenths(psi), mood: say(`creativity.${mood}`) });
   slider.setAttribute('aria-valuetext', spoken);
@@ -66,16 +75,28 @@ export function furnish(wall, living) {
   return { togglePause: pause(wall, living) };
 }
 
-/** Makes a button that pauses and resumes look and sound like what it will do. */
+/**
+ * Makes a button that pauses and resumes look and sound like what it will do.
+ * @param {HTMLButtonElement} button
+ * @param {boolean} paused
+ */
 export function dressPause(button, paused) {
   button.classList.toggle('paused', paused);
   button.setAttribute('aria-label', say(paused ? 'pause.resume' : 'pause.pause'));
   button.title = `${say(paused ? 'pause.resume' : 'pause.pause')} (${say('keys.space')})`;
 }
 
+/**
+ * @param {import('./wall.js').Wall} wall
+ * @param {import('./living.js').Living} living
+ */
 function pause(wall, living) {
   const button = find('pause');
   const still = matchMedia('(prefers-reduced-motion: reduce)');
+  /**
+   * @param {boolean} paused
+   * @param {boolean} aloud
+   */
   const set = (paused, aloud) => {
     wall.camera.paused = paused;
     // Whoever stops the wall stops all of it.
@@ -91,6 +112,7 @@ function pause(wall, living) {
   return toggle;
 }
 
+/** @param {import('./wall.js').Wall} wall */
 function speed(wall) {
   const slider = find('speed');
   const value = find('speed-value');
@@ -113,6 +135,10 @@ function speed(wall) {
   });
 }
 
+/**
+ * @param {import('./wall.js').Wall} wall
+ * @param {import('./living.js').Living} living
+ */
 function creativity(wall, living) {
   const slider = find('creativity');
   const value = find('creativity-value');
@@ -145,6 +171,7 @@ function creativity(wall, living) {
   });
 }
 
+/** @param {import('./wall.js').Wall} wall */
 function surprise(wall) {
   const button = find('surprise');
   const dress = () => button.setAttribute('aria-pressed', String(settings.surprise));
@@ -157,6 +184,7 @@ function surprise(wall) {
   });
 }
 
+/** @param {import('./wall.js').Wall} wall */
 function size(wall) {
   const buttons = [find('smaller'), find('larger')];
   const dress = () => {
@@ -179,11 +207,11 @@ const SMALL = '(max-width: 560px) and (max-height: 640px)';
 /** Buttons with aria-expanded and aria-controls fold what they control. */
 function folds() {
   for (const button of document.querySelectorAll('button[aria-expanded]')) {
-    const target = find(button.getAttribute('aria-controls'));
+    const target = document.getElementById(button.getAttribute('aria-controls') ?? '');
     button.addEventListener('click', () => {
       const open = button.getAttribute('aria-expanded') !== 'true';
       button.setAttribute('aria-expanded', String(open));
-      target.hidden = !open;
+      if (target) target.hidden = !open;
     });
   }
   if (matchMedia(SMALL).matches) find('fold').click();

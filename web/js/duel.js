@@ -12,14 +12,27 @@ const JUDGE_RATE = 0.12;
 const JUDGE_DECAY = 0.02;
 const PUPIL_RATE = 0.011;
 
-/** What people "draw": two kinds of numbers, one twice as common. Density at x. */
+/**
+ * What people "draw": two kinds of numbers, one twice as common. Density at x.
+ * @param {number} x
+ */
 export function realDensity(x) {
+  /**
+   * @param {number} mean
+   * @param {number} spread
+   */
   const bell = (mean, spread) => Math.exp(-(((x - mean) / spread) ** 2) / 2) / (spread * Math.sqrt(2 * Math.PI));
   return 0.62 * bell(-1.05, 0.42) + 0.38 * bell(1.25, 0.5);
 }
 
+/** @param {number} index */
 const centre = (index) => LOW + ((HIGH - LOW) * index) / (BUMPS - 1);
+/**
+ * @param {number} x
+ * @param {number} index
+ */
 const bump = (x, index) => Math.exp(-(((x - centre(index)) / WIDTH) ** 2) / 2);
+/** @param {number} v */
 const sigmoid = (v) => 1 / (1 + Math.exp(-v));
 
 export class Duel {
@@ -39,7 +52,10 @@ export class Duel {
     this.rounds = 0;
   }
 
-  /** The discriminator's opinion of a number before it is squeezed between 0 and 1, and its slope. */
+  /**
+   * The discriminator's opinion of a number before it is squeezed between 0 and 1, and its slope.
+   * @param {number} x
+   */
   #logit(x) {
     let value = 0;
     let slope = 0;
@@ -51,7 +67,10 @@ export class Duel {
     return { value, slope };
   }
 
-  /** How sure the discriminator is that a number is real, 0 to 1. */
+  /**
+   * How sure the discriminator is that a number is real, 0 to 1.
+   * @param {number} x
+   */
   opinion(x) {
     return sigmoid(this.#logit(x).value);
   }
@@ -71,6 +90,10 @@ export class Duel {
   /** One round: the discriminator learns from a few numbers of each kind, then the generator from its opinion. */
   round() {
     const change = new Float64Array(BUMPS);
+    /**
+     * @param {number} x
+     * @param {number} truth
+     */
     const learn = (x, truth) => {
       const error = truth - this.opinion(x);
       for (let index = 0; index < BUMPS; index += 1) change[index] += error * bump(x, index);
@@ -91,7 +114,10 @@ export class Duel {
     this.rounds += 1;
   }
 
-  /** Density of the generator's numbers at x. */
+  /**
+   * Density of the generator's numbers at x.
+   * @param {number} x
+   */
   drawnDensity(x) {
     const spread = 0.17;
     const sum = this.knots.reduce((total, knot) => total + Math.exp(-(((x - knot) / spread) ** 2) / 2), 0);

@@ -23,7 +23,10 @@ export function atelier() {
   return opening;
 }
 
-/** Lets the browser draw, once it can; throws, and leaves it to the server, if it cannot. */
+/**
+ * Lets the browser draw, once it can; throws, and leaves it to the server, if it cannot.
+ * @param {boolean} yes
+ */
 export async function drawHere(yes) {
   if (yes) await atelier();
   if (hosted || yes === drawsHere) return;
@@ -31,7 +34,10 @@ export async function drawHere(yes) {
   changes.dispatchEvent(new Event('change'));
 }
 
-/** What the address of a picture orders; nothing if it is no such address. */
+/**
+ * What the address of a picture orders; nothing if it is no such address.
+ * @param {string} address
+ */
 function order(address) {
   const { pathname, searchParams } = new URL(address, location.href);
   const [, name, kind] = /\/api\/v1\/pictures\/([^/]+)\.(png|webp|jpg)$/.exec(decodeURIComponent(pathname)) ?? [];
@@ -45,14 +51,22 @@ function order(address) {
   };
 }
 
-/** Paints pixels on a canvas, making it as large as they are. */
+/**
+ * Paints pixels on a canvas, making it as large as they are.
+ * @param {HTMLCanvasElement} canvas
+ * @param {ImageData} pixels
+ */
 export function paint(canvas, pixels) {
   if (canvas.width !== pixels.width) canvas.width = pixels.width;
   if (canvas.height !== pixels.height) canvas.height = pixels.height;
   canvas.getContext('2d').putImageData(pixels, 0, 0);
 }
 
-/** A canvas with the picture of an address, at the size it asks for. */
+/**
+ * A canvas with the picture of an address, at the size it asks for.
+ * @param {string} address
+ * @param {AbortSignal} [signal]
+ */
 export async function drawn(address, signal) {
   const { name, psi, size, noise } = order(address);
   const pixels = await (await atelier()).draw(name, psi, { noise, signal });
@@ -62,6 +76,7 @@ export async function drawn(address, signal) {
   return size && size !== longer ? scaled(canvas, size / longer) : canvas;
 }
 
+/** @param {HTMLCanvasElement} canvas */
 function scaled(canvas, times) {
   const other = document.createElement('canvas');
   other.width = Math.round(canvas.width * times);
@@ -74,25 +89,37 @@ function scaled(canvas, times) {
 
 const TYPES = { png: 'image/png', webp: 'image/webp', jpg: 'image/jpeg' };
 
-/** A file of what a canvas shows. A browser that cannot write a kind writes PNG. */
+/**
+ * A file of what a canvas shows. A browser that cannot write a kind writes PNG.
+ * @param {HTMLCanvasElement} canvas
+ * @param {string} kind
+ */
 export const blobOf = (canvas, kind) =>
   new Promise((done, failed) =>
     // Of WebP, quality 1 is the lossless kind.
-    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error('no file'))), TYPES[kind], kind === 'webp' ? 1 : 0.92),
+    canvas.toBlob((/** @type {Blob} */ blob) => (blob ? done(blob) : failed(new Error('no file'))), TYPES[kind], kind === 'webp' ? 1 : 0.92),
   );
 
-/** The picture of an address as a file. */
+/**
+ * The picture of an address as a file.
+ * @param {string} address
+ * @param {AbortSignal} [signal]
+ */
 export async function fileOf(address, signal) {
   return blobOf(await drawn(address, signal), order(address).kind);
 }
 
-/** Whether an address is that of a picture which would be drawn here now. */
+/**
+ * Whether an address is that of a picture which would be drawn here now.
+ * @param {string} address
+ */
 export const mine = (address) => drawsHere && order(address) !== null;
 
 /**
  * Pictures that are like a creature's, or an example of each kind of face: found by whoever draws.
  * @param {string} name as creatures are spelled; nothing for the kinds
  * @param {number} count at most
+ * @param {AbortSignal} [signal]
  * @returns {Promise<string[]>} seeds in decimal digits
  */
 export async function alike(name, count, signal) {
@@ -101,7 +128,7 @@ export async function alike(name, count, signal) {
   const response = await fetch(`/api/v1/${path}?count=${count}&m=${model.name}`, { signal });
   if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
   const { like, kinds } = await response.json();
-  return (like ?? kinds).map(({ recipe }) => recipe);
+  return (like ?? kinds).map((/** @type {{recipe: string}} */ one) => one.recipe);
 }
 
 /** Images that wait to come into view. One that could not be drawn waits again, after so long. */
@@ -118,7 +145,7 @@ const inView = new IntersectionObserver(
         .then((blob) => {
           const source = URL.createObjectURL(blob);
           for (const kind of ['load', 'error']) target.addEventListener(kind, () => URL.revokeObjectURL(source), { once: true });
-          target.src = source;
+          if (target instanceof HTMLImageElement) target.src = source;
         })
         .catch(() => setTimeout(() => target.isConnected && drawInto(target, address), AGAIN_MS));
     }
@@ -126,7 +153,10 @@ const inView = new IntersectionObserver(
   { rootMargin: '200px' },
 );
 
-/** Draws the picture of an address into an image when it comes into view. */
+/**
+ * Draws the picture of an address into an image when it comes into view.
+ * @param {string} address
+ */
 export function drawInto(image, address) {
   waiting.set(image, address);
   inView.observe(image);

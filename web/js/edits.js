@@ -1,6 +1,7 @@
 // Sliders for what of a face can be edited: the directions that the model holds. The amounts are part of the picture's name.
 
 import { mark } from './controls.js';
+import { find } from './dom.js';
 import { isEdited, single, title } from './recipe.js';
 import { model } from './settings.js';
 import { numbers, say } from './strings.js';
@@ -9,38 +10,54 @@ import { numbers, say } from './strings.js';
 const FARTHEST = 30;
 
 export class Edits {
-  /** @param {(some: object, pushed?: boolean) => void} change */
+  /** @param {(some: Partial<import('./router.js').RoomPlace>, pushed?: boolean) => void} change */
   constructor(change) {
     /** @type {import('./room.js').RoomPlace | null} */
     this.place = null;
     this.change = change;
+    this.list = find('edits');
     this.sliders = model.directions.map((name, place) => this.#slider(name, place));
-    document.getElementById('edits').replaceChildren(...this.sliders.map((slider) => slider.closest('li')));
-    this.reset = document.getElementById('edit-reset');
+    this.reset = find('edit-reset');
     this.reset.addEventListener('click', () => {
+      if (!this.place) return;
       const { seed, path } = this.place.recipe.a;
       change({ recipe: single({ seed, path }) }, true);
     });
   }
 
+  /**
+   * @param {string} name
+   * @param {number} place
+   */
   #slider(name, place) {
     const slider = document.createElement('input');
-    Object.assign(slider, { type: 'range', id: `edit-${place}`, min: -FARTHEST, max: FARTHEST, step: 1, autocomplete: 'off' });
+    slider.type = 'range';
+    slider.id = `edit-${place}`;
+    slider.min = String(-FARTHEST);
+    slider.max = String(FARTHEST);
+    slider.step = '1';
+    slider.autocomplete = 'off';
     const label = document.createElement('label');
     label.htmlFor = slider.id;
     // Other models may have directions that this page has no words for.
     const words = say(`edit.${name}`);
     label.textContent = words === `edit.${name}` ? name : words;
     const value = document.createElement('output');
-    value.htmlFor = slider.id;
+    value.htmlFor.add(slider.id);
     const item = document.createElement('li');
     item.className = 'control';
     item.append(label, value, slider);
     slider.addEventListener('input', () => this.#edit(place, slider.valueAsNumber));
-    return slider;
+    this.list.append(item);
+    return { slider, value };
   }
 
+  /**
+   * @param {number} place
+   * @param {number} tenths
+   */
   #edit(place, tenths) {
+    if (!this.place) return;
     const { seed, path, edits = [] } = this.place.recipe.a;
     const changed = model.directions.map((_, index) => (index === place ? tenths : (edits[index] ?? 0)));
     while (changed.at(-1) === 0) changed.pop();
@@ -51,17 +68,17 @@ export class Edits {
   render(place) {
     this.place = place;
     const { a } = place.recipe;
-    this.sliders.forEach((slider, index) => {
+    this.sliders.forEach(({ slider, value }, index) => {
       const tenths = a.edits?.[index] ?? 0;
       slider.value = String(tenths);
       const amount = numbers.tenths(Math.abs(tenths) / 10);
       const words = tenths === 0 ? '0' : `${tenths < 0 ? '\u2212' : '+'}${amount}`;
-      slider.parentElement.querySelector('output').textContent = words;
+      value.textContent = words;
       slider.setAttribute('aria-valuetext', words);
       mark(slider);
     });
     // Not `disabled`, which would take the focus away from whoever has just pressed it.
     this.reset.setAttribute('aria-disabled', String(!isEdited(a)));
-    document.getElementById('edits').setAttribute('aria-label', title(place.recipe));
+    this.list.setAttribute('aria-label', title(place.recipe));
   }
 }

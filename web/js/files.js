@@ -1,5 +1,6 @@
 // Downloads of pictures that this browser draws: single files, the levels in an archive, and animations.
 
+import { within } from './dom.js';
 import { atelier, blobOf, fileOf, here, paint } from './easel.js';
 import { LEVELS } from './levels.js';
 
@@ -11,15 +12,26 @@ const CRC = Uint32Array.from({ length: 256 }, (_, value) => {
   for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
   return value;
 });
-/** The checksum of PNG and ZIP. */
+/** @typedef {{file: Uint8Array, ms: number}} Frame a picture of an animation, and how long it is shown */
+
+/**
+ * The checksum of PNG and ZIP.
+ * @param {Uint8Array} bytes
+ */
 export const crc32 = (bytes) => ~bytes.reduce((crc, byte) => (crc >>> 8) ^ CRC[(crc ^ byte) & 255], -1) >>> 0;
 
+/** @param {string} words */
 const text = (words) => new TextEncoder().encode(words);
-/** Numbers as little-endian bytes: [value, how many bytes] each. */
+/**
+ * Numbers as little-endian bytes: [value, how many bytes] each.
+ * @param {[number, number][]} numbers
+ */
 const little = (...numbers) =>
   Uint8Array.from(numbers.flatMap(([value, bytes]) => Array.from({ length: bytes }, (_, at) => (value >>> (8 * at)) & 255)));
+/** @param {[number, number][]} numbers */
 const big = (...numbers) =>
   Uint8Array.from(numbers.flatMap(([value, bytes]) => [...little([value, bytes])].reverse()));
+/** @param {Uint8Array[]} parts */
 function joined(parts) {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -30,9 +42,14 @@ function joined(parts) {
   return all;
 }
 
-/** A ZIP archive that stores its files as they are: pictures are packed already. */
+/**
+ * A ZIP archive that stores its files as they are: pictures are packed already.
+ * @param {[string, Uint8Array][]} files name and contents
+ */
 export function zip(files) {
+  /** @type {Uint8Array[]} */
   const parts = [];
+  /** @type {Uint8Array[]} */
   const index = [];
   let offset = 0;
   for (const [name, bytes] of files) {
@@ -49,7 +66,11 @@ export function zip(files) {
   return joined([...parts, ...index, text('PK\x05\x06'), end]);
 }
 
-/** The chunks of a PNG file: [name, contents]. */
+/**
+ * The chunks of a PNG file: [name, contents].
+ * @param {Uint8Array} file
+ * @returns {Generator<[string, Uint8Array]>}
+ */
 function* pngChunks(file) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   for (let at = 8; at + 12 <= file.length; at += 12 + view.getUint32(at)) {
@@ -57,8 +78,15 @@ function* pngChunks(file) {
   }
 }
 
-/** An animated PNG from still ones of one size. */
+/**
+ * An animated PNG from still ones of one size.
+ * @param {Frame[]} frames
+ */
 export function apng(frames) {
+  /**
+   * @param {string} name
+   * @param {Uint8Array} contents
+   */
   const chunk = (name, contents) => {
     const body = joined([text(name), contents]);
     return joined([big([contents.length, 4]), body, big([crc32(body), 4])]);
@@ -66,7 +94,7 @@ export function apng(frames) {
   const header = [...pngChunks(frames[0].file)].find(([name]) => name === 'IHDR')[1];
   const parts = [frames[0].file.subarray(0, 8), chunk('IHDR', header), chunk('acTL', big([frames.length, 4], [0, 4]))];
   let sequence = 0;
-  frames.forEach(({ file, ms }, index) => {
+  frames.forEach(({ file, ms }, /** @type {number} */ index) => {
     const size = header.subarray(0, 8);
     const place = joined([big([sequence++, 4]), size, big([0, 4], [0, 4], [ms, 2], [1000, 2], [0, 1], [0, 1])]);
     parts.push(chunk('fcTL', place));
@@ -78,8 +106,16 @@ export function apng(frames) {
   return joined([...parts, chunk('IEND', new Uint8Array(0))]);
 }
 
-/** An animated WebP from still ones of one size. */
+/**
+ * An animated WebP from still ones of one size.
+ * @param {number} width
+ * @param {number} height
+ */
 export function webp(frames, width, height) {
+  /**
+   * @param {string} name
+   * @param {Uint8Array} contents
+   */
   const chunk = (name, contents) =>
     joined([text(name), little([contents.length, 4]), contents, new Uint8Array(contents.length % 2)]);
   const size = little([width - 1, 3], [height - 1, 3]);
@@ -101,16 +137,25 @@ export function webp(frames, width, height) {
   return joined([text('RIFF'), little([body.length, 4]), body]);
 }
 
-/** What a canvas shows as the bytes of a file; throws where the browser cannot write that kind. */
+/**
+ * What a canvas shows as the bytes of a file; throws where the browser cannot write that kind.
+ * @param {HTMLCanvasElement} canvas
+ * @param {string} kind
+ */
 async function bytesOf(canvas, kind) {
   const blob = await blobOf(canvas, kind);
   if (blob.type !== `image/${kind}`) throw new Error(`this browser writes no ${kind}`);
   return new Uint8Array(await blob.arrayBuffer());
 }
 
-/** The recipe at every level of creativity, as files. */
+/**
+ * The recipe at every level of creativity, as files.
+ * @param {string} name
+ * @param {string} kind
+ */
 async function levels(name, kind) {
   const studio = await atelier();
+  /** @param {number} psi */
   const draw = async (psi) => {
     const canvas = document.createElement('canvas');
     paint(canvas, await studio.draw(name, psi));
@@ -138,6 +183,10 @@ export async function animation(pictures) {
   }
 }
 
+/**
+ * @param {string} name
+ * @param {string} kind
+ */
 async function sweep(name, kind) {
   const files = await levels(name, kind);
   const last = files.length - 1;
@@ -147,7 +196,11 @@ async function sweep(name, kind) {
   return kind === 'png' ? apng(frames) : webp(frames, width, height);
 }
 
-/** From one creature to another and back. */
+/**
+ * From one creature to another and back.
+ * @param {string} names
+ * @param {number} psi
+ */
 async function morph(names, psi) {
   const studio = await atelier();
   const steps = 23;
@@ -161,7 +214,10 @@ async function morph(names, psi) {
   return animation([...there, ...there.slice(1, -1).reverse()]);
 }
 
-/** What an address of the server's would send, made here. */
+/**
+ * What an address of the server's would send, made here.
+ * @param {string} address
+ */
 export async function made(address) {
   const path = decodeURIComponent(new URL(address, location.href).pathname);
   const [, kind, name, ending] = /\/api\/v1\/(\w+)\/([^/]+)\.(\w+)$/.exec(path) ?? [];
@@ -169,11 +225,15 @@ export async function made(address) {
   if (kind === 'morphs') return morph(name, Number(new URL(address, location.href).searchParams.get('psi')));
   if (kind === 'montages') return (await import('./sheet.js')).montage(name);
   if (kind === 'sweeps') return new Blob([await sweep(name, ending)], { type: `image/${ending}` });
-  const files = (await levels(name, 'png')).map((file, index) => [`${name}-psi-${LEVELS[index].toFixed(1)}.png`, file]);
+  const files = (await levels(name, 'png')).map((file, index) => /** @type {[string, Uint8Array]} */ ([`${name}-psi-${LEVELS[index].toFixed(1)}.png`, file]));
   return new Blob([zip(files)], { type: 'application/zip' });
 }
 
-/** Hands a file to the visitor. */
+/**
+ * Hands a file to the visitor.
+ * @param {Blob} blob
+ * @param {string} name
+ */
 export function hand(blob, name) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
@@ -182,11 +242,14 @@ export function hand(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Makes download links work where no server does. */
+/**
+ * Makes download links work where no server does.
+ * @param {() => void} onTrouble
+ */
 export function answerDownloads(onTrouble) {
   document.addEventListener('click', async (event) => {
-    const link = event.target.closest('a[data-file]');
-    if (!link || !here()) return;
+    const link = within(event, 'a[data-file]');
+    if (!(link instanceof HTMLAnchorElement) || !here()) return;
     event.preventDefault();
     const { href, download } = link;
     try {

@@ -8,7 +8,7 @@ import { model } from './settings.js';
 /**
  * Opens the room with what is in hand.
  * @param {HTMLDialogElement} dialog
- * @param {import('./router.js').Place} place
+ * @param {import('./router.js').RoomPlace} place
  * @param {import('./wall.js').Wall} wall
  */
 export function glance(dialog, place, wall) {

@@ -3,6 +3,7 @@
 
 import { pictureAddress } from './address.js';
 import { describeCreativity } from './controls.js';
+import { within } from './dom.js';
 import { Motion } from './motion.js';
 import { fetchPicture, thumbnail } from './picture.js';
 import { ofSeed, seedAfter, title } from './recipe.js';
@@ -35,7 +36,7 @@ export class Growth {
     this.slider.addEventListener('input', () => this.#choose(this.slider.valueAsNumber));
     figure.querySelector('[data-act="another"]').addEventListener('click', () => this.#hang(seedAfter(this.seed)));
     this.list.addEventListener('click', (event) => {
-      const place = event.target.closest('a')?.place;
+      const place = within(event, 'a')?.place;
       if (!place || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       go(place);
@@ -51,7 +52,10 @@ export class Growth {
     this.motion = new Motion(this.canvas, figure.querySelector('[data-act="toggle"]'), (seconds) => this.#advance(seconds));
   }
 
-  /** Shows another seed. */
+  /**
+   * Shows another seed.
+   * @param {string} seed
+   */
   #hang(seed) {
     this.seed = seed;
     const recipe = ofSeed(seed);
@@ -89,19 +93,26 @@ export class Growth {
     }
   }
 
-  /** A hand on the slider stops the play and shows a level. */
+  /**
+   * A hand on the slider stops the play and shows a level.
+   * @param {number} psi
+   */
   #choose(psi) {
     this.motion.play(false);
     this.#settle(psi);
     this.#draw();
   }
 
-  /** Stands at a level, from which it would go on upwards. */
+  /**
+   * Stands at a level, from which it would go on upwards.
+   * @param {number} psi
+   */
   #settle(psi) {
     this.psi = psi;
     this.phase = (psi - LOW) / (HIGH - LOW) / 2;
   }
 
+  /** @param {number} seconds */
   #advance(seconds) {
     this.phase = (this.phase + seconds / ROUND_S) % 1;
     const up = 1 - Math.abs(2 * this.phase - 1);

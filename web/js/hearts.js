@@ -2,6 +2,7 @@
 // on what is kept.
 
 import { announce } from './controls.js';
+import { within } from './dom.js';
 import { favourites } from './store.js';
 import { say } from './strings.js';
 
@@ -22,8 +23,8 @@ export class Hearts {
     wall.layer.append(this.button);
     const { view } = wall;
     view.addEventListener('pointerover', (event) => {
-      if (event.pointerType !== 'mouse' || event.target.closest('#heart')) return;
-      this.#hover(view.matches('.dragged, .carrying') ? null : event.target.closest('.tile')?.tile);
+      if (event.pointerType !== 'mouse' || within(event, '#heart')) return;
+      this.#hover(view.matches('.dragged, .carrying') ? null : within(event, '.tile')?.tile);
     });
     view.addEventListener('pointerleave', () => this.#hover(null));
     // The heart is not a part of the wall that could be dragged.
@@ -40,7 +41,10 @@ export class Hearts {
     this.#dressAll();
   }
 
-  /** Keeps a tile's picture, or lets it go. */
+  /**
+   * Keeps a tile's picture, or lets it go.
+   * @param {import('./tile.js').Tile} tile
+   */
   toggle(tile) {
     const { recipe, psi } = tile;
     const kept = favourites.has({ recipe, psi });
@@ -57,6 +61,7 @@ export class Hearts {
     setTimeout(() => tile.element.classList.remove('beating'), BEAT_MS);
   }
 
+  /** @param {import('./tile.js').Tile | null} [tile] */
   #hover(tile) {
     this.tile = tile ?? null;
     this.button.hidden = !this.tile;
@@ -65,6 +70,7 @@ export class Hearts {
     this.#dress(this.tile);
   }
 
+  /** @param {import('./tile.js').Tile} tile */
   #dress(tile) {
     const { recipe, psi } = tile;
     const kept = favourites.has({ recipe, psi });

@@ -1,6 +1,7 @@
 // Hands on the wall: drag with momentum, two fingers, the wheel, and the keys that work everywhere.
 
 import { ZOOM_STEP } from './controls.js';
+import { within } from './dom.js';
 import { Lift } from './lift.js';
 
 /** Less movement than this (CSS pixels) is a click. */
@@ -33,7 +34,7 @@ export function listen(wall, actions) {
   keys(wall, actions);
   let tapped = null;
   wall.view.addEventListener('click', (event) => {
-    const tile = event.target.closest('.tile')?.tile;
+    const tile = within(event, '.tile')?.tile;
     // A new tab is the visitor's to open.
     if (!tile || foreign(event) || event.shiftKey) return;
     event.preventDefault();
@@ -55,7 +56,10 @@ export function listen(wall, actions) {
   });
 }
 
-/** One pointer drags the wall, or a picture it has rested on; two pull it larger or smaller. */
+/**
+ * One pointer drags the wall, or a picture it has rested on; two pull it larger or smaller.
+ * @param {import('./wall.js').Wall} wall
+ */
 function hands(wall, actions) {
   const { view, camera } = wall;
   /** @type {Map<number, {x: number, y: number}>} */
@@ -78,7 +82,7 @@ function hands(wall, actions) {
       drag = { x: event.clientX, y: event.clientY, moved: false, trail: [] };
       // A press that has not become a drag is not captured, so that a click finds its picture; it may end anywhere.
       for (const kind of ['pointerup', 'pointercancel']) addEventListener(kind, release);
-      lift.rest(event, event.target.closest('.tile')?.tile);
+      lift.rest(event, within(event, '.tile')?.tile);
     } else {
       lift.cancel();
       pinch = span();
@@ -154,7 +158,11 @@ function hands(wall, actions) {
   view.addEventListener('contextmenu', (event) => lift.carrying && event.preventDefault());
 }
 
-/** Lets the wall go on at the speed of the hand, unless the hand had come to rest. */
+/**
+ * Lets the wall go on at the speed of the hand, unless the hand had come to rest.
+ * @param {import('./camera.js').Camera} camera
+ * @param {number} now
+ */
 function coast(camera, trail, now) {
   const [from, to] = [trail[0], trail.at(-1)];
   if (!from || now - to.at > RECENT_MS) return;
@@ -162,6 +170,7 @@ function coast(camera, trail, now) {
   if (seconds > 0.01) camera.push((from.x - to.x) / seconds, (from.y - to.y) / seconds);
 }
 
+/** @param {import('./wall.js').Wall} wall */
 function wheel(wall) {
   wall.view.addEventListener(
     'wheel',
@@ -180,12 +189,15 @@ function wheel(wall) {
   );
 }
 
-/** Keys that work wherever the focus is, except in controls that need them themselves. */
+/**
+ * Keys that work wherever the focus is, except in controls that need them themselves.
+ * @param {import('./wall.js').Wall} wall
+ */
 function keys(wall, { togglePause }) {
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || foreign(event) || document.querySelector('dialog[open]')) return;
-    const control = event.target.closest?.('input, button, summary, select, textarea, .placard a');
-    if (event.key === ' ' && (!control || control.type === 'range')) {
+    const control = within(event, 'input, button, summary, select, textarea, .placard a');
+    if (event.key === ' ' && (!control || (control instanceof HTMLInputElement && control.type === 'range'))) {
       event.preventDefault();
       if (!event.repeat) togglePause();
     } else if (event.key === '+' || event.key === '=') {

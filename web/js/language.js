@@ -5,7 +5,7 @@
 const KEY = 'tadne.language';
 
 const root = document.documentElement;
-const pages = [...document.querySelectorAll('link[rel="alternate"][hreflang]')].map((link) => link.hreflang);
+const pages = [...document.querySelectorAll('link')].filter((link) => link.rel === 'alternate').map((link) => link.hreflang).filter(Boolean);
 
 function wanted() {
   let chosen = null;

@@ -1,6 +1,7 @@
 // The montage in the room: the same picture at the 18 levels of creativity, each a way to it.
 
 import { pictureAddress } from './address.js';
+import { within } from './dom.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { isEdited, spell, title } from './recipe.js';
@@ -20,7 +21,7 @@ export class Levels {
     this.link = document.getElementById('montage-link');
     this.drawn = '';
     this.list.addEventListener('click', (event) => {
-      const level = event.target.closest('a')?.dataset.psi;
+      const level = within(event, 'a')?.dataset.psi;
       if (!level || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       change({ psi: Number(level) });
@@ -38,13 +39,18 @@ export class Levels {
         LEVELS.map((level) => this.#item(place, level)),
       );
     }
-    this.link.parentElement.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '' || isEdited(recipe.a);
+    const line = this.link.parentElement;
+    if (line) line.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '' || isEdited(recipe.a);
     this.link.href = pageAddress('/slider.html', { seed: recipe.a.seed.padStart(5, '0') });
     for (const link of this.list.querySelectorAll('a')) {
       link.setAttribute('aria-current', String(Math.abs(Number(link.dataset.psi) - psi) < 0.024));
     }
   }
 
+  /**
+   * @param {import('./router.js').RoomPlace} place
+   * @param {number} level
+   */
   #item(place, level) {
     const item = document.createElement('li');
     const link = document.createElement('a');

@@ -29,7 +29,11 @@ export class Lift {
     });
   }
 
-  /** A hand is laid on a tile. */
+  /**
+   * A hand is laid on a tile.
+   * @param {PointerEvent} event
+   * @param {import('./tile.js').Tile} tile
+   */
   rest(event, tile) {
     this.cancel();
     this.dropped = false;
@@ -38,6 +42,12 @@ export class Lift {
     this.timer = setTimeout(() => this.#lift(pointerId, tile, clientX, clientY), REST_MS);
   }
 
+  /**
+   * @param {number} pointerId
+   * @param {import('./tile.js').Tile} tile
+   * @param {number} x
+   * @param {number} y
+   */
   #lift(pointerId, tile, x, y) {
     const { view } = this.wall;
     const picture = likeness(tile.picture, model.width, model.height);
@@ -51,7 +61,11 @@ export class Lift {
     view.dispatchEvent(new Event('lifted'));
   }
 
-  /** The hand moves. */
+  /**
+   * The hand moves.
+   * @param {number} x
+   * @param {number} y
+   */
   carry(x, y) {
     const { picture, over, tile, from } = this.carrying;
     if (Math.hypot(x - from.x, y - from.y) > STAY_PX) this.carrying.stayed = false;

@@ -1,6 +1,7 @@
 // More like this one, and the kinds of faces that there are, each by an example.
 
 import { pictureAddress } from './address.js';
+import { find, within } from './dom.js';
 import { alike } from './easel.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
@@ -13,16 +14,21 @@ const KINDS = 24;
 const THUMBNAIL = 96;
 
 export class Likes {
-  /** @param {(some: object, pushed: boolean) => void} change */
+  /** @param {(some: Partial<import('./router.js').RoomPlace>, pushed: boolean) => void} change */
   constructor(change) {
-    this.like = document.getElementById('like');
-    this.kinds = document.getElementById('kinds');
+    this.like = find('like');
+    this.kinds = find('kinds');
+    /** @type {AbortController | null} */
+    this.looking = null;
+    /** @type {WeakMap<Element, import('./recipe.js').Recipe>} what each link leads to */
+    this.leads = new WeakMap();
     this.drawn = '';
     /** @type {Promise<string[]> | null} the same for every picture */
     this.examples = null;
     for (const list of [this.like, this.kinds]) {
       list.addEventListener('click', (event) => {
-        const recipe = event.target.closest('a')?.recipe;
+        const link = within(event, 'a');
+        const recipe = link && this.leads.get(link);
         if (!recipe || event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
         change({ recipe, tool: 'like' }, true);
@@ -45,7 +51,7 @@ export class Likes {
       if (looking.signal.aborted) return;
       refill(this.like, like.map((seed) => this.#link(place, seed)));
       refill(this.kinds, kinds.map((seed) => this.#link(place, seed)));
-      document.getElementById('kinds-title').hidden = kinds.length === 0;
+      find('kinds-title').hidden = kinds.length === 0;
     } catch (error) {
       if (looking.signal.aborted) return;
       // Asked again when the tool is next shown.
@@ -55,10 +61,14 @@ export class Likes {
     }
   }
 
+  /**
+   * @param {import('./router.js').RoomPlace} place
+   * @param {string} seed
+   */
   #link(place, seed) {
     const recipe = ofSeed(seed);
     const link = document.createElement('a');
-    link.recipe = recipe;
+    this.leads.set(link, recipe);
     link.href = addressOf({ ...place, recipe, tool: 'like' });
     link.title = title(recipe);
     const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(place.psi) });

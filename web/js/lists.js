@@ -10,9 +10,10 @@ const FOCUSABLE = 'a[href], button:not([disabled])';
  * @param {() => HTMLElement | null} [otherwise] what takes the focus if nothing is left
  */
 export function refill(list, items, otherwise = () => null) {
-  const focused = list.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && [...list.children].findIndex((item) => item.contains(focused));
-  const control = focused && [...list.children[place].querySelectorAll(FOCUSABLE)].indexOf(focused);
+  const { activeElement: active } = document;
+  const focused = active instanceof HTMLElement && list.contains(active) ? active : null;
+  const place = [...list.children].findIndex((item) => item.contains(focused));
+  const control = focused ? [...list.children[place].querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
   list.replaceChildren(...items);
   if (!focused) return;
   const controls = items[Math.min(place, items.length - 1)]?.querySelectorAll(FOCUSABLE) ?? [];

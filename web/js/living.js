@@ -18,7 +18,7 @@ export class Living {
     this.still = false;
     /** The creativity under the hand, while there is one on the slider. */
     this.psi = null;
-    /** @type {WeakMap<object, {recipe: object, way: number, at: number, psi: number}>} what each tile shows */
+    /** @type {WeakMap<import('./tile.js').Tile, {recipe: import('./recipe.js').Recipe, way: number, at: number, psi: number}>} what each tile shows */
     this.shown = new WeakMap();
     this.busy = new Set();
     this.timer = 0;
@@ -26,7 +26,10 @@ export class Living {
     document.addEventListener('visibilitychange', () => this.#pump());
   }
 
-  /** Lets the pictures wander, or calls them home. */
+  /**
+   * Lets the pictures wander, or calls them home.
+   * @param {boolean} yes
+   */
   wander(yes) {
     this.wanders = yes;
     // Who asks for life on a wall that stands still wants to see it; the pause button stops it again.
@@ -35,7 +38,11 @@ export class Living {
     else this.wall.renew();
   }
 
-  /** Follows a hand; `settled` is called when it rests. */
+  /**
+   * Follows a hand; `settled` is called when it rests.
+   * @param {number} psi
+   * @param {() => void} settled
+   */
   follow(psi, settled) {
     this.psi = psi;
     clearTimeout(this.timer);
@@ -86,10 +93,12 @@ export class Living {
     return best;
   }
 
+  /** @param {import('./tile.js').Tile} tile */
   #psiOf(tile) {
     return this.psi === null ? tile.psi : this.wall.psiAt(tile.cell, this.psi);
   }
 
+  /** @param {import('./tile.js').Tile} tile */
   #state(tile) {
     let state = this.shown.get(tile);
     if (state?.recipe !== tile.recipe) {
@@ -99,6 +108,10 @@ export class Living {
     return state;
   }
 
+  /**
+   * @param {import('./atelier.js').Atelier} studio
+   * @param {import('./tile.js').Tile} tile
+   */
   async #repaint(studio, tile) {
     this.busy.add(tile);
     const state = this.#state(tile);

@@ -14,7 +14,7 @@ const LONGEST_SILENCE_MS = 16_000;
  * A thing that wants a picture.
  * @typedef {object} Client
  * @property {() => number} urgency smaller comes first
- * @property {(picture: HTMLImageElement) => void} show
+ * @property {(picture: HTMLImageElement | HTMLCanvasElement) => void} show
  */
 
 export class Loader {
@@ -33,26 +33,42 @@ export class Loader {
     this.failuresInARow = 0;
     this.silence = 0;
     this.timer = 0;
-    /** Times between answers, and the last answer after which more was wanted. */
+    /**
+     * Times between answers, and the last answer after which more was wanted.
+     * @type {number[]}
+     */
     this.gaps = [];
+    /** @type {number | null} */
     this.answeredAt = null;
+    /** When the timer runs out. */
+    this.due = 0;
   }
 
-  /** Wants `address` for `client`, instead of whatever it wanted before. */
+  /**
+   * Wants `address` for `client`, instead of whatever it wanted before.
+   * @param {Client} client
+   * @param {string} address
+   */
   want(client, address) {
     this.forget(client);
     this.waiting.set(client, { address, failures: 0, notBefore: 0 });
     this.#wakeAfter(0);
   }
 
-  /** The client wants nothing any more; a request under way is aborted, and the server stops drawing. */
+  /**
+   * The client wants nothing any more; a request under way is aborted, and the server stops drawing.
+   * @param {Client} client
+   */
   forget(client) {
     this.waiting.delete(client);
     this.underWay.get(client)?.abort();
     this.underWay.delete(client);
   }
 
-  /** Fills the free lanes, once the current round of wishes is complete. */
+  /**
+   * Fills the free lanes, once the current round of wishes is complete.
+   * @param {number} milliseconds
+   */
   #wakeAfter(milliseconds) {
     const due = performance.now() + milliseconds;
     if (this.timer && this.due <= due) return;
@@ -83,11 +99,15 @@ export class Loader {
       if (!best) break;
       const wish = this.waiting.get(best);
       this.waiting.delete(best);
-      this.#fetch(best, wish);
+      if (wish) this.#fetch(best, wish);
     }
     if (soonest < Infinity && this.underWay.size < lanes) this.#wakeAfter(soonest - now);
   }
 
+  /**
+   * @param {Client} client
+   * @param {{address: string, failures: number, notBefore: number}} wish
+   */
   async #fetch(client, wish) {
     const control = new AbortController();
     this.underWay.set(client, control);
@@ -113,6 +133,7 @@ export class Loader {
     return this.failuresInARow >= OFFLINE_AFTER;
   }
 
+  /** @param {unknown} error */
   #failed(error) {
     const now = performance.now();
     if (error instanceof Refused) {

@@ -5,6 +5,7 @@ import './language.js';
 import { Camera } from './camera.js';
 import { offer } from './choice.js';
 import { announce, furnish } from './controls.js';
+import { find, within } from './dom.js';
 import { answerDownloads } from './files.js';
 import { glance } from './glance.js';
 import { Hearts } from './hearts.js';
@@ -24,13 +25,13 @@ import { Wall } from './wall.js';
 /** A picture is shown at most so many times as large as it was drawn; beyond that it has nothing more to tell. */
 const ENLARGED = 4.4;
 
-const find = (id) => document.getElementById(id);
-
 const status = find('status');
+/** @param {string} words */
 const tell = (words) => {
   status.hidden = !words;
   status.textContent = words;
 };
+/** @param {boolean} offline */
 const tellOffline = (offline) => {
   tell(offline ? say('status.offline') : '');
   document.documentElement.classList.toggle('offline', offline);
@@ -52,14 +53,24 @@ offer(wall, loader, living);
 answerDownloads(() => announce(say('draw.failed')));
 const hearts = new Hearts(wall, tell);
 
+/** @param {import('./tile.js').Tile} tile */
 const open = (tile) => go(roomOf(tile.recipe, tile.psi));
+/**
+ * @param {import('./tile.js').Tile} a
+ * @param {import('./tile.js').Tile} b
+ */
 const blend = (a, b) => go(roomOf({ kind: 'blend', a: a.recipe.a, b: b.recipe.a, percent: 50 }, a.psi));
+/** @param {import('./tile.js').Tile} tile */
 const keep = (tile) => hearts.toggle(tile);
 listen(wall, { open, keep, blend, togglePause });
 roam(wall, { keep, blend });
 seek(wall);
 
-/** Links on the placard that lead to views of this page. */
+/**
+ * Links on the placard that lead to views of this page.
+ * @param {'to-walk' | 'to-collection'} id
+ * @param {() => import('./router.js').Place} place
+ */
 function lead(id, place) {
   const link = find(id);
   link.addEventListener('click', (event) => {
@@ -74,6 +85,7 @@ lead('to-collection', () => ({ view: 'collection' }));
 
 // The same page in another language, at the same place.
 for (const link of document.querySelectorAll('.languages a')) {
+  if (!(link instanceof HTMLAnchorElement)) continue;
   link.addEventListener('click', () => {
     remember();
     const query = new URLSearchParams(location.search);
@@ -117,7 +129,7 @@ const made = {};
 let current = null;
 const room = find('room');
 room.addEventListener('close', () => current?.view === 'room' && leave());
-room.addEventListener('click', (event) => event.target.closest('[data-close]') && room.close());
+room.addEventListener('click', (event) => within(event, '[data-close]') && room.close());
 
 follow(async (place) => {
   current = place;

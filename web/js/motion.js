@@ -29,6 +29,7 @@ export class Motion {
     this.play(!still.matches);
   }
 
+  /** @param {boolean} playing */
   play(playing) {
     this.playing = playing;
     this.toggle.textContent = say(playing ? 'contest.stop' : 'contest.go');
@@ -44,6 +45,7 @@ export class Motion {
     this.frame = requestAnimationFrame((now) => this.#tick(now));
   }
 
+  /** @param {number} now */
   #tick(now) {
     this.frame = 0;
     const seconds = this.last === null ? 0 : Math.min(LONGEST_FRAME_S, (now - this.last) / 1000);

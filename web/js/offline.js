@@ -17,7 +17,10 @@ export async function keep() {
   document.documentElement.classList.add('kept');
 }
 
-/** Remembers the language that the visitor chose, for the page that is for everybody. */
+/**
+ * Remembers the language that the visitor chose, for the page that is for everybody.
+ * @param {string} language
+ */
 export function speak(language) {
   try {
     localStorage.setItem('tadne.language', language);

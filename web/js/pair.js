@@ -2,6 +2,7 @@
 
 import { pictureAddress } from './address.js';
 import { mark } from './controls.js';
+import { find, within } from './dom.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { creature, ofSeed, seedAfter, single, spellCreature, title } from './recipe.js';
@@ -15,44 +16,44 @@ const THUMBNAIL = 96;
 /** The share of the layers, from the coarsest on, that give pose and shape. */
 const SHAPE = 0.4;
 
-const find = (id) => document.getElementById(id);
+/** @typedef {import('./router.js').RoomPlace & {recipe: import('./recipe.js').Two}} PairPlace a room for two pictures */
 
 export class Pair {
-  /** @param {(some: object) => void} change */
+  /** @param {(some: object, pushed?: boolean) => void} change */
   constructor(change) {
     this.change = change;
-    /** @type {import('./router.js').Place} */
+    /** @type {PairPlace | null} */
     this.place = null;
     this.draw = String(Math.floor(Math.random() * 1e9));
     this.drawn = '';
     this.slider = find('pair-amount');
     this.slider.addEventListener('input', () => {
-      const { recipe } = this.place;
+      const { recipe } = this.#shown;
       const amount = this.slider.valueAsNumber;
       const part = recipe.kind === 'blend' ? { percent: amount } : { layer: model.layers - amount };
       change({ recipe: { ...recipe, ...part } });
     });
     find('pair-swap').addEventListener('click', () => {
-      const { recipe } = this.place;
-      const turned = { ...recipe, a: recipe.b, b: recipe.a };
-      if (recipe.kind === 'blend') turned.percent = 100 - recipe.percent;
-      change({ recipe: turned });
+      const { recipe } = this.#shown;
+      const swapped = { a: recipe.b, b: recipe.a };
+      const part = recipe.kind === 'blend' ? { percent: 100 - recipe.percent } : {};
+      change({ recipe: { ...recipe, ...swapped, ...part } });
     });
     find('pair-others').addEventListener('click', () => {
       this.draw = seedAfter(this.draw);
       this.drawn = '';
-      this.render(this.place);
+      this.render(this.#shown);
     });
     find('candidates').addEventListener('click', (event) => {
-      const chosen = event.target.closest('button')?.creature;
-      if (chosen) change({ recipe: { ...this.place.recipe, b: chosen } });
+      const chosen = within(event, 'button')?.creature;
+      if (chosen) change({ recipe: { ...this.#shown.recipe, b: chosen } });
     });
     // Either picture alone, in this room.
-    for (const id of ['pair-a', 'pair-b']) {
-      find(id).addEventListener('click', (event) => {
+    for (const side of /** @type {const} */ (['a', 'b'])) {
+      find(`pair-${side}`).addEventListener('click', (event) => {
         if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
-        change({ recipe: single(this.place.recipe[id.at(-1)]), tool: 'levels' }, true);
+        change({ recipe: single(this.#shown.recipe[side]), tool: 'levels' }, true);
       });
     }
     find('pair-form').addEventListener('submit', (event) => {
@@ -60,21 +61,31 @@ export class Pair {
       const field = find('pair-seed');
       const chosen = creature(field.value.trim().toLowerCase());
       field.setAttribute('aria-invalid', String(!chosen));
-      if (chosen) change({ recipe: { ...this.place.recipe, b: chosen } });
+      if (chosen) change({ recipe: { ...this.#shown.recipe, b: chosen } });
       else field.focus();
     });
   }
 
-  /** A recipe of the other kind from the same pictures; the second one is drawn by lot if there is none. */
+  /** What the room shows: nobody can touch this before it shows something. */
+  get #shown() {
+    if (!this.place) throw new Error('no pair is shown');
+    return this.place;
+  }
+
+  /**
+   * A recipe of the other kind from the same pictures; the second one is drawn by lot if there is none.
+   * @param {import('./recipe.js').Recipe} recipe
+   * @param {'blend' | 'mix'} kind
+   */
   turn(recipe, kind) {
     if (recipe.kind === kind) return recipe;
-    const b = recipe.b ?? this.#others(recipe.a)[0];
+    const b = recipe.kind === 'single' ? this.#others(recipe.a)[0] : recipe.b;
     return kind === 'blend'
       ? { kind, a: recipe.a, b, percent: 50 }
       : { kind, a: recipe.a, b, layer: Math.round(model.layers * SHAPE) };
   }
 
-  /** @param {import('./room.js').RoomPlace} place */
+  /** @param {PairPlace} place */
   render(place) {
     this.place = place;
     const { recipe, psi } = place;
@@ -102,20 +113,33 @@ export class Pair {
     );
   }
 
+  /**
+   * @param {import('./recipe.js').Creature} one
+   * @param {number} side
+   */
   #picture(one, side) {
-    const { psi, noise } = this.place;
+    const { psi, noise } = this.#shown;
     const recipe = single(one);
     const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(psi) });
     return thumbnail(pictureAddress(recipe, psi, { noise }), alt, side);
   }
 
+  /**
+   * @param {HTMLAnchorElement} link
+   * @param {import('./recipe.js').Creature} one
+   * @param {string} letter
+   */
   #dress(link, one, letter) {
     const letters = document.createElement('span');
     letters.textContent = letter;
-    link.href = addressOf(roomOf(single(one), this.place.psi));
+    link.href = addressOf(roomOf(single(one), this.#shown.psi));
     link.replaceChildren(this.#picture(one, THUMBNAIL), letters);
   }
 
+  /**
+   * @param {import('./recipe.js').Creature} one
+   * @param {import('./recipe.js').Creature} chosen
+   */
   #candidate(one, chosen) {
     const button = document.createElement('button');
     button.type = 'button';
@@ -127,10 +151,14 @@ export class Pair {
     return item;
   }
 
-  /** Who could be the second: favourites, what was opened lately, and strangers. */
+  /**
+   * Who could be the second: favourites, what was opened lately, and strangers.
+   * @param {import('./recipe.js').Creature} a
+   */
   #others(a) {
     const known = [...favourites.entries.slice(0, 4), ...history.entries.slice(0, 8)];
     const creatures = new Map();
+    /** @param {import('./recipe.js').Creature} one */
     const add = (one) => {
       if (spellCreature(one) !== spellCreature(a)) creatures.set(spellCreature(one), one);
     };

@@ -7,6 +7,10 @@ export const replaced = new EventTarget();
 
 /** What the server said when it did not send a picture. */
 export class Refused extends Error {
+  /**
+   * @param {Response} response
+   * @param {string} kind
+   */
   constructor(response, kind) {
     super(`${response.status} ${kind}`);
     this.status = response.status;
@@ -15,7 +19,11 @@ export class Refused extends Error {
   }
 }
 
-/** Asks for an address whose image did not come, as an image does not say why; throws what is said. */
+/**
+ * Asks for an address whose image did not come, as an image does not say why; throws what is said.
+ * @param {string} address
+ * @param {AbortSignal} [signal]
+ */
 async function inquire(address, signal) {
   const response = await fetch(address, { signal });
   if (response.ok) return;
@@ -30,6 +38,8 @@ async function inquire(address, signal) {
  * browser closes the request, and the server stops drawing. (Not by way of a blob: those live until the next
  * collection of garbage, which on a wall that drifts for hours is long.)
  * Where this browser draws, the picture is a canvas.
+ * @param {string} address
+ * @param {AbortSignal} [signal]
  * @returns {Promise<HTMLImageElement | HTMLCanvasElement>}
  */
 export async function fetchPicture(address, signal) {
@@ -57,7 +67,10 @@ export async function fetchPicture(address, signal) {
   return picture;
 }
 
-/** Lets go of images that are not shown any more, before the next collection of garbage would. */
+/**
+ * Lets go of images that are not shown any more, before the next collection of garbage would.
+ * @param {Iterable<Element>} pictures
+ */
 export function release(pictures) {
   for (const picture of pictures) {
     picture.remove();
@@ -69,9 +82,12 @@ export function release(pictures) {
 const AGAIN_MS = 1500;
 const LONGEST_AGAIN_MS = 30_000;
 
-/** Waits for so long, or for the network to come back if that is known to be away. */
+/**
+ * Waits for so long, or for the network to come back if that is known to be away.
+ * @param {number} milliseconds
+ */
 const pause = (milliseconds) =>
-  new Promise((done) => {
+  new Promise((/** @type {(nothing?: void) => void} */ done) => {
     const timer = navigator.onLine ? setTimeout(done, milliseconds) : 0;
     const back = () => {
       clearTimeout(timer);
@@ -84,6 +100,9 @@ const pause = (milliseconds) =>
 /**
  * A picture for a list, loaded when it comes into view: a place of its final size in which nothing is shown before the
  * picture is there. What does not come is asked for again by itself for as long as it is on the page.
+ * @param {string} address
+ * @param {string} alt
+ * @param {number} side
  */
 export function thumbnail(address, alt, side) {
   const place = document.createElement('span');
@@ -118,10 +137,15 @@ export function thumbnail(address, alt, side) {
   return place;
 }
 
-/** A likeness of an image that is on the page; its own address may be gone by now. */
+/**
+ * A likeness of an image that is on the page; its own address may be gone by now.
+ * @param {HTMLImageElement | HTMLCanvasElement} picture
+ * @param {number} width
+ * @param {number} height
+ */
 export function likeness(picture, width, height) {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [width, height];
-  canvas.getContext('2d').drawImage(picture, 0, 0, width, height);
+  canvas.getContext('2d')?.drawImage(picture, 0, 0, width, height);
   return canvas;
 }

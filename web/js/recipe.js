@@ -15,12 +15,17 @@ const FARTHEST_EDIT = 40;
  *   directions, in tenths of a standard deviation
  * @typedef {{kind: 'single', a: Creature} | {kind: 'blend', a: Creature, b: Creature, percent: number}
  *   | {kind: 'mix', a: Creature, b: Creature, layer: number}} Recipe
+ * @typedef {Exclude<Recipe, {kind: 'single'}>} Two recipes of two pictures
  */
 
-/** @returns {Creature | null} */
+/**
+ * @param {string} text
+ * @returns {Creature | null}
+ */
 export function creature(text) {
   const match = /^(\d{1,20})(?:-([0-9a-f]{1,64}))?((?:@\d{1,3}[pm]\d{1,3})*)$/.exec(text);
   if (!match || BigInt(match[1]) > LARGEST_SEED) return null;
+  /** @type {number[]} */
   const edits = [];
   for (const [, direction, sign, tenths] of match[3].matchAll(/@(\d+)([pm])(\d+)/g)) {
     const [place, amount] = [Number(direction), Number(tenths)];
@@ -32,13 +37,22 @@ export function creature(text) {
   return { seed: BigInt(match[1]).toString(), path: match[2] ?? '', ...(edits.length > 0 && { edits }) };
 }
 
-/** @returns {Recipe} */
+/**
+ * @param {Creature} a
+ * @returns {Recipe}
+ */
 export const single = (a) => ({ kind: 'single', a });
 
-/** @returns {Recipe} */
+/**
+ * @param {string | number} seed
+ * @returns {Recipe}
+ */
 export const ofSeed = (seed) => single({ seed: String(seed), path: '' });
 
-/** @returns {Recipe | null} */
+/**
+ * @param {string} text
+ * @returns {Recipe | null}
+ */
 export function parse(text) {
   const kind = text.includes('~') ? 'blend' : text.includes('_') ? 'mix' : 'single';
   const parts = text.split(/[~_]/);
@@ -52,14 +66,21 @@ export function parse(text) {
   return kind === 'blend' ? { kind, a, b, percent: amount } : { kind, a, b, layer: amount };
 }
 
-/** Whether this model can draw it: a mixture cannot change hands beyond the last layer. */
+/**
+ * Whether this model can draw it: a mixture cannot change hands beyond the last layer.
+ * @param {Recipe} recipe
+ */
 export const isPossible = (recipe) => recipe.kind !== 'mix' || recipe.layer <= model.layers;
 
+/** @param {Creature} creature */
 export const spellCreature = ({ seed, path, edits = [] }) =>
   (path ? `${seed}-${path}` : seed) +
   edits.map((tenths, place) => (tenths ? `@${place}${tenths < 0 ? 'm' : 'p'}${Math.abs(tenths)}` : '')).join('');
 
-/** Whether anything of it is edited. */
+/**
+ * Whether anything of it is edited.
+ * @param {Creature} creature
+ */
 export const isEdited = ({ edits = [] }) => edits.some((tenths) => tenths !== 0);
 
 /** @param {Recipe} recipe */
@@ -70,9 +91,13 @@ export function spell(recipe) {
   return recipe.kind === 'blend' ? `${a}~${b}~${recipe.percent}` : `${a}_${b}_${recipe.layer}`;
 }
 
+/** @param {Creature} one */
 const shown = (one) => (one.path ? `${one.seed}-${one.path}` : one.seed.padStart(5, '0')) + (isEdited(one) ? '*' : '');
 
-/** What a picture is called, in the visitor's language. */
+/**
+ * What a picture is called, in the visitor's language.
+ * @param {Recipe} recipe
+ */
 export function title(recipe) {
   const a = shown(recipe.a);
   if (recipe.kind === 'single') return recipe.a.path ? say('title.child', { name: a }) : say('title.seed', { seed: a });
@@ -80,13 +105,20 @@ export function title(recipe) {
   return recipe.kind === 'blend' ? say('title.blend', { a, b }) : say('title.mix', { a, b });
 }
 
-/** The seed so many places on, or null beyond the ends. */
+/**
+ * The seed so many places on, or null beyond the ends.
+ * @param {string} seed
+ * @param {number} step
+ */
 export function seedBeside(seed, step) {
   const other = BigInt(seed) + BigInt(step);
   return other < 0n || other > LARGEST_SEED ? null : other.toString();
 }
 
-/** A seed that follows from another and looks as if drawn by lot (SplitMix64). */
+/**
+ * A seed that follows from another and looks as if drawn by lot (SplitMix64).
+ * @param {string} seed
+ */
 export function seedAfter(seed) {
   const mask = LARGEST_SEED;
   let z = (BigInt(seed) + 0x9e3779b97f4a7c15n) & mask;

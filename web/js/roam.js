@@ -1,6 +1,7 @@
 // The wall by keyboard: one stop of the Tab key, from which arrows go from picture to picture.
 
 import { announce } from './controls.js';
+import { within } from './dom.js';
 import { STEPS, foreign } from './input.js';
 import { say } from './strings.js';
 
@@ -19,6 +20,7 @@ export function roam(wall, { blend, keep }) {
   /** The picture that is taken: its place on the wall may have scrolled away. */
   let taken = null;
 
+  /** @param {import('./tile.js').Tile} tile */
   const focus = (tile) => {
     if (here) here.element.tabIndex = -1;
     here = tile;
@@ -41,7 +43,7 @@ export function roam(wall, { blend, keep }) {
   view.addEventListener('focusin', (event) => {
     if (event.target === door) return;
     // Whatever brought the focus here, the Tab key and the arrows go on from it.
-    const tile = event.target.closest('.tile')?.tile;
+    const tile = within(event, '.tile')?.tile;
     if (tile && tile !== here) {
       if (here) here.element.tabIndex = -1;
       here = tile;
@@ -52,7 +54,7 @@ export function roam(wall, { blend, keep }) {
     wall.wake();
   });
   view.addEventListener('focusout', (event) => {
-    if (view.contains(event.relatedTarget)) return;
+    if (event.relatedTarget instanceof Node && view.contains(event.relatedTarget)) return;
     if (here) here.element.tabIndex = -1;
     door.tabIndex = 0;
     camera.hold('focus', false);
@@ -66,7 +68,7 @@ export function roam(wall, { blend, keep }) {
   });
 
   view.addEventListener('keydown', (event) => {
-    const tile = event.target.closest('.tile')?.tile;
+    const tile = within(event, '.tile')?.tile;
     if (!tile || foreign(event)) return;
     const step = STEPS[event.key];
     if (step) {

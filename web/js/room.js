@@ -3,6 +3,7 @@
 import { fileAddress, morphAddress, pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity } from './controls.js';
 import { Children } from './children.js';
+import { find, within } from './dom.js';
 import { Edits } from './edits.js';
 import { Likes } from './likes.js';
 import { STEPS, foreign } from './input.js';
@@ -24,12 +25,13 @@ const LOOKED_AT_MS = 900;
 const REST_MS = 280;
 /** Tools that need two pictures. */
 const PAIRS = ['blend', 'mix'];
-/** A model without directions has nothing to edit. */
-const TABS = ['levels', 'children', ...(model.directions.length > 0 ? ['edit'] : []), 'like', 'blend', 'mix'];
+/**
+ * A model without directions has nothing to edit.
+ * @type {('levels' | 'children' | 'edit' | 'like' | 'blend' | 'mix')[]}
+ */
+const TABS = ['levels', 'children', ...(model.directions.length > 0 ? [/** @type {const} */ ('edit')] : []), 'like', 'blend', 'mix'];
 
-const find = (id) => document.getElementById(id);
-
-/** @typedef {Extract<import('./router.js').Place, {view: 'room'}>} RoomPlace */
+/** @typedef {import('./router.js').RoomPlace} RoomPlace */
 
 export class Room {
   /** @param {import('./wall.js').Wall} wall */
@@ -42,21 +44,31 @@ export class Room {
     /** Where on the wall the picture hangs, if it does. */
     this.cell = null;
     this.timer = 0;
+    /**
+     * @param {Partial<RoomPlace>} some
+     * @param {boolean} [pushed]
+     */
     const change = (some, pushed) => this.change(some, pushed);
     const pair = new Pair(change);
-    this.tools = { levels: new Levels(change), children: new Children(change), blend: pair, mix: pair };
-    Object.assign(this.tools, { edit: new Edits(change), like: new Likes(change) });
+    this.tools = {
+      levels: new Levels(change),
+      children: new Children(change),
+      edit: new Edits(change),
+      like: new Likes(change),
+      blend: pair,
+      mix: pair,
+    };
     this.#listen();
   }
 
   #listen() {
     const { dialog } = this;
     dialog.addEventListener('click', (event) => {
-      const step = event.target.closest('[data-step]')?.dataset.step;
+      const step = within(event, '[data-step]')?.dataset.step;
       if (step) this.#step({ x: Number(step), y: 0 });
       else if (event.target === dialog) dialog.close();
       // Whatever was clicked, a file or something else, the menu has done its work.
-      if (!event.target.closest('summary')) find('downloads').open = false;
+      if (!within(event, 'summary')) find('downloads').open = false;
     });
     swipe(find('stage'), {
       scrolled: () => dialog.scrollTop > 0,
@@ -65,7 +77,7 @@ export class Room {
     });
     dialog.addEventListener('keydown', (event) => {
       const step = STEPS[event.key];
-      if (!step || foreign(event) || event.target.closest('input, [role="tab"], summary')) return;
+      if (!step || foreign(event) || within(event, 'input, [role="tab"], summary')) return;
       event.preventDefault();
       this.#step(step);
     });
@@ -93,7 +105,7 @@ export class Room {
       const tab = find(`tab-${name}`);
       tab.addEventListener('click', () => this.#take(name));
       tab.addEventListener('keydown', (event) => {
-        const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        const step = event.key === 'ArrowLeft' ? -1 : Number(event.key === 'ArrowRight');
         if (!step) return;
         event.preventDefault();
         const next = TABS[(index + step + TABS.length) % TABS.length];
@@ -106,6 +118,7 @@ export class Room {
   /**
    * Takes another tool; where it needs another kind of picture, the nearest one: of a blend or a mixture that is the
    * picture that it began with. Back returns from one kind to the other.
+   * @param {string} tool
    */
   #take(tool) {
     const { recipe, tool: before } = this.place;
@@ -157,7 +170,10 @@ export class Room {
     }
   }
 
-  /** `chosen` is a place that was gone to, not one on the way there. */
+  /**
+   * `chosen` is a place that was gone to, not one on the way there.
+   * @param {import('./router.js').RoomPlace} place
+   */
   #render(place, chosen = false) {
     const before = this.place;
     this.place = place;
@@ -187,9 +203,11 @@ export class Room {
       tab.setAttribute('aria-selected', String(name === tool));
       tab.tabIndex = name === tool ? 0 : -1;
     });
-    const panel = find(`tab-${tool}`).getAttribute('aria-controls');
-    for (const other of this.dialog.querySelectorAll('[role="tabpanel"]')) other.hidden = other.id !== panel;
-    find(panel).setAttribute('aria-labelledby', `tab-${tool}`);
+    const panel = this.dialog.querySelector(`#tab-${tool}`)?.getAttribute('aria-controls');
+    for (const other of this.dialog.querySelectorAll('[role="tabpanel"]')) {
+      other.hidden = other.id !== panel;
+      if (!other.hidden) other.setAttribute('aria-labelledby', `tab-${tool}`);
+    }
     this.#followWithTools(chosen || !before || before.tool !== tool || before.recipe.kind !== recipe.kind);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
@@ -198,7 +216,10 @@ export class Room {
     }, LOOKED_AT_MS);
   }
 
-  /** Lets the tool show what belongs to the picture: at once, or when the hand rests, as a tool is many pictures. */
+  /**
+   * Lets the tool show what belongs to the picture: at once, or when the hand rests, as a tool is many pictures.
+   * @param {boolean} atOnce
+   */
   #followWithTools(atOnce) {
     const now = performance.now();
     const quick = now - (this.changed ?? -Infinity) < REST_MS;
@@ -238,7 +259,10 @@ export class Room {
     announce(say(kept ? 'room.unkept.spoken' : 'room.kept.spoken'));
   }
 
-  /** Says something below the buttons, for a while. */
+  /**
+   * Says something below the buttons, for a while.
+   * @param {string} words
+   */
   #note(words) {
     const note = find('room-note');
     note.textContent = words;
@@ -272,7 +296,7 @@ export class Room {
       const file = files[link.dataset.file];
       // No browser writes a GIF.
       link.parentElement.hidden = !file || (hosted && link.dataset.file.endsWith('.gif'));
-      if (file) [link.href, link.download] = file;
+      if (file && link instanceof HTMLAnchorElement) [link.href, link.download] = file;
     }
     this.dialog.querySelector('[data-share="line"]').parentElement.hidden = recipe.kind !== 'single' || !recipe.a.path;
   }
@@ -295,7 +319,10 @@ export class Room {
     this.change(beside);
   }
 
-  /** What is changed by going to a neighbour; nothing if there is none. */
+  /**
+   * What is changed by going to a neighbour; nothing if there is none.
+   * @param {import('./router.js').RoomPlace} place
+   */
   #beside(place, { x, y }) {
     const { recipe, psi } = place;
     const list = this.#onShelf();

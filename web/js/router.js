@@ -7,27 +7,35 @@ import { spelledPsi } from './address.js';
 /**
  * @typedef {{view: 'wall'} | {view: 'collection', shared?: import('./store.js').Kept[]}
  *   | {view: 'walk', from: import('./recipe.js').Creature, psi: number, favourites?: boolean}
- *   | {view: 'room', recipe: import('./recipe.js').Recipe, psi: number, tool: string, noise: boolean}} Place
+ *   | RoomPlace} Place
+ * @typedef {{view: 'room', recipe: import('./recipe.js').Recipe, psi: number, tool: string, noise: boolean}} RoomPlace
  */
 
 const TOOLS = ['levels', 'children', 'edit', 'like'];
 
-/** What a kind of recipe is played with if the address does not say. */
+/**
+ * What a kind of recipe is played with if the address does not say.
+ * @param {import('./recipe.js').Recipe} recipe
+ */
 export const usualTool = (recipe) => (recipe.kind === 'single' ? 'levels' : recipe.kind);
 
 /** Pictures that a link to a collection can carry, and the most letters that it takes for them. */
 export const MOST_SHARED = 60;
 const LONGEST_SHARED = 1500;
 
-/** Pictures as a part of an address: `42.110*7~9~50.80`, creativity in hundredths. */
+/**
+ * Pictures as a part of an address: `42.110*7~9~50.80`, creativity in hundredths.
+ * @param {import('./store.js').Kept[]} list
+ */
 function spellShared(list) {
   const words = list.map(({ recipe, psi }) => `${spell(recipe)}.${Math.round(psi * 100)}`);
   while (words.join('*').length > LONGEST_SHARED) words.pop();
   return words.join('*');
 }
 
+/** @param {string} text */
 function parseShared(text) {
-  return text.split('*').slice(0, MOST_SHARED).flatMap((word) => {
+  return text.split('*').slice(0, MOST_SHARED).flatMap((/** @type {string} */ word) => {
     const [, name, hundredths] = /^([^.]+)\.(\d{1,3})$/.exec(word) ?? [];
     const recipe = name ? parse(name) : null;
     const psi = Number(hundredths) / 100;
@@ -49,7 +57,7 @@ export function here() {
         view: 'room',
         recipe,
         psi,
-        tool: TOOLS.includes(tool) ? tool : usualTool(recipe),
+        tool: tool && TOOLS.includes(tool) ? tool : usualTool(recipe),
         noise: query.get('noise') !== 'off',
       };
     }
@@ -68,12 +76,14 @@ export function here() {
  */
 export function addressOf(place, how) {
   if (place.view === 'room') {
+    /** @type {Record<string, string>} */
     const parts = { psi: spelledPsi(place.psi) };
     if (place.tool !== usualTool(place.recipe)) parts.tool = place.tool;
     if (!place.noise) parts.noise = 'off';
     return pageAddress(`/p/${spell(place.recipe)}`, parts, how);
   }
   if (place.view === 'walk') {
+    /** @type {Record<string, string>} */
     const parts = { psi: spelledPsi(place.psi) };
     if (place.favourites) parts.through = 'favourites';
     return pageAddress(`/walk/${spellCreature(place.from)}`, parts, how);
@@ -82,7 +92,13 @@ export function addressOf(place, how) {
   return pageAddress('/collection', place.shared?.length ? { shared: spellShared(place.shared) } : {}, how);
 }
 
-/** A room for a picture, as seen with the wall's creativity. */
+/**
+ * A room for a picture, as seen with the wall's creativity.
+ * @param {import('./recipe.js').Recipe} recipe
+ * @param {number} [psi]
+ * @param {string} [tool]
+ * @returns {RoomPlace}
+ */
 export const roomOf = (recipe, psi = settings.psi, tool = usualTool(recipe)) => ({
   view: 'room',
   recipe,
@@ -93,8 +109,9 @@ export const roomOf = (recipe, psi = settings.psi, tool = usualTool(recipe)) => 
 
 /** How long a browser that refused to change the address is left alone. */
 const REFUSED_MS = 1000;
-let retry;
+let retry = 0;
 
+/** @type {((place: Place) => void)[]} */
 const followers = [];
 /**
  * What an entry of the history knows: how many entries back the wall is (nothing if we did not come from it), and the
@@ -128,6 +145,7 @@ export const shelf = () => entry().shelf?.name ?? null;
 export function go(place, from) {
   remember();
   const { wall, shelf: taken } = entry();
+  /** @type {ReturnType<typeof entry>} */
   const state = {};
   if (pagePath() === '/') state.wall = 1;
   else if (wall) state.wall = wall + 1;
@@ -138,7 +156,10 @@ export function go(place, from) {
   tell();
 }
 
-/** Changes the address of the same place: a slider moved, a neighbour was looked at. */
+/**
+ * Changes the address of the same place: a slider moved, a neighbour was looked at.
+ * @param {Place} place
+ */
 export function amend(place) {
   clearTimeout(retry);
   try {

@@ -1,12 +1,12 @@
 // Ways to places: a seed by its number, any picture, another wall; and the wall without the panel.
 
 import { announce } from './controls.js';
+import { find } from './dom.js';
 import { creature, ofSeed, single } from './recipe.js';
 import { go, roomOf } from './router.js';
 import { anyWall, change, remember, settings } from './settings.js';
 import { say } from './strings.js';
 
-const find = (id) => document.getElementById(id);
 /** Without a hand that moves, the way back to the panel goes away. */
 const IDLE_MS = 3000;
 
@@ -14,7 +14,7 @@ const IDLE_MS = 3000;
 export function seek(wall) {
   const field = find('seek-seed');
   /** Opens a picture; behind it the wall goes to where it hangs, so that its neighbours are those on the wall. */
-  const open = (one) => {
+  const open = (/** @type {import('./recipe.js').Creature} */ one) => {
     if (!one.path && !one.edits) wall.seek(one.seed);
     go(roomOf(single(one)));
   };
@@ -40,7 +40,10 @@ export function seek(wall) {
   bare(wall);
 }
 
-/** The wall alone: as large as the screen where the browser allows it, and remembered. */
+/**
+ * The wall alone: as large as the screen where the browser allows it, and remembered.
+ * @param {import('./wall.js').Wall} wall
+ */
 function bare(wall) {
   const back = find('unbare');
   const root = document.documentElement;
@@ -50,6 +53,7 @@ function bare(wall) {
     back.hidden = !settings.bare;
     wall.wake();
   };
+  /** @param {boolean} yes */
   const set = (yes) => {
     change({ bare: yes });
     dress();

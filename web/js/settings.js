@@ -10,10 +10,16 @@ const REFUSED_MS = 1000;
 /** Beyond this the cells of the wall no longer differ: their coordinates are 32 bits. */
 const FARTHEST = 2 ** 31;
 /** Sizes that an address may ask for; what suits the window is narrower. */
+/** @type {[number, number]} */
 const ZOOMS = [0.1, 16];
 
 const page = document.documentElement.dataset;
 
+/**
+ * @param {string} text
+ * @param {number} low
+ * @param {number} high
+ */
 const within = (text, low, high, otherwise) => {
   const value = Number.parseFloat(text);
   return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
@@ -71,7 +77,10 @@ function origin() {
 const query = origin();
 const wall = Number.parseInt(query.get('wall') ?? '', 16);
 
-/** A place on the wall as addresses spell it, in pictures across and down from the wall's beginning: `12.5,-3.25`. */
+/**
+ * A place on the wall as addresses spell it, in pictures across and down from the wall's beginning: `12.5,-3.25`.
+ * @param {string} text
+ */
 function place(text) {
   const parts = /^(-?\d{1,10}(?:\.\d+)?),(-?\d{1,10}(?:\.\d+)?)$/.exec(text ?? '');
   const [x, y] = [Number(parts?.[1] ?? 0), Number(parts?.[2] ?? 0)];
@@ -104,7 +113,10 @@ export function anyWall() {
 let timer = 0;
 let due = 0;
 
-/** Writes the address in a while, or sooner if that was planned already. */
+/**
+ * Writes the address in a while, or sooner if that was planned already.
+ * @param {number} milliseconds
+ */
 function settle(milliseconds) {
   const then = performance.now() + milliseconds;
   if (timer && due <= then) return;
@@ -176,7 +188,10 @@ export function wallAddress(how) {
 /** For addresses that somebody else will open: they read them in their own language. */
 export const FOR_OTHERS = { forOthers: true };
 
-/** The address of a page of ours; the language stays if an address chose it. */
+/**
+ * The address of a page of ours; the language stays if an address chose it.
+ * @param {string} path
+ */
 export function pageAddress(path, parts = {}, { forOthers = false } = {}) {
   if (hosted) {
     const [, kind, name = ''] = path.split('/');
@@ -188,14 +203,20 @@ export function pageAddress(path, parts = {}, { forOthers = false } = {}) {
   return asked(path, query);
 }
 
-/** A path with its query, if there is any. */
+/**
+ * A path with its query, if there is any.
+ * @param {string} path
+ */
 function asked(path, query) {
   // A comma needs no escape in a query, and an address without one is easier to read.
   const text = String(query).replaceAll('%2C', ',');
   return text ? `${path}?${text}` : path;
 }
 
-/** A path without escapes; as it is where they are none. */
+/**
+ * A path without escapes; as it is where they are none.
+ * @param {string} path
+ */
 function decoded(path) {
   try {
     return decodeURIComponent(path);

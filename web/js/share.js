@@ -2,6 +2,7 @@
 
 import { pictureAddress, spelledPsi } from './address.js';
 import { announce } from './controls.js';
+import { within } from './dom.js';
 import { blobOf, drawn, mine } from './easel.js';
 import { animation, hand } from './files.js';
 import { fetchPicture } from './picture.js';
@@ -17,7 +18,10 @@ const STAY_MS = 700;
 /** How long a button says that it worked. */
 const SAID_MS = 2200;
 
-/** @returns {Promise<boolean>} whether it worked */
+/**
+ * @param {string} text
+ * @returns {Promise<boolean>} whether it worked
+ */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -35,12 +39,16 @@ export async function copy(text) {
   }
 }
 
-/** A picture as a canvas, whoever draws it. */
+/**
+ * A picture as a canvas, whoever draws it.
+ * @param {string} address
+ */
 export async function canvasOf(address) {
   if (mine(address)) return drawn(address);
   const picture = await fetchPicture(address);
   const canvas = document.createElement('canvas');
-  [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+  const drawnHere = picture instanceof HTMLCanvasElement;
+  [canvas.width, canvas.height] = drawnHere ? [picture.width, picture.height] : [picture.naturalWidth, picture.naturalHeight];
   canvas.getContext('2d').drawImage(picture, 0, 0);
   return canvas;
 }
@@ -56,6 +64,7 @@ async function lineage({ recipe, psi, noise }) {
   const { seed, path } = recipe.a;
   const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
   const pictures = [];
+  /** @param {number} ms */
   const add = async (one, ms) =>
     pictures.push({ canvas: await canvasOf(pictureAddress(one, psi, { noise })), ms });
   for (const [index, one] of line.entries()) {
@@ -80,8 +89,13 @@ const clipboard = typeof ClipboardItem === 'function' && Boolean(navigator.clipb
  */
 export function share(room, place, note) {
   const link = () => new URL(addressOf(place(), FOR_OTHERS), location.href).href;
+  /** @param {string} name */
   const button = (name) => room.querySelector(`[data-share="${name}"]`);
-  /** Says on a button what became of it. */
+  /**
+   * Says on a button what became of it.
+   * @param {string} name
+   * @param {string} words
+   */
   const tell = (name, words) => {
     announce(words);
     const label = button(name).querySelector('span') ?? button(name);
@@ -119,7 +133,7 @@ export function share(room, place, note) {
   button('sheet').hidden = !sheet;
   button('picture').parentElement.hidden = !clipboard;
   room.addEventListener('click', async (event) => {
-    const name = event.target.closest('[data-share]')?.dataset.share;
+    const name = within(event, '[data-share]')?.dataset.share;
     if (!name) return;
     try {
       await acts[name]();

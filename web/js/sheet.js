@@ -46,7 +46,7 @@ export async function contactSheet(list) {
   paper.font = `${Math.max(10, Math.round(width / 18))}px ${style.fontFamily}`;
   paper.textBaseline = 'middle';
   paper.imageSmoothingQuality = 'high';
-  await each(list, async ({ recipe, psi }, index) => {
+  await each(list, async ({ recipe, psi }, /** @type {number} */ index) => {
     const left = GAP + (index % columns) * (width + GAP);
     const top = GAP + Math.floor(index / columns) * (height + WORDS + GAP);
     paper.drawImage(await canvasOf(pictureAddress(recipe, psi)), left, top, width, height);
@@ -55,14 +55,17 @@ export async function contactSheet(list) {
   return blobOf(canvas, 'png');
 }
 
-/** The levels of a recipe side by side, as the server's montages, drawn here. */
+/**
+ * The levels of a recipe side by side, as the server's montages, drawn here.
+ * @param {string} name
+ */
 export async function montage(name) {
   const studio = await atelier();
   const canvas = document.createElement('canvas');
   canvas.width = MONTAGE_COLUMNS * studio.width;
   canvas.height = Math.ceil(LEVELS.length / MONTAGE_COLUMNS) * studio.height;
   const paper = canvas.getContext('2d');
-  await each(LEVELS, async (psi, index) => {
+  await each(LEVELS, async (/** @type {number} */ psi, /** @type {number} */ index) => {
     const one = document.createElement('canvas');
     paint(one, await studio.draw(name, psi));
     const [column, row] = [index % MONTAGE_COLUMNS, Math.floor(index / MONTAGE_COLUMNS)];

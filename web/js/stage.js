@@ -11,7 +11,10 @@ const REST_MS = 160;
 const FADED_MS = 260;
 const AGAIN_MS = 2500;
 
-/** Gives a picture, an image or a canvas that was drawn here, its text; an empty one for what is on its way out. */
+/**
+ * Gives a picture, an image or a canvas that was drawn here, its text; an empty one for what is on its way out.
+ * @param {string} text
+ */
 function name(picture, text) {
   picture.alt = text;
   if (!(picture instanceof HTMLCanvasElement)) return;
@@ -53,7 +56,10 @@ export class Stage {
     this.#pump();
   }
 
-  /** Shows a picture that is in hand already, the same one in less detail, until the wanted one is here. */
+  /**
+   * Shows a picture that is in hand already, the same one in less detail, until the wanted one is here.
+   * @param {string} alt
+   */
   lend(picture, alt) {
     const canvas = likeness(picture, model.width, model.height);
     canvas.dataset.address = '';
@@ -103,6 +109,7 @@ export class Stage {
     }
   }
 
+  /** @param {string} alt */
   #hang(picture, alt) {
     this.shown = picture.dataset.address;
     this.lent = false;

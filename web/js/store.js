@@ -11,7 +11,10 @@ const FORMAT = 'tadne-favourites';
 /** What a favourite is known by. */
 const identity = ({ recipe, psi }) => `${spell(recipe)} ${psi.toFixed(2)}`;
 
-/** Entries of a list that came from storage or a file: only what is whole, each once. */
+/**
+ * Entries of a list that came from storage or a file: only what is whole, each once.
+ * @param {number} most
+ */
 function sound(list, most) {
   const found = new Map();
   for (const entry of Array.isArray(list) ? list : []) {
@@ -88,7 +91,7 @@ class Shelf extends EventTarget {
   /** Takes an entry out; gives where it was, for `restore`. */
   remove(kept) {
     const at = this.entries.findIndex((entry) => identity(entry) === identity(kept));
-    this.#write(this.entries.filter((_, index) => index !== at));
+    this.#write(this.entries.filter((_, /** @type {number} */ index) => index !== at));
     return at;
   }
 
@@ -97,7 +100,10 @@ class Shelf extends EventTarget {
     if (!this.has(kept)) this.#write(this.entries.toSpliced(at, 0, kept));
   }
 
-  /** The entry before or after another one; nothing beyond the ends, or if that is not on the shelf. */
+  /**
+   * The entry before or after another one; nothing beyond the ends, or if that is not on the shelf.
+   * @param {number} step
+   */
   beside(kept, step) {
     const at = this.entries.findIndex((entry) => identity(entry) === identity(kept));
     return at < 0 ? null : (this.entries[at + step] ?? null);
@@ -114,6 +120,7 @@ class Shelf extends EventTarget {
 
   /**
    * Adds what a file holds and this shelf does not, as far as there is room.
+   * @param {string} text
    * @returns {{added: number, left: number} | null} how many were new, and how many of those found no room; nothing if the
    *   text is no such file
    */

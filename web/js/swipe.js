@@ -12,13 +12,17 @@ const SLOP_PX = 10;
  *   the next and -1 for the previous picture
  */
 export function swipe(stage, { scrolled, sideways, down }) {
+  /** @type {{x: number, y: number} | null} */
   let start = null;
-  /** 'x' or 'y' once the finger has chosen, '' if it chose what is not ours. */
+  /**
+   * 'x' or 'y' once the finger has chosen, '' if it chose what is not ours.
+   * @type {'x' | 'y' | '' | null}
+   */
   let way = null;
 
-  const moved = ({ touches, changedTouches }) => {
+  const moved = (/** @type {TouchEvent} */ { touches, changedTouches }, /** @type {{x: number, y: number}} */ from) => {
     const { clientX, clientY } = touches[0] ?? changedTouches[0];
-    return { x: clientX - start.x, y: clientY - start.y };
+    return { x: clientX - from.x, y: clientY - from.y };
   };
   const rest = () => {
     stage.style.removeProperty('translate');
@@ -26,10 +30,10 @@ export function swipe(stage, { scrolled, sideways, down }) {
     way = null;
   };
 
-  const move = (event) => {
+  const move = (/** @type {TouchEvent} */ event) => {
     if (!start) return;
     if (event.touches.length > 1) return rest();
-    const { x, y } = moved(event);
+    const { x, y } = moved(event, start);
     if (way === null) {
       if (Math.hypot(x, y) < SLOP_PX) return;
       if (Math.abs(x) > Math.abs(y)) way = 'x';
@@ -40,9 +44,9 @@ export function swipe(stage, { scrolled, sideways, down }) {
     // The picture follows the finger, so that it is felt what would happen.
     stage.style.translate = way === 'x' ? `${x / 2}px 0` : `0 ${Math.max(0, y / 2)}px`;
   };
-  const end = (event) => {
+  const end = (/** @type {TouchEvent} */ event) => {
     if (!start) return;
-    const { x, y } = moved(event);
+    const { x, y } = moved(event, start);
     const [chosen, far] = [way, way === 'x' ? Math.abs(x) : y];
     rest();
     if (!chosen || far < FAR_PX) return;
@@ -54,7 +58,7 @@ export function swipe(stage, { scrolled, sideways, down }) {
     'touchstart',
     ({ touches, target }) => {
       rest();
-      if (touches.length > 1 || target.closest('button')) return;
+      if (touches.length > 1 || !(target instanceof HTMLElement || target instanceof SVGElement) || target.closest('button')) return;
       start = { x: touches[0].clientX, y: touches[0].clientY };
       // A touch belongs to the picture it began on, even when another one has taken its place meanwhile: there it is heard.
       target.addEventListener('touchmove', move, { passive: false });

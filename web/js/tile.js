@@ -29,7 +29,14 @@ export class Tile {
     this.element.tile = this;
   }
 
-  /** Hangs another cell's picture here, in a place of so many pixels across. */
+  /**
+   * Hangs another cell's picture here, in a place of so many pixels across.
+   * @param {{x: number, y: number}} cell
+   * @param {import('./recipe.js').Recipe} recipe
+   * @param {number} psi
+   * @param {number} across
+   * @param {boolean} strange
+   */
   assign(cell, recipe, psi, across, strange) {
     this.cell = cell;
     release([...this.element.children]);
@@ -40,7 +47,13 @@ export class Tile {
     this.become(recipe, psi, across, strange);
   }
 
-  /** Another picture at the same place. The one in view stays until its successor is ready. */
+  /**
+   * Another picture at the same place. The one in view stays until its successor is ready.
+   * @param {import('./recipe.js').Recipe} recipe
+   * @param {number} psi
+   * @param {number} across
+   * @param {boolean} strange
+   */
   become(recipe, psi, across, strange) {
     // The same one stays the same object: what wanders goes on from where it was.
     if (!this.recipe || spell(recipe) !== spell(this.recipe)) this.recipe = recipe;
@@ -48,12 +61,19 @@ export class Tile {
     this.wish(psi, across);
   }
 
-  /** Whether the picture is taken, to be blended with another one. */
+  /**
+   * Whether the picture is taken, to be blended with another one.
+   * @param {boolean} taken
+   */
   take(taken) {
     this.element.classList.toggle('held', taken);
   }
 
-  /** The same picture at another creativity or size. The picture in view stays until its successor is ready. */
+  /**
+   * The same picture at another creativity or size. The picture in view stays until its successor is ready.
+   * @param {number} psi
+   * @param {number} across
+   */
   wish(psi, across) {
     const address = suitableAddress(this.recipe, psi, across);
     if (address === this.wished) return;
@@ -67,12 +87,15 @@ export class Tile {
 
   /** The picture in view, if there is one. */
   get picture() {
-    return this.element.lastElementChild;
+    return /** @type {HTMLImageElement | HTMLCanvasElement | null} */ (this.element.lastElementChild);
   }
 
-  /** Called by the loader. */
+  /**
+   * Called by the loader.
+   * @param {HTMLImageElement | HTMLCanvasElement} picture
+   */
   show(picture) {
-    picture.alt = '';
+    if (picture instanceof HTMLImageElement) picture.alt = '';
     picture.draggable = false;
     picture.dataset.psi = this.psi.toFixed(1);
     const before = [...this.element.children];
@@ -85,13 +108,20 @@ export class Tile {
     }, FADED_MS);
   }
 
-  /** Asks again for the picture it shows: another draws it now. */
+  /**
+   * Asks again for the picture it shows: another draws it now.
+   * @param {number} across
+   */
   renew(across) {
     this.wished = null;
     this.wish(this.psi, across);
   }
 
-  /** The same picture, a little changed: painted over the one in view, without a fade. */
+  /**
+   * The same picture, a little changed: painted over the one in view, without a fade.
+   * @param {ImageData} pixels
+   * @param {number} psi
+   */
   repaint(pixels, psi) {
     let canvas = this.picture;
     if (!(canvas instanceof HTMLCanvasElement)) {

@@ -3,6 +3,7 @@
 import { fetchPicture, likeness } from './picture.js';
 import { pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity, dressPause } from './controls.js';
+import { find, within } from './dom.js';
 import { animation, hand } from './files.js';
 import { seedAfter, single, spellCreature, title } from './recipe.js';
 import { addressOf, amend, go, leave, roomOf } from './router.js';
@@ -20,8 +21,10 @@ const LANES = 4;
 const IDLE_MS = 3200;
 const LONGEST_FRAME_MS = 60;
 
-const find = (id) => document.getElementById(id);
-/** Slow at both ends. */
+/**
+ * Slow at both ends.
+ * @param {number} t
+ */
 const ease = (t) => t * t * (3 - 2 * t);
 
 /** A frame, an image or a canvas, as a canvas. */
@@ -32,6 +35,12 @@ function copyOf(frame) {
 
 /** The pictures between two creatures, fetched in order. */
 class Leg {
+  /**
+   * @param {import('./recipe.js').Creature} from
+   * @param {import('./recipe.js').Creature} to
+   * @param {number} psi
+   * @param {(trouble: boolean) => void} onTrouble
+   */
   constructor(from, to, psi, onTrouble) {
     this.from = from;
     this.to = to;
@@ -48,6 +57,7 @@ class Leg {
       const index = this.next;
       this.next += 1;
       const percent = Math.round((100 * index) / STEPS);
+      /** @type {import('./recipe.js').Recipe} */
       const recipe = { kind: 'blend', a: this.from, b: this.to, percent };
       const address = pictureAddress(recipe, this.psi, saving ? { kind: 'jpg' } : {});
       for (let wait = 300; !this.frames[index] && !this.control.signal.aborted; wait = Math.min(8000, wait * 2)) {
@@ -63,7 +73,10 @@ class Leg {
     }
   }
 
-  /** The two pictures around a place from 0 to 1, and how far it is between them; nothing until they are here. */
+  /**
+   * The two pictures around a place from 0 to 1, and how far it is between them; nothing until they are here.
+   * @param {number} t
+   */
   at(t) {
     const place = t * STEPS;
     const index = Math.min(STEPS - 1, Math.floor(place));
@@ -99,7 +112,7 @@ export class Walk {
     const { dialog } = this;
     dialog.addEventListener('close', () => this.place && leave());
     dialog.addEventListener('click', (event) => {
-      if (event.target.closest('[data-close]')) dialog.close();
+      if (within(event, '[data-close]')) dialog.close();
     });
     find('walk-pause').addEventListener('click', () => this.#pause(!this.paused));
     find('walk-save').addEventListener('click', () => this.#save());
@@ -113,7 +126,7 @@ export class Walk {
     });
     dialog.addEventListener('keydown', (event) => {
       // On a button the key presses it; the one that has the focus at first is the pause.
-      if (event.key !== ' ' || event.target.closest('button')) return;
+      if (event.key !== ' ' || within(event, 'button')) return;
       event.preventDefault();
       this.#pause(!this.paused);
     });
@@ -158,6 +171,7 @@ export class Walk {
     this.#wake();
   }
 
+  /** @param {number} [psi] where the slider stands, if not told */
   #dressSlider(psi) {
     describeCreativity(this.slider, find('walk-psi-value'), psi);
   }
@@ -169,12 +183,16 @@ export class Walk {
     this.following = null;
   }
 
+  /** @param {import('./recipe.js').Creature} from */
   #legFrom(from) {
     const to = this.#after(from);
-    return new Leg(from, to, this.place.psi, (trouble) => (this.trouble.hidden = !trouble));
+    return new Leg(from, to, this.place.psi, (/** @type {boolean} */ trouble) => (this.trouble.hidden = !trouble));
   }
 
-  /** Where the walk goes from a creature: to the next favourite, or by lot. */
+  /**
+   * Where the walk goes from a creature: to the next favourite, or by lot.
+   * @param {import('./recipe.js').Creature} from
+   */
   #after(from) {
     if (this.place.favourites) {
       const stops = favourites.entries.flatMap(({ recipe }) => (recipe.b ? [recipe.a, recipe.b] : [recipe.a]));
@@ -222,6 +240,7 @@ export class Walk {
     this.dialog.dataset.psi = spelledPsi(this.place.psi);
   }
 
+  /** @param {boolean} paused */
   #pause(paused) {
     this.paused = paused;
     dressPause(find('walk-pause'), paused);
@@ -242,6 +261,7 @@ export class Walk {
     this.frame = requestAnimationFrame((now) => this.#tick(now));
   }
 
+  /** @param {number} now */
   #tick(now) {
     this.frame = 0;
     if (!this.leg || document.hidden) {

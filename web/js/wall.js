@@ -15,7 +15,13 @@ const LONGEST_FRAME_S = 0.05;
 /** Zooming covers all but 1/e of its way in this time. */
 const ZOOM_S = 0.07;
 
+/**
+ * @param {number} x
+ * @param {number} y
+ */
 const key = (x, y) => `${x},${y}`;
+
+/** @typedef {{x: number, y: number}} Cell column and row */
 
 export class Wall {
   /**
@@ -36,11 +42,14 @@ export class Wall {
     this.frame = 0;
     /** Where the zoom is going, and the point of the window that stays where it is. */
     this.zooming = null;
-    this.urgency = (tile) => this.#urgency(tile);
+    this.urgency = (/** @type {import('./tile.js').Tile} */ tile) => this.#urgency(tile);
     /** What lies over the wall and hides pictures: boxes in the window's coordinates. */
     this.obstacles = () => [];
     /** The cell whose picture is taken, to be blended with another one. */
     this.taken = null;
+    /** Of the window onto the wall, in CSS pixels; nothing before it was measured. */
+    this.width = 0;
+    this.height = 0;
     this.#fit();
     new ResizeObserver(() => this.#fit()).observe(view);
     document.addEventListener('visibilitychange', () => this.wake());
@@ -56,7 +65,10 @@ export class Wall {
     this.resize();
   }
 
-  /** Lays the tiles out at a zoom, so that the point (x, y) of the window comes to lie at (toX, toY). */
+  /**
+   * Lays the tiles out at a zoom, so that the point (x, y) of the window comes to lie at (toX, toY).
+   * @param {number} zoom
+   */
   #layOut(zoom, fixed) {
     const old = this.lattice;
     const lattice = this.#lattice(zoom);
@@ -82,7 +94,10 @@ export class Wall {
     this.camera.y = settings.at.y * pitchY - this.height / 2;
   }
 
-  /** Zooms by a factor around a point of the window; `soft` glides there. */
+  /**
+   * Zooms by a factor around a point of the window; `soft` glides there.
+   * @param {number} factor
+   */
   zoom(factor, x = this.width / 2, y = this.height / 2, soft = true) {
     const from = this.zooming?.goal ?? this.lattice.zoom;
     const { zoom: goal } = this.#lattice(from * factor);
@@ -97,10 +112,12 @@ export class Wall {
     this.wake();
   }
 
+  /** @param {number} zoom */
   #lattice(zoom) {
     return new Lattice(this.width, this.height, model.height / model.width, zoom, saving);
   }
 
+  /** @param {number} dt */
   #stepZoom(dt) {
     if (!this.zooming) return false;
     const { goal, x, y } = this.zooming;
@@ -125,6 +142,7 @@ export class Wall {
     this.frame = requestAnimationFrame((now) => this.#tick(now));
   }
 
+  /** @param {number} now */
   #tick(now) {
     this.frame = 0;
     if (document.hidden) {
@@ -187,6 +205,7 @@ export class Wall {
     spare.forEach((tile) => tile.retire());
   }
 
+  /** @param {import('./tile.js').Tile} tile */
   #place(tile) {
     const left = this.lattice.left(tile.cell.x) - this.origin.x;
     const top = this.lattice.top(tile.cell.x, tile.cell.y) - this.origin.y;
@@ -202,7 +221,10 @@ export class Wall {
     }
   }
 
-  /** Tells who marks pictures that another one hangs at a tile. */
+  /**
+   * Tells who marks pictures that another one hangs at a tile.
+   * @param {import('./tile.js').Tile} tile
+   */
   #tellHung(tile) {
     this.view.dispatchEvent(new CustomEvent('hung', { detail: tile }));
   }
@@ -224,7 +246,10 @@ export class Wall {
     this.wake();
   }
 
-  /** Brings the place where a seed hangs into the middle of the window. Seeds of more than 32 bits hang nowhere. */
+  /**
+   * Brings the place where a seed hangs into the middle of the window. Seeds of more than 32 bits hang nowhere.
+   * @param {string} seed
+   */
   seek(seed) {
     if (BigInt(seed) > 0xffff_ffffn) return null;
     const { x, y } = settings.at;
@@ -235,11 +260,14 @@ export class Wall {
     return cell;
   }
 
-  /** Marks the picture that is taken, or none. */
+  /**
+   * Marks the picture that is taken, or none.
+   * @param {Cell | null} cell
+   */
   take(cell) {
-    this.tileAt(this.taken ?? {})?.take(false);
+    if (this.taken) this.tileAt(this.taken)?.take(false);
     this.taken = cell;
-    this.tileAt(cell ?? {})?.take(true);
+    if (cell) this.tileAt(cell)?.take(true);
   }
 
   /** The same pictures, drawn again. */
@@ -269,12 +297,18 @@ export class Wall {
     return { recipe: strangeRecipe(seed, found), psi: Math.max(psi, found.psi), strange: true };
   }
 
-  /** The creativity at a cell of a wall of a creativity. */
+  /**
+   * The creativity at a cell of a wall of a creativity.
+   * @param {{x: number, y: number}} cell
+   */
   psiAt(cell, psi = settings.psi) {
     return this.hung(cell, psi).psi;
   }
 
-  /** Squared distance from where the centre of view will be in a moment. */
+  /**
+   * Squared distance from where the centre of view will be in a moment.
+   * @param {import('./tile.js').Tile} tile
+   */
   #urgency(tile) {
     const ahead = this.camera.ahead(AHEAD_S);
     const middle = this.middle(tile.cell);
@@ -283,7 +317,10 @@ export class Wall {
     return dx * dx + dy * dy;
   }
 
-  /** The middle of a cell, in the wall's coordinates. */
+  /**
+   * The middle of a cell, in the wall's coordinates.
+   * @param {{x: number, y: number}} cell
+   */
   middle(cell) {
     const { lattice } = this;
     return {
@@ -292,12 +329,18 @@ export class Wall {
     };
   }
 
-  /** The tile that shows a cell now, if any. */
+  /**
+   * The tile that shows a cell now, if any.
+   * @param {{x: number, y: number}} cell
+   */
   tileAt(cell) {
     return this.tiles.get(key(cell.x, cell.y));
   }
 
-  /** The tile that shows a recipe now, if any. */
+  /**
+   * The tile that shows a recipe now, if any.
+   * @param {import('./recipe.js').Recipe} recipe
+   */
   tileOf(recipe) {
     const name = spell(recipe);
     for (const tile of this.tiles.values()) if (spell(tile.recipe) === name) return tile;
@@ -311,13 +354,21 @@ export class Wall {
     return this.tileAt(middle) ?? this.tiles.values().next().value;
   }
 
-  /** Glides just far enough that a cell is well inside the view, and beside whatever lies over the wall. */
+  /**
+   * Glides just far enough that a cell is well inside the view, and beside whatever lies over the wall.
+   * @param {{x: number, y: number}} cell
+   */
   reveal(cell) {
     const { camera, lattice } = this;
     const margin = { x: lattice.pitchX * 0.6, y: lattice.pitchY * 0.6 };
     const ahead = camera.ahead(0);
     const middle = this.middle(cell);
     const at = { x: middle.x - camera.x - ahead.x, y: middle.y - camera.y - ahead.y };
+    /**
+     * @param {number} value
+     * @param {number} low
+     * @param {number} high
+     */
     const inside = (value, low, high) => Math.min(Math.max(low, high), Math.max(low, value));
     const fit = ({ x, y }) => ({
       x: inside(x, margin.x, this.width - margin.x),
@@ -349,6 +400,6 @@ function strangeRecipe(seed, { kind, others }) {
   if (kind === 'blend') return { kind, a, b, percent: 35 + (others[1] % 31) };
   // The earlier the other one rules, the more they clash; from the very first layer on it would rule alone.
   if (kind === 'mix') return { kind, a, b, layer: 1 + (others[1] % Math.max(1, Math.round(model.layers / 4))) };
-  const path = others.map((bits) => bits.toString(16).padStart(8, '0')).join('');
+  const path = others.map((/** @type {number} */ bits) => bits.toString(16).padStart(8, '0')).join('');
   return single({ seed: a.seed, path });
 }

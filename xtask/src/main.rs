@@ -1,5 +1,7 @@
 //! The parts of what every change must pass, each as one command: `cargo xtask PART...`. `.ci/run` installs what they need and runs `cargo xtask ci`.
 
+mod js;
+
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -16,6 +18,7 @@ const PARTS: &[Part] = &[
     ("targets", "clippy for AArch64 and WebAssembly (rustup adds what is missing)", targets),
     ("deps", "the number of crates in the default build, licences, bans and sources", deps),
     ("docs", "the documentation of all crates, warnings are errors", docs),
+    ("js", "types and lints of the page's scripts (npm installs the tools)", js::check),
     ("fuzz", "the fuzz targets compile", fuzz),
     ("test", "the README's test command; leaving a test out is an error", test),
     ("wasm", "the module for web pages, built anew and compared with the committed one", wasm),

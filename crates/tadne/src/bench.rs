@@ -1,6 +1,7 @@
 //! `tadne bench`: how fast this machine draws, in milliseconds, in pictures a second, and against what its arithmetic
 //! could do.
 
+mod html;
 mod measure;
 mod networks;
 
@@ -15,6 +16,7 @@ use server::Format;
 use synth::{Generator, ModelFile, Precision};
 
 use crate::model::Model;
+use crate::report;
 use measure::{Row, Way};
 use networks::Network;
 
@@ -26,6 +28,7 @@ Examples:
   tadne bench --layers --threads 1            where the time goes
   tadne bench --format webp                   what writing a file costs beside drawing it
   tadne bench --network stylegan2-512 --json  an untrained network of a well-known size
+  tadne bench --layers --report bench.html    a page with plots
   TADNE_SIMD=avx2 tadne bench                 as on a machine without AVX-512
 
 GFLOP/s are effective: those of the plain convolutions, two for every multiply-accumulate. As the kernels need fewer, the
@@ -54,6 +57,9 @@ pub(crate) struct Bench {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Also write the figures here as a page with plots, one HTML file
+    #[arg(long, value_name = "FILE", conflicts_with = "save")]
+    report: Option<PathBuf>,
     /// Write the untrained network to a model file and stop, so that others can be measured with the same weights
     #[arg(long, value_name = "FILE", requires = "network")]
     save: Option<PathBuf>,
@@ -106,12 +112,18 @@ impl Bench {
             println!("{} in {}", file.fingerprint(), path.display());
             return Ok(());
         }
+        if let Some(path) = &self.report {
+            report::check(path)?;
+        }
         let generator = Arc::new(Generator::consume(file)?);
         let report = self.measure(&generator);
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
             report.print();
+        }
+        if let Some(path) = &self.report {
+            report.page().save(path)?;
         }
         Ok(())
     }

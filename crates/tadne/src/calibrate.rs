@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use clap::Args;
-use dataset::{Dataset, Options};
+use dataset::Options;
 use features::{FIRST_SEED, Resizing, Spoil, calibrate};
 use synth::{Generator, Precision, Psi, Seed};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
-use crate::taking::{Chosen, Taking};
+use crate::taking::{self, Chosen, Taking};
 
 /// Arguments of `tadne calibrate`.
 #[derive(Args, Debug)]
@@ -62,7 +62,7 @@ impl Calibrate {
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
         let usual = self.taking.over(Chosen::default()).options(width);
-        let data = Dataset::open(&self.data, &Options { cache: Some(self.cache.clone()), ..usual })?;
+        let data = taking::open(&self.data, Options { cache: Some(self.cache.clone()), ..usual }, None)?;
         let n = self.samples;
         ensure!(n <= data.len(), "--samples {n}: there are only {} training pictures", data.len());
         let real = bar("training", n, |done| evaluator.training(&data, 0, n, Spoil::No, done))?;

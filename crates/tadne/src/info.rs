@@ -1,12 +1,14 @@
 //! `tadne info`: what a model is, for people and (with `--json`) for programs, without reading its weights.
 
+mod words;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use interop::Which;
 use serde_json::{Value, json};
-use synth::{Architecture, Isa, Metadata, ModelFile, ModelHeader};
+use synth::{Architecture, Calibration, Isa, Metadata, ModelFile, ModelHeader};
 
 use crate::model::{EMBEDDED, UNKNOWN_TERMS, metadata};
 
@@ -16,6 +18,7 @@ use crate::model::{EMBEDDED, UNKNOWN_TERMS, metadata};
 Examples:
   tadne info                                 the model inside this program
   tadne info model.safetensors
+  tadne info model.safetensors --json        all that the file says, for programs
   tadne info stylegan2-ffhq-config-f.pkl     nothing in the file is run")]
 pub(crate) struct Info {
     /// Model file, or a StyleGAN2 .pkl or .pt [default: the model inside this program]
@@ -27,7 +30,7 @@ pub(crate) struct Info {
     /// Read all weights and print their fingerprint
     #[arg(long)]
     fingerprint: bool,
-    /// Print JSON
+    /// Print all that the file says, as JSON
     #[arg(long)]
     json: bool,
 }
@@ -124,7 +127,6 @@ impl About {
 
     fn print(&self) {
         let (height, width) = self.architecture.resolution();
-        let architecture = serde_json::to_string(&self.architecture).expect("an architecture is JSON");
         println!("model         {} ({:.1} MB)", self.layout, self.bytes as f64 / 1e6);
         println!("pictures      {width} x {height}");
         println!("parameters    {:.2} M", self.parameters as f64 / 1e6);
@@ -132,9 +134,13 @@ impl About {
         if let Some(labels) = self.architecture.labels {
             println!("classes       {}", labels.classes);
         }
-        println!("architecture  {architecture}");
-        println!("provenance    {}", self.metadata.provenance);
-        println!("licence       {}", self.metadata.license);
+        println!("network       {}", words::network(&self.architecture));
+        println!("training      {}", words::training(&self.metadata.provenance));
+        if let Some(Calibration { psi_low, psi_best, psi_high }) = self.metadata.calibration {
+            println!("creativity    0.3 is psi {psi_low}, 1 is psi {psi_best}, 2 is psi {psi_high}");
+        }
+        let license = self.metadata.license.trim();
+        println!("licence       {}", if license.is_empty() { "the file does not say" } else { license });
         if let Some(fingerprint) = &self.fingerprint {
             println!("fingerprint   {fingerprint}");
         }

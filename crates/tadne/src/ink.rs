@@ -138,7 +138,7 @@ impl Ink {
             threads: self.threads.unwrap_or(0),
             ..chosen.options(size)
         };
-        taking::open(&self.data, options, &self.out)
+        taking::open(&self.data, options, Some(&self.out))
     }
 }
 

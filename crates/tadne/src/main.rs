@@ -15,6 +15,7 @@ mod ink;
 mod metrics;
 mod model;
 mod progress;
+mod report;
 mod seeds;
 mod serve;
 mod settings;

@@ -10,13 +10,17 @@ use dataset::{Dataset, Options};
 use features::metrics::{Kinds, nearest_with_places};
 use features::{Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows, Spoil};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 use server::Format;
 use synth::{Generator, Psi, Seed};
 
+mod figures;
+
+use figures::{Figures, Row};
+
 use crate::generate;
 use crate::model::Model;
-use crate::taking::{Chosen, Taking};
+use crate::report;
+use crate::taking::{self, Chosen, Taking};
 
 /// Arguments of `tadne metrics`.
 #[derive(Args, Debug)]
@@ -26,6 +30,7 @@ Examples:
   tadne metrics --model mine.safetensors --data pictures/ --psi 0.5,0.7,1 --json figures.json
   tadne metrics --data pictures/ --features nsfwjs-inception-v3 --samples 2000 --reference held-out
   tadne metrics --data pictures/ --neighbours sheet.png
+  tadne metrics --data pictures/ --psi 0.5,0.7,1 --report metrics.html     a page with plots
 
 Feature networks are made once by tools/features.py. Figures of different networks, sample counts or references cannot be compared.
 KL and starved are about the 64 kinds that the training pictures fall into by their features: how far the shares of the drawn
@@ -68,6 +73,9 @@ pub(crate) struct Metrics {
     /// Also write the figures here, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write the figures here as a page with plots, one HTML file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -98,13 +106,16 @@ impl Metrics {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
+        if let Some(path) = &self.report {
+            report::check(path)?;
+        }
         let (generator, _) = self.model.generator()?;
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; metrics compare square pictures");
         let evaluator = evaluator(&self.features, self.resize, threads)?;
         let usual = self.taking.over(Chosen::default()).options(width);
         let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..usual };
-        let data = Dataset::open(&self.data, &options)?;
+        let data = taking::open(&self.data, options, None)?;
         let n = self.samples;
         let needed = if self.no_floors { n } else { 2 * n };
         ensure!(
@@ -130,30 +141,18 @@ impl Metrics {
         };
         let crew = evaluator.crew();
         let kinds = Kinds::find(crew, &real);
-        let mut rows: Vec<Value> = Vec::new();
-        println!(
-            "\n{:<12}{:>9}{:>12}{:>11}{:>9}{:>9}{:>10}{:>8}{:>9}",
-            "", "FD", "KD x 1000", "precision", "recall", "density", "coverage", "KL", "starved"
-        );
-        let mut row = |name: String, features: &Rows| {
-            let d = Distances::between(crew, reference, features);
-            let (c, missing) = (d.coverage, kinds.missing(crew, features));
-            println!(
-                "{name:<12}{:>9.2}{:>12.3}{:>11.3}{:>9.3}{:>9.3}{:>10.3}{:>8.3}{:>9}",
-                d.fd,
-                d.kd * 1e3,
-                c.precision,
-                c.recall,
-                c.density,
-                c.coverage,
-                missing.divergence,
-                missing.starved
-            );
-            rows.push(json!({"of": name, "distances": d, "kinds": missing}));
+        let mut rows = Vec::new();
+        println!("\n{}", Row::head());
+        let mut row = |of: String, psi: Option<Psi>, features: &Rows| {
+            let distances = Distances::between(crew, reference, features);
+            let psi = psi.map(|psi| f64::from(psi.get()));
+            let row = Row { of, psi, distances, kinds: kinds.missing(crew, features) };
+            println!("{}", row.line());
+            rows.push(row);
         };
         if !self.no_floors {
             for (name, spoil) in [("real", Spoil::No), ("JPEG q50", Spoil::Jpeg), ("64 px", Spoil::Enlarge)] {
-                row(name.into(), &bar(name, n, |done| evaluator.training(&data, n as u64, n, spoil, done))?);
+                row(name.into(), None, &bar(name, n, |done| evaluator.training(&data, n as u64, n, spoil, done))?);
             }
         }
         let mut drawn = None;
@@ -161,14 +160,19 @@ impl Metrics {
             let mut worker = generator.worker_with_threads(threads);
             let next = |i: usize| Ok::<_, std::convert::Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
             let features = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
-            row(format!("psi {psi}"), &features);
+            row(format!("psi {psi}"), Some(psi), &features);
             drawn = Some(features);
         }
-        let mut figures = json!({
-            "model": generator.fingerprint(), "network": network.name(), "hash": network.hash(), "samples": n,
-            "reference": if self.reference == Reference::HeldOut { "held-out" } else { "training" },
-            "rows": rows, "kinds": kinds.shares(),
-        });
+        let mut figures = Figures {
+            model: generator.fingerprint(),
+            network: network.name().into(),
+            hash: network.hash().into(),
+            samples: n,
+            reference: if self.reference == Reference::HeldOut { "held-out" } else { "training" },
+            rows,
+            kinds: kinds.shares().to_vec(),
+            memorisation: None,
+        };
         if let (true, Some(drawn), Some(held_out)) = (self.memorisation, &drawn, &held_out) {
             let all = data.len();
             let training = bar("training", all, |done| evaluator.training(&data, 0, all, Spoil::No, done))?;
@@ -180,7 +184,7 @@ impl Metrics {
                 m.held_out,
                 m.nearer_than_one_percent * 100.0
             );
-            figures["memorisation"] = json!(m);
+            figures.memorisation = Some(m);
         }
         if let Some(path) = &self.neighbours {
             let psi = self.psi[0];
@@ -190,6 +194,9 @@ impl Metrics {
         if let Some(path) = &self.json {
             synth::write_atomically(path, serde_json::to_string_pretty(&figures)?.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if let Some(path) = &self.report {
+            figures.page().save(path)?;
         }
         Ok(())
     }

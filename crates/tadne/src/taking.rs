@@ -82,11 +82,11 @@ impl Chosen {
     }
 }
 
-/// Opens pictures with a bar, and says what was found; a list of what was left out is written to `out` where that is the end.
+/// Opens pictures with a bar, and says what was found; a list of what was left out is written to the folder `out`, if there is one, where that is the end.
 ///
 /// # Errors
 /// There are none, too many of them cannot be read, or the cache cannot be written.
-pub(crate) fn open(data: &[PathBuf], mut options: Options, out: &Path) -> anyhow::Result<Dataset> {
+pub(crate) fn open(data: &[PathBuf], mut options: Options, out: Option<&Path>) -> anyhow::Result<Dataset> {
     let bar = ProgressBar::no_length();
     let style = "{msg:10}{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {eta} left";
     bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
@@ -102,7 +102,10 @@ pub(crate) fn open(data: &[PathBuf], mut options: Options, out: &Path) -> anyhow
     }));
     let data = Dataset::open(data, &options);
     bar.finish_and_clear();
-    let data = data.map_err(|error| with_list(error, out))?;
+    let data = data.map_err(|error| match out {
+        Some(out) => with_list(error, out),
+        None => error.into(),
+    })?;
     println!("data      {}", data.report());
     for remark in data.report().remarks(options.crop) {
         println!("          {remark}");

@@ -151,7 +151,7 @@ impl Train {
             threads: self.threads.unwrap_or(0),
             ..chosen.options(config.resolution())
         };
-        Ok(Arc::new(taking::open(&self.data, options, &self.out)?))
+        Ok(Arc::new(taking::open(&self.data, options, Some(&self.out))?))
     }
 
     pub(crate) fn run(&self) -> anyhow::Result<()> {

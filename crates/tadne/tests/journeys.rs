@@ -169,6 +169,9 @@ fn info_says_what_the_model_is_and_under_which_terms() {
     assert!(info["parameters"].as_u64().unwrap() > 1_000_000);
     assert!(info["license"].as_str().unwrap().contains("non-commercial"));
     assert!(info["provenance"]["kimg"].as_f64().unwrap() > 0.0);
+    // People get the same in lines, not as JSON.
+    let said = succeed(&["info"]);
+    assert!(said.contains("training ") && said.contains("thousand pictures") && !said.contains('{'), "{said}");
 }
 
 #[test]
@@ -228,4 +231,19 @@ fn directions_are_found_stored_and_shown() {
     let again = dir.path().join("again.safetensors");
     find(&again);
     assert!(fs::read(&model).unwrap() == fs::read(&again).unwrap(), "found again the same");
+}
+
+#[test]
+fn bench_writes_its_figures_as_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("bench.html");
+    let quick = ["bench", "--threads", "1", "--seconds", "0.01", "--batch", "2", "--layers", "--report"];
+    let said = succeed(&[&quick[..], &[text(&page)]].concat());
+    assert!(said.contains("one picture"), "{said}");
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    assert!(html.contains("1 thread: one picture") && html.contains("Where the time goes"));
+    assert_eq!(html.matches("<svg").count(), 3);
+    let nowhere = dir.path().join("none/bench.html");
+    assert!(fail(&[&quick[..], &[text(&nowhere)]].concat()).contains("there is no folder"));
 }
