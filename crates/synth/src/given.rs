@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn rows_rule_their_own_convolutions() {
-        let generator = Generator::new(&ModelFile::random(Architecture::plain(8, 8, &[8, 8, 8]), Seed(1)).unwrap());
-        let generator = Arc::new(generator.unwrap());
+        let model = ModelFile::random(Architecture::plain(8, 8, &[8, 8, 8]), Seed(1)).unwrap();
+        let generator = Arc::new(Generator::new(&model).unwrap());
         let (coarse, fine) = (generator.w(Seed(1)), generator.w(Seed(2)));
         let mut worker = generator.worker();
         let same = coarse.repeat(5);
@@ -69,6 +69,13 @@ mod tests {
         let styles = Styles { w: coarse.clone(), fine: Some((3, fine)) };
         assert_eq!(Some(worker.draw_w(&mixed, None)), worker.draw_styles(&styles, None, &|| false));
         assert_ne!(worker.draw_w(&mixed, None), worker.draw_w(&coarse, None));
+        let all = [1, 2, 3, 4, 5].map(|seed| generator.w(Seed(seed))).concat();
+        let raw = crate::reference::synthesize(&model, &all, Seed(0)).unwrap();
+        let drawn = worker.draw_w(&all, None);
+        for (i, byte) in drawn.rgb.iter().enumerate() {
+            let v = raw[i % 3 * 256 + i / 3];
+            assert!((f32::from(*byte) - (127.5 * v + 127.5).clamp(0.0, 255.0)).abs() <= 1.0, "{byte} {v}");
+        }
         assert_eq!([5, 1, 4].map(|rows| generator.rows(&coarse.repeat(rows))), [Some(5), Some(1), None]);
         assert_eq!(generator.rows(&same[1..]), None);
     }
