@@ -79,6 +79,8 @@ mod template;
 mod view;
 
 pub use address::{AddressError, PictureAddress};
+pub use animate::animated_webp;
+pub use api::picture_request;
 pub use app::router;
 pub use config::Config;
 pub use draft::{LEVELS, level};

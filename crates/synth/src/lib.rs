@@ -40,6 +40,7 @@ mod seed;
 mod sheet;
 mod truncation;
 mod variation;
+mod vectors;
 mod worker;
 
 pub use architecture::{Architecture, ArchitectureError, Ink, LabelNorm, Labels, NoiseInputs, Upsample};
@@ -53,4 +54,5 @@ pub use recipe::{Creature, LONGEST_PATH, Recipe, RecipeError, Styles};
 pub use seed::{Psi, PsiError, Seed, SeedError};
 pub use sheet::sheet;
 pub use variation::{ClassError, NoiseMode, SeedStyle, Variation, WordError};
+pub use vectors::{Vectors, VectorsError};
 pub use worker::{Picture, Worker};
