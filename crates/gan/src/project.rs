@@ -10,21 +10,21 @@
 use std::sync::Mutex;
 
 use features::{Likeness, LikenessWork};
-use kernels::train::Cpu;
+use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
 use synth::{ModelFile, Seed};
 
 use crate::adam::{Adam, Rates};
 use crate::config::OptimizerConfig;
 use crate::trainer::{planar, processor, step_seed};
-use crate::{Config, Error};
+use crate::{Config, Error, Precision};
 
 mod frozen;
 mod pixels;
 #[cfg(test)]
 mod tests;
 
-use frozen::Frozen;
+use frozen::{Draw, Frozen};
 use pixels::Pyramid;
 
 /// Random w that mean and deviation are of.
@@ -73,6 +73,8 @@ pub struct ProjectConfig {
     pub features: f64,
     /// Weight of the pull towards the mean.
     pub pull: f64,
+    /// Numbers that steps are computed in. What is found is compared in 32 bits.
+    pub precision: Precision,
     /// Seed of everything that is random.
     pub seed: u64,
 }
@@ -80,7 +82,8 @@ pub struct ProjectConfig {
 impl ProjectConfig {
     /// What `tadne project` takes unless told otherwise.
     pub fn new(space: Space) -> Self {
-        Self { space, starts: 4, steps: 200, lr: 0.1, noise: 0.3, features: 0.3, pull: 0.003, seed: 0 }
+        let precision = Precision::Auto;
+        Self { space, starts: 4, steps: 200, lr: 0.1, noise: 0.3, features: 0.3, pull: 0.003, precision, seed: 0 }
     }
 
     /// Checks that every value can be worked with.
@@ -157,7 +160,10 @@ struct Spread {
 pub struct Projector {
     config: ProjectConfig,
     cpu: Cpu,
-    frozen: Frozen,
+    /// What steps go by.
+    quick: Box<dyn Draw>,
+    /// What is drawn for [`Projector::look`], where that is another.
+    exact: Option<Box<dyn Draw>>,
     pyramid: Pyramid,
     features: Option<Likeness>,
     work: LikenessWork,
@@ -203,10 +209,18 @@ impl Projector {
         let samples = samples(&cpu, generator, config.seed);
         let spread = Spread::of(&samples, model.architecture.w_dim);
         let rows = if config.space == Space::W { 1 } else { generator.layers() };
+        let noise = generator.noise(Seed(0));
+        let exact: Box<dyn Draw> = Box::new(Frozen::<f32>::new(model, noise.clone()));
+        let (quick, exact): (Box<dyn Draw>, _) = if config.precision.is_bf16(&cpu) {
+            (Box::new(Frozen::<Bf16>::new(model, noise)), Some(exact))
+        } else {
+            (exact, None)
+        };
         let optimizer = OptimizerConfig { beta1: 0.9, ..Config::preset("c64")?.optimizer };
         let mut projector = Self {
             config,
-            frozen: Frozen::new(model, generator.noise(Seed(0))),
+            quick,
+            exact,
             pyramid: Pyramid::new(&planes, [h, w]),
             features,
             work: LikenessWork::default(),
@@ -228,9 +242,9 @@ impl Projector {
         &self.config
     }
 
-    /// Threads that compute, and their instruction set.
+    /// Threads that compute, and what they multiply with.
     pub fn processor(&self) -> (usize, &'static str) {
-        (self.cpu.crew().threads(), self.cpu.crew().isa().name())
+        self.config.precision.processor(&self.cpu)
     }
 
     /// Steps taken.
@@ -298,7 +312,10 @@ impl Projector {
     /// Draws where the starts have come, without noise, and gives the nearest point so far.
     pub fn look(&mut self) -> &Found {
         let points = self.points.clone();
-        for (start, difference) in self.compare(&points, None).into_iter().enumerate() {
+        let quick = self.exact.take().map(|exact| std::mem::replace(&mut self.quick, exact));
+        let found = self.compare(&points, None);
+        self.exact = quick.map(|quick| std::mem::replace(&mut self.quick, quick));
+        for (start, difference) in found.into_iter().enumerate() {
             if self.best.as_ref().is_none_or(|best| difference.loss < best.difference.loss) {
                 self.best = Some(Found { w: self.w(start), difference, start, step: self.adam.steps });
             }
@@ -315,7 +332,7 @@ impl Projector {
             let mut w = points.to_vec();
             w.chunks_exact_mut(length).for_each(|w| self.spread.place(w));
             // What is seen of a picture lies in -1..1. Slopes pass through this bound as if it were not there: beyond it they lead back inside.
-            let drawn = self.frozen.draw(&self.cpu, &w, self.rows);
+            let drawn = self.quick.draw(&self.cpu, &w, self.rows);
             let pictures: Vec<f32> = drawn.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
             let pictures = &pictures;
             let wanted = gradient.is_some();
@@ -334,7 +351,7 @@ impl Projector {
             }
             if let Some(gradient) = gradient.as_deref_mut() {
                 let to = &mut gradient[part * self.together * each..][..points.len()];
-                let back = self.frozen.back(&self.cpu, &slopes);
+                let back = self.quick.back(&self.cpu, &slopes);
                 let pull = 2.0 * self.config.pull as f32 / each as f32;
                 for (i, (to, slope)) in to.iter_mut().zip(back).enumerate() {
                     *to = slope * self.spread.deviation[i % length] + pull * points[i];

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dataset::Crop;
 use features::Network;
-use gan::{Difference, Found, ProjectConfig, Projector, Space};
+use gan::{Difference, Found, Precision, ProjectConfig, Projector, Space};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use server::Format;
@@ -71,6 +71,18 @@ pub(crate) struct Project {
     /// Weight of the pull towards the model's mean: more is more like what the model usually draws [default: 0.003]
     #[arg(long, value_name = "WEIGHT")]
     pull: Option<f64>,
+    /// Weight of the difference in features, beside 1 for that in pixels [default: 0.3]
+    #[arg(long, value_name = "WEIGHT")]
+    feature_weight: Option<f64>,
+    /// Noise on the points at the beginning, in deviations of w [default: 0.3]
+    #[arg(long, value_name = "DEVIATIONS")]
+    noise_strength: Option<f64>,
+    /// Learning rate, in deviations of w [default: 0.1]
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f64>,
+    /// Arithmetic of the steps: f32, bf16, or auto: bf16 where the processor has products of it
+    #[arg(long, value_parser = crate::train::precision, default_value = "auto", value_name = "KIND")]
+    precision: Precision,
     /// How a picture of another shape is fitted: centre, top (of tall ones) or pad (with white)
     #[arg(long, default_value_t = Crop::Centre, value_name = "HOW")]
     crop: Crop,
@@ -131,8 +143,17 @@ impl Project {
     fn configuration(&self) -> ProjectConfig {
         let space = if self.space == SpaceName::W { Space::W } else { Space::Plus };
         let usual = ProjectConfig::new(space);
-        let pull = self.pull.unwrap_or(usual.pull);
-        ProjectConfig { starts: self.starts, steps: self.steps, seed: self.seed, pull, ..usual }
+        ProjectConfig {
+            starts: self.starts,
+            steps: self.steps,
+            precision: self.precision,
+            seed: self.seed,
+            pull: self.pull.unwrap_or(usual.pull),
+            features: self.feature_weight.unwrap_or(usual.features),
+            noise: self.noise_strength.unwrap_or(usual.noise),
+            lr: self.lr.unwrap_or(usual.lr),
+            space,
+        }
     }
 
     /// The feature network that was named, or one that is at hand.

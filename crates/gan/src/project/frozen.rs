@@ -1,18 +1,28 @@
 //! The synthesis network of a model file on a tape: pictures of w, and slopes back to w.
 
-use kernels::train::Cpu;
+use std::fmt::Debug;
+
+use kernels::train::{Cpu, Element};
 use synth::ModelFile;
 
 use crate::generator::{Generator, Wear};
 use crate::params::Layout;
 use crate::tape::{Context, Id, Network, Tape, Walk};
 
+/// Pictures of w, and slopes back to w, whatever numbers they are computed in.
+pub(super) trait Draw: Debug {
+    /// Planar pictures [n, 3, height, width], nominally in -1..1, of `w` [n, rows, `w_dim`] with `rows` 1 or one for each convolution.
+    fn draw(&mut self, cpu: &Cpu, w: &[f32], rows: usize) -> &[f32];
+    /// The slopes in w, [n, rows, `w_dim`], from those in the pictures last drawn.
+    fn back(&mut self, cpu: &Cpu, gradient: &[f32]) -> Vec<f32>;
+}
+
 /// A network that draws and does not learn.
 #[derive(Debug)]
-pub(super) struct Frozen {
+pub(super) struct Frozen<E> {
     generator: Generator,
     net: Network,
-    tape: Tape<f32>,
+    tape: Tape<E>,
     /// For each convolution what it adds, the same in all pictures.
     noise: Vec<Option<Vec<f32>>>,
     w_dim: usize,
@@ -20,7 +30,7 @@ pub(super) struct Frozen {
     drawn: Option<(Vec<Id>, Id)>,
 }
 
-impl Frozen {
+impl<E: Element> Frozen<E> {
     /// Of a checked model.
     pub(super) fn new(model: &ModelFile, noise: Vec<Option<Vec<f32>>>) -> Self {
         let generator = Generator::new(&model.architecture);
@@ -36,9 +46,10 @@ impl Frozen {
         let w_dim = model.architecture.w_dim;
         Self { generator, net, tape: Tape::default(), noise, w_dim, drawn: None }
     }
+}
 
-    /// Planar pictures [n, 3, height, width], nominally in -1..1, of `w` [n, rows, `w_dim`] with `rows` 1 or one for each convolution.
-    pub(super) fn draw(&mut self, cpu: &Cpu, w: &[f32], rows: usize) -> &[f32] {
+impl<E: Element + Debug> Draw for Frozen<E> {
+    fn draw(&mut self, cpu: &Cpu, w: &[f32], rows: usize) -> &[f32] {
         self.tape.clear();
         let (tape, length) = (&mut self.tape, self.w_dim);
         let row = |row: usize| {
@@ -53,8 +64,7 @@ impl Frozen {
         self.tape.pixels(pictures)
     }
 
-    /// The slopes in w, [n, rows, `w_dim`], from those in the pictures last drawn.
-    pub(super) fn back(&mut self, cpu: &Cpu, gradient: &[f32]) -> Vec<f32> {
+    fn back(&mut self, cpu: &Cpu, gradient: &[f32]) -> Vec<f32> {
         let (ids, pictures) = self.drawn.as_ref().expect("a drawing comes first");
         let count = self.tape.count(ids[0]);
         let walk = Walk { pictures: 0..count, weights: false };
