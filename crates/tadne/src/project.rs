@@ -115,7 +115,6 @@ impl Project {
         let target = dataset::picture(&self.picture, [height, width], self.crop)?;
         let network = self.network()?;
         let said = network.as_ref().map(|network| format!("{} ({})", network.name(), network.hash()));
-        fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
         let threads = self.threads.map_or_else(cores, usize::from);
         println!("picture   {}, compared at {width} x {height}", self.picture.display());
         println!("features  {}", said.unwrap_or_else(|| self.without_features()));
@@ -125,7 +124,9 @@ impl Project {
         println!("machine   {threads} threads, {name}");
         let mut way =
             Way { projector, frames: Vec::new(), stats: String::new(), every: (self.steps / self.frames).max(1) };
+        fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
         let stop = progress::stop_on_interrupt()?;
+        println!("folder    {}", self.out.display());
         way.go(&stop);
         let found = way.projector.look().clone();
         let seconds = begun.elapsed().as_secs_f64();
