@@ -1,4 +1,4 @@
-//! The scripts of the page: types by TypeScript's checker over `JSDoc`, and what ESLint sees. The page itself is built by nothing.
+//! The scripts of the page: types by TypeScript's checker over `JSDoc`, and what `ESLint` sees. The page itself is built by nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;

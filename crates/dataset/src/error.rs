@@ -53,6 +53,14 @@ pub enum Error {
         /// Why it cannot be one.
         reason: String,
     },
+    /// A file holds no picture that can be read.
+    #[error("{} cannot be used as a picture: {reason}", .path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A tar is damaged or incomplete.
     #[error("the tar {} is damaged after {entries} entries ({reason}); copy or download it again", .path.display())]
     BrokenTar {

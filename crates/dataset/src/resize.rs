@@ -74,6 +74,30 @@ pub(crate) fn square(picture: &RgbImage, size: usize, crop: Crop) -> Box<[u8]> {
     scaled_part(picture, ((width - side) / 2, top), (side, side), (size, size))
 }
 
+/// `picture` at `[height, width]` pixels, `[height, width, 3]` bytes: as [`square`] does it, for any shape. It must not be empty.
+pub(crate) fn fitted(picture: &RgbImage, [height, width]: [usize; 2], crop: Crop) -> Box<[u8]> {
+    if height == width {
+        return square(picture, height, crop);
+    }
+    let (w, h) = (picture.width() as usize, picture.height() as usize);
+    if crop != Crop::Pad {
+        // The largest part of the wanted shape.
+        let part =
+            if w * height > h * width { ((h * width / height).max(1), h) } else { (w, (w * height / width).max(1)) };
+        let top = if crop == Crop::Top { 0 } else { (h - part.1) / 2 };
+        return scaled_part(picture, ((w - part.0) / 2, top), part, (width, height));
+    }
+    let inside =
+        if w * height > h * width { (width, (h * width).div_ceil(w)) } else { ((w * height).div_ceil(h), height) };
+    let (left, top) = ((width - inside.0) / 2, (height - inside.1) / 2);
+    let inner = scaled_part(picture, (0, 0), (w, h), inside);
+    let mut out = vec![255; width * height * 3].into_boxed_slice();
+    for (row, pixels) in out.chunks_exact_mut(width * 3).skip(top).zip(inner.chunks_exact(inside.0 * 3)) {
+        row[left * 3..][..inside.0 * 3].copy_from_slice(pixels);
+    }
+    out
+}
+
 /// The part of `picture` that begins at `(left, top)` and has `from` pixels across and down, scaled to `to`.
 fn scaled_part(picture: &RgbImage, (left, top): (usize, usize), from: (usize, usize), to: (usize, usize)) -> Box<[u8]> {
     let width = picture.width() as usize;
@@ -174,6 +198,27 @@ mod tests {
                     square(&picture, size, Crop::Centre).chunks_exact(3).all(|pixel| pixel == [255, 128, 1]),
                     "{side} -> {size}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn other_shapes_take_the_largest_part_or_are_padded() {
+        let values = |picture: &RgbImage, size, crop| -> Vec<u8> {
+            fitted(picture, size, crop).chunks_exact(3).map(|pixel| pixel[0]).collect()
+        };
+        let wide = grey(&[[1, 2, 3, 4, 5, 6]; 2]);
+        assert_eq!(values(&wide, [1, 2], Crop::Centre), [3, 5]); // columns 2 to 5: 2.5 and 4.5, rounded up
+        assert_eq!(values(&wide, [2, 4], Crop::Centre)[..4], [2, 3, 4, 5]);
+        let tall = grey(&[[1, 1], [2, 2], [3, 3], [4, 4]]);
+        assert_eq!(values(&tall, [1, 2], Crop::Top), [1, 1]);
+        assert_eq!(values(&tall, [1, 2], Crop::Centre), [2, 2]);
+        assert_eq!(values(&tall, [4, 8], Crop::Pad)[..8], [255, 255, 255, 1, 1, 255, 255, 255]);
+        assert_eq!(values(&wide, [4, 6], Crop::Pad)[6..12], [1, 2, 3, 4, 5, 6]);
+        for size in [[1, 7], [7, 1], [3, 2]] {
+            for crop in [Crop::Centre, Crop::Top, Crop::Pad] {
+                assert_eq!(values(&wide, size, crop).len(), size[0] * size[1]);
+                assert!(values(&grey(&[[9]]), size, crop).contains(&9), "{size:?} {crop:?}");
             }
         }
     }

@@ -225,7 +225,9 @@ mod tests {
     fn a_direction_changes_its_own_measurement_and_no_other() {
         let (w, mut measured) = sample(5000);
         // Noise, and what never varies.
-        measured.iter_mut().for_each(|m| (m[3], m[4], m[6]) = (m[4], 0.0, 0.0));
+        for m in &mut measured {
+            (m[3], m[4], m[6]) = (m[4], 0.0, 0.0);
+        }
         let found = find(&w, 6, &measured);
         let names: Vec<_> = found.iter().map(|d| d.name).collect();
         assert_eq!(names, ["hair-light", "hair-warm", "hair-long"]);
@@ -242,7 +244,9 @@ mod tests {
         let explained: Vec<f64> = found.iter().map(|d| d.explained).collect();
         assert!(explained.iter().all(|e| (0.95..=1.0).contains(e)), "{explained:?}");
         // What follows from others has no direction of its own.
-        measured.iter_mut().for_each(|m| m[3] = m[0]);
+        for m in &mut measured {
+            m[3] = m[0];
+        }
         assert!(find(&w, 6, &measured).is_empty());
     }
 
@@ -257,7 +261,7 @@ mod tests {
         let blonde = painted(&|_, y| if y < 20 { [240, 220, 120] } else { skin });
         let blue = painted(&|_, y| if y < 20 { [60, 80, 200] } else { skin });
         assert!(blonde[0] > blue[0] && blonde[1] > blue[1]);
-        let long = painted(&|x, y| if y < 20 || x < 10 || x >= 54 { [60, 80, 200] } else { skin });
+        let long = painted(&|x, y| if y < 20 || !(10..54).contains(&x) { [60, 80, 200] } else { skin });
         assert!(long[2] > blue[2]);
         let mouth = painted(&|x, y| if (46..53).contains(&y) && (27..37).contains(&x) { [150, 40, 50] } else { skin });
         assert!(mouth[4] > plain[4]);

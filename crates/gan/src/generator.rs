@@ -31,6 +31,15 @@ pub(crate) struct Latents<'a> {
     pub(crate) seeds: &'a [Seed],
 }
 
+/// The noise that pictures wear.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wear<'a> {
+    /// A seed's for each picture, where the architecture has noise.
+    Seeds(&'a [Seed]),
+    /// For each convolution the same in all pictures, or none.
+    Given(&'a [Option<Vec<f32>>]),
+}
+
 /// What is done to each w on its way, such as truncation.
 pub(crate) type Change<'a> = &'a dyn Fn(&mut [f32]);
 
@@ -87,6 +96,13 @@ impl Generator {
         for k in 0..a.mapping_layers {
             l.linear(&format!("mapping.fc{k}"), a.w_dim, if k == 0 { a.z_dim } else { a.w_dim }, MAPPING_LR, 0.0);
         }
+        self.synthesis(&mut l);
+        l
+    }
+
+    /// Adds the tensors of the synthesis network.
+    pub(crate) fn synthesis(&self, l: &mut Layout) {
+        let a = &self.architecture;
         let shape = [a.channels[0], a.base[0], a.base[1]];
         l.push("synthesis.b4.const", &shape, Order::Constant, [1.0, 0.0, 1.0]);
         for (i, &out) in a.channels.iter().enumerate() {
@@ -97,15 +113,14 @@ impl Generator {
                     Upsample::StyleGan2 => l.turned(&name, out, a.channels[i - 1]),
                     Upsample::ConvUp | Upsample::UpConv => l.conv(&name, out, a.channels[i - 1], 3),
                 }
-                self.modulation(&mut l, &name, a.channels[i - 1], i);
+                self.modulation(l, &name, a.channels[i - 1], i);
             }
             let name = format!("{b}.conv1");
             l.conv(&name, out, out, 3);
-            self.modulation(&mut l, &name, out, i);
+            self.modulation(l, &name, out, i);
             l.conv(&format!("{b}.torgb"), 3, out, 1);
             l.linear(&format!("{b}.torgb.affine"), out, a.w_dim, 1.0, 1.0);
         }
-        l
     }
 
     /// What a convolution of block `i` has besides its weights.
@@ -136,7 +151,7 @@ impl Generator {
                 tape.rows(&values, self.architecture.w_dim, false)
             }
         };
-        Drawn { first, w, pictures: self.synthesize(tape, context, w, latents.seeds, fade) }
+        Drawn { first, w, pictures: self.synthesize(tape, context, &[w], Wear::Seeds(latents.seeds), fade) }
     }
 
     fn map<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, z: Id) -> Id {
@@ -147,32 +162,33 @@ impl Generator {
         x
     }
 
-    /// w to pictures.
-    fn synthesize<E: Element>(
+    /// w to pictures: one for all layers, or one for each convolution, which the colours behind it follow too.
+    pub(crate) fn synthesize<E: Element>(
         &self,
         tape: &mut Tape<E>,
         context: Context<'_>,
-        w: Id,
-        seeds: &[Seed],
+        w: &[Id],
+        wear: Wear<'_>,
         fade: Option<f32>,
     ) -> Id {
         let a = &self.architecture;
         let edge = if a.upsample == Upsample::StyleGan2 { Edge::Zero } else { Edge::Replicate };
-        let mut x = tape.constant(context.net, "synthesis.b4.const", tape.count(w));
+        let mut x = tape.constant(context.net, "synthesis.b4.const", tape.count(w[0]));
+        let of = |index: usize| w[index.min(w.len() - 1)];
         let mut below = None;
         let mut index = 0;
         for i in 0..a.channels.len() {
             let b = Self::block(i);
             for conv in ["conv0", "conv1"].into_iter().skip(usize::from(i == 0)) {
                 let layer = format!("{b}.{conv}");
-                let style = tape.linear(context, w, &format!("{layer}.affine"), None, None);
+                let style = tape.linear(context, of(index), &format!("{layer}.affine"), None, None);
                 let scale = tape.demodulate(context, style, &layer);
                 let place = Place { layer, index, height: a.base[0] << i, doubles: conv == "conv0" };
-                x = self.convolve(tape, context, x, [style, scale], &place, seeds);
+                x = self.convolve(tape, context, x, [style, scale], &place, wear);
                 index += 1;
             }
             let layer = format!("{b}.torgb");
-            let style = tape.linear(context, w, &format!("{layer}.affine"), None, None);
+            let style = tape.linear(context, of(index - 1), &format!("{layer}.affine"), None, None);
             let strength = if i + 1 == a.channels.len() && i > 0 { fade.unwrap_or(1.0) } else { 1.0 };
             let mixing = Mixing { below, edge, strength, limit: a.conv_clamp };
             below = Some(tape.colours(context, x, style, &layer, mixing));
@@ -188,7 +204,7 @@ impl Generator {
         mut x: Id,
         [style, scale]: [Id; 2],
         place: &Place,
-        seeds: &[Seed],
+        wear: Wear<'_>,
     ) -> Id {
         let Place { layer, index, height, doubles } = place;
         let a = &self.architecture;
@@ -199,7 +215,10 @@ impl Generator {
             Some(Upsample::StyleGan2) => x = tape.resample(context.cpu, x, Grid::Spread),
             Some(Upsample::ConvUp) | None => {}
         }
-        let noise = a.noise.at(*height).then_some(Noise { seeds, stream: 1 + *index as u32 });
+        let noise = match wear {
+            Wear::Seeds(seeds) => a.noise.at(*height).then_some(Noise::Drawn { seeds, stream: 1 + *index as u32 }),
+            Wear::Given(noise) => noise[*index].as_deref().map(Noise::Given),
+        };
         if noise.is_none() && a.conv_clamp.is_none() && up != Some(Upsample::StyleGan2) {
             let after = if up == Some(Upsample::ConvUp) { After::Doubling } else { After::Activation };
             return tape.styled(context, x, [style, scale], layer, after);

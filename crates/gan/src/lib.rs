@@ -17,6 +17,7 @@ mod loss;
 mod params;
 mod passes;
 mod planes;
+mod project;
 mod run;
 mod schedule;
 mod tape;
@@ -29,6 +30,7 @@ pub use config::{
 };
 pub use error::Error;
 pub use ink::{InkConfig, InkJudging, InkOpinion, InkStep, InkTrainer};
+pub use project::{Difference, Found, ProjectConfig, Projector, Space};
 pub use run::{Hold, Observer, Run, Tick};
 pub use schedule::Schedule;
 pub use trainer::{Averages, Progress, Trainer};

@@ -130,6 +130,12 @@ impl Layout {
         self.entries.push(Entry { name: name.into(), shape: shape.to_vec(), order, std, mean, gain, range });
     }
 
+    /// The same tensors holding effective values, as model files do: all gains are 1.
+    pub(crate) fn effective(mut self) -> Self {
+        self.entries.iter_mut().for_each(|e| e.gain = 1.0);
+        self
+    }
+
     /// Number of values in all.
     pub(crate) fn len(&self) -> usize {
         self.entries.last().map_or(0, |e| e.range.end)

@@ -1,7 +1,7 @@
 //! What a training step asks of a device: the two networks forwards and backwards. The step itself, with its losses, is written once.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use kernels::train::{Cpu, Element};
 
@@ -39,7 +39,7 @@ pub(crate) trait Judge {
 /// Both networks on this machine's processor.
 #[derive(Debug)]
 pub(crate) struct Native<E> {
-    cpu: Arc<Cpu>,
+    cpu: Rc<Cpu>,
     generator: Generator,
     tape: Tape<E>,
     drawn: Option<Drawn>,
@@ -49,7 +49,7 @@ pub(crate) struct Native<E> {
 /// A discriminator on this machine's processor.
 #[derive(Debug)]
 pub(crate) struct NativeJudge<E> {
-    cpu: Arc<Cpu>,
+    cpu: Rc<Cpu>,
     discriminator: Discriminator,
     tape: Tape<E>,
     judged: Option<Judged>,
@@ -57,14 +57,14 @@ pub(crate) struct NativeJudge<E> {
 }
 
 impl<E: Element> Native<E> {
-    pub(crate) fn new(cpu: Arc<Cpu>, generator: &Generator, discriminator: &Discriminator) -> Self {
+    pub(crate) fn new(cpu: Rc<Cpu>, generator: &Generator, discriminator: &Discriminator) -> Self {
         let d = NativeJudge::new(cpu.clone(), discriminator);
         Self { cpu, generator: generator.clone(), tape: Tape::default(), drawn: None, d }
     }
 }
 
 impl<E: Element> NativeJudge<E> {
-    pub(crate) fn new(cpu: Arc<Cpu>, discriminator: &Discriminator) -> Self {
+    pub(crate) fn new(cpu: Rc<Cpu>, discriminator: &Discriminator) -> Self {
         Self { cpu, discriminator: discriminator.clone(), tape: Tape::default(), judged: None, slopes: None }
     }
 }

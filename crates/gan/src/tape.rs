@@ -43,6 +43,11 @@ impl Network {
         Self { gradient: vec![0.0; weights.len()], layout, weights }
     }
 
+    /// A network that does not learn: walks back must not ask for gradients of weights.
+    pub(crate) fn frozen(layout: Layout, weights: Vec<f32>) -> Self {
+        Self { gradient: Vec::new(), layout, weights }
+    }
+
     /// A tensor's stored values and its gain.
     fn tensor(&self, name: &str) -> (&[f32], f32) {
         let e = self.layout.get(name);
@@ -316,6 +321,17 @@ impl<E: Element> Tape<E> {
         match &self.nodes[id.0].gradient {
             Some(Value::Pictures(_, values)) => values,
             _ => panic!("no gradient has reached these pictures, which is a mistake in this crate"),
+        }
+    }
+
+    /// The gradient at rows after [`Tape::backward`], [count, length]; zeros where none has come.
+    pub(crate) fn row_gradient(&self, id: Id) -> Vec<f32> {
+        let real = self.row(id).real;
+        match &self.nodes[id.0].gradient {
+            Some(Value::Rows(rows)) => {
+                rows.values.chunks_exact(kernels::padded(real)).flat_map(|row| row[..real].to_vec()).collect()
+            }
+            _ => vec![0.0; self.row(id).count * real],
         }
     }
 

@@ -1,6 +1,6 @@
 //! One training step after another: G, D, their optimisers and averages, and nothing that touches files or clocks.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use kernels::Isa;
 use kernels::train::{Bf16, Cpu};
@@ -156,7 +156,7 @@ impl WideAverage {
 
 /// The networks' bodies in the numbers that the configuration asks for.
 fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
-    let cpu = Arc::new(cpu);
+    let cpu = Rc::new(cpu);
     if config.precision.is_bf16(&cpu) {
         Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
     } else {

@@ -3,6 +3,7 @@
 use image_webp::{ColorType, WebPEncoder};
 use synth::Picture;
 
+use crate::encode::{EncodeError, Format};
 use crate::pool::Stop;
 
 /// How long a frame is seen, in milliseconds, and how long the first and the last.
@@ -23,6 +24,17 @@ fn there_and_back(frames: &[Picture]) -> impl ExactSizeIterator<Item = (&Picture
 
 fn failed(error: impl std::fmt::Display) -> Stop {
     Stop::Failed(format!("an animation could not be written: {error}"))
+}
+
+/// An animated WebP that goes through `frames`, which are of one size, and back, for ever; lossless.
+///
+/// # Errors
+/// There are no frames, or WebP cannot hold pictures of their size.
+pub fn animated_webp(frames: &[Picture]) -> Result<Vec<u8>, EncodeError> {
+    webp(frames).map_err(|stop| {
+        let reason = if let Stop::Failed(reason) = stop { reason } else { "it was stopped".into() };
+        EncodeError::new(Format::Webp, frames.first().unwrap_or(&Picture::default()), reason)
+    })
 }
 
 /// An animated PNG. `frames` are of one size, and at least one.
@@ -159,6 +171,8 @@ mod tests {
     fn one_frame_is_an_animation_too_and_none_is_an_error() {
         assert!(webp(&frames()[..1]).is_ok() && apng(&frames()[..1]).is_ok());
         assert!(gif(&frames()[..1]).is_ok());
+        assert_eq!(animated_webp(&frames()).unwrap(), webp(&frames()).unwrap());
+        assert!(animated_webp(&[]).unwrap_err().to_string().contains("no frames"));
         assert!(webp(&[]).is_err() && apng(&[]).is_err() && gif(&[]).is_err());
     }
 }

@@ -150,6 +150,15 @@ struct Numbers {
     format: String,
 }
 
+/// The body of `POST /api/v1/pictures` for the picture of `w` at a creativity, with the noise of a seed or with none.
+pub fn picture_request(w: &[f32], psi: Psi, noise: Option<Seed>) -> serde_json::Value {
+    let mut body = json!({ "space": "w", "values": latent::spell(w), "psi": psi.get(), "format": "png" });
+    if let Some(seed) = noise {
+        body["noise_seed"] = seed.0.into();
+    }
+    body
+}
+
 pub(crate) fn one() -> f32 {
     1.0
 }

@@ -44,6 +44,12 @@ pub struct EncodeError {
     reason: String,
 }
 
+impl EncodeError {
+    pub(crate) fn new(format: Format, picture: &Picture, reason: String) -> Self {
+        Self { format, width: picture.width, height: picture.height, reason }
+    }
+}
+
 impl Format {
     /// Every kind, in the order the page lists them.
     pub const ALL: [Format; 3] = [Format::Png, Format::Webp, Format::Jpeg];
@@ -100,7 +106,7 @@ impl Format {
     /// # Errors
     /// As [`Format::encode`]; `file` holds nothing of use then.
     pub fn encode_into(self, picture: &Picture, file: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let fail = |reason: String| EncodeError { format: self, width: picture.width, height: picture.height, reason };
+        let fail = |reason: String| EncodeError::new(self, picture, reason);
         file.clear();
         match self {
             Format::Png => png(picture, file).map_err(|error| fail(error.to_string())),

@@ -84,6 +84,8 @@ mod view;
 
 pub use address::{AddressError, PictureAddress};
 pub use ahead::ArchiveKind;
+pub use animate::animated_webp;
+pub use api::picture_request;
 pub use app::router;
 pub use config::Config;
 pub use draft::{LEVELS, level};

@@ -95,7 +95,7 @@ impl Query {
 }
 
 const PICTURE: &[Query] = &[Query::Psi, Query::Size, Query::Noise, Query::Model];
-const RECIPE: &str = "[0-9]{1,20}(-[0-9a-f]{1,64})?";
+const RECIPE: &str = "[0-9]{1,20}(-[0-9a-f]{1,64})?(@[0-9]{1,3}[pm][0-9]{1,2})*";
 
 /// One address that is asked with GET.
 struct Get {
@@ -115,18 +115,22 @@ const IMAGES: &[&str] = &["image/png", "image/webp", "image/jpeg"];
 const MOVING: &[&str] = &["image/webp", "image/apng", "image/gif"];
 const JSON: &[&str] = &["application/json"];
 
+/// What `{file}` may be, and one that is.
+fn file(pattern: impl AsRef<str>, example: &'static str) -> (String, &'static str) {
+    (format!("^{}$", pattern.as_ref()), example)
+}
+
 /// Those that give files.
 fn files() -> Vec<Get> {
     let any = format!("{RECIPE}(~{RECIPE}~[0-9]{{1,3}}|_{RECIPE}_[0-9]{{1,3}})?");
     let still = Format::ALL.map(Format::extension).join("|");
     let moving = Moving::ALL.map(Moving::extension).join("|");
-    let file = |pattern: String, example| Some((format!("^{pattern}$"), example));
     vec![
         Get {
             path: "/api/v1/pictures/{file}",
             name: "picture",
             text: "A picture: a seed (42), a descendant (42-3b7), a blend (42~77~35) or a style mix (42_77_5).",
-            file: file(format!("{any}\\.({still})"), "42.png"),
+            file: Some(file(format!("{any}\\.({still})"), "42.png")),
             query: PICTURE,
             gives: IMAGES,
             status: "200",
@@ -135,7 +139,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/random/{file}",
             name: "random",
             text: "Leads to another picture every time. /random.png, /random.webp and /random.jpg are the same for short.",
-            file: file(format!("picture\\.({still})"), "picture.png"),
+            file: Some(file(format!("picture\\.({still})"), "picture.png")),
             query: &[Query::Psi, Query::Size, Query::Noise],
             gives: &[],
             status: "302",
@@ -144,7 +148,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/montages/{file}",
             name: "montage",
             text: "The 18 levels of creativity, 0.3 to 2.0, as one picture.",
-            file: file(format!("{any}\\.({still})"), "42.png"),
+            file: Some(file(format!("{any}\\.({still})"), "42.png")),
             query: &[Query::Columns, Query::Tile, Query::Model],
             gives: IMAGES,
             status: "200",
@@ -153,7 +157,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/sweeps/{file}",
             name: "sweep",
             text: "The 18 levels of creativity there and back, animated; .png is an APNG.",
-            file: file(format!("{any}\\.({moving})"), "42.webp"),
+            file: Some(file(format!("{any}\\.({moving})"), "42.webp")),
             query: &[Query::Model],
             gives: MOVING,
             status: "200",
@@ -162,7 +166,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/morphs/{file}",
             name: "morph",
             text: "From one creature to another and back, animated; .png is an APNG.",
-            file: file(format!("{RECIPE}~{RECIPE}\\.({moving})"), "42~77.webp"),
+            file: Some(file(format!("{RECIPE}~{RECIPE}\\.({moving})"), "42~77.webp")),
             query: &[Query::Psi, Query::Frames, Query::Model],
             gives: MOVING,
             status: "200",
@@ -171,7 +175,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/levels/{file}",
             name: "levels",
             text: "The 18 levels of creativity as PNG files in a ZIP archive.",
-            file: file(format!("{any}\\.zip"), "42.zip"),
+            file: Some(file(format!("{any}\\.zip"), "42.zip")),
             query: &[Query::Model],
             gives: &["application/zip"],
             status: "200",
@@ -180,7 +184,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/cards/{file}",
             name: "card",
             text: "1200 x 630 pixels that introduce a picture where its link is shown; wall.jpg is that of the wall.",
-            file: file(format!("({any}|wall)\\.jpg"), "42.jpg"),
+            file: Some(file(format!("({any}|wall)\\.jpg"), "42.jpg")),
             query: &[Query::Psi, Query::Wall, Query::At, Query::Model],
             gives: &["image/jpeg"],
             status: "200",
@@ -189,26 +193,8 @@ fn files() -> Vec<Get> {
             path: "/api/v1/children/{file}",
             name: "children",
             text: "The sixteen children of a creature, and the addresses of their pictures.",
-            file: file(format!("{RECIPE}\\.json"), "42.json"),
+            file: Some(file(format!("{RECIPE}\\.json"), "42.json")),
             query: PICTURE,
-            gives: JSON,
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/like/{file}",
-            name: "like",
-            text: "The seeds whose pictures are most like a creature's, and the addresses of their pictures.",
-            file: file(format!("{RECIPE}\\.json"), "42.json"),
-            query: &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model],
-            gives: JSON,
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/kinds",
-            name: "kinds",
-            text: "An example of each kind of face that the model draws, those that differ most first.",
-            file: None,
-            query: &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model],
             gives: JSON,
             status: "200",
         },
@@ -216,7 +202,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/latents/{file}",
             name: "latents",
             text: "The vectors behind a picture as base64 of little-endian 32-bit floats: w before truncation, and z of plain seeds.",
-            file: file(format!("{any}\\.json"), "42.json"),
+            file: Some(file(format!("{any}\\.json"), "42.json")),
             query: &[Query::Model],
             gives: JSON,
             status: "200",
@@ -225,9 +211,34 @@ fn files() -> Vec<Get> {
             path: "/api/v1/batches/{file}",
             name: "batch",
             text: "The pictures of up to 256 seeds in a ZIP archive, sent while they are drawn.",
-            file: file("[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?)*\\.zip".to_owned(), "0-7,42.zip"),
+            file: Some(file("[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?)*\\.zip", "0-7,42.zip")),
             query: &[Query::Psi, Query::Size, Query::Noise, Query::Format, Query::Model],
             gives: &["application/zip"],
+            status: "200",
+        },
+    ]
+}
+
+/// Those that find pictures.
+fn searches() -> [Get; 2] {
+    const SEARCH: &[Query] = &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model];
+    [
+        Get {
+            path: "/api/v1/like/{file}",
+            name: "like",
+            text: "The seeds whose pictures are most like a creature's, and the addresses of their pictures.",
+            file: Some(file(format!("{RECIPE}\\.json"), "42.json")),
+            query: SEARCH,
+            gives: JSON,
+            status: "200",
+        },
+        Get {
+            path: "/api/v1/kinds",
+            name: "kinds",
+            text: "An example of each kind of face that the model draws, those that differ most first.",
+            file: None,
+            query: SEARCH,
+            gives: JSON,
             status: "200",
         },
     ]
@@ -247,7 +258,7 @@ fn facts() -> [Get; 4] {
 /// The whole document.
 pub(crate) fn document(app: &App) -> Value {
     let mut paths = Map::new();
-    for get in files().into_iter().chain(facts()) {
+    for get in files().into_iter().chain(searches()).chain(facts()) {
         paths.insert(get.path.to_owned(), json!({ "get": operation(app, &get) }));
     }
     paths.insert("/api/v1/pictures".to_owned(), json!({ "post": latent_picture(app) }));
@@ -373,7 +384,8 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_every_description_is_a_route() {
-        let mut described: BTreeSet<_> = files().into_iter().chain(facts()).map(|get| get.path).collect();
+        let mut described: BTreeSet<_> =
+            files().into_iter().chain(searches()).chain(facts()).map(|get| get.path).collect();
         described.extend(["/api/v1/pictures", "/api/v1/batches"]);
         let routed: BTreeSet<_> = API.iter().map(|(path, _)| *path).collect();
         assert_eq!(described, routed);

@@ -219,19 +219,12 @@ impl Canvas {
     }
 }
 
-/// Noise of a layer times its strength for every seed: stored noise, or random as the variation says, or none.
+/// Noise of a layer times its strength for every seed.
 fn fill_noise<'a>(generator: &Generator, noise: &Noise, seeds: &[Option<Seed>], out: &'a mut Vec<f32>) -> &'a [f32] {
-    let variation = generator.variation();
     out.resize(out.len().max(seeds.len() * noise.area), 0.0);
     let out = &mut out[..seeds.len() * noise.area];
     for (out, &seed) in out.chunks_exact_mut(noise.area).zip(seeds) {
-        match (seed, &noise.stored) {
-            (None, _) => out.fill(0.0),
-            (_, Some(stored)) if variation.noise == NoiseMode::Const => out.copy_from_slice(stored),
-            (Some(seed), _) => {
-                variation.noise(seed, noise.stream, noise.before, generator.architecture().z_dim, out);
-            }
-        }
+        noise.fill(generator, seed, out);
         for v in out {
             *v *= noise.strength;
         }

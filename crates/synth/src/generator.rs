@@ -11,7 +11,7 @@ use crate::ink::InkLayers;
 use crate::model::{ModelError, ModelFile};
 use crate::prepare::{Styles, Weights, conv, rgb};
 use crate::truncation::Truncation;
-use crate::{ClassError, Seed, Variation, Worker};
+use crate::{ClassError, NoiseMode, Seed, Variation, Worker};
 
 /// The gain of the leaky `ReLU`, `lrelu(v) = GAIN * max(v, SLOPE * v)`.
 pub(crate) const GAIN: f32 = std::f32::consts::SQRT_2;
@@ -84,6 +84,18 @@ pub(crate) struct Noise {
     pub(crate) stored: Option<Vec<f32>>,
     /// Pixels.
     pub(crate) area: usize,
+}
+
+impl Noise {
+    /// The noise that a seed's picture wears, before its strength: stored noise, or random as the variation says; zeros for none.
+    pub(crate) fn fill(&self, generator: &Generator, seed: Option<Seed>, out: &mut [f32]) {
+        let variation = generator.variation();
+        match (seed, &self.stored) {
+            (None, _) => out.fill(0.0),
+            (_, Some(stored)) if variation.noise == NoiseMode::Const => out.copy_from_slice(stored),
+            (Some(seed), _) => variation.noise(seed, self.stream, self.before, generator.architecture().z_dim, out),
+        }
+    }
 }
 
 /// The 1x1 convolution to colours.

@@ -42,6 +42,7 @@ mod seed;
 mod sheet;
 mod truncation;
 mod variation;
+mod vectors;
 mod worker;
 
 pub use architecture::{Architecture, ArchitectureError, Ink, LabelNorm, Labels, NoiseInputs, Upsample};
@@ -56,4 +57,5 @@ pub use recipe::{Creature, Edit, FARTHEST_EDIT, LONGEST_PATH, Recipe, RecipeErro
 pub use seed::{Psi, PsiError, Seed, SeedError};
 pub use sheet::sheet;
 pub use variation::{ClassError, NoiseMode, SeedStyle, Variation, WordError};
+pub use vectors::{Vectors, VectorsError};
 pub use worker::{Picture, Worker};

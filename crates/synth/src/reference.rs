@@ -66,27 +66,33 @@ pub fn truncate(w: &mut [f32], w_avg: &[f32], psi: Psi) {
     }
 }
 
-/// The raw picture, planar [3, H, W], about -1 to 1, of `w`; `seed` matters only to noise.
+/// The raw picture, planar [3, H, W], about -1 to 1, of `w`: `w_dim` values, or as many for each convolution one behind the other,
+/// where `toRGB` follows the convolution before it. `seed` matters only to noise.
 ///
 /// # Errors
 /// The model is not valid.
 ///
 /// # Panics
-/// If `w` is not `w_dim` long.
+/// If `w` is of neither length.
 pub fn synthesize(model: &ModelFile, w: &[f32], seed: Seed) -> Result<Vec<f32>, ModelError> {
     model.check()?;
     let architecture = &model.architecture;
-    assert_eq!(w.len(), architecture.w_dim, "w must hold w_dim values");
+    let (length, layers) = (architecture.w_dim, architecture.convs().len());
+    assert!(
+        w.len() == length || w.len() == layers * length,
+        "w must hold w_dim values, or as many for each convolution"
+    );
+    let of = |index: usize| &w[index.min(w.len() / length - 1) * length..][..length];
     let edge = if architecture.upsample == Upsample::StyleGan2 { Edge::Zero } else { Edge::Replicate };
     let mut x = model.values("synthesis.b4.const").to_vec();
     let mut picture = Vec::new();
     let mut convs = architecture.convs().into_iter().enumerate();
     for block in 0..architecture.channels.len() {
         for (index, conv) in convs.by_ref().take(if block == 0 { 1 } else { 2 }) {
-            x = modulated_conv(model, &conv, index, &x, w, seed);
+            x = modulated_conv(model, &conv, index, &x, of(index), seed);
         }
         let (height, width) = architecture.block_size(block);
-        let mut rgb = to_rgb(model, block, &x, w);
+        let mut rgb = to_rgb(model, block, &x, of(2 * block));
         if block > 0 {
             let doubled = scalar::upsample2x(&picture, [height / 2, width / 2], edge);
             rgb.iter_mut().zip(doubled).for_each(|(v, coarse)| *v += coarse);

@@ -152,6 +152,25 @@ impl Worker {
         true
     }
 
+    /// The picture of `w` as it is, without truncation, with the noise of a seed or with none: `w_dim` values for all layers, or as
+    /// many for each convolution ([`Generator::layers`]) one behind the other, where each layer of colours follows the convolution
+    /// before it.
+    ///
+    /// # Panics
+    /// If `w` is of neither length.
+    pub fn draw_w(&mut self, w: &[f32], noise: Option<Seed>) -> Picture {
+        let rows = self.generator.rows(w).expect("w must hold w_dim values, or as many for each convolution");
+        let length = w.len() / rows;
+        self.canvas.style(&self.generator, &self.crew, &w[..length], 1);
+        for (layer, row) in w.chunks_exact(length).enumerate().skip(1) {
+            self.canvas.style_from(&self.generator, &self.crew, 0, layer, row);
+        }
+        self.canvas.layers(&self.generator, &self.crew, &[noise], &mut nobody!());
+        let mut picture = Picture::default();
+        self.develop(std::slice::from_mut(&mut picture));
+        picture
+    }
+
     /// The raw picture of a `w` that is truncated already: planar [3, H, W], about -1 to 1. `seed` matters to noise only.
     ///
     /// # Panics

@@ -27,6 +27,7 @@ Examples:
   tadne generate --seeds 42 --psi 1.4 --format webp --out pictures
   tadne generate --grid 8x8 --psi 0.7 --out sheet.png
   tadne generate --seeds 0-9 --sweep --out sweep.png
+  tadne generate --w found/found.safetensors --out pictures
   tadne generate --model network.pkl --seed-style numpy --seeds 85 --psi 0.5 --out pictures
 
 The same seed, psi and model always give the same picture.")]
@@ -40,6 +41,9 @@ pub(crate) struct Generate {
     /// Folder for the pictures, or the file of the sheet
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
+    /// Draw these vectors, which `tadne project` found, as they are, into a file of their name
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "psi", "grid", "sweep"])]
+    w: Option<PathBuf>,
     /// Put them on one sheet, columns x rows
     #[arg(long, value_name = "CxR")]
     grid: Option<Grid>,
@@ -81,6 +85,9 @@ pub(crate) fn format(text: &str) -> Result<Format, String> {
 impl Generate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (generator, _) = self.model.generator()?;
+        if let Some(path) = &self.w {
+            return self.vectors(&generator, path);
+        }
         let drawn = match self.grid {
             Some(grid) => self.grid(&generator, grid),
             None if self.sweep => self.levels(&generator),
@@ -100,6 +107,19 @@ impl Generate {
             write(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)
         })?;
         Ok(seeds.count())
+    }
+
+    /// Draws the picture of vectors.
+    fn vectors(&self, generator: &Arc<Generator>, path: &Path) -> anyhow::Result<()> {
+        let vectors = crate::project::vectors(path, generator)?;
+        let picture = generator.worker().draw_w(&vectors.w, vectors.noise);
+        let format = self.format.unwrap_or(Format::Png);
+        fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        let file = self.out.join(format!("{name}.{}", format.extension()));
+        write(&file, format, &picture)?;
+        println!("1 picture in {}", file.display());
+        Ok(())
     }
 
     /// Draws a sheet of different seeds; gives their number.

@@ -15,6 +15,7 @@ mod ink;
 mod metrics;
 mod model;
 mod progress;
+mod project;
 mod report;
 mod seeds;
 mod serve;
@@ -73,6 +74,8 @@ enum Command {
     Bench(bench::Bench),
     /// Train a model from pictures
     Train(Box<train::Train>),
+    /// Find the w that a model draws a picture from
+    Project(Box<project::Project>),
     /// Teach a model to redraw its pictures at four times their size
     Ink(Box<ink::Ink>),
     /// Turn a training run into a model file
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Some(Command::Watch(watch)) => watch.run(),
         Some(Command::Bench(bench)) => bench.run(),
         Some(Command::Train(train)) => train.run(),
+        Some(Command::Project(project)) => project.run(),
         Some(Command::Ink(ink)) => ink.run(),
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),

@@ -54,6 +54,13 @@ impl Model {
         Variation { seeds: self.seed_style, noise: self.noise, noise_seed: self.noise_seed, class: self.class }
     }
 
+    /// The model as it lies in its file, and ready to draw.
+    pub(crate) fn file_and_generator(&self) -> anyhow::Result<(ModelFile, Arc<Generator>)> {
+        let file = self.file()?;
+        let generator = Generator::new(&file)?.with_variation(self.variation())?;
+        Ok((file, Arc::new(generator)))
+    }
+
     /// The model ready to draw, and what its file says about it.
     pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
         let file = self.file()?;

@@ -1,6 +1,6 @@
 //! The discriminator that judges redrawn squares, beside real ones of the same place.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
@@ -116,7 +116,7 @@ impl JudgeSide {
         let discriminator = Discriminator::new(&shape, [BASE; 2]);
         let layout = discriminator.layout();
         let weights = layout.initial(seed);
-        let cpu: Arc<Cpu> = Arc::new(processor(threads)?);
+        let cpu: Rc<Cpu> = Rc::new(processor(threads)?);
         let passes: Box<dyn Judge> = if precision.is_bf16(&cpu) {
             Box::new(NativeJudge::<Bf16>::new(cpu, &discriminator))
         } else {

@@ -165,7 +165,9 @@ fn drawings(t: &InkTrainer, side: usize) -> Vec<f32> {
     let mut drawn = vec![0.0; t.drawings().len() * 3 * side * side];
     for (values, seed) in drawn.chunks_exact_mut(3 * side * side).zip(t.drawings()) {
         synth::latent::normal(seed, 3, values);
-        values.iter_mut().for_each(|v| *v = (0.4 * *v).clamp(-1.0, 1.0));
+        for v in values {
+            *v = (0.4 * *v).clamp(-1.0, 1.0);
+        }
     }
     drawn
 }

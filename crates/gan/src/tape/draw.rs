@@ -128,7 +128,9 @@ impl<E: Element> Tape<E> {
                 bias: walk.weights.then_some((&mut bias_gradient, bias_gain)),
             },
         );
-        net.gradient[bias_range].iter_mut().zip(&bias_gradient).for_each(|(to, v)| *to += v);
+        if walk.weights {
+            net.gradient[bias_range].iter_mut().zip(&bias_gradient).for_each(|(to, v)| *to += v);
+        }
         self.nodes[style.0].gradient = Some(Value::Rows(styles));
         self.nodes[scale.0].gradient = Some(Value::Rows(scales));
         if let Some((map, _)) = dx {

@@ -11,13 +11,17 @@ use super::{Context, Id, Network, Op, Tape, Value};
 /// Slope of the leaky ReLU below zero.
 const SLOPE: f32 = 0.2;
 
-/// Noise of a layer: normal numbers, times a strength that is learned.
+/// Noise of a layer, before a strength that is learned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Noise<'a> {
-    /// A seed a picture.
-    pub(crate) seeds: &'a [Seed],
-    /// The stream of those seeds that is this layer's.
-    pub(crate) stream: u32,
+pub(crate) enum Noise<'a> {
+    /// Normal numbers of a seed a picture.
+    Drawn {
+        seeds: &'a [Seed],
+        /// The stream of those seeds that is this layer's.
+        stream: u32,
+    },
+    /// The same numbers [height, width] in all pictures.
+    Given(&'a [f32]),
 }
 
 /// The largest and smallest value there may be, as an element holds it.
@@ -55,9 +59,14 @@ impl<E: Element> Tape<E> {
         let strength = noise.map_or(0.0, |_| strength(net, layer));
         let noise = noise.map(|noise| {
             let mut values = self.pool.numbers(n * h * w);
-            share(cpu, values.chunks_exact_mut(h * w).zip(noise.seeds), |(own, seed)| {
-                synth::latent::normal(*seed, noise.stream, own);
-            });
+            match noise {
+                Noise::Drawn { seeds, stream } => {
+                    share(cpu, values.chunks_exact_mut(h * w).zip(seeds), |(own, seed)| {
+                        synth::latent::normal(*seed, stream, own);
+                    });
+                }
+                Noise::Given(given) => values.chunks_exact_mut(h * w).for_each(|own| own.copy_from_slice(given)),
+            }
             values
         });
         let mut y = self.pool.map([n, h, w, c]);
