@@ -77,7 +77,8 @@ impl Step {
 }
 
 /// The psi that deserve to be called calm, best and strange: best has the smallest kernel distance of those up to 1.2, calm is the
-/// smallest whose pictures are half as varied as the best, strange the largest that is at least half as precise as the best.
+/// smallest whose pictures are half as varied as the best, strange the largest that is at least a fifth as precise as the best: there
+/// most faces come apart.
 ///
 /// # Panics
 /// If `sweep` has no psi from 0.5 to 1.2.
@@ -87,7 +88,7 @@ pub fn landmarks(sweep: &[Step]) -> Calibration {
     let best = best.expect("a sweep has psi near 1");
     let psi = |s: &Step| s.psi.get();
     let calm = sweep.iter().filter(|s| psi(s) <= psi(best) && s.variety >= best.variety / 2.0);
-    let precise = best.distances.coverage.precision / 2.0;
+    let precise = best.distances.coverage.precision / 5.0;
     let strange = sweep.iter().filter(|s| psi(s) >= psi(best) && s.distances.coverage.precision >= precise);
     Calibration {
         psi_low: calm.map(psi).fold(psi(best), f32::min),
@@ -154,8 +155,9 @@ mod tests {
             step(0.8, 2.0, 0.6, 9.0),
             step(1.0, 3.0, 0.5, 10.0),
             step(1.4, 4.0, 0.31, 11.0),
-            step(1.8, 1.0, 0.2, 12.0),
+            step(1.6, 4.0, 0.2, 11.5),
+            step(1.8, 1.0, 0.1, 12.0),
         ];
-        assert_eq!(landmarks(&sweep), Calibration { psi_low: 0.4, psi_best: 0.8, psi_high: 1.4 });
+        assert_eq!(landmarks(&sweep), Calibration { psi_low: 0.4, psi_best: 0.8, psi_high: 1.6 });
     }
 }

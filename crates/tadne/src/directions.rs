@@ -1,6 +1,6 @@
 //! `tadne directions`: finds the directions along which a model's pictures can be edited and stores them in the model file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
@@ -77,13 +77,13 @@ impl Directions {
         file.save(out, Precision::F16)?;
         println!("{}: {} directions", out.display(), found.len());
         match &self.strips {
-            Some(strips) => self.strips(Arc::new(Generator::consume(file)?), threads, strips),
+            Some(strips) => self.strips(&Arc::new(Generator::consume(file)?), threads, strips),
             None => Ok(()),
         }
     }
 
     /// A sheet of edited pictures.
-    fn strips(&self, generator: Arc<Generator>, threads: usize, path: &PathBuf) -> anyhow::Result<()> {
+    fn strips(&self, generator: &Arc<Generator>, threads: usize, path: &Path) -> anyhow::Result<()> {
         const TENTHS: [i8; 5] = [-30, -15, 0, 15, 30];
         let mut worker = generator.worker_with_threads(threads);
         let mut pictures = Vec::new();
@@ -92,7 +92,7 @@ impl Directions {
                 for tenths in TENTHS {
                     let edits = if tenths == 0 { Vec::new() } else { vec![Edit { direction, tenths }] };
                     let recipe = Recipe::Single(Creature { edits, ..Creature::of(Seed(seed)) });
-                    let styles = recipe.styles(&generator, Psi::default());
+                    let styles = recipe.styles(generator, Psi::default());
                     let picture = worker.draw_styles(&styles, Some(Seed(seed)), &|| false);
                     pictures.push(picture.context("nobody cancels this")?);
                 }
