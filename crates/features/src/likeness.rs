@@ -58,10 +58,12 @@ impl Likeness {
         let mut work = LikenessWork::default();
         likeness.look(crew, &mut work, target, false);
         for grid in &mut work.taps {
-            grid.data.chunks_exact_mut(grid.channels).for_each(|place| {
+            for place in grid.data.chunks_exact_mut(grid.channels) {
                 let factor = 1.0 / length(place);
-                place.iter_mut().for_each(|v| *v *= factor);
-            });
+                for v in place {
+                    *v *= factor;
+                }
+            }
         }
         likeness.target = work.taps;
         Ok(likeness)
