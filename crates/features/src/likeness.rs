@@ -58,12 +58,12 @@ impl Likeness {
         let mut work = LikenessWork::default();
         likeness.look(crew, &mut work, target, false);
         for grid in &mut work.taps {
-            grid.data.chunks_exact_mut(grid.channels).for_each(|place| {
+            for place in grid.data.chunks_exact_mut(grid.channels) {
                 let factor = 1.0 / length(place);
-                for v in place.iter_mut() {
+                for v in place {
                     *v *= factor;
                 }
-            });
+            }
         }
         likeness.target = work.taps;
         Ok(likeness)

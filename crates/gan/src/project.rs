@@ -83,7 +83,7 @@ impl ProjectConfig {
     /// What `tadne project` takes unless told otherwise.
     pub fn new(space: Space) -> Self {
         let precision = Precision::Auto;
-        Self { space, starts: 4, steps: 200, lr: 0.1, noise: 0.3, features: 0.3, pull: 0.003, precision, seed: 0 }
+        Self { space, starts: 4, steps: 200, lr: 0.2, noise: 0.05, features: 0.3, pull: 0.01, precision, seed: 0 }
     }
 
     /// Checks that every value can be worked with.
@@ -312,7 +312,7 @@ impl Projector {
     /// Draws where the starts have come, without noise, and gives the nearest point so far.
     ///
     /// # Panics
-    /// Never: there is at least one start.
+    /// If there are no starts, which [`Projector::new`] refuses.
     pub fn look(&mut self) -> &Found {
         let points = self.points.clone();
         let quick = self.exact.take().map(|exact| std::mem::replace(&mut self.quick, exact));

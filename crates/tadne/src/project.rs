@@ -68,16 +68,16 @@ pub(crate) struct Project {
     /// nsfwjs-mobilenet-v2, where there is one]
     #[arg(long, value_name = "NETWORK")]
     features: Option<String>,
-    /// Weight of the pull towards the model's mean: more is more like what the model usually draws [default: 0.003]
+    /// Weight of the pull towards the model's mean: more is more like what the model usually draws [default: 0.01]
     #[arg(long, value_name = "WEIGHT")]
     pull: Option<f64>,
     /// Weight of the difference in features, beside 1 for that in pixels [default: 0.3]
     #[arg(long, value_name = "WEIGHT")]
     feature_weight: Option<f64>,
-    /// Noise on the points at the beginning, in deviations of w [default: 0.3]
+    /// Noise on the points at the beginning, in deviations of w [default: 0.05]
     #[arg(long, value_name = "DEVIATIONS")]
     noise_strength: Option<f64>,
-    /// Learning rate, in deviations of w [default: 0.1]
+    /// Learning rate, in deviations of w [default: 0.2]
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
     /// Arithmetic of the steps: f32, bf16, or auto: bf16 where the processor has products of it

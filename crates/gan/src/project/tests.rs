@@ -108,10 +108,13 @@ fn a_drawing_is_found_again() {
         for (space, precision) in
             [(Space::W, Precision::F32), (Space::Plus, Precision::F32), (Space::W, Precision::Bf16)]
         {
-            let config = ProjectConfig { starts: 2, steps: 150, pull: 1e-4, precision, ..ProjectConfig::new(space) };
+            let usual = ProjectConfig::new(space);
+            let config = ProjectConfig { starts: 2, steps: 150, lr: 0.1, noise: 0.3, pull: 1e-4, precision, ..usual };
             let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 2).unwrap();
             let before = projector.look().clone();
-            (0..150).for_each(|_| drop(projector.step()));
+            for _ in 0..150 {
+                projector.step();
+            }
             let after = projector.look().clone();
             let fall = before.difference.loss / after.difference.loss;
             assert!(fall > 10.0, "{architecture:?} {space:?} {precision:?}: {before:?} {after:?}");
@@ -147,7 +150,9 @@ fn what_is_drawn_at_once_makes_no_difference() {
             ProjectConfig { starts: 3, steps: 4, precision: Precision::F32, ..ProjectConfig::new(Space::Plus) };
         let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 1).unwrap();
         projector.together = together;
-        (0..4).for_each(|_| drop(projector.step()));
+        for _ in 0..4 {
+            projector.step();
+        }
         projector.look().clone()
     };
     let (one, all) = (run(1), run(16));
@@ -160,7 +165,9 @@ fn the_pull_brings_w_to_its_mean() {
     let run = |pull: f64| {
         let config = ProjectConfig { steps: 60, pull, ..ProjectConfig::new(Space::W) };
         let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 1).unwrap();
-        (0..60).for_each(|_| drop(projector.step()));
+        for _ in 0..60 {
+            projector.step();
+        }
         projector.look().difference
     };
     let (free, held) = (run(0.0), run(100.0));
