@@ -93,6 +93,16 @@ impl InkConfig {
     }
 }
 
+/// What a network is trained for and on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InkOrigin {
+    /// Fingerprint of the data set.
+    pub dataset: String,
+    /// Fingerprint of the model without an ink network; none in a state of before it was kept.
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
 /// What a step says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InkStep {
@@ -291,17 +301,17 @@ impl InkTrainer {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn save(&self, dataset: &str, path: &Path) -> Result<(), Error> {
-        let header = Header { version: VERSION, config: self.config, steps: self.adam.steps, dataset: dataset.into() };
+    pub fn save(&self, origin: &InkOrigin, path: &Path) -> Result<(), Error> {
+        let header = Header { version: VERSION, config: self.config, steps: self.adam.steps, origin: origin.clone() };
         let tensors = self.state().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
         checkpoint::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
     }
 
-    /// Reads what [`InkTrainer::save`] wrote, and the fingerprint of the data set it was trained on.
+    /// Reads what [`InkTrainer::save`] wrote.
     ///
     /// # Errors
     /// [`Error::Read`] if the file cannot be read, [`Error::Checkpoint`] if it is damaged or something else.
-    pub fn load(path: &Path, threads: usize) -> Result<(Self, String), Error> {
+    pub fn load(path: &Path, threads: usize) -> Result<(Self, InkOrigin), Error> {
         let bytes = std::fs::read(path).map_err(Error::read(path))?;
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
         let header = checkpoint::header(&bytes, FORMAT).map_err(fail)?;
@@ -315,7 +325,7 @@ impl InkTrainer {
         for (name, values) in trainer.state_mut() {
             *values = checkpoint::tensor(&file, name, Dtype::F32, values.len()).map_err(fail)?;
         }
-        Ok((trainer, header.dataset))
+        Ok((trainer, header.origin))
     }
 
     fn state(&self) -> [(&'static str, &[f32]); 4] {
@@ -336,5 +346,6 @@ struct Header {
     version: u32,
     config: InkConfig,
     steps: u64,
-    dataset: String,
+    #[serde(flatten)]
+    origin: InkOrigin,
 }

@@ -28,7 +28,7 @@ pub use config::{
     MetricConfig, OptimizerConfig, Pairing, Penalty, Precision,
 };
 pub use error::Error;
-pub use ink::{InkConfig, InkStep, InkTrainer};
-pub use run::{Hold, Observer, Run, Tick};
+pub use ink::{InkConfig, InkOrigin, InkStep, InkTrainer};
+pub use run::{Hold, Observer, Run, Tick, forget_after};
 pub use schedule::Schedule;
 pub use trainer::{Averages, Progress, Trainer};
