@@ -63,6 +63,7 @@ mod language;
 mod latent;
 mod lines;
 mod metrics;
+mod named;
 mod openapi;
 mod order;
 mod page;
