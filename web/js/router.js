@@ -43,12 +43,25 @@ function parseShared(text) {
   });
 }
 
+/**
+ * A name in an address as it was meant: some programs encode what need not be encoded.
+ * @param {string} [name]
+ */
+function decoded(name = '') {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 /** @returns {Place} what the address shows now */
 export function here() {
   const query = new URLSearchParams(location.search);
   const given = Number.parseFloat(query.get('psi') ?? '');
   const psi = Number.isFinite(given) ? Math.min(2, Math.max(0, given)) : defaults.psi;
-  const [, kind, name] = /^\/(p|walk)\/([^/]+)$/.exec(pagePath()) ?? [];
+  const [, kind, spelled] = /^\/(p|walk)\/([^/]+)$/.exec(pagePath()) ?? [];
+  const name = decoded(spelled);
   if (kind === 'p') {
     const recipe = parse(name);
     const tool = query.get('tool');

@@ -31,7 +31,7 @@ export class Wall {
    */
   constructor(view, camera, loader) {
     this.view = view;
-    this.layer = view.querySelector('.layer');
+    this.layer = /** @type {HTMLElement} */ (view.querySelector('.layer'));
     this.camera = camera;
     this.loader = loader;
     /** @type {Map<string, Tile>} by cell */
@@ -48,8 +48,8 @@ export class Wall {
     /** The cell whose picture is taken, to be blended with another one. */
     this.taken = null;
     /** Of the window onto the wall, in CSS pixels; nothing before it was measured. */
-    this.width = 0;
-    this.height = 0;
+    this.width = -1;
+    this.height = -1;
     this.#fit();
     new ResizeObserver(() => this.#fit()).observe(view);
     document.addEventListener('visibilitychange', () => this.wake());

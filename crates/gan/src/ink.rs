@@ -121,6 +121,16 @@ impl InkConfig {
     }
 }
 
+/// What a network is trained for and on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InkOrigin {
+    /// Fingerprint of the data set.
+    pub dataset: String,
+    /// Fingerprint of the model without an ink network; none in a state of before it was kept.
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
 /// What a step says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InkStep {
@@ -406,21 +416,21 @@ impl InkTrainer {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn save(&self, dataset: &str, path: &Path) -> Result<(), Error> {
+    pub fn save(&self, origin: &InkOrigin, path: &Path) -> Result<(), Error> {
         let steps = self.adam.steps;
         let judge_steps = self.judge.as_ref().map_or(0, |judge| judge.adam.steps);
         let header =
-            Header { version: VERSION, config: self.config.clone(), steps, judge_steps, dataset: dataset.into() };
+            Header { version: VERSION, config: self.config.clone(), steps, judge_steps, origin: origin.clone() };
         let tensors = self.state().into_iter().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
         let tensors: Vec<_> = tensors.collect();
         checkpoint::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
     }
 
-    /// Reads what [`InkTrainer::save`] wrote, and the fingerprint of the data set it was trained on.
+    /// Reads what [`InkTrainer::save`] wrote.
     ///
     /// # Errors
     /// [`Error::Read`] if the file cannot be read, [`Error::Checkpoint`] if it is damaged or something else.
-    pub fn load(path: &Path, threads: usize) -> Result<(Self, String), Error> {
+    pub fn load(path: &Path, threads: usize) -> Result<(Self, InkOrigin), Error> {
         let bytes = std::fs::read(path).map_err(Error::read(path))?;
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
         let header = checkpoint::header(&bytes, FORMAT).map_err(fail)?;
@@ -440,7 +450,7 @@ impl InkTrainer {
         for (name, values) in trainer.state_mut() {
             *values = checkpoint::tensor(&file, name, Dtype::F32, values.len()).map_err(fail)?;
         }
-        Ok((trainer, header.dataset))
+        Ok((trainer, header.origin))
     }
 
     fn state(&self) -> Vec<(&'static str, &[f32])> {
@@ -480,5 +490,6 @@ struct Header {
     steps: u64,
     #[serde(default)]
     judge_steps: u64,
-    dataset: String,
+    #[serde(flatten)]
+    origin: InkOrigin,
 }

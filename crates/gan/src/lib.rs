@@ -29,8 +29,8 @@ pub use config::{
     MetricConfig, OptimizerConfig, Pairing, Penalty, Precision,
 };
 pub use error::Error;
-pub use ink::{InkConfig, InkJudging, InkOpinion, InkStep, InkTrainer};
+pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer};
 pub use project::{Difference, Found, ProjectConfig, Projector, Space};
-pub use run::{Hold, Observer, Run, Tick};
+pub use run::{Hold, Observer, Run, Tick, forget_after};
 pub use schedule::Schedule;
 pub use trainer::{Averages, Progress, Trainer};

@@ -1,7 +1,6 @@
 //! A training run on disk: numbered folder, configuration, statistics, sample grids, checkpoints; and the loop that makes them.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,16 +154,7 @@ impl Run {
         }
         let seen = checkpoint.trainer.progress().kimg();
         for name in [STATS, MEASUREMENTS] {
-            let path = folder.join(name);
-            if path.exists() {
-                let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
-                let earlier = |line: &&str| {
-                    let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
-                    line.and_then(|line| line["kimg"].as_f64()).is_some_and(|kimg| kimg <= seen)
-                };
-                let kept: String = text.lines().filter(earlier).flat_map(|line| [line, "\n"]).collect();
-                write(&path, kept.as_bytes())?;
-            }
+            forget_after(&folder.join(name), seen)?;
         }
         Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
     }
@@ -409,9 +399,25 @@ impl Run {
 
 /// Adds `value` as a line.
 fn append(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let line = serde_json::to_string(value).expect("statistics are plain data") + "\n";
-    let add = || OpenOptions::new().create(true).append(true).open(path)?.write_all(line.as_bytes());
-    add().map_err(Error::write(path))
+    let line = serde_json::to_string(value).expect("statistics are plain data");
+    synth::append_line(path, &line).map_err(Error::write(path))
+}
+
+/// Drops the lines of statistics of after `kimg` thousand pictures, which will be made again.
+///
+/// # Errors
+/// [`Error::Read`] and [`Error::Write`]; the file is as it was then.
+pub fn forget_after(path: &Path, kimg: f64) -> Result<(), Error> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(path).map_err(Error::read(path))?;
+    let earlier = |line: &&str| {
+        let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        line.and_then(|line| line["kimg"].as_f64()).is_some_and(|of| of <= kimg)
+    };
+    let kept: String = text.lines().filter(earlier).flat_map(|line| [line, "\n"]).collect();
+    write(path, kept.as_bytes())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -22,6 +22,7 @@ use crate::encode::Format;
 use crate::error::Refusal;
 use crate::handlers::parameter;
 use crate::latent::{self, Latent, Space};
+use crate::named::{JsonFile, Named};
 use crate::order::{Asked, Bounds, Order, SIZES};
 
 /// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
@@ -29,11 +30,14 @@ pub(crate) async fn order(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
     uri: Uri,
+    Named(file): Named<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let path = uri.path().trim_start_matches("/api/v1/");
-    let order = Order::parse(path, query.as_deref(), Bounds::of(&app.generator))?;
+    let Ok(file) = file;
+    // The kind is a part of the route.
+    let kind = uri.path().split('/').nth(3).unwrap_or_default();
+    let order = Order::parse(&format!("{kind}/{file}"), query.as_deref(), Bounds::of(&app.generator))?;
     let keep = keep(&app, query.as_deref())?;
     deliver(&app, &order, &headers, visitor, keep).await
 }
@@ -65,21 +69,13 @@ pub(crate) fn lead(to: String, keep: &'static str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, keep.to_owned())]).into_response()
 }
 
-/// The text between the last slash and `.json`.
-pub(crate) fn named(uri: &Uri) -> Result<&str, Refusal> {
-    let file = uri.path().rsplit('/').next().unwrap_or_default();
-    let shape =
-        || AddressError::Format(file.rsplit_once('.').map_or("", |(_, ending)| ending).chars().take(20).collect());
-    Ok(file.strip_suffix(".json").ok_or_else(shape)?)
-}
-
 /// `GET /api/v1/children/42.json`: the sixteen children of a creature and where their pictures are.
 pub(crate) async fn children(
     State(app): State<Arc<App>>,
-    uri: Uri,
+    Named(file): Named<JsonFile>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let parent: Creature = named(&uri)?.parse().map_err(AddressError::Recipe)?;
+    let parent: Creature = file?.0.parse().map_err(AddressError::Recipe)?;
     Bounds::of(&app.generator).check(&Recipe::Single(parent.clone()))?;
     let asked = Asked::read(query.as_deref())?;
     let keep = keep(&app, query.as_deref())?;
@@ -105,10 +101,10 @@ pub(crate) async fn children(
 /// `GET /api/v1/latents/42.json`: a recipe's vectors: `w` before truncation, a mixture's second one, a plain seed's `z`.
 pub(crate) async fn latents(
     State(app): State<Arc<App>>,
-    uri: Uri,
+    Named(file): Named<JsonFile>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let name = named(&uri)?;
+    let JsonFile(name) = file?;
     let keep = keep(&app, query.as_deref())?;
     // Reads the recipe as a picture's would be, with the model's bound on layers.
     let order = Order::parse(&format!("pictures/{name}.png"), None, Bounds::of(&app.generator))?;

@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::http::{Uri, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -25,6 +25,7 @@ use crate::deliver::{CROSS_ORIGIN, NO_STORE, keep};
 use crate::encode::Format;
 use crate::error::Refusal;
 use crate::handlers::parameter;
+use crate::named::Named;
 use crate::order::{Asked, Level, Order};
 
 /// Seeds in one archive.
@@ -45,11 +46,11 @@ struct Look {
 pub(crate) async fn named(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
-    uri: Uri,
+    Named(file): Named<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let file = uri.path().rsplit('/').next().unwrap_or_default();
-    let list = file.strip_suffix(".zip").unwrap_or(file);
+    let Ok(file) = file;
+    let list = file.strip_suffix(".zip").unwrap_or(&file);
     let seeds = seeds(list)?;
     let Asked { psi, size, noise, .. } = Asked::read(query.as_deref())?;
     let format = parameter(query.as_deref(), "format").unwrap_or("png");

@@ -17,6 +17,7 @@ use crate::deliver::{AN_HOUR, FOR_EVER, NO_STORE, deliver, keep};
 use crate::error::Refusal;
 use crate::hanging::Hanging;
 use crate::language::Language;
+use crate::named::Named;
 use crate::order::{Bounds, Order};
 use crate::page::{Pages, Visitor};
 use crate::template::TemplateError;
@@ -33,11 +34,11 @@ pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-uns
 pub(crate) async fn picture(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<access::Visitor>,
-    uri: Uri,
+    Named(address): Named<PictureAddress>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let address: PictureAddress = uri.path().trim_start_matches("/results/").parse()?;
+    let address = address?;
     if parameter(query.as_deref(), "size").is_some() {
         return Err(AddressError::FixedSize.into());
     }
@@ -62,12 +63,12 @@ pub(crate) async fn wall(
 /// `GET /p/42?psi=1.1`
 pub(crate) async fn room(
     State(app): State<Arc<App>>,
+    Named(recipe): Named<Recipe>,
     uri: Uri,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let recipe = uri.path().trim_start_matches("/p/").parse::<Recipe>().ok();
-    let possible = recipe.filter(|recipe| Bounds::of(&app.generator).check(recipe).is_ok());
+    let possible = recipe.ok().filter(|recipe| Bounds::of(&app.generator).check(recipe).is_ok());
     match possible {
         Some(recipe) => {
             let psi = psi(&app, query.as_deref());
@@ -81,14 +82,13 @@ pub(crate) async fn room(
 /// `GET /walk/42?psi=1.1`
 pub(crate) async fn walk(
     State(app): State<Arc<App>>,
+    Named(from): Named<Creature>,
     uri: Uri,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let from = uri.path().trim_start_matches("/walk/").parse::<Creature>().ok();
     let possible = |from: &Creature| Bounds::of(&app.generator).check(&Recipe::Single(from.clone())).is_ok();
-    let from = from.filter(possible);
-    match from {
+    match from.ok().filter(possible) {
         Some(from) => {
             let psi = psi(&app, query.as_deref());
             let view = View::Walk { from, psi };

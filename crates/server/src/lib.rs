@@ -66,6 +66,7 @@ mod latent;
 mod likeness;
 mod lines;
 mod metrics;
+mod named;
 mod openapi;
 mod order;
 mod page;

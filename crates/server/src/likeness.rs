@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{Uri, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use synth::{Creature, Crowd, Recipe, Seed};
 
 use crate::address::AddressError;
-use crate::api::named;
 use crate::app::App;
 use crate::deliver::keep;
 use crate::encode::Format;
 use crate::error::Refusal;
+use crate::named::{JsonFile, Named};
 use crate::order::{Asked, Bounds, Order};
 
 /// Seeds that are searched: enough that every kind has many, few enough to be ready in a fraction of a second.
@@ -45,10 +45,10 @@ async fn asking<T: Send + 'static>(
 /// `GET /api/v1/like/42.json?count=12`: the seeds, of the first 4096, that are most like a creature, the creature itself left out.
 pub(crate) async fn like(
     State(app): State<Arc<App>>,
-    uri: Uri,
+    Named(file): Named<JsonFile>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let creature: Creature = named(&uri)?.parse().map_err(AddressError::Recipe)?;
+    let creature: Creature = file?.0.parse().map_err(AddressError::Recipe)?;
     Bounds::of(&app.generator).check(&Recipe::Single(creature.clone()))?;
     let asked = Asked::read(query.as_deref())?;
     let count = usize::from(asked.count);

@@ -381,3 +381,36 @@ async fn the_interface_has_a_page_of_its_own_files() {
         assert!(page.text().contains(file) && get(&router, file).await.status == StatusCode::OK, "{file}");
     }
 }
+
+/// Chat programs and link shorteners encode what need not be encoded.
+#[tokio::test]
+async fn names_may_be_percent_encoded() {
+    let router = tiny();
+    for (plain, encoded) in [
+        ("/api/v1/pictures/42~77~50.png", "/api/v1/pictures/42%7E77%7e50.png"),
+        ("/api/v1/pictures/42_77_2.png", "/api/v1/pictures/42%5F77%5F2%2Epng"),
+        ("/api/v1/morphs/42~77.gif?frames=2", "/api/v1/morphs/42%7E77.gif?frames=2"),
+        ("/api/v1/children/42-3b.json", "/api/v1/children/42%2D3b.json"),
+        ("/api/v1/latents/42~77~50.json", "/api/v1/latents/42%7E77%7E50.json"),
+        ("/api/v1/batches/1,2.zip", "/api/v1/batches/1%2C2.zip"),
+        ("/results/psi-1.0/seed00042.png", "/results/psi%2D1.0/seed00042%2Epng"),
+        ("/p/42~77~50", "/p/42%7E77%7E50"),
+        ("/walk/42-3b", "/walk/42%2D3b"),
+    ] {
+        let (one, other) = (get(&router, plain).await, get(&router, encoded).await);
+        assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK), "{encoded}");
+        assert!(one.body == other.body, "{encoded} is not {plain}");
+    }
+    // What decodes to no text, or to nothing that is drawn, is refused like anything else.
+    for (uri, status) in [
+        ("/api/v1/pictures/%FF.png", StatusCode::BAD_REQUEST),
+        ("/api/v1/pictures/42%00.png", StatusCode::BAD_REQUEST),
+        ("/api/v1/pictures/..%2F42.png", StatusCode::BAD_REQUEST),
+        ("/api/v1/children/%C3%28.json", StatusCode::BAD_REQUEST),
+        ("/results/psi-1.0/seed%FF.png", StatusCode::BAD_REQUEST),
+        ("/p/%FF", StatusCode::NOT_FOUND),
+        ("/walk/42%2F", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(get(&router, uri).await.status, status, "{uri}");
+    }
+}

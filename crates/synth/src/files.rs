@@ -27,9 +27,29 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Adds `line` and the end of a line to the file at `path`, which is made if there is none, in one write: whoever follows the file sees
+/// the line whole or not yet.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn append_line(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = File::options().create(true).append(true).open(path)?;
+    file.write_all(format!("{line}\n").as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_added_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        append_line(&path, "one").unwrap();
+        append_line(&path, "two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
+        assert!(append_line(folder.path(), "three").is_err());
+    }
 
     #[test]
     fn replaces_whole_or_not_at_all_and_leaves_nothing_behind() {

@@ -48,7 +48,7 @@ mod worker;
 pub use architecture::{Architecture, ArchitectureError, Ink, LabelNorm, Labels, NoiseInputs, Upsample};
 pub use average::AverageError;
 pub use crowd::Crowd;
-pub use files::write_atomically;
+pub use files::{append_line, write_atomically};
 pub use generator::Generator;
 pub use kernels::{Isa, IsaError, multiply_adds};
 pub use mapper::mean_w;

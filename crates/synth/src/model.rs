@@ -345,13 +345,17 @@ impl ModelFile {
     }
 
     /// Sixteen hexadecimal digits that change whenever the architecture, a weight or the calibration does: FNV-1a, not
-    /// cryptographic.
+    /// cryptographic. What is hashed is what a file says, as canonical JSON, so a part that a later version of this program can read, and
+    /// the model has not, changes nothing.
+    #[allow(clippy::missing_panics_doc, reason = "plain data always serialises")]
     pub fn fingerprint(&self) -> String {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0000_0100_0000_01b3);
-        format!("{:?}", self.architecture).bytes().for_each(|byte| add(byte.into()));
+        let architecture = serde_json::to_value(&self.architecture).expect("an architecture is plain data");
+        canonical(&architecture).bytes().for_each(|byte| add(byte.into()));
         if let Some(calibration) = &self.metadata.calibration {
-            format!("{calibration:?}").bytes().for_each(|byte| add(byte.into()));
+            let calibration = serde_json::to_value(calibration).expect("a calibration is plain data");
+            canonical(&calibration).bytes().for_each(|byte| add(byte.into()));
         }
         for (name, tensor) in &self.tensors {
             name.bytes().for_each(|byte| add(byte.into()));
@@ -365,6 +369,22 @@ impl ModelFile {
     /// A tensor's values. The name must be one of the architecture's, and the model checked.
     pub(crate) fn values(&self, name: &str) -> &[f32] {
         &self.tensors[name].data
+    }
+}
+
+/// JSON on which nothing but the meaning has an influence: keys in order, and none whose value is null.
+fn canonical(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().filter(|(_, value)| !value.is_null()).collect();
+            entries.sort_unstable_by_key(|(key, _)| key.as_str());
+            let entry =
+                |(key, value): &(&String, &Value)| format!("{}:{}", Value::from(key.as_str()), canonical(value));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(","))
+        }
+        Value::Array(values) => format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        simple => simple.to_string(),
     }
 }
 
@@ -474,4 +494,63 @@ fn unserialisable(entry: &'static str) -> impl Fn(serde_json::Error) -> ModelErr
 fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> ModelError {
     let path = path.to_path_buf();
     move |source| ModelError::Io { action, path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Ink, Psi};
+
+    fn model() -> ModelFile {
+        let architecture = Architecture::plain(2, 3, &[4, 2]);
+        let mut tensors = BTreeMap::new();
+        for (number, (name, shape)) in architecture.tensors().into_iter().enumerate() {
+            let values = 0..shape.iter().product::<usize>();
+            let data = values.map(|i| number as f32 - i as f32 / 8.0).collect();
+            tensors.insert(name, Tensor { shape, data });
+        }
+        ModelFile { architecture, tensors, metadata: Metadata::default() }
+    }
+
+    /// Addresses carry it: it may not change unless the model does.
+    #[test]
+    fn the_fingerprint_is_that_of_what_the_file_says() {
+        let plain = model();
+        assert_eq!(plain.fingerprint(), "2db612de15dbe343");
+        let mut others = vec![plain.fingerprint()];
+        let mut note = |change: &dyn Fn(&mut ModelFile)| {
+            let mut changed = model();
+            change(&mut changed);
+            others.push(changed.fingerprint());
+        };
+        note(&|m| m.architecture.conv_clamp = Some(256.0));
+        note(&|m| m.architecture.ink = Some(Ink { channels: 4, blocks: 1, factor: 2 }));
+        note(&|m| m.architecture.normalize_z = !m.architecture.normalize_z);
+        note(&|m| m.metadata.calibration = Some(Calibration { psi_low: 0.5, psi_best: 1.0, psi_high: 1.5 }));
+        note(&|m| m.metadata.calibration = Some(Calibration { psi_low: 0.5, psi_best: 1.0, psi_high: 2.0 }));
+        note(&|m| m.tensors.values_mut().next().expect("there are weights").data[0] += 1e-6);
+        others.sort_unstable();
+        others.dedup();
+        assert_eq!(others.len(), 7, "each change has a fingerprint of its own");
+        // What is said of its origin does not draw.
+        let mut told = model();
+        told.metadata.license = "mine".into();
+        told.metadata.provenance = json!({ "kimg": Psi::default().get() });
+        assert_eq!(told.fingerprint(), plain.fingerprint());
+        let read = ModelFile::from_bytes(&plain.to_bytes(Precision::F32).unwrap()).unwrap();
+        assert_eq!(read.fingerprint(), plain.fingerprint());
+    }
+
+    #[test]
+    fn what_is_absent_does_not_count() {
+        let says = |text: &str| canonical(&serde_json::from_str(text).unwrap());
+        assert_eq!(says(r#"{"b": [1, {"y": null}], "a": {"d": 0.5, "c": null}}"#), r#"{"a":{"d":0.5},"b":[1,{}]}"#);
+        assert_eq!(says(r#"{"a": 1, "part of a later version": null}"#), says(r#"{"a": 1}"#));
+        assert_ne!(says(r#"{"a": 1, "part of a later version": 2}"#), says(r#"{"a": 1}"#));
+        // A list's places count, so its nulls stay.
+        assert_ne!(says("[null, 1]"), says("[1]"));
+        assert_eq!(says(r#"{"a\"": "b\n"}"#), r#"{"a\"":"b\n"}"#);
+    }
 }

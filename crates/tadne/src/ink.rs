@@ -1,14 +1,14 @@
 //! `tadne ink`: teaches a model to redraw its pictures at two or four times their size.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
-use gan::{InkConfig, InkJudging, InkTrainer, Precision};
+use gan::{InkConfig, InkJudging, InkOrigin, InkTrainer, Precision};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use synth::{Generator, Ink as Network, ModelFile, Picture, Seed, Worker};
 
@@ -54,21 +54,21 @@ pub(crate) struct Ink {
     /// Then go on for so many thousand patches with a judge that also sees what becomes of drawn pictures [default: none]
     #[arg(long, value_name = "N")]
     judged: Option<f64>,
-    /// Channels of the network
-    #[arg(long, default_value_t = 32, value_name = "N")]
-    channels: usize,
-    /// Residual blocks of two convolutions
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    blocks: usize,
-    /// How many times as large pictures become: 2 or 4
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    factor: usize,
-    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it
-    #[arg(long, value_parser = crate::train::precision, default_value = "auto", value_name = "KIND")]
-    precision: Precision,
-    /// Seed of weights, noise and order
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    seed: u64,
+    /// Channels of the network [default: 32]
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// Residual blocks of two convolutions [default: 4]
+    #[arg(long, value_name = "N")]
+    blocks: Option<usize>,
+    /// How many times as large pictures become: 2 or 4 [default: 4]
+    #[arg(long, value_name = "N")]
+    factor: Option<usize>,
+    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it [default: auto]
+    #[arg(long, value_parser = crate::train::precision, value_name = "KIND")]
+    precision: Option<Precision>,
+    /// Seed of weights, noise and order [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Minutes between two snapshots
     #[arg(long, default_value_t = 5.0, value_name = "N")]
     minutes: f64,
@@ -88,15 +88,23 @@ pub(crate) struct Ink {
 impl Ink {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let model = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
+        let replaced = model.architecture.ink;
         let model = model.without_ink();
         let (height, width) = model.architecture.composed();
         ensure!(height == width, "pictures of {width} x {height} cannot be redrawn yet: only square ones");
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let path = self.out.join(STATE);
-        let (mut trainer, fingerprint) = if path.exists() {
-            let (trainer, fingerprint) = InkTrainer::load(&path, threads)?;
-            (trainer, Some(fingerprint))
+        let (mut trainer, origin) = if path.exists() {
+            let (trainer, origin) = InkTrainer::load(&path, threads)?;
+            self.same(trainer.config())?;
+            (trainer, Some(origin))
         } else {
+            // It may be the very model that was given.
+            ensure!(
+                !self.out.join(MODEL).exists(),
+                "there is a {MODEL} in {} but no {STATE} to go on from; it is not replaced: give another --out",
+                self.out.display()
+            );
             (InkTrainer::new(self.configuration(), threads)?, None)
         };
         let ink = trainer.config().ink;
@@ -107,24 +115,85 @@ impl Ink {
             let usual = trainer.config().judging.clone().unwrap_or_else(|| InkJudging::new(kimg));
             trainer.set_judging(InkJudging { kimg, ..usual })?;
         }
+        let finished = trainer.steps() >= trainer.config().steps();
+        let another = origin
+            .as_ref()
+            .is_some_and(|origin| origin.model.as_ref().is_some_and(|begun| *begun != model.fingerprint()));
+        ensure!(
+            finished || !another,
+            "{} was begun for another model than {}; give it that, or another --out",
+            self.out.display(),
+            self.model.display()
+        );
+        if origin.is_some() && finished {
+            return self.finished(&trainer, &model, another);
+        }
         let data = self.open(height * ink.factor, trainer.config().seed)?;
         ensure!(
-            fingerprint.is_none_or(|fingerprint| fingerprint == data.fingerprint()),
+            origin.as_ref().is_none_or(|origin| origin.dataset == data.fingerprint()),
             "{} was trained on other pictures; give it those, or another --out",
             self.out.display()
         );
+        if let Some(Network { channels, blocks, factor }) = replaced {
+            println!(
+                "note      the network that {} has ({channels} channels, {blocks} blocks, {factor} x) is left out: a new one takes its place",
+                self.model.display()
+            );
+        }
         std::fs::create_dir_all(self.out.join("grids"))
             .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
+        if origin.is_some() {
+            // Of a state that was copied back, or lines that an older version wrote before its state.
+            gan::forget_after(&self.out.join(STATS), trainer.patches() as f64 / 1e3)?;
+        }
+        let origin = InkOrigin { dataset: data.fingerprint().into(), model: Some(model.fingerprint()) };
         let worker = Arc::new(Generator::new(&model)?).worker_with_threads(threads);
-        let folder = self.out.clone();
-        let mut run = Run { trainer, data, model, worker, folder, minutes: self.minutes, dropped: 0 };
+        let (folder, minutes) = (self.out.clone(), self.minutes);
+        let mut run = Run { trainer, data, origin, model, worker, folder, minutes, dropped: 0 };
         run.say();
         run.train()
     }
 
+    /// What a run that has seen all its patches still does: its network behind the model, which may be a later state of the one
+    /// that it was begun for.
+    fn finished(&self, trainer: &InkTrainer, model: &ModelFile, another: bool) -> anyhow::Result<()> {
+        let (path, kimg) = (self.out.join(MODEL), trainer.patches() as f64 / 1e3);
+        if another {
+            println!("note      {} was begun for another model than {}", self.out.display(), self.model.display());
+        }
+        if another || !path.exists() {
+            trainer.added_to(model)?.save(&path, synth::Precision::F16)?;
+            println!("written   {}", path.display());
+        }
+        println!("done      {} has seen its {kimg:.1} kimg; a longer --kimg or --judged goes on", self.out.display());
+        Ok(())
+    }
+
     fn configuration(&self) -> InkConfig {
-        let usual = InkConfig::new(Network { channels: self.channels, blocks: self.blocks, factor: self.factor });
-        InkConfig { precision: self.precision, seed: self.seed, ..usual }
+        let channels = self.channels.unwrap_or(32);
+        let (blocks, factor) = (self.blocks.unwrap_or(4), self.factor.unwrap_or(4));
+        let usual = InkConfig::new(Network { channels, blocks, factor });
+        let (precision, seed) = (self.precision.unwrap_or(usual.precision), self.seed.unwrap_or(usual.seed));
+        InkConfig { precision, seed, ..usual }
+    }
+
+    /// Refuses to go on with anything but what the run began with.
+    fn same(&self, config: &InkConfig) -> anyhow::Result<()> {
+        let out = self.out.display();
+        let kept = |name: &str, asked: Option<String>, has: String| match asked {
+            Some(asked) if asked != has => Err(anyhow!(
+                "{out} was begun with --{name} {has} and cannot go on with {asked}; leave --{name} out, or give another --out"
+            )),
+            _ => Ok(()),
+        };
+        let number = |asked: Option<usize>| asked.map(|n| n.to_string());
+        kept("channels", number(self.channels), config.ink.channels.to_string())?;
+        kept("blocks", number(self.blocks), config.ink.blocks.to_string())?;
+        kept("factor", number(self.factor), config.ink.factor.to_string())?;
+        let precision = |precision| crate::train::precision_name(precision).to_owned();
+        kept("precision", self.precision.map(precision), precision(config.precision))?;
+        kept("seed", self.seed.map(|seed| seed.to_string()), config.seed.to_string())?;
+        Ok(())
     }
 
     /// Opens the pictures, whose size is that of what is redrawn.
@@ -146,6 +215,7 @@ impl Ink {
 struct Run {
     trainer: InkTrainer,
     data: Dataset,
+    origin: InkOrigin,
     model: ModelFile,
     /// Draws with the model, before anything is redrawn.
     worker: Worker,
@@ -176,15 +246,17 @@ impl Run {
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} patches  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
         let side = self.data.size();
-        let (mut pixels, mut loss, mut last) = (Vec::new(), 0.0, Instant::now());
+        let (mut pixels, mut loss, mut last) = (Vec::new(), None, Instant::now());
         let (start, begun) = (self.trainer.steps(), Instant::now());
+        let mut snapped = start;
         while self.trainer.steps() < self.trainer.config().steps() && !stop.load(Ordering::Relaxed) {
             self.data.batch(self.trainer.patches(), batch, &mut pixels)?;
             let drawn = self.draw(&self.trainer.drawings());
             let step = self.trainer.step(&pixels, side, &drawn);
             ensure!(step.loss.is_finite(), "the training ran away; start again with another --seed or f32 arithmetic");
             self.dropped += step.dropped;
-            loss = if loss == 0.0 { step.loss } else { 0.98 * loss + 0.02 * step.loss };
+            let mean = loss.map_or(step.loss, |mean| 0.98 * mean + 0.02 * step.loss);
+            loss = Some(mean);
             bar.set_position(self.trainer.patches());
             if self.trainer.steps().is_multiple_of(50) {
                 let speed = (self.trainer.steps() - start) as f64 * batch as f64 / begun.elapsed().as_secs_f64();
@@ -193,14 +265,19 @@ impl Run {
                 let judged = step.opinion.map_or_else(String::new, |said| {
                     format!("judge {:.3}, real {:+.2}, redrawn {:+.2}, ", said.loss_d, said.real, said.fake)
                 });
-                bar.set_message(format!("difference {loss:.4}, {judged}{speed:.0} patches/s, {left} left"));
+                bar.set_message(format!("difference {mean:.4}, {judged}{speed:.0} patches/s, {left} left"));
             }
             if last.elapsed().as_secs_f64() > 60.0 * self.minutes {
-                self.snapshot(loss, &bar)?;
-                last = Instant::now();
+                self.snapshot(mean, &bar)?;
+                (last, snapped) = (Instant::now(), self.trainer.steps());
             }
         }
-        self.snapshot(loss, &bar)?;
+        match loss {
+            Some(mean) if self.trainer.steps() > snapped => self.snapshot(mean, &bar)?,
+            Some(_) => {}
+            // Stopped before its first step, or finished long ago and its model file was lost.
+            None => self.save()?,
+        }
         bar.finish_and_clear();
         println!(
             "done      {:.1} kimg; {} draws",
@@ -220,7 +297,7 @@ impl Run {
         drawn
     }
 
-    /// Grids, statistics, the model, and last the state to go on from.
+    /// Grids, the model, the state to go on from, and last statistics of what is saved.
     fn snapshot(&mut self, loss: f64, bar: &ProgressBar) -> anyhow::Result<()> {
         let side = self.data.size();
         let (mut shown, mut sums, mut count) = (Vec::new(), [0.0; 2], 0);
@@ -250,15 +327,19 @@ impl Run {
         let name = format!("{:08}", self.trainer.patches());
         self.sheet(&format!("{name}-real.png"), &shown, 3)?;
         self.sheet(&format!("{name}-drawn.png"), &drawn, 4)?;
+        self.save()?;
         let statistics = serde_json::json!({
             "kimg": kimg, "difference": loss, "held_out": redrawn, "held_out_bilinear": bilinear, "pictures": count,
         });
-        append(&self.folder.join(STATS), &statistics.to_string())?;
-        let path = self.folder.join(MODEL);
+        let path = self.folder.join(STATS);
+        synth::append_line(&path, &statistics.to_string()).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The model, then the state to go on from: one that is older than the model makes it once more.
+    fn save(&self) -> anyhow::Result<()> {
         let model = self.trainer.added_to(&self.model)?;
-        model.save(&path, synth::Precision::F16)?;
-        self.trainer.save(self.data.fingerprint(), &self.folder.join(STATE))?;
-        Ok(())
+        model.save(&self.folder.join(MODEL), synth::Precision::F16)?;
+        Ok(self.trainer.save(&self.origin, &self.folder.join(STATE))?)
     }
 
     fn sheet(&self, name: &str, pictures: &[Picture], columns: usize) -> anyhow::Result<()> {
@@ -267,10 +348,4 @@ impl Run {
         let bytes = server::Format::Png.encode(&sheet)?;
         synth::write_atomically(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))
     }
-}
-
-fn append(path: &Path, line: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    file.and_then(|mut file| writeln!(file, "{line}")).with_context(|| format!("cannot write {}", path.display()))
 }

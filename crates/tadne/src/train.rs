@@ -99,6 +99,15 @@ pub(crate) fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
+/// What [`precision`] reads.
+pub(crate) fn precision_name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Auto => "auto",
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
+    }
+}
+
 impl Train {
     /// The configuration that the arguments name.
     fn configuration(&self) -> anyhow::Result<Config> {

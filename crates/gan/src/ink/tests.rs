@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::pairs::add;
 use super::*;
 
@@ -45,22 +47,41 @@ fn gradients_equal_difference_quotients() {
     value(&mut t);
     t.passes.backward(&mut t.net, &back);
     let gradient = t.net.gradient.clone();
-    for name in t.net.layout.entries().iter().map(|e| e.name.clone()).collect::<Vec<_>>() {
-        let range = t.net.layout.get(&name).range.clone();
-        // Along the gradient itself: its slope is its length.
-        let length = gradient[range.clone()].iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-        assert!(length > 0.0, "{name} has a gradient");
+    let entries: Vec<_> = t.net.layout.entries().iter().map(|e| (e.name.clone(), e.range.clone())).collect();
+    let before = t.net.weights.clone();
+    // The slope along a direction of length 1 in some of the weights.
+    let mut slope = |range: &Range<usize>, direction: &[f64]| {
         let h = 1e-3;
-        let before = t.net.weights.clone();
         let mut moved = |sign: f64| {
-            for (place, w) in range.clone().zip(&mut t.net.weights[range.clone()]) {
-                *w = before[place] + (sign * h * f64::from(gradient[place]) / length) as f32;
+            for (place, d) in range.clone().zip(direction) {
+                t.net.weights[place] = before[place] + (sign * h * d) as f32;
             }
             value(&mut t)
         };
         let slope = (moved(1.0) - moved(-1.0)) / (2.0 * h);
         t.net.weights.copy_from_slice(&before);
-        assert!((slope / length - 1.0).abs() < 0.02, "{name}: {slope} against {length}");
+        slope
+    };
+    let unit = |direction: Vec<f64>| -> Vec<f64> {
+        let length = direction.iter().map(|d| d * d).sum::<f64>().sqrt();
+        direction.iter().map(|d| d / length).collect()
+    };
+    for (number, (name, range)) in entries.iter().enumerate() {
+        let gradient: Vec<f64> = gradient[range.clone()].iter().map(|g| f64::from(*g)).collect();
+        let length = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        assert!(length > 0.0, "{name} has a gradient");
+        // Along the gradient itself: its slope is its length.
+        let along = slope(range, &unit(gradient.clone()));
+        assert!((along / length - 1.0).abs() < 0.02, "{name}: {along} against {length}");
+        // And along directions that know nothing of it, which a gradient of right length in a wrong place fails.
+        for stream in 0..4 {
+            let mut direction = vec![0.0; range.len()];
+            synth::latent::normal(synth::Seed(100 + number as u64), stream, &mut direction);
+            let direction = unit(direction.into_iter().map(f64::from).collect());
+            let expected: f64 = direction.iter().zip(&gradient).map(|(d, g)| d * g).sum();
+            let found = slope(range, &direction);
+            assert!((found - expected).abs() < 0.004 * length, "{name}: {found} for {expected}, of {length}");
+        }
     }
 }
 
@@ -108,28 +129,39 @@ fn a_pair_is_compared_with_the_picture_it_came_from() {
 }
 
 #[test]
-fn it_learns_and_a_resumed_run_is_the_one_that_never_stopped() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ink.safetensors");
+fn it_learns() {
     let (pixels, side) = (pictures(3, 32), 32);
-    let config = InkConfig { lr: 4e-3, ..small() };
-    let mut whole = InkTrainer::new(config.clone(), 2).unwrap();
+    let mut whole = InkTrainer::new(InkConfig { lr: 4e-3, ..small() }, 2).unwrap();
     let losses: Vec<f64> = (0..120).map(|_| whole.step(&pixels, side, &[]).loss).collect();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     assert!(mean(&losses[100..]) < 0.9 * mean(&losses[..10]), "{losses:?}");
+}
 
-    let mut first = InkTrainer::new(config, 1).unwrap();
-    for _ in 0..70 {
-        first.step(&pixels, side, &[]);
-    }
-    first.save("these", &path).unwrap();
-    let (mut second, dataset) = InkTrainer::load(&path, 2).unwrap();
-    assert_eq!((dataset.as_str(), second.steps()), ("these", 70));
-    for _ in 0..50 {
-        second.step(&pixels, side, &[]);
-    }
-    for ((name, a), (_, b)) in whole.state().into_iter().zip(second.state()) {
-        assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name} differs");
+#[test]
+fn a_resumed_run_is_the_one_that_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ink.safetensors");
+    let (pixels, side) = (pictures(3, 32), 32);
+    let four = Ink { factor: 4, ..small().ink };
+    for config in [small(), InkConfig { ink: four, precision: Precision::Bf16, ..small() }] {
+        let mut whole = InkTrainer::new(config.clone(), 2).unwrap();
+        let mut first = InkTrainer::new(config.clone(), 1).unwrap();
+        for step in 0..40 {
+            whole.step(&pixels, side, &[]);
+            if step < 25 {
+                first.step(&pixels, side, &[]);
+            }
+        }
+        let origin = InkOrigin { dataset: "these".into(), model: Some("that".into()) };
+        first.save(&origin, &path).unwrap();
+        let (mut second, found) = InkTrainer::load(&path, 2).unwrap();
+        assert_eq!((found, second.steps(), second.config()), (origin, 25, &config));
+        for _ in 25..40 {
+            second.step(&pixels, side, &[]);
+        }
+        for ((name, a), (_, b)) in whole.state().into_iter().zip(second.state()) {
+            assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name} differs: {config:?}");
+        }
     }
 }
 
@@ -138,7 +170,7 @@ fn what_is_no_checkpoint_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ink.safetensors");
     assert!(matches!(InkTrainer::load(&path, 1), Err(Error::Read { .. })));
-    InkTrainer::new(small(), 1).unwrap().save("", &path).unwrap();
+    InkTrainer::new(small(), 1).unwrap().save(&InkOrigin::default(), &path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     for bad in [&bytes[..bytes.len() / 2], b"no tensors", &[][..]] {
         std::fs::write(&path, bad).unwrap();
@@ -198,7 +230,7 @@ fn a_judge_joins_after_the_comparison_and_a_resumed_run_is_the_one_that_never_st
 
         let mut first = InkTrainer::new(config, 1).unwrap();
         judged_steps(&mut first, &pixels, side, 24);
-        first.save("these", &path).unwrap();
+        first.save(&InkOrigin { dataset: "these".into(), model: None }, &path).unwrap();
         let (mut second, _) = InkTrainer::load(&path, 2).unwrap();
         judged_steps(&mut second, &pixels, side, 6);
         assert_eq!(second.state().len(), 7);
