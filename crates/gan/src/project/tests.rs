@@ -146,8 +146,13 @@ fn equal_seeds_find_the_same_at_any_number_of_threads_and_others_begin_elsewhere
 fn what_is_drawn_at_once_makes_no_difference() {
     let (model, generator, _, picture) = drawing(&architectures()[2]);
     let run = |together: usize| {
-        let config =
-            ProjectConfig { starts: 3, steps: 4, precision: Precision::F32, ..ProjectConfig::new(Space::Plus) };
+        let config = ProjectConfig {
+            starts: 3,
+            steps: 4,
+            lr: 0.1,
+            precision: Precision::F32,
+            ..ProjectConfig::new(Space::Plus)
+        };
         let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 1).unwrap();
         projector.together = together;
         for _ in 0..4 {
