@@ -246,7 +246,7 @@ impl Run {
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} patches  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
         let side = self.data.size();
-        let (mut pixels, mut loss, mut last) = (Vec::new(), None, Instant::now());
+        let (mut pixels, mut loss, mut last) = (Vec::new(), None::<f64>, Instant::now());
         let (start, begun) = (self.trainer.steps(), Instant::now());
         let mut snapped = start;
         while self.trainer.steps() < self.trainer.config().steps() && !stop.load(Ordering::Relaxed) {
