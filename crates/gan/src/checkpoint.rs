@@ -1,6 +1,6 @@
 //! Checkpoints: the whole state of a run in one safetensors file, written whole or not at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -217,9 +217,26 @@ pub(crate) fn write_file(
     });
     let header = serde_json::to_string(header).expect("a header is plain data");
     let metadata = HashMap::from([("format".into(), format.into()), ("header".into(), header)]);
-    let bytes = safetensors::serialize(views, Some(metadata))
+    let mut bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|e| Error::Checkpoint { path: path.into(), what: e.to_string() })?;
+    in_order(&mut bytes);
     synth::write_atomically(path, &bytes).map_err(Error::write(path))
+}
+
+/// Puts the entries of a safetensors header in order, which the crate writes in a random one: equal states are equal files.
+fn in_order(bytes: &mut [u8]) {
+    type Entries = BTreeMap<String, serde_json::Value>;
+    let (length, rest) = bytes.split_at_mut(8);
+    let length = length.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let header = &mut rest[..length];
+    let mut entries: Entries = serde_json::from_slice(header).expect("it was just written");
+    if let Some(metadata) = entries.remove("__metadata__") {
+        let metadata: Entries = serde_json::from_value(metadata).expect("metadata is an object");
+        entries.insert("__metadata__".into(), metadata.into_iter().collect());
+    }
+    let text = serde_json::to_vec(&entries).expect("it was read from JSON");
+    header[text.len()..].fill(b' ');
+    header[..text.len()].copy_from_slice(&text);
 }
 
 /// The header of a file that [`write_file`] wrote under this format, or what is wrong with it.

@@ -302,3 +302,17 @@ fn what_a_judge_cannot_do_is_refused() {
     assert!(t.set_judging(InkJudging::new(1.0)).is_err(), "a batch of three has no halves");
     assert!(t.config().judging.is_none() && t.drawings().is_empty());
 }
+
+#[test]
+fn equal_states_are_equal_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ink.safetensors");
+    let (trainer, origin) = (InkTrainer::new(judged(), 1).unwrap(), InkOrigin::default());
+    let saved = || {
+        trainer.save(&origin, &path).unwrap();
+        std::fs::read(&path).unwrap()
+    };
+    let first = saved();
+    assert!((0..20).all(|_| saved() == first));
+    InkTrainer::load(&path, 1).unwrap();
+}
