@@ -93,7 +93,7 @@ impl Studio {
         Ok(())
     }
 
-    /// The seeds, of the first [`SEARCHED`], that are most like the creature called `name`, itself left out.
+    /// The seeds, of the first 4096, that are most like the creature called `name`, itself left out.
     ///
     /// # Errors
     /// The name is none of a seed or its descendant.
