@@ -11,9 +11,6 @@ use synth::{
 /// How far a wandering picture goes towards each of two children of its own, at most.
 const ROAM: f32 = 0.7;
 
-/// Seeds that likenesses are looked for among, as on the server.
-const SEARCHED: usize = 4096;
-
 /// Why there is no picture.
 #[derive(Debug)]
 pub enum Trouble {
@@ -99,10 +96,8 @@ impl Studio {
     /// The name is none of a seed or its descendant.
     pub fn like(&mut self, name: &[u8], count: usize) -> Result<Vec<Seed>, Trouble> {
         let creature: Creature = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
-        let itself = Recipe::Single(creature.clone()) == creature.seed.into();
         let generator = Arc::clone(self.worker.generator());
-        let found = self.crowd(&generator).like(&creature.w(&generator), count + 1).into_iter();
-        Ok(found.filter(|seed| !(itself && *seed == creature.seed)).take(count).collect())
+        Ok(self.crowd(&generator).like_creature(&generator, &creature, count))
     }
 
     /// An example of each kind of face that the model draws; see [`Crowd::kinds`].
@@ -112,7 +107,7 @@ impl Studio {
     }
 
     fn crowd(&mut self, generator: &Generator) -> &Crowd {
-        self.crowd.get_or_insert_with(|| Crowd::new(generator, SEARCHED))
+        self.crowd.get_or_insert_with(|| Crowd::new(generator, Crowd::USUAL))
     }
 
     /// Draws the picture of style vectors; see [`crate::draw_styles`].
@@ -206,7 +201,7 @@ mod tests {
         let mut studio = studio();
         let found = studio.like(b"42", 5).unwrap();
         let generator = Arc::clone(studio.worker.generator());
-        let expected = Crowd::new(&generator, SEARCHED).like(&generator.w(Seed(42)), 6);
+        let expected = Crowd::new(&generator, Crowd::USUAL).like(&generator.w(Seed(42)), 6);
         assert_eq!((expected[0], &expected[1..]), (Seed(42), &found[..]));
         assert_eq!(studio.like(b"42-3", 5).unwrap().len(), 5);
         assert!(matches!(studio.like(b"42~1~2", 5), Err(Trouble::Recipe(_))));
