@@ -135,14 +135,15 @@ export class Atelier {
    * Draws a picture. An abort takes the wish back; a picture that is begun (milliseconds) is finished and thrown away.
    * @param {string} name as recipes are spelled
    * @param {number} psi
-   * @param {{noise?: boolean, wander?: number, signal?: AbortSignal}} [how]
+   * @param {{noise?: boolean, wander?: number, size?: number, signal?: AbortSignal}} [how] with a `size` the picture may come smaller
+   *   than the model's, but not smaller than so many pixels
    * @returns {Promise<ImageData>}
    */
-  draw(name, psi, { noise = true, wander = 0, signal } = {}) {
-    const { promise, job } = wish({ name, psi, noise, wander }, signal);
+  draw(name, psi, { noise = true, wander = 0, size = 0, signal } = {}) {
+    const { promise, job } = wish({ name, psi, noise, wander, size }, signal);
     this.waiting.push(job);
     this.#fill();
-    return promise.then(({ pixels }) => new ImageData(new Uint8ClampedArray(pixels), this.width, this.height));
+    return promise.then(({ pixels, width, height }) => new ImageData(new Uint8ClampedArray(pixels), width, height));
   }
 
   /**

@@ -14,7 +14,7 @@ mod studio;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use studio::{Studio, Trouble};
+pub use studio::{How, Studio, Trouble};
 
 /// What the instance holds between two calls.
 struct Desk {
@@ -63,13 +63,14 @@ pub extern "C" fn load() -> u32 {
 }
 
 /// Draws the picture that the input names (`42`, `42-3b7`, `42~77~35`, `42_77_5`) at a creativity, `wander` radians along
-/// its way through its neighbourhood (0: where it is at home), with its noise or, if `noise` is 0, without. 1 if it is there.
+/// its way through its neighbourhood (0: where it is at home), with its noise or, if `noise` is 0, without. With `size` other than 0,
+/// ink is left out if the picture's longer side has so many pixels without it; see [`drawn_width`]. 1 if it is there.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
-pub extern "C" fn draw(psi: f32, wander: f32, noise: u32) -> u32 {
+pub extern "C" fn draw(psi: f32, wander: f32, noise: u32, size: usize) -> u32 {
     let desk = &mut *desk();
     let done = match &mut desk.studio {
-        Some(studio) => studio.draw(&desk.input, psi, wander, noise != 0, &mut desk.answer),
+        Some(studio) => studio.draw(&desk.input, How { psi, wander, noise: noise != 0, size }, &mut desk.answer),
         None => Err(Trouble::Empty),
     };
     reply(desk, done)
@@ -120,14 +121,28 @@ pub extern "C" fn answer_length() -> usize {
     desk().answer.len()
 }
 
-/// Pixels across a picture; 0 before a model is loaded.
+/// Pixels across the picture that was drawn last; 0 before one was.
+#[allow(unsafe_code, reason = "the exported name is unique in this module")]
+#[unsafe(no_mangle)]
+pub extern "C" fn drawn_width() -> usize {
+    desk().studio.as_ref().map_or(0, |studio| studio.drawn().1)
+}
+
+/// Pixels down the picture that was drawn last; 0 before one was.
+#[allow(unsafe_code, reason = "the exported name is unique in this module")]
+#[unsafe(no_mangle)]
+pub extern "C" fn drawn_height() -> usize {
+    desk().studio.as_ref().map_or(0, |studio| studio.drawn().0)
+}
+
+/// Pixels across the model's pictures; 0 before a model is loaded.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn width() -> usize {
     desk().studio.as_ref().map_or(0, |studio| studio.size().1)
 }
 
-/// Pixels down a picture; 0 before a model is loaded.
+/// Pixels down the model's pictures; 0 before a model is loaded.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn height() -> usize {
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn an_instance_answers_in_order_and_refuses_in_sentences() {
         input(b"42");
-        assert_eq!((draw(1.0, 0.0, 1), width(), height()), (0, 0, 0));
+        assert_eq!((draw(1.0, 0.0, 1, 0), width(), height()), (0, 0, 0));
         assert!(sentence().contains("no model"), "{}", sentence());
         input(b"not a model");
         assert_eq!(load(), 0);
@@ -165,16 +180,18 @@ mod tests {
         input(&model.to_bytes(Precision::F32).unwrap());
         assert_eq!((load(), width(), height()), (1, 4, 8));
         input(b"42");
-        assert_eq!((draw(0.7, 0.0, 1), answer_length()), (1, 4 * 4 * 8));
+        assert_eq!((drawn_width(), drawn_height()), (0, 0));
+        assert_eq!((draw(0.7, 0.0, 1, 0), answer_length()), (1, 4 * 4 * 8));
+        assert_eq!((drawn_width(), drawn_height()), (4, 8));
         assert_eq!((like(3), answer_length()), (1, 3 * 8));
         input(b"");
         assert_eq!((like(3), answer_length()), (1, 0));
         input(b"4 2");
         assert_eq!(like(3), 0);
-        assert_eq!(draw(0.7, 0.0, 1), 0);
+        assert_eq!(draw(0.7, 0.0, 1, 0), 0);
         assert!(sentence().contains("names no picture"), "{}", sentence());
         input(b"42");
-        assert_eq!(draw(f32::NAN, 0.0, 1), 0, "{}", sentence());
+        assert_eq!(draw(f32::NAN, 0.0, 1, 0), 0, "{}", sentence());
         input(&[0; 8 * 4]);
         assert_eq!((draw_styles(0), answer_length()), (1, 4 * 4 * 8));
         input(&[0; 8 * 4 + 1]);
