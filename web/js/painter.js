@@ -79,7 +79,7 @@ function send(message, moved = []) {
 addEventListener('message', ({ data }) => {
   try {
     const reply = data.module ? open(data) : data.like === undefined ? draw(data) : like(data);
-    send({ id: data.id, ...reply }, 'pixels' in reply ? [reply.pixels] : []);
+    send({ id: data.id, ...reply }, 'pixels' in reply ? [/** @type {ArrayBuffer} */ (reply.pixels)] : []);
   } catch (error) {
     send({ id: data.id, trouble: error instanceof Error ? error.message : String(error) });
   }
