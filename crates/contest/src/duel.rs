@@ -69,7 +69,8 @@ fn recipe(side: usize, seed: u64) -> Result<Config, Trouble> {
     config.discriminator.channels = channels.to_vec();
     config.discriminator.group = 4;
     (config.batch, config.seed) = (BATCH, seed);
-    (config.optimizer.lr_g, config.optimizer.lr_d) = (0.003, 0.003);
+    (config.optimizer.lr_g, config.optimizer.lr_d) = (0.005, 0.005);
+    (config.loss.gamma, config.loss.gamma_final) = (0.3, 0.3);
     (config.optimizer.warmup_kimg, config.ema.half_life_kimg) = (0.2, 0.5);
     (config.kimg, config.optimizer.cooldown_start) = (1000.0, 1.0);
     Ok(config)
