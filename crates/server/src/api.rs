@@ -20,10 +20,10 @@ use crate::app::App;
 use crate::deliver::{NO_STORE, deliver, keep};
 use crate::encode::Format;
 use crate::error::Refusal;
-use crate::handlers::parameter;
 use crate::latent::{self, Latent, Space};
 use crate::named::{JsonFile, Named};
 use crate::order::{Asked, Bounds, Order, SIZES};
+use crate::request::parameter;
 
 /// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
 pub(crate) async fn order(

@@ -33,7 +33,8 @@ fn hand_over(visit: &Visit, file: &str, target: &str, event: &str) {
     ));
 }
 
-const DRAWN: &str = "new File([await (await fetch('/api/v1/pictures/1234.png?psi=1.0')).blob()], 'mine.png', { type: 'image/png' })";
+const DRAWN: &str =
+    "new File([await (await fetch('/api/v1/pictures/1234.png?psi=1.0')).blob()], 'mine.png', { type: 'image/png' })";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_of_the_walls_own_is_found_and_opens() {

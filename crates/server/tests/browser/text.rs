@@ -90,16 +90,16 @@ async fn two_networks_learn_in_the_visitors_browser_while_they_are_looked_at() {
         // Paused it learns no more; nor out of sight.
         visit.click("#contest [data-act=toggle]");
         std::thread::sleep(std::time::Duration::from_secs(1));
-        let paused = visit.number(ROUNDS);
+        let paused = visit.value(ROUNDS);
         std::thread::sleep(std::time::Duration::from_secs(1));
-        assert_eq!(visit.number(ROUNDS), paused);
+        assert_eq!(visit.value(ROUNDS), paused);
         visit.click("#contest [data-act=toggle]");
         visit.until(&format!("{ROUNDS} > {paused}"));
         visit.value("document.getElementById('about-button').scrollIntoView()");
         std::thread::sleep(std::time::Duration::from_secs(1));
-        let away = visit.number(ROUNDS);
+        let away = visit.value(ROUNDS);
         std::thread::sleep(std::time::Duration::from_secs(1));
-        assert_eq!(visit.number(ROUNDS), away);
+        assert_eq!(visit.value(ROUNDS), away);
         // From the start means from nothing.
         visit.value("document.getElementById('contest').scrollIntoView()");
         visit.until(&format!("{ROUNDS} > {away}"));
@@ -119,7 +119,7 @@ async fn a_browser_that_cannot_train_sees_the_contest_with_numbers() {
         visit.click("#about-button");
         let caption = "document.querySelector('#contest figcaption').textContent";
         visit.until(&format!("{caption}.includes('numbers instead of pictures')"));
-        assert_eq!(visit.number("document.querySelectorAll('#contest .figure-keys span').length"), 3.0);
+        assert_eq!(visit.value("document.querySelectorAll('#contest .figure-keys span').length"), 3);
         visit.was_clean();
     })
     .await;
