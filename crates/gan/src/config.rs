@@ -322,7 +322,7 @@ impl Config {
             "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
             "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 32])
                 // gamma goes with the number of pixels.
-                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (4.0, 4.0)),
+                .with(|c| (c.loss.gamma, c.loss.gamma_final) = (4.0, 1.0)),
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);
                 (c.loss.gamma, c.loss.gamma_final) = (8.0, 2.0);
@@ -353,7 +353,7 @@ impl Config {
                 pairing: Pairing::Relativistic,
                 penalty: Penalty::Gradient,
                 gamma: 2.0,
-                gamma_final: 2.0,
+                gamma_final: 0.5,
                 penalty_fraction: 0.25,
                 drift: 0.01,
             },
