@@ -166,8 +166,10 @@ impl Archive {
             }
         }
         bar.finish_and_clear();
-        println!("{}, in {}", done.text(start), self.out);
-        match write_manifest(target, plan, done.made + done.mended > 0 || self.verify)? {
+        let text = done.text(start);
+        let listed = write_manifest(target, plan, done.made + done.mended > 0 || self.verify)?;
+        println!("{text}, in {}", self.out);
+        match listed {
             Some(0) => {}
             Some(rows) => println!("{MANIFEST} lists {rows} pictures"),
             None => println!("{MANIFEST} is written by whoever finishes the last part"),

@@ -150,6 +150,11 @@ fn what_is_removed_cut_off_or_changed_is_made_again() {
     fs::write(&record, &text[..text.len() / 2]).expect("it can be cut");
     assert!(succeed(&place.arguments(&out, &[])).starts_with("1 shards made"));
     assert!(files(&out) == before, "a record that was cut off is not whole again");
+    // As if it had been killed after the last shard.
+    fs::remove_file(out.join("manifest.parquet")).expect("it was there");
+    assert!(succeed(&place.arguments(&out, &[])).contains("lists 720 pictures"));
+    assert!(files(&out) == before, "the manifest is not back");
+    assert!(!succeed(&place.arguments(&out, &[])).contains("lists"), "it is written again for nothing");
 }
 
 #[test]
