@@ -10,26 +10,43 @@ const [fresh, committed, model] = process.argv.slice(2);
 const weights = fs.readFileSync(model);
 const NAMES = ['0', '42', '18446744073709551615', '7-3b7', '1~2~35', '3_4_2'];
 
-/** Every picture of the list, as a module draws it. */
-function pictures(file) {
-  const draws = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(file)), {}).exports;
+/** An instance of a module, with the ways in and out. */
+function instance(file) {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(file)), {});
   const hand = (bytes) => {
-    const at = draws.reserve(bytes.length);
-    new Uint8Array(draws.memory.buffer, at, bytes.length).set(bytes);
+    const at = exports.reserve(bytes.length);
+    new Uint8Array(exports.memory.buffer, at, bytes.length).set(bytes);
   };
-  const answer = () => new Uint8Array(draws.memory.buffer, draws.answer(), draws.answer_length()).slice();
+  const answer = () => new Uint8Array(exports.memory.buffer, exports.answer(), exports.answer_length()).slice();
   const asked = (done) => {
     if (!done) throw new Error(`${file}: ${new TextDecoder().decode(answer())}`);
   };
+  return { exports, hand, answer, asked };
+}
+
+/** Every picture of the list, as a module draws it, large and as it is composed. */
+function pictures(file) {
+  const { exports, hand, answer, asked } = instance(file);
   hand(weights);
-  asked(draws.load());
+  asked(exports.load());
   return NAMES.flatMap((name) =>
-    [0, 0.8].map((wander) => {
+    [[0, 0], [0.8, 0], [0, 1]].map(([wander, size]) => {
       hand(new TextEncoder().encode(name));
-      asked(draws.draw(0.9, wander, 1));
+      asked(exports.draw(0.9, wander, 1, size));
       return answer();
     }),
   );
+}
+
+/** What a small generator draws after a few rounds about pictures of stripes. */
+function learnt(file) {
+  const { exports, hand, answer, asked } = instance(file);
+  const side = 16;
+  hand(Uint8Array.from({ length: 8 * side * side * 3 }, (_, at) => (Math.floor(at / 48 / (1 + Math.floor(at / 768))) % 2 ? 200 : 60) + (at % 3)));
+  asked(exports.begin(side, 5));
+  for (let round = 0; round < 4; round += 1) asked(exports.learn());
+  asked(exports.draw(3));
+  return [answer()];
 }
 
 const apart = (a, b) =>
@@ -37,11 +54,12 @@ const apart = (a, b) =>
 
 let wrong = false;
 let plain = null;
-for (const kind of ['plain', 'simd128', 'relaxed']) {
-  const name = `draw-${kind}.wasm`;
+const KINDS = ['plain', 'simd128', 'relaxed'];
+for (const [module, of, kind] of [['draw', pictures], ['contest', learnt]].flatMap(([module, of]) => KINDS.map((kind) => [module, of, kind]))) {
+  const name = `${module}-${kind}.wasm`;
   const [ours, theirs] = [fresh, committed].map((folder) => path.join(folder, name));
-  const [now, then] = [pictures(ours), pictures(theirs)];
-  plain ??= now;
+  const [now, then] = [of(ours), of(theirs)];
+  if (kind === 'plain') plain = now;
   const [difference, kinds] = [apart(now, then), apart(now, plain)];
   const same = fs.readFileSync(ours).equals(fs.readFileSync(theirs));
   const bytes = same ? 'the same bytes' : 'other bytes (another toolchain?)';

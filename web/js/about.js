@@ -1,7 +1,7 @@
 // What the placard tells when it is unfolded: facts about the model, and two figures that live.
 
-import { flavour } from './atelier.js';
-import { Contest } from './contest.js';
+import { contest as stage } from './contest.js';
+import { flavour } from './flavour.js';
 import { Growth } from './growth.js';
 import { hosted } from './settings.js';
 import { numbers, say } from './strings.js';
@@ -27,7 +27,7 @@ function terms(license) {
 export function introduce(about, list) {
   const [growth, contest] = [about.querySelector('#growth'), about.querySelector('#contest')];
   if (growth) new Growth(growth);
-  if (contest) new Contest(contest);
+  if (contest) stage(contest);
   fill(list);
 }
 

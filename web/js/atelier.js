@@ -1,24 +1,9 @@
 // The pool of workers that draw in this browser: what is wanted waits here, so that it can be taken back until it begins.
 
-/** Modules that use an instruction every browser with that feature knows, the fastest first. */
-const HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 0x0a];
-const SPLAT = [0x41, 0, 0xfd, 0x0f];
-/** @type {[string, number[]][]} */
-const FLAVOURS = [
-  ['relaxed', [...HEAD, 0x13, 1, 0x11, 0, ...SPLAT, ...SPLAT, ...SPLAT, 0xfd, 0x85, 2, 0x0b]],
-  ['simd128', [...HEAD, 8, 1, 6, 0, ...SPLAT, 0x0b]],
-  ['plain', []],
-];
+import { compiled } from './flavour.js';
 
 /** More workers than this gain little and cost 40 MB each. */
 const MOST_WORKERS = 4;
-
-/** The kind of module that this browser draws fastest with. */
-export const flavour = () =>
-  FLAVOURS.find(([, probe]) => probe.length === 0 || WebAssembly.validate(Uint8Array.from(probe)))?.[0] ?? 'plain';
-
-/** Where the module of a kind is. */
-export const moduleAddress = (kind = flavour()) => new URL(`../wasm/draw-${kind}.wasm`, import.meta.url).href;
 
 /** @param {string} address */
 async function loaded(address) {
@@ -83,16 +68,9 @@ export class Atelier {
    */
   static async open(weights, { workers, kind } = {}) {
     const count = workers ?? Math.max(1, Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1));
-    const module = fetch(moduleAddress(kind)).then((response) => {
-      if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
-      // Hosts that do not know the media type of modules are common.
-      return response.headers.get('Content-Type') === 'application/wasm'
-        ? WebAssembly.compileStreaming(response)
-        : response.arrayBuffer().then((bytes) => WebAssembly.compile(bytes));
-    });
-    const [compiled, bytes] = await Promise.all([module, loaded(weights)]);
+    const [module, bytes] = await Promise.all([compiled('draw', kind), loaded(weights)]);
     const atelier = new Atelier();
-    await atelier.#hire(compiled, shared(bytes), count);
+    await atelier.#hire(module, shared(bytes), count);
     return atelier;
   }
 
@@ -135,14 +113,15 @@ export class Atelier {
    * Draws a picture. An abort takes the wish back; a picture that is begun (milliseconds) is finished and thrown away.
    * @param {string} name as recipes are spelled
    * @param {number} psi
-   * @param {{noise?: boolean, wander?: number, signal?: AbortSignal}} [how]
+   * @param {{noise?: boolean, wander?: number, size?: number, signal?: AbortSignal}} [how] with a `size` the picture may come smaller
+   *   than the model's, but not smaller than so many pixels
    * @returns {Promise<ImageData>}
    */
-  draw(name, psi, { noise = true, wander = 0, signal } = {}) {
-    const { promise, job } = wish({ name, psi, noise, wander }, signal);
+  draw(name, psi, { noise = true, wander = 0, size = 0, signal } = {}) {
+    const { promise, job } = wish({ name, psi, noise, wander, size }, signal);
     this.waiting.push(job);
     this.#fill();
-    return promise.then(({ pixels }) => new ImageData(new Uint8ClampedArray(pixels), this.width, this.height));
+    return promise.then(({ pixels, width, height }) => new ImageData(new Uint8ClampedArray(pixels), width, height));
   }
 
   /**

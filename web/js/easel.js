@@ -69,7 +69,7 @@ export function paint(canvas, pixels) {
  */
 export async function drawn(address, signal) {
   const { name, psi, size, noise } = order(address);
-  const pixels = await (await atelier()).draw(name, psi, { noise, signal });
+  const pixels = await (await atelier()).draw(name, psi, { noise, size, signal });
   const canvas = document.createElement('canvas');
   paint(canvas, pixels);
   const longer = Math.max(pixels.width, pixels.height);

@@ -47,19 +47,16 @@ export class Edits {
     const item = document.createElement('li');
     item.className = 'control';
     item.append(label, value, slider);
-    slider.addEventListener('input', () => this.#edit(place, slider.valueAsNumber));
+    slider.addEventListener('input', () => this.#edit());
     this.list.append(item);
     return { slider, value };
   }
 
-  /**
-   * @param {number} place
-   * @param {number} tenths
-   */
-  #edit(place, tenths) {
+  #edit() {
     if (!this.place) return;
-    const { seed, path, edits = [] } = this.place.recipe.a;
-    const changed = model.directions.map((_, index) => (index === place ? tenths : (edits[index] ?? 0)));
+    const { seed, path } = this.place.recipe.a;
+    // What the hand sees is what counts: the picture may not have followed yet.
+    const changed = this.sliders.map(({ slider }) => slider.valueAsNumber);
     while (changed.at(-1) === 0) changed.pop();
     this.change({ recipe: single({ seed, path, ...(changed.length > 0 && { edits: changed }) }) });
   }

@@ -17,7 +17,7 @@ import { keep as store, speak } from './offline.js';
 import { replaced } from './picture.js';
 import { roam } from './roam.js';
 import { addressOf, follow, go, leave, roomOf, start } from './router.js';
-import { seek } from './seek.js';
+import { seek, seekFace } from './seek.js';
 import { hosted, model, remember, saving, settings } from './settings.js';
 import { say } from './strings.js';
 import { Wall } from './wall.js';
@@ -65,6 +65,7 @@ const keep = (tile) => hearts.toggle(tile);
 listen(wall, { open, keep, blend, togglePause });
 roam(wall, { keep, blend });
 seek(wall);
+seekFace();
 
 /**
  * Links on the placard that lead to views of this page.

@@ -11,11 +11,16 @@ export class Motion {
    * @param {HTMLCanvasElement} canvas
    * @param {HTMLButtonElement} toggle pauses it and lets it go on
    * @param {(seconds: number) => void} step makes a frame, `seconds` after the one before
+   * @param {(awake: boolean) => void} [turned] told when frames begin and when they end
    */
-  constructor(canvas, toggle, step) {
+  constructor(canvas, toggle, step, turned = () => {}) {
     this.toggle = toggle;
     this.step = step;
+    this.turned = turned;
+    this.awake = false;
+    this.closed = false;
     this.inView = false;
+    this.playing = false;
     this.frame = 0;
     this.last = null;
     toggle.addEventListener('click', () => this.play(!this.playing));
@@ -36,12 +41,22 @@ export class Motion {
     this.#wake();
   }
 
+  /** Ends it for good. */
+  close() {
+    this.closed = true;
+    this.#wake();
+  }
+
   get #awake() {
-    return this.playing && this.inView && !document.hidden;
+    return this.playing && this.inView && !document.hidden && !this.closed;
   }
 
   #wake() {
-    if (this.frame || !this.#awake) return;
+    if (this.awake !== this.#awake) {
+      this.awake = this.#awake;
+      this.turned(this.awake);
+    }
+    if (this.frame || !this.awake) return;
     this.frame = requestAnimationFrame((now) => this.#tick(now));
   }
 

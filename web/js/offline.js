@@ -1,7 +1,7 @@
 // A hosted wall is kept by the browser: after the first visit it opens, and draws, without a network.
 
-import { flavour, moduleAddress } from './atelier.js';
 import { atelier } from './easel.js';
+import { moduleAddress } from './flavour.js';
 
 /** Lets the service worker keep all files, and the one module that this browser draws with. */
 export async function keep() {
@@ -13,7 +13,7 @@ export async function keep() {
   await container.ready;
   if (!container.controller) await new Promise((done) => container.addEventListener('controllerchange', done, { once: true }));
   // What the worker hands through it keeps.
-  await fetch(moduleAddress(flavour()), { cache: 'force-cache' });
+  await fetch(moduleAddress('draw'), { cache: 'force-cache' });
   document.documentElement.classList.add('kept');
 }
 

@@ -9,7 +9,10 @@ const words = new TextEncoder();
  * @property {() => number} answer where the last answer is
  * @property {() => number} answer_length
  * @property {() => number} load reads the model that was put; 1 if it can
- * @property {(psi: number, wander: number, noise: 0 | 1) => number} draw draws what is named; 1 if it can
+ * @property {(psi: number, wander: number, noise: 0 | 1, size: number) => number} draw draws what is named, no more carefully than
+ *   so many pixels ask for (0: as large as it is); 1 if it can
+ * @property {() => number} drawn_width of the last picture, in pixels
+ * @property {() => number} drawn_height
  * @property {(count: number) => number} like looks for so many seeds like what is named; 1 if it can
  * @property {() => number} width of pictures, in pixels
  * @property {() => number} height
@@ -48,11 +51,11 @@ function open({ module, weights }) {
   return { width: draws.width(), height: draws.height() };
 }
 
-/** @param {{name: string, psi: number, wander: number, noise: boolean}} order */
-function draw({ name, psi, wander, noise }) {
+/** @param {{name: string, psi: number, wander: number, noise: boolean, size: number}} order */
+function draw({ name, psi, wander, noise, size }) {
   hand(words.encode(name));
-  asked(draws.draw(psi, wander, noise ? 1 : 0));
-  return { pixels: answer().buffer };
+  asked(draws.draw(psi, wander, noise ? 1 : 0, size));
+  return { pixels: answer().buffer, width: draws.drawn_width(), height: draws.drawn_height() };
 }
 
 /** @param {{like: string, count: number}} order */
@@ -76,7 +79,7 @@ function send(message, moved = []) {
 addEventListener('message', ({ data }) => {
   try {
     const reply = data.module ? open(data) : data.like === undefined ? draw(data) : like(data);
-    send({ id: data.id, ...reply }, 'pixels' in reply ? [reply.pixels] : []);
+    send({ id: data.id, ...reply }, 'pixels' in reply ? [/** @type {ArrayBuffer} */ (reply.pixels)] : []);
   } catch (error) {
     send({ id: data.id, trouble: error instanceof Error ? error.message : String(error) });
   }

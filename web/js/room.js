@@ -229,8 +229,8 @@ export class Room {
       this.dialog.classList.remove('resting');
       if (this.place) this.tools[this.place.tool].render(this.place);
     };
-    // A pair's slider is the tool itself and moves with the hand.
-    if (atOnce || !quick || this.place.recipe.kind !== 'single') return follow();
+    // A pair's slider, and those of an edit, are the tool itself and move with the hand.
+    if (atOnce || !quick || this.place.recipe.kind !== 'single' || this.place.tool === 'edit') return follow();
     this.dialog.classList.add('resting');
     this.resting = setTimeout(follow, REST_MS);
   }

@@ -2,6 +2,7 @@
 
 import { announce } from './controls.js';
 import { find } from './dom.js';
+import { possible } from './easel.js';
 import { creature, ofSeed, single } from './recipe.js';
 import { go, roomOf } from './router.js';
 import { anyWall, change, remember, settings } from './settings.js';
@@ -38,6 +39,34 @@ export function seek(wall) {
     announce(say('seek.wall.spoken'));
   });
   bare(wall);
+}
+
+/** The search for a face like a picture of the visitor's: asked for by a button, or by dropping a file onto the page. */
+export function seekFace() {
+  if (!possible) return;
+  const button = find('to-lookalike');
+  button.hidden = false;
+  /** @type {Promise<import('./lookalike.js').Lookalike> | null} */
+  let made = null;
+  /** @param {File} [file] */
+  const open = async (file) => {
+    made ??= import('./lookalike.js').then(({ Lookalike }) => new Lookalike());
+    try {
+      (await made).show(file);
+    } catch {
+      // It could not be fetched: the next attempt asks again.
+      made = null;
+      announce(say('status.offline'));
+    }
+  };
+  button.addEventListener('click', () => open());
+  document.addEventListener('dragover', (event) => event.dataTransfer?.types.includes('Files') && event.preventDefault());
+  document.addEventListener('drop', (event) => {
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+    event.preventDefault();
+    open(file);
+  });
 }
 
 /**

@@ -11,9 +11,6 @@ use synth::{
 /// How far a wandering picture goes towards each of two children of its own, at most.
 const ROAM: f32 = 0.7;
 
-/// Seeds that likenesses are looked for among, as on the server.
-const SEARCHED: usize = 4096;
-
 /// Why there is no picture.
 #[derive(Debug)]
 pub enum Trouble {
@@ -51,10 +48,25 @@ impl std::fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
+/// How a named picture is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Creativity.
+    pub psi: f32,
+    /// Radians along the picture's way through its neighbourhood; 0: where it is at home.
+    pub wander: f32,
+    /// With its noise.
+    pub noise: bool,
+    /// Pixels of the longer side that are enough. Where the picture is composed at as many or more, ink that would enlarge it is left out;
+    /// 0: the model's own size.
+    pub size: usize,
+}
+
 /// A generator that is ready, and the memory to draw with.
 #[derive(Debug)]
 pub struct Studio {
     worker: Worker,
+    picture: Picture,
     /// Seeds to look for likenesses among, made when first asked for.
     crowd: Option<Crowd>,
 }
@@ -67,7 +79,7 @@ impl Studio {
     pub fn open(file: &[u8]) -> Result<Self, Trouble> {
         let model = ModelFile::from_bytes(file).map_err(Trouble::Model)?;
         let generator = Generator::consume(model).map_err(Trouble::Model)?;
-        Ok(Self { worker: Arc::new(generator).worker(), crowd: None })
+        Ok(Self { worker: Arc::new(generator).worker(), picture: Picture::default(), crowd: None })
     }
 
     /// Height and width of the pictures.
@@ -75,11 +87,17 @@ impl Studio {
         self.worker.generator().resolution()
     }
 
+    /// Height and width of the picture that was drawn last; none was: 0.
+    pub fn drawn(&self) -> (usize, usize) {
+        (self.picture.height, self.picture.width)
+    }
+
     /// Draws the picture that `name` names into `rgba`, rows from the top, four bytes a pixel; see [`crate::draw`].
     ///
     /// # Errors
     /// The name, the creativity or the angle is no such thing.
-    pub fn draw(&mut self, name: &[u8], psi: f32, wander: f32, noise: bool, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
+    pub fn draw(&mut self, name: &[u8], how: How, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
+        let How { psi, wander, noise, size } = how;
         let recipe: Recipe = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
         let psi = Psi::new(psi).map_err(Trouble::Psi)?;
         if !wander.is_finite() {
@@ -89,7 +107,7 @@ impl Studio {
         if wander != 0.0 {
             self.stroll(&recipe, psi, wander, &mut styles);
         }
-        self.develop(&styles, noise.then(|| recipe.seed()), rgba);
+        self.develop(&styles, noise.then(|| recipe.seed()), size, rgba);
         Ok(())
     }
 
@@ -99,10 +117,8 @@ impl Studio {
     /// The name is none of a seed or its descendant.
     pub fn like(&mut self, name: &[u8], count: usize) -> Result<Vec<Seed>, Trouble> {
         let creature: Creature = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
-        let itself = Recipe::Single(creature.clone()) == creature.seed.into();
         let generator = Arc::clone(self.worker.generator());
-        let found = self.crowd(&generator).like(&creature.w(&generator), count + 1).into_iter();
-        Ok(found.filter(|seed| !(itself && *seed == creature.seed)).take(count).collect())
+        Ok(self.crowd(&generator).like_creature(&generator, &creature, count))
     }
 
     /// An example of each kind of face that the model draws; see [`Crowd::kinds`].
@@ -112,7 +128,7 @@ impl Studio {
     }
 
     fn crowd(&mut self, generator: &Generator) -> &Crowd {
-        self.crowd.get_or_insert_with(|| Crowd::new(generator, SEARCHED))
+        self.crowd.get_or_insert_with(|| Crowd::new(generator, Crowd::USUAL))
     }
 
     /// Draws the picture of style vectors; see [`crate::draw_styles`].
@@ -128,7 +144,7 @@ impl Studio {
             return Err(Trouble::Styles(bytes.len(), w_dim));
         }
         let fine = (w.len() > w_dim).then(|| (layer, w.split_off(w_dim)));
-        self.develop(&Styles { w, fine }, None, rgba);
+        self.develop(&Styles { w, fine }, None, 0, rgba);
         Ok(())
     }
 
@@ -150,17 +166,22 @@ impl Studio {
         }
     }
 
-    fn develop(&mut self, styles: &Styles, noise: Option<Seed>, rgba: &mut Vec<u8>) {
+    fn develop(&mut self, styles: &Styles, noise: Option<Seed>, size: usize, rgba: &mut Vec<u8>) {
+        let (height, width) = self.worker.generator().composed();
         // Nobody cancels here, so the picture is always there; what is no longer wanted is never asked of an instance.
-        let Picture { rgb, .. } = self.worker.draw_styles(styles, noise, &|| false).unwrap_or_default();
+        if (1..=height.max(width)).contains(&size) {
+            self.worker.compose_styles_into(styles, noise, &|| false, &mut self.picture);
+        } else {
+            self.worker.draw_styles_into(styles, noise, &|| false, &mut self.picture);
+        }
         rgba.clear();
-        rgba.extend(rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]));
+        rgba.extend(self.picture.rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use synth::{Architecture, NoiseInputs, Precision, Upsample};
+    use synth::{Architecture, Ink, NoiseInputs, Precision, Upsample};
 
     use super::*;
 
@@ -176,7 +197,7 @@ mod tests {
 
     fn drawn(studio: &mut Studio, name: &str, psi: f32, wander: f32) -> Vec<u8> {
         let mut rgba = Vec::new();
-        studio.draw(name.as_bytes(), psi, wander, true, &mut rgba).unwrap();
+        studio.draw(name.as_bytes(), How { psi, wander, noise: true, size: 0 }, &mut rgba).unwrap();
         rgba
     }
 
@@ -190,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn ink_is_left_out_of_what_is_shown_no_larger_than_composed() {
+        let ink = Some(Ink { channels: 4, blocks: 1, factor: 4 });
+        let model = ModelFile::random(Architecture { ink, ..Architecture::plain(8, 8, &[8, 8]) }, Seed(4)).unwrap();
+        let mut studio = Studio::open(&model.to_bytes(Precision::F32).unwrap()).unwrap();
+        let mut small = Studio::open(&model.without_ink().to_bytes(Precision::F32).unwrap()).unwrap();
+        let composed = drawn(&mut small, "7", 1.0, 0.0);
+        for (size, side) in [(0, 32), (9, 32), (8, 8), (1, 8)] {
+            let mut rgba = Vec::new();
+            studio.draw(b"7", How { psi: 1.0, wander: 0.0, noise: true, size }, &mut rgba).unwrap();
+            assert_eq!((studio.drawn(), rgba.len()), ((side, side), 4 * side * side), "{size}");
+            assert!(side == 32 || rgba == composed);
+        }
+    }
+
+    #[test]
     fn styles_of_a_recipe_give_the_picture_of_the_recipe() {
         let mut studio = studio();
         let styles = "1_2_1".parse::<Recipe>().unwrap().styles(studio.worker.generator(), Psi::new(0.8).unwrap());
@@ -197,7 +233,7 @@ mod tests {
         let bytes: Vec<u8> = styles.w.iter().chain(&fine).flat_map(|value| value.to_le_bytes()).collect();
         let (mut by_styles, mut by_name) = (Vec::new(), Vec::new());
         studio.draw_styles(&bytes, layer, &mut by_styles).unwrap();
-        studio.draw(b"1_2_1", 0.8, 0.0, false, &mut by_name).unwrap();
+        studio.draw(b"1_2_1", How { psi: 0.8, wander: 0.0, noise: false, size: 0 }, &mut by_name).unwrap();
         assert_eq!(by_styles, by_name);
     }
 
@@ -206,7 +242,7 @@ mod tests {
         let mut studio = studio();
         let found = studio.like(b"42", 5).unwrap();
         let generator = Arc::clone(studio.worker.generator());
-        let expected = Crowd::new(&generator, SEARCHED).like(&generator.w(Seed(42)), 6);
+        let expected = Crowd::new(&generator, Crowd::USUAL).like(&generator.w(Seed(42)), 6);
         assert_eq!((expected[0], &expected[1..]), (Seed(42), &found[..]));
         assert_eq!(studio.like(b"42-3", 5).unwrap().len(), 5);
         assert!(matches!(studio.like(b"42~1~2", 5), Err(Trouble::Recipe(_))));

@@ -14,9 +14,7 @@ mod spectral;
 use std::ops::Range;
 
 use kernels::Crew;
-use std::sync::Mutex;
 
-use crate::pass::lock;
 use crate::resample::Resampler;
 use crate::{Error, Grid, Network, Tape, Workspace};
 use heads::Heads;
@@ -165,13 +163,7 @@ impl Critic {
         let area = |[height, width]: [usize; 2]| 3 * height * width;
         assert!(pictures.len().is_multiple_of(area(self.picture)), "pictures of {:?}", self.picture);
         let pictures = if let Some(resampler) = &self.resampler {
-            resized.resize(pictures.len() / area(self.picture) * area(self.seen), 0.0);
-            let outs: Vec<_> = resized.chunks_exact_mut(area(self.seen)).map(Mutex::new).collect();
-            crew.run(outs.len(), |_, i| {
-                let x = &pictures[i * area(self.picture)..][..area(self.picture)];
-                resampler.apply(1, &mut Vec::new(), x, &mut lock(&outs[i]));
-            });
-            drop(outs);
+            resampler.apply_each(crew, pictures, resized);
             &*resized
         } else {
             pictures
@@ -198,11 +190,7 @@ impl Critic {
             resized.resize(pictures.len() / area(self.picture) * area(self.seen), 0.0);
             let passed = self.network.gradient(crew, workspace, tape, taps, resized);
             passed.expect("the size was tried when the critic was made");
-            let outs: Vec<_> = pictures.chunks_exact_mut(area(self.picture)).map(Mutex::new).collect();
-            crew.run(outs.len(), |_, i| {
-                let dy = &resized[i * area(self.seen)..][..area(self.seen)];
-                resampler.gather(1, &mut Vec::new(), dy, &mut lock(&outs[i]));
-            });
+            resampler.gather_each(crew, resized, pictures);
         } else {
             let passed = self.network.gradient(crew, workspace, tape, taps, pictures);
             passed.expect("the size was tried when the critic was made");

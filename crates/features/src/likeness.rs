@@ -107,15 +107,10 @@ impl Likeness {
     /// Leaves in `work` what the network sees in pictures.
     fn look(&self, crew: &Crew, work: &mut LikenessWork, pictures: &[f32], record: bool) {
         let LikenessWork { workspace, tape, taps, resized } = work;
-        let [own, seen] = [self.picture, self.seen].map(|[height, width]| 3 * height * width);
+        let own = 3 * self.picture[0] * self.picture[1];
         assert!(pictures.len().is_multiple_of(own), "whole pictures of {:?}", self.picture);
         let pictures = if let Some(resampler) = &self.resampler {
-            resized.resize(pictures.len() / own * seen, 0.0);
-            let outs: Vec<_> = resized.chunks_exact_mut(seen).map(Mutex::new).collect();
-            crew.run(outs.len(), |_, i| {
-                resampler.apply(1, &mut Vec::new(), &pictures[i * own..][..own], &mut lock(&outs[i]));
-            });
-            drop(outs);
+            resampler.apply_each(crew, pictures, resized);
             &*resized
         } else {
             pictures
@@ -131,7 +126,6 @@ impl Likeness {
     /// From slopes at the taps to slopes at the pixels.
     fn back(&self, crew: &Crew, work: &mut LikenessWork, gradient: &mut [f32]) {
         let LikenessWork { workspace, tape, taps, resized } = work;
-        let [own, seen] = [self.picture, self.seen].map(|[height, width]| 3 * height * width);
         let passed = if self.resampler.is_some() {
             self.network.gradient(crew, workspace, tape, taps, resized)
         } else {
@@ -139,10 +133,7 @@ impl Likeness {
         };
         passed.expect("the size was tried when the target was given");
         if let Some(resampler) = &self.resampler {
-            let outs: Vec<_> = gradient.chunks_exact_mut(own).map(Mutex::new).collect();
-            crew.run(outs.len(), |_, i| {
-                resampler.gather(1, &mut Vec::new(), &resized[i * seen..][..seen], &mut lock(&outs[i]));
-            });
+            resampler.gather_each(crew, resized, gradient);
         }
     }
 }

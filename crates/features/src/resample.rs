@@ -112,6 +112,27 @@ impl Resampler {
         self.rows.apply(self.columns.sums.len() * inner, between, y);
     }
 
+    /// Numbers of a planar picture of three channels, before and after.
+    fn planar(&self) -> [usize; 2] {
+        let [rows, columns] = [&self.rows, &self.columns];
+        [3 * rows.from * columns.from, 3 * rows.sums.len() * columns.sums.len()]
+    }
+
+    /// [`apply`](Self::apply) to each of some planar pictures of three channels, on all threads; `y` takes their length.
+    pub(crate) fn apply_each(&self, crew: &Crew, x: &[f32], y: &mut Vec<f32>) {
+        let [from, to] = self.planar();
+        y.resize(x.len() / from * to, 0.0);
+        let outs: Vec<_> = y.chunks_exact_mut(to).map(Mutex::new).collect();
+        crew.run(outs.len(), |_, i| self.apply(1, &mut Vec::new(), &x[i * from..][..from], &mut lock(&outs[i])));
+    }
+
+    /// The adjoint of [`apply_each`](Self::apply_each): overwrites `dx`.
+    pub(crate) fn gather_each(&self, crew: &Crew, dy: &[f32], dx: &mut [f32]) {
+        let [from, to] = self.planar();
+        let outs: Vec<_> = dx.chunks_exact_mut(from).map(Mutex::new).collect();
+        crew.run(outs.len(), |_, i| self.gather(1, &mut Vec::new(), &dy[i * to..][..to], &mut lock(&outs[i])));
+    }
+
     /// The adjoint of [`apply`](Self::apply): overwrites `dx`.
     pub(crate) fn gather(&self, inner: usize, between: &mut Vec<f32>, dy: &[f32], dx: &mut [f32]) {
         between.resize(dx.len() / self.columns.from * self.columns.sums.len(), 0.0);

@@ -14,6 +14,28 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+/// Defines `available` and `run` of an x86 set from one list: the features that are tested for are those that are enabled.
+#[cfg(target_arch = "x86_64")]
+macro_rules! features {
+    ($token:ident: $($feature:tt)+) => {
+        /// Whether this processor has all features that [`run`] is compiled for.
+        pub(super) fn available() -> bool {
+            true $(&& is_x86_feature_detected!($feature))+
+        }
+
+        /// Runs a kernel compiled for this set.
+        ///
+        /// # Safety
+        /// [`available`] said yes.
+        $(#[target_feature(enable = $feature)])+
+        pub(super) unsafe fn run<K: Kernel>(kernel: K) {
+            kernel.run($token(()));
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use features;
+
 /// An instruction set that the kernels can run on. A value exists only for sets that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Set);
@@ -56,10 +78,10 @@ impl Isa {
             let mut found = vec![Isa::SCALAR];
             #[cfg(target_arch = "x86_64")]
             {
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if avx2::available() {
                     found.push(Isa(Set::Avx2));
                 }
-                if is_x86_feature_detected!("avx512f") {
+                if avx512::available() {
                     found.push(Isa(Set::Avx512));
                 }
             }
@@ -109,10 +131,10 @@ impl Isa {
     pub(crate) fn run<K: Kernel>(self, kernel: K) {
         match self.0 {
             Set::Scalar => kernel.run(portable::Portable),
-            // SAFETY: an `Isa` of this kind is made by `available` only, after the processor said it has AVX2 and FMA.
+            // SAFETY: an `Isa` of this kind is made by `available` only, after `avx2::available` said yes.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { avx2::run(kernel) },
-            // SAFETY: an `Isa` of this kind is made by `available` only, after the processor said it has AVX-512F.
+            // SAFETY: an `Isa` of this kind is made by `available` only, after `avx512::available` said yes.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { avx512::run(kernel) },
             #[cfg(target_arch = "aarch64")]
@@ -145,7 +167,15 @@ pub(crate) trait Kernel {
 }
 
 /// The operations of one instruction set on vectors of `f32`. A value is a token: it proves that the set may be used.
-pub(crate) trait Simd: Copy {
+///
+/// # Safety
+/// Kernels reckon addresses by it and call its safe operations from anywhere, so an implementor promises that
+/// - a value exists only where every feature that its operations are compiled for is present: only code that runs after those very features were
+///   tested (or that is compiled for a target that always has them) can make one;
+/// - `LANES` divides 16, `V` holds `LANES` numbers, and `load`, `store`, `load_bf16` and `store_bf16` touch `LANES` numbers from their address on
+///   and nothing else;
+/// - `prefetch` touches no memory that a program could notice, whatever the address.
+pub(crate) unsafe trait Simd: Copy {
     /// A vector.
     type V: Copy;
     /// Numbers in a vector; divides 16.

@@ -20,10 +20,10 @@ use crate::app::App;
 use crate::deliver::{NO_STORE, deliver, keep};
 use crate::encode::Format;
 use crate::error::Refusal;
-use crate::handlers::parameter;
 use crate::latent::{self, Latent, Space};
 use crate::named::{JsonFile, Named};
 use crate::order::{Asked, Bounds, Order, SIZES};
+use crate::request::parameter;
 
 /// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
 pub(crate) async fn order(
@@ -69,6 +69,13 @@ pub(crate) fn lead(to: String, keep: &'static str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, keep.to_owned())]).into_response()
 }
 
+/// A recipe in a list, with the address of its picture.
+pub(crate) fn listed(app: &App, recipe: Recipe, asked: &Asked) -> serde_json::Value {
+    let name = recipe.to_string();
+    let picture = Order::Picture { recipe, psi: asked.psi, size: asked.size, noise: asked.noise, format: Format::Png };
+    json!({ "recipe": name, "picture": format!("/api/v1/{picture}&m={}", app.model()) })
+}
+
 /// `GET /api/v1/children/42.json`: the sixteen children of a creature and where their pictures are.
 pub(crate) async fn children(
     State(app): State<Arc<App>>,
@@ -84,14 +91,7 @@ pub(crate) async fn children(
     let children: Vec<_> = (0..count)
         .map(|child| {
             let recipe = Recipe::Single(Creature { path: [&parent.path[..], &[child]].concat(), ..parent.clone() });
-            let picture = Order::Picture {
-                recipe: recipe.clone(),
-                psi: asked.psi,
-                size: asked.size,
-                noise: asked.noise,
-                format: Format::Png,
-            };
-            json!({ "recipe": recipe.to_string(), "picture": format!("/api/v1/{picture}&m={}", app.model()) })
+            listed(&app, recipe, &asked)
         })
         .collect();
     let body = json!({ "parent": parent.to_string(), "children": children });

@@ -1,31 +1,18 @@
-//! The service put together: shared state, routes, and the layers that limit what a visitor can do to it.
+//! What all requests share.
 
-use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::error_handling::HandleErrorLayer;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
-use axum::{BoxError, Router, middleware};
+use axum::http::{HeaderMap, header};
 use synth::{Crowd, Generator};
-use tower::ServiceBuilder;
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::load_shed::LoadShedLayer;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any as Anybody, CorsLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 use url::Url;
 
-use crate::access::{self, Door};
 use crate::config::Config;
-use crate::error::{Error, Refusal};
+use crate::drawn_by::{ModelFacts, short};
+use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::page::{ModelFacts, Pages};
+use crate::page::Pages;
 use crate::studio::Studio;
-use crate::{api, batch, crawl, facts, handlers, likeness};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -49,6 +36,29 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// The state of a service that draws with this generator. Starts the drawing threads.
+    ///
+    /// # Errors
+    /// The threads cannot be started, the store's or the public address is none, or a page of the binary is broken.
+    pub(crate) fn new(config: &Config, generator: Arc<Generator>) -> Result<Self, Error> {
+        let facts = ModelFacts::new(&generator, config);
+        Ok(Self {
+            pages: Pages::open(facts.clone())?,
+            studio: Studio::open(&generator, config)?,
+            metadata: config.metadata.clone(),
+            public_url: config.public_url.as_deref().map(public_origin).transpose()?,
+            metrics: Arc::new(Metrics::new()),
+            redirect_results: config.redirect_results,
+            metrics_elsewhere: config.metrics_addr.is_some(),
+            body_bytes: config.body_bytes,
+            stopping: AtomicBool::new(false),
+            crowd: OnceLock::new(),
+            weights: config.weights.clone(),
+            generator,
+            facts,
+        })
+    }
+
     /// From now on the service says that it is not ready.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -60,128 +70,21 @@ impl App {
 
     /// The first eight digits of the model's fingerprint, which addresses carry as `m`.
     pub(crate) fn model(&self) -> &str {
-        facts::short(&self.facts.fingerprint)
+        short(&self.facts.fingerprint)
     }
-}
 
-/// An address below `/api/v1` and what answers there.
-type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
-
-/// Every address of the interface; the `OpenAPI` document describes each of them, and a test holds it to that.
-pub(crate) const API: [ApiRoute; 18] = [
-    ("/api/v1/pictures/{file}", || get(api::order)),
-    ("/api/v1/pictures", || post(api::latent_picture)),
-    ("/api/v1/sweeps/{file}", || get(api::order)),
-    ("/api/v1/morphs/{file}", || get(api::order)),
-    ("/api/v1/montages/{file}", || get(api::order)),
-    ("/api/v1/levels/{file}", || get(api::order)),
-    ("/api/v1/cards/{file}", || get(api::order)),
-    ("/api/v1/random/{file}", || get(api::random)),
-    ("/api/v1/children/{file}", || get(api::children)),
-    ("/api/v1/like/{file}", || get(likeness::like)),
-    ("/api/v1/kinds", || get(likeness::kinds)),
-    ("/api/v1/latents/{file}", || get(api::latents)),
-    ("/api/v1/batches/{file}", || get(batch::named)),
-    ("/api/v1/batches", || post(batch::listed)),
-    ("/api/v1/model", || get(facts::model)),
-    ("/api/v1/health", || get(facts::health)),
-    ("/api/v1/ready", || get(facts::ready)),
-    ("/api/v1/version", || get(facts::version)),
-];
-
-/// The service as a router: the whole of it but the socket. Starts the drawing threads, which end when the router is
-/// dropped. Call it inside a Tokio runtime.
-///
-/// # Errors
-/// The threads cannot be started, the store's address is none, or a page of the binary is broken.
-pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Error> {
-    Ok(assemble(config, generator)?.0)
-}
-
-/// The router and the state behind it.
-pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Router, Arc<App>), Error> {
-    let facts = ModelFacts::new(&generator, config);
-    let metrics = Arc::new(Metrics::new());
-    let app = Arc::new(App {
-        pages: Pages::open(facts.clone())?,
-        studio: Studio::open(&generator, config)?,
-        metadata: config.metadata.clone(),
-        public_url: config.public_url.as_deref().map(public_origin).transpose()?,
-        metrics: Arc::clone(&metrics),
-        redirect_results: config.redirect_results,
-        metrics_elsewhere: config.metrics_addr.is_some(),
-        body_bytes: config.body_bytes,
-        stopping: AtomicBool::new(false),
-        crowd: OnceLock::new(),
-        weights: config.weights.clone(),
-        generator,
-        facts,
-    });
-
-    // Bots and other people's pages may read pictures and facts; the page itself is nobody else's business.
-    let mut open = Router::new()
-        .route("/results/{*address}", get(handlers::picture))
-        .route("/random.png", get(api::random))
-        .route("/random.webp", get(api::random))
-        .route("/random.jpg", get(api::random))
-        .route("/random.jpeg", get(api::random))
-        .route("/api/model", get(facts::model))
-        .route("/api/v1/openapi.json", get(facts::openapi));
-    for (path, answer) in API {
-        open = open.route(path, answer());
+    /// What the addresses of this service begin with, `https://example.org`; empty if it is not known.
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> String {
+        let origin = self.public_url.clone().or_else(|| {
+            // The name goes into the page, so it must be one: a host and perhaps a port.
+            let name = |host: &&str| {
+                host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+            };
+            let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+            host.filter(name).map(|host| format!("http://{host}"))
+        });
+        origin.unwrap_or_default()
     }
-    // Set before the layer, so that other sites' preflight requests meet the layer first.
-    let open = open.method_not_allowed_fallback(handlers::not_allowed).layer(
-        CorsLayer::new()
-            .allow_origin(Anybody)
-            .allow_methods([Method::GET, Method::POST])
-            .allow_headers([header::CONTENT_TYPE, header::RANGE, header::IF_NONE_MATCH])
-            .expose_headers([header::ETAG, header::RETRY_AFTER, header::CONTENT_RANGE]),
-    );
-    let limits = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(overloaded))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(config.concurrency))
-        .timeout(config.timeout);
-    let fixed = |name: &'static str, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
-    };
-    let router = Router::new()
-        .route("/", get(handlers::wall))
-        .route("/p/{recipe}", get(handlers::room))
-        .route("/walk/{from}", get(handlers::walk))
-        .route("/collection", get(handlers::collection))
-        .route("/walk", get(handlers::any_walk))
-        .route("/p", get(handlers::any_picture))
-        .route("/p/", get(handlers::any_picture))
-        .route("/walk/", get(handlers::any_walk))
-        .route("/p/{recipe}/", get(handlers::without_slash))
-        .route("/walk/{from}/", get(handlers::without_slash))
-        .route("/collection/", get(handlers::without_slash))
-        .route("/slider.html/", get(handlers::without_slash))
-        .route("/manifest.webmanifest", get(handlers::manifest))
-        .route("/slider.html", get(handlers::montage))
-        .route("/api", get(handlers::api_page))
-        .route("/api/", get(handlers::api_page))
-        .route("/model.safetensors", get(handlers::weights))
-        .route("/robots.txt", get(crawl::robots))
-        .route("/sitemap.xml", get(crawl::sitemap))
-        .merge(open)
-        .layer(limits);
-    // What operators and their machines ask must be answered under any load.
-    let router = router
-        .route("/healthz", get(facts::health))
-        .route("/readyz", get(facts::ready))
-        .route("/metrics", get(facts::metrics))
-        .fallback_service(get(handlers::asset).fallback(handlers::asset).with_state(Arc::clone(&app)))
-        .method_not_allowed_fallback(handlers::not_allowed)
-        .layer(DefaultBodyLimit::max(config.body_bytes))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(fixed("x-content-type-options", "nosniff"))
-        .layer(fixed("referrer-policy", "no-referrer"))
-        .layer(middleware::from_fn_with_state(Arc::new(Door::new(config, metrics)), access::pass))
-        .with_state(Arc::clone(&app));
-    Ok((router, app))
 }
 
 /// The scheme, host and port of the service's public address. Its pages name each other and their files from the root, so a
@@ -199,19 +102,4 @@ fn public_origin(url: &str) -> Result<String, Error> {
         Ok(parsed) => Ok(parsed.as_str().trim_end_matches('/').to_owned()),
         Err(_) => refuse("it must begin with http:// or https:// and a host"),
     }
-}
-
-/// The figures on an address of their own.
-pub(crate) fn metrics_router(app: &Arc<App>) -> Router {
-    Router::new().route("/metrics", get(facts::figures)).with_state(Arc::clone(app))
-}
-
-/// The limits' own answers: too many requests at once, or one that took too long.
-async fn overloaded(error: BoxError) -> Response {
-    if error.is::<tower::timeout::error::Elapsed>() { Refusal::Slow } else { Refusal::Busy }.into_response()
-}
-
-/// A bug in a handler costs one request, not the service. tower-http hands the panic over; the hook has logged it.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    Refusal::Failed.into_response()
 }

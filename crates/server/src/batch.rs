@@ -24,9 +24,9 @@ use crate::app::App;
 use crate::deliver::{CROSS_ORIGIN, NO_STORE, keep};
 use crate::encode::Format;
 use crate::error::Refusal;
-use crate::handlers::parameter;
 use crate::named::Named;
 use crate::order::{Asked, Level, Order};
+use crate::request::parameter;
 
 /// Seeds in one archive.
 pub(crate) const MOST: usize = 256;

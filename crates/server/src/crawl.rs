@@ -8,14 +8,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use synth::{Psi, Recipe};
 
 use crate::app::App;
-use crate::handlers;
-use crate::view::View;
-
-/// Seeds whose pages are in the sitemap.
-const SEEDS: u64 = 96;
+use crate::view::LISTED_SEEDS;
 
 /// Where crawlers go and where not. A `*` stands for anything; the longest rule that fits wins.
 const ROBOTS: &str = "\
@@ -38,20 +33,9 @@ Disallow: /*?wall=
 Disallow: /*&wall=
 ";
 
-/// Whether search engines should know this page, and not one of its endless kin.
-pub(crate) fn is_listed(view: &View, usual: Psi) -> bool {
-    match view {
-        View::Wall { from, hanging } => *from == 0 && hanging.is_none(),
-        View::Picture { recipe: Recipe::Single(creature), psi } => {
-            creature.path.is_empty() && creature.seed.0 < SEEDS && *psi == usual
-        }
-        View::Picture { .. } | View::Walk { .. } | View::Collection => false,
-    }
-}
-
 /// `GET /robots.txt`
 pub(crate) async fn robots(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let origin = handlers::origin(&app, &headers);
+    let origin = app.origin(&headers);
     let text = format!("{ROBOTS}\nSitemap: {origin}/sitemap.xml\n");
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "max-age=86400")], text)
         .into_response()
@@ -59,11 +43,12 @@ pub(crate) async fn robots(State(app): State<Arc<App>>, headers: HeaderMap) -> R
 
 /// `GET /sitemap.xml`
 pub(crate) async fn sitemap(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let origin = handlers::origin(&app, &headers);
+    let origin = app.origin(&headers);
     let mut text = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",
     );
-    let pages = ["/".to_owned(), "/api/".to_owned()].into_iter().chain((0..SEEDS).map(|seed| format!("/p/{seed}")));
+    let pages =
+        ["/".to_owned(), "/api/".to_owned()].into_iter().chain((0..LISTED_SEEDS).map(|seed| format!("/p/{seed}")));
     for page in pages {
         // An origin is a scheme, a host and a port, without anything that XML minds.
         let _ = writeln!(text, "  <url><loc>{origin}{page}</loc></url>");

@@ -58,7 +58,7 @@ pub(crate) async fn deliver(
 /// How long an address below `/api/v1` may be kept: for ever if it names this model. One that names another model has
 /// no picture here, since giving this model's would fill caches with pictures under a wrong name.
 pub(crate) fn keep(app: &App, query: Option<&str>) -> Result<&'static str, Refusal> {
-    match crate::handlers::parameter(query, "m") {
+    match crate::request::parameter(query, "m") {
         None => Ok(AN_HOUR),
         Some(name) if name.len() >= 8 && app.facts.fingerprint.starts_with(name) => Ok(FOR_EVER),
         Some(name) => {

@@ -12,6 +12,7 @@ use synth::{Generator, Metadata};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::deliver::{AN_HOUR, NO_STORE};
+use crate::drawn_by::short;
 use crate::encode::Format;
 use crate::error::Refusal;
 use crate::metrics::OPEN_METRICS;
@@ -21,11 +22,6 @@ use crate::order::SIZES;
 /// `GET /api/v1/model`, and `/api/model` for whoever knows the older address.
 pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<Value> {
     Json(about(&app.generator, &app.metadata))
-}
-
-/// The first eight digits of a fingerprint, which addresses carry as `m`.
-pub(crate) fn short(fingerprint: &str) -> &str {
-    fingerprint.get(..8).unwrap_or(fingerprint)
 }
 
 /// What draws.

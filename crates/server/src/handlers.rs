@@ -20,15 +20,13 @@ use crate::language::Language;
 use crate::named::Named;
 use crate::order::{Bounds, Order};
 use crate::page::{Pages, Visitor};
+use crate::request::{POLICY, parameter};
 use crate::template::TemplateError;
 use crate::view::View;
 use crate::{access, api, assets, conditional};
 
 /// The page may change with the next version: keep it, but ask each time.
 const ASK_FIRST: &str = "no-cache";
-/// Nothing but our own files; pictures also from memory, where the wall decodes them, and the module that draws.
-pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; \
-                      font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /results/psi-1.0/seed00042.png`
 pub(crate) async fn picture(
@@ -196,20 +194,8 @@ fn visitor(app: &App, query: Option<&str>, headers: &HeaderMap) -> Visitor {
     Visitor {
         language: Language::choose(asked, languages),
         chosen: asked.is_some_and(|asked| Language::ALL.iter().any(|language| language.tag() == asked)),
-        origin: origin(app, headers),
+        origin: app.origin(headers),
     }
-}
-
-/// What the addresses of this service begin with, `https://example.org`; empty if it is not known.
-pub(crate) fn origin(app: &App, headers: &HeaderMap) -> String {
-    let origin = app.public_url.clone().or_else(|| {
-        // The name goes into the page, so it must be one: a host and perhaps a port.
-        let name =
-            |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-        host.filter(name).map(|host| format!("http://{host}"))
-    });
-    origin.unwrap_or_default()
 }
 
 /// `GET /api/`: the interface, explained and to try.
@@ -276,12 +262,4 @@ fn people_not_found(app: &App, query: Option<&str>, headers: &HeaderMap) -> Resp
     // The pages were filled once in every language when the service started.
     let html = app.pages.missing(&visitor).unwrap_or_default();
     (StatusCode::NOT_FOUND, about, Html(html)).into_response()
-}
-
-/// A parameter's value as it stands in the query. Values here are numbers, so nothing needs decoding.
-pub(crate) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    query?.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then_some(value)
-    })
 }

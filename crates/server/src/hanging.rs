@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::handlers::parameter;
+use crate::request::parameter;
 
 /// Beyond this the cells of a wall no longer differ.
 const FARTHEST: f64 = 2_147_483_648.0;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::handlers::POLICY;
 use crate::language::Language;
+use crate::request::POLICY;
 use crate::template::escape;
 use crate::view::Words;
 

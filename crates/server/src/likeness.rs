@@ -10,25 +10,17 @@ use serde_json::json;
 use synth::{Creature, Crowd, Recipe, Seed};
 
 use crate::address::AddressError;
+use crate::api::listed;
 use crate::app::App;
 use crate::deliver::keep;
-use crate::encode::Format;
 use crate::error::Refusal;
 use crate::named::{JsonFile, Named};
-use crate::order::{Asked, Bounds, Order};
-
-/// Seeds that are searched: enough that every kind has many, few enough to be ready in a fraction of a second.
-pub(crate) const SEARCHED: usize = 4096;
+use crate::order::{Asked, Bounds};
 
 /// What a search found, and where the pictures are.
 fn answer(app: &App, query: Option<&str>, asked: &Asked, found: Vec<Seed>, name: &str) -> Result<Response, Refusal> {
     let keep = keep(app, query)?;
-    let picture = |seed: Seed| {
-        let (psi, size, noise) = (asked.psi, asked.size, asked.noise);
-        let picture = Order::Picture { recipe: seed.into(), psi, size, noise, format: Format::Png };
-        json!({ "recipe": seed.0.to_string(), "picture": format!("/api/v1/{picture}&m={}", app.model()) })
-    };
-    let found: Vec<_> = found.into_iter().map(picture).collect();
+    let found: Vec<_> = found.into_iter().map(|seed| listed(app, seed.into(), asked)).collect();
     Ok(([(header::CACHE_CONTROL, keep)], Json(json!({ name: found }))).into_response())
 }
 
@@ -38,7 +30,7 @@ async fn asking<T: Send + 'static>(
     ask: impl FnOnce(&App, &Crowd) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let app = Arc::clone(app);
-    let task = move || ask(&app, app.crowd.get_or_init(|| Crowd::new(&app.generator, SEARCHED)));
+    let task = move || ask(&app, app.crowd.get_or_init(|| Crowd::new(&app.generator, Crowd::USUAL)));
     tokio::task::spawn_blocking(task).await.map_err(|_| Refusal::Failed)
 }
 
@@ -52,11 +44,7 @@ pub(crate) async fn like(
     Bounds::of(&app.generator).check(&Recipe::Single(creature.clone()))?;
     let asked = Asked::read(query.as_deref())?;
     let count = usize::from(asked.count);
-    let found = asking(&app, move |app, crowd| {
-        let itself = Recipe::Single(creature.clone()) == creature.seed.into();
-        let found = crowd.like(&creature.w(&app.generator), count + 1).into_iter();
-        found.filter(|seed| !(itself && *seed == creature.seed)).take(count).collect()
-    });
+    let found = asking(&app, move |app, crowd| crowd.like_creature(&app.generator, &creature, count));
     answer(&app, query.as_deref(), &asked, found.await?, "like")
 }
 

@@ -380,7 +380,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::app::API;
+    use crate::routes::API;
 
     #[test]
     fn every_route_is_described_and_every_description_is_a_route() {

@@ -3,37 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use synth::{Psi, Seed};
+use synth::Seed;
 
 use crate::address::spelled;
 use crate::assets;
-use crate::config::Config;
 use crate::draft::{LEVELS, level};
-use crate::facts::short;
+use crate::drawn_by::{ModelFacts, short};
 use crate::hosted::{self, Site};
 use crate::language::Language;
 use crate::still::Still;
 use crate::template::{TemplateError, escape, render};
 use crate::view::View;
-
-/// What the pages need to know about the model.
-#[derive(Clone, Debug)]
-pub(crate) struct ModelFacts {
-    /// Pixels across and down.
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) fingerprint: String,
-    /// Where the creativity slider stands at first.
-    pub(crate) psi: Psi,
-    /// Convolutions, for style mixing.
-    pub(crate) layers: usize,
-    /// Names of the directions that pictures can be edited in.
-    pub(crate) directions: Vec<String>,
-    /// Whether noise can be switched off.
-    pub(crate) noise: bool,
-    /// Where browsers find the model's file; empty if they may not draw.
-    pub(crate) address: String,
-}
 
 /// The visitor as the pages see it.
 #[derive(Clone, Debug)]
@@ -55,25 +35,6 @@ pub(crate) struct Pages {
     shell: String,
     montage: String,
     missing: String,
-}
-
-impl ModelFacts {
-    pub(crate) fn new(generator: &synth::Generator, config: &Config) -> Self {
-        let (height, width) = generator.resolution();
-        let psi = Psi::default();
-        let (layers, noise) = (generator.layers(), generator.has_noise());
-        let fingerprint = generator.fingerprint();
-        let address = |_| format!("/model.safetensors?m={}", short(&fingerprint));
-        let address = config.weights.as_ref().map_or_else(String::new, address);
-        let directions = generator.directions().to_vec();
-        Self { width, height, fingerprint, psi, layers, directions, noise, address }
-    }
-
-    /// Width and height when the longer side is `side`.
-    pub(crate) fn enlarged(&self, side: usize) -> (usize, usize) {
-        let longer = self.width.max(self.height).max(1);
-        (self.width * side / longer, self.height * side / longer)
-    }
 }
 
 impl Pages {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use synth::Psi;
+
 use super::*;
 use crate::still::ON_A_PAGE;
 

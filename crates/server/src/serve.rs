@@ -20,10 +20,11 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::access::Peer;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::client::{self, Client};
 use crate::config::Config;
 use crate::error::Error;
+use crate::routes;
 
 /// What a connection too many is told before it is closed.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncache-control: no-store\r\n\
@@ -63,7 +64,7 @@ impl Server {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
-        let (router, app) = app::assemble(config, generator)?;
+        let (router, app) = routes::assemble(config, generator)?;
         let limits = Arc::new(Limits::new(config));
         Ok(Self { listener, addr, metrics, router, app, limits, grace: config.grace })
     }
@@ -81,7 +82,7 @@ impl Server {
         let graceful = GracefulShutdown::new();
         tracing::info!(addr = %self.addr, "serving");
         if let Some(listener) = self.metrics {
-            let (router, limits) = (app::metrics_router(&self.app), Arc::new(self.limits.alone()));
+            let (router, limits) = (routes::metrics_router(&self.app), Arc::new(self.limits.alone()));
             let app = Arc::clone(&self.app);
             // Answers until the runtime ends: the figures of the last seconds are worth having.
             tokio::spawn(async move {

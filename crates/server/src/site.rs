@@ -11,11 +11,12 @@ use synth::Generator;
 
 use crate::config::Config;
 use crate::draft::Drafter;
+use crate::drawn_by::ModelFacts;
 use crate::error::Error;
 use crate::hosted::{Site, manifest_of, page_of};
 use crate::language::Language;
 use crate::order::Order;
-use crate::page::{ModelFacts, Pages};
+use crate::page::Pages;
 use crate::{assets, facts};
 
 /// Keeps the files in the browser; two blanks are filled.

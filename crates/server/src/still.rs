@@ -6,9 +6,8 @@ use synth::{Psi, Recipe, Seed};
 
 use crate::address::spelled;
 use crate::draft::{LEVELS, level};
-use crate::facts::short;
+use crate::drawn_by::{ModelFacts, short};
 use crate::language::Language;
-use crate::page::ModelFacts;
 use crate::template::escape;
 use crate::view::{View, Words, name};
 

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use synth::{Creature, Psi, Recipe};
 
 use crate::address::spelled;
-use crate::crawl;
 use crate::draft::level;
 use crate::hanging::Hanging;
 use crate::language::Language;
@@ -72,7 +71,7 @@ impl View {
             View::Wall { .. } | View::Collection => String::new(),
         };
         let mut head = String::new();
-        if !crawl::is_listed(self, psi) {
+        if !is_listed(self, psi) {
             head.push_str("  <meta name=\"robots\" content=\"noindex, nofollow\">\n");
         }
         let mut line = |tag: &str, attribute: &str, name: &str, target: &str, value: &str| {
@@ -127,5 +126,19 @@ pub(crate) fn name(recipe: &Recipe, words: Words<'_>) -> String {
         Recipe::Mix { coarse, fine, .. } => {
             words("title.mix").replace("{a}", &creature(coarse)).replace("{b}", &creature(fine))
         }
+    }
+}
+
+/// Seeds whose pages are in the sitemap.
+pub(crate) const LISTED_SEEDS: u64 = 96;
+
+/// Whether search engines should know this page, and not one of its endless kin.
+fn is_listed(view: &View, usual: Psi) -> bool {
+    match view {
+        View::Wall { from, hanging } => *from == 0 && hanging.is_none(),
+        View::Picture { recipe: Recipe::Single(creature), psi } => {
+            creature.path.is_empty() && creature.seed.0 < LISTED_SEEDS && *psi == usual
+        }
+        View::Picture { .. } | View::Walk { .. } | View::Collection => false,
     }
 }

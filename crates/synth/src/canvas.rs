@@ -74,14 +74,20 @@ impl Canvas {
         seeds: &[Option<Seed>],
         watch: &mut Watch<'_>,
     ) -> bool {
-        if self.pictures.len() < seeds.len() {
-            self.pictures.resize_with(seeds.len(), Rgb::default);
-        }
         self.compose(generator, crew, seeds, watch) && self.redraw(generator, crew, seeds.len(), watch)
     }
 
-    /// The blocks of the network for all pictures; false if it was cancelled.
-    fn compose(&mut self, generator: &Generator, crew: &Crew, seeds: &[Option<Seed>], watch: &mut Watch<'_>) -> bool {
+    /// As [`Canvas::layers`] without the ink network.
+    pub(crate) fn compose(
+        &mut self,
+        generator: &Generator,
+        crew: &Crew,
+        seeds: &[Option<Seed>],
+        watch: &mut Watch<'_>,
+    ) -> bool {
+        if self.pictures.len() < seeds.len() {
+            self.pictures.resize_with(seeds.len(), Rgb::default);
+        }
         self.x.repeat(&generator.constant, seeds.len());
         let all = 0..generator.blocks.len();
         if seeds.len() == 1 {
@@ -145,6 +151,11 @@ impl Canvas {
     /// A raw picture that was drawn. The generator must be the one that drew it.
     pub(crate) fn picture(&self, generator: &Generator, index: usize) -> &Rgb {
         if generator.ink.is_some() { &self.inked[index] } else { &self.pictures[index] }
+    }
+
+    /// The raw picture that was composed, before ink.
+    pub(crate) fn composed(&self, index: usize) -> &Rgb {
+        &self.pictures[index]
     }
 
     /// One convolution, from `self.x` to `self.x`.

@@ -1,6 +1,6 @@
 //! Seeds by likeness: which pictures resemble a given one, and what kinds there are.
 
-use crate::{Generator, Seed};
+use crate::{Creature, Generator, Recipe, Seed};
 
 /// The first seeds of a model with their `w`, to be searched.
 ///
@@ -16,6 +16,9 @@ pub struct Crowd {
 }
 
 impl Crowd {
+    /// Seeds that pages and services search: enough that every kind has many, few enough to be ready in a fraction of a second.
+    pub const USUAL: usize = 4096;
+
     /// The seeds 0 to `count - 1`; takes `count` passes of the mapping network.
     pub fn new(generator: &Generator, count: usize) -> Self {
         let dim = generator.architecture().w_dim;
@@ -40,6 +43,13 @@ impl Crowd {
             self.w.chunks_exact(self.dim).map(|other| distance(w, other)).zip(0..).collect();
         found.sort_by(|(a, i), (b, j)| a.total_cmp(b).then(i.cmp(j)));
         found.into_iter().take(count).map(|(_, seed)| Seed(seed)).collect()
+    }
+
+    /// As [`Crowd::like`], for the picture of a creature, which is left out itself if it is a plain seed.
+    pub fn like_creature(&self, generator: &Generator, creature: &Creature, count: usize) -> Vec<Seed> {
+        let itself = Recipe::Single(creature.clone()) == creature.seed.into();
+        let found = self.like(&creature.w(generator), count + 1).into_iter();
+        found.filter(|seed| !(itself && *seed == creature.seed)).take(count).collect()
     }
 
     /// A seed of each kind of picture that calibration found, the one nearest to its middle: the commonest kind first, then

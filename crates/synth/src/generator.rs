@@ -214,6 +214,11 @@ impl Generator {
         self.architecture.resolution()
     }
 
+    /// Height and width of the pictures before an ink network redraws them, in pixels; [`Generator::resolution`] where there is none.
+    pub fn composed(&self) -> (usize, usize) {
+        self.architecture.composed()
+    }
+
     /// The instruction set in use: `avx512`, `avx2` or `scalar`.
     pub fn simd(&self) -> &'static str {
         self.isa.name()

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use common::{architectures, model};
 use proptest::prelude::*;
-use synth::{Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Seed, Tensor, Upsample, reference};
+use synth::{
+    Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Recipe, Seed, Tensor, Upsample, reference,
+};
 
 fn generator(model: &ModelFile) -> Arc<Generator> {
     Arc::new(Generator::new(model).unwrap())
@@ -228,6 +230,22 @@ fn ink_is_announced_packed_and_cancelled_like_the_layers_before_it() {
         assert_eq!((cancelled, asked.get()), (None, stop));
     }
     assert_eq!(worker.draw_cancellable(Seed(1), Psi::default(), &|| false), Some(picture));
+}
+
+#[test]
+fn a_picture_can_be_left_as_it_is_composed() {
+    for architecture in architectures() {
+        let whole = model(&architecture);
+        let (inked, composed) = (generator(&whole), generator(&whole.clone().without_ink()));
+        assert_eq!(inked.composed(), composed.resolution());
+        let styles = Recipe::from(Seed(6)).styles(&inked, Psi::default());
+        let (mut worker, mut picture) = (inked.worker(), Picture::default());
+        assert!(worker.compose_styles_into(&styles, Some(Seed(6)), &|| false, &mut picture));
+        assert_eq!(picture, composed.worker().draw(Seed(6), Psi::default()));
+        let before = picture.clone();
+        assert!(!worker.compose_styles_into(&styles, None, &|| true, &mut picture));
+        assert_eq!(picture, before, "what was cancelled changes nothing");
+    }
 }
 
 #[test]

@@ -6,22 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{succeed, tadne};
+use common::{fail, succeed, text};
 
 /// A small network that its authors' code wrote.
 fn golden(file: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/tests/golden");
     folder.join(file).to_str().expect("test paths are text").to_owned()
-}
-
-fn fail(arguments: &[&str]) -> String {
-    let output = tadne(arguments).output().expect("the binary starts");
-    assert!(!output.status.success(), "tadne {arguments:?} should fail");
-    String::from_utf8(output.stderr).expect("errors are text")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are text")
 }
 
 #[test]

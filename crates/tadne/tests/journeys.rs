@@ -9,17 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use common::{succeed, tadne};
-
-fn fail(arguments: &[&str]) -> String {
-    let output = tadne(arguments).output().expect("the binary starts");
-    assert!(!output.status.success(), "tadne {arguments:?} should fail");
-    String::from_utf8(output.stderr).expect("errors are text")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are text")
-}
+use common::{fail, succeed, tadne, text};
 
 /// A server of the wall that ends with the test.
 struct Wall {

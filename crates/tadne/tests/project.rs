@@ -8,18 +8,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{succeed, tadne};
+use common::{fail, succeed, tadne, text};
 use synth::{Architecture, Ink, ModelFile, Precision, Seed};
-
-fn fail(arguments: &[&str]) -> String {
-    let output = tadne(arguments).output().expect("the binary starts");
-    assert!(!output.status.success(), "tadne {arguments:?} should fail");
-    String::from_utf8(output.stderr).expect("errors are text")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are text")
-}
 
 /// A small model with weights drawn by lot in `folder`, and the picture of one of its seeds.
 fn model(folder: &Path, ink: Option<Ink>) -> (PathBuf, PathBuf) {

@@ -3,22 +3,16 @@
 #[allow(clippy::wildcard_imports, reason = "the names say where they come from")]
 use std::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, features};
 
 /// The token of AVX2 and FMA; made in [`run`] only.
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(());
 
-/// Runs a kernel with AVX2 and FMA.
-///
-/// # Safety
-/// The processor must have AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn run<K: Kernel>(kernel: K) {
-    kernel.run(Avx2(()));
-}
+features!(Avx2: "avx2" "fma");
 
-impl Simd for Avx2 {
+// SAFETY: the token is made in `run` only, which asks for its features; a vector is 8 numbers, and loads and stores are of one vector.
+unsafe impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
     const ROWS: usize = 6;

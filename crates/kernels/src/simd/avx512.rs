@@ -3,22 +3,16 @@
 #[allow(clippy::wildcard_imports, reason = "the names say where they come from")]
 use std::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, features};
 
 /// The token of AVX-512F; made in [`run`] only.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
 
-/// Runs a kernel with AVX-512F.
-///
-/// # Safety
-/// The processor must have AVX-512F.
-#[target_feature(enable = "avx512f,avx2,fma")]
-pub(super) unsafe fn run<K: Kernel>(kernel: K) {
-    kernel.run(Avx512(()));
-}
+features!(Avx512: "avx512f" "avx2" "fma");
 
-impl Simd for Avx512 {
+// SAFETY: the token is made in `run` only, which asks for its features; a vector is 16 numbers, and loads and stores are of one vector.
+unsafe impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
     const ROWS: usize = 12;

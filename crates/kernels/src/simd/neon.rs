@@ -14,7 +14,8 @@ pub(super) fn run<K: Kernel>(kernel: K) {
     kernel.run(Neon(()));
 }
 
-impl Simd for Neon {
+// SAFETY: every 64-bit ARM processor has NEON; a vector is four numbers, and loads and stores are of one vector.
+unsafe impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
     const ROWS: usize = 12;

@@ -11,7 +11,8 @@ fn zip(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
     [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
 }
 
-impl Simd for Portable {
+// SAFETY: it needs no feature; a vector is four numbers, and loads and stores are of one vector.
+unsafe impl Simd for Portable {
     type V = [f32; 4];
     const LANES: usize = 4;
     const ROWS: usize = 4;

@@ -21,7 +21,8 @@ pub(super) fn run<K: Kernel>(kernel: K) {
     kernel.run(Simd128(()));
 }
 
-impl Simd for Simd128 {
+// SAFETY: this module is compiled only where simd128 is enabled, which a WebAssembly module cannot be run without; a vector is four numbers, and loads and stores are of one vector.
+unsafe impl Simd for Simd128 {
     type V = v128;
     const LANES: usize = 4;
     // Browsers have 16 registers at most, keep one to themselves, and put into memory what does not fit: a sixth row made

@@ -15,7 +15,11 @@ use super::product::Segments;
 pub(crate) fn permitted() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
-        if cfg!(miri) || !cfg!(target_os = "linux") || !is_x86_feature_detected!("avx512bw") {
+        if cfg!(miri) || !cfg!(target_os = "linux") {
+            return false;
+        }
+        // What `dot_eight` is compiled for, beside the tiles themselves; every processor with AMX has had it so far.
+        if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")) {
             return false;
         }
         // Leaf 7: EDX bit 22 is AMX-BF16, bit 24 AMX-TILE.

@@ -157,6 +157,9 @@ async fn no_view_has_a_barrier_that_axe_knows() {
                 visit.click("#about-button");
                 visit.until("document.querySelectorAll('#growth img').length === 5");
                 check("the text about it all");
+                visit.value("import('/js/lookalike.js').then(({ Lookalike }) => new Lookalike().show())");
+                visit.until("document.getElementById('lookalike').open");
+                check("the search for a face");
                 visit.go("/p/42");
                 visit.click("#downloads summary");
                 check("the menu of downloads");

@@ -6,6 +6,7 @@ mod common;
 mod everybody;
 mod hands;
 mod hosted;
+mod lookalike;
 mod play;
 mod room;
 mod text;

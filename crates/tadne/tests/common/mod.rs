@@ -1,5 +1,9 @@
 //! Starting the binary under test.
 
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
+use std::path::Path;
 use std::process::Command;
 
 /// The binary with arguments, not yet started.
@@ -16,4 +20,16 @@ pub(crate) fn succeed(arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "tadne {arguments:?} failed: {errors}");
     String::from_utf8(output.stdout).expect("output is text")
+}
+
+/// What it complains of when it fails, which it must.
+pub(crate) fn fail(arguments: &[&str]) -> String {
+    let output = tadne(arguments).output().expect("the binary starts");
+    assert!(!output.status.success(), "tadne {arguments:?} should fail");
+    String::from_utf8(output.stderr).expect("errors are text")
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("test paths are text")
 }
