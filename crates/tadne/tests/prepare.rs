@@ -10,7 +10,7 @@ use image::{Rgb, RgbImage};
 /// A picture like no other.
 fn drawn(number: u32) -> RgbImage {
     RgbImage::from_fn(96, 96, |x, y| {
-        let wave = |a: u32, b: u32| (((x * (a + number % 7) + y * (b + number % 5)) * (1 + number) / 9) % 200) as u8;
+        let wave = |a: u32, b: u32| (((x * (a + number % 7) + y * (b + number % 5)) * (6 + number) / 9) % 200) as u8;
         Rgb([30 + wave(3, 1), 20 + wave(1, 4), 40 + wave(2, 2) / 2])
     })
 }
@@ -39,7 +39,7 @@ fn a_collection_becomes_tars_and_a_report() {
     let said = run(&["--dry-run", "--near", "off"]);
     let count = |said: &str, word: &str| {
         let line = said.lines().find(|line| line.starts_with(word)).unwrap_or_else(|| panic!("no {word} in {said}"));
-        line.split([' ', ',']).filter_map(|part| part.parse::<usize>().ok()).next().expect("a count")
+        line.split([' ', ',']).find_map(|part| part.parse::<usize>().ok()).expect("a count")
     };
     assert_eq!(["files", "kept", "broken", "duplicate"].map(|word| count(&said, word)), [32, 30, 1, 1]);
     assert!(!path("out").exists());
