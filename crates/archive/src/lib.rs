@@ -18,7 +18,6 @@ mod bucket;
 mod error;
 mod make;
 mod manifest;
-mod parquet;
 mod part;
 mod plan;
 mod record;

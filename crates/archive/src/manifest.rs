@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::io::{Seek, Write};
 
 use server::PictureAddress;
+use table::{Kind, Table, Value};
 
 use crate::error::Error;
-use crate::parquet::{Kind, Table, Value};
 use crate::part::Part;
 use crate::plan::Plan;
 use crate::record::{Header, Record};

@@ -75,6 +75,17 @@ pub(crate) fn of(head: &[u8]) -> Content {
     text(head)
 }
 
+/// The ending of a picture's name, by its first bytes.
+pub(crate) fn ending(head: &[u8]) -> &'static str {
+    match head {
+        [0xff, 0xd8, ..] => "jpg",
+        [0x89, ..] => "png",
+        [b'G', ..] => "gif",
+        [b'R', ..] => "webp",
+        _ => "bmp",
+    }
+}
+
 /// A DIB header of one of the known lengths follows the file header.
 fn is_bmp(head: &[u8]) -> bool {
     let length = head.get(14..18).map(|bytes| u32::from_le_bytes(*bytes.first_chunk().expect("four bytes")));

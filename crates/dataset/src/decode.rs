@@ -59,6 +59,15 @@ impl From<String> for Refusal {
 /// Decodes WebP, JPEG, PNG, BMP or the first frame of a GIF, told apart by content. The orientation noted by a camera is
 /// applied, 16 bits become 8, grey becomes RGB, transparency is laid on white.
 pub(crate) fn picture(bytes: &[u8], options: &Options) -> Result<Picture, Refusal> {
+    fitting(bytes, |width, height| options.unfit(width, height))
+}
+
+/// The same for a picture of any size and shape.
+pub(crate) fn any_picture(bytes: &[u8]) -> Result<Picture, Refusal> {
+    fitting(bytes, |_, _| None)
+}
+
+fn fitting(bytes: &[u8], unfit: impl Fn(u32, u32) -> Option<Unfit>) -> Result<Picture, Refusal> {
     static ONE_LARGE: Mutex<()> = Mutex::new(());
     match content::of(&bytes[..bytes.len().min(content::HEAD)]) {
         Content::Picture => {}
@@ -73,7 +82,7 @@ pub(crate) fn picture(bytes: &[u8], options: &Options) -> Result<Picture, Refusa
     if width.max(height) > LONGEST_SIDE {
         return Err(format!("{width} x {height} pixels exceed the limit of {LONGEST_SIDE} a side").into());
     }
-    if let Some(unfit) = options.unfit(width, height) {
+    if let Some(unfit) = unfit(width, height) {
         return Err(Refusal::Unfit(unfit));
     }
     let (orientation, unpacked) = (decoder.orientation()?, decoder.total_bytes());

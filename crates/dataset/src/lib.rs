@@ -39,6 +39,7 @@ mod damage;
 mod dataset;
 mod decode;
 mod error;
+mod files;
 mod jpeg;
 mod labels;
 mod listing;
@@ -58,6 +59,7 @@ mod webp;
 
 pub use dataset::Dataset;
 pub use error::Error;
+pub use files::{Decoded, Files, Unread, decode, ending};
 pub use options::{Crop, Options, Progress, Stage};
 pub use report::{CacheUse, Cropped, Labels, Report, Skipped};
 pub use single::picture;

@@ -14,6 +14,7 @@ mod info;
 mod ink;
 mod metrics;
 mod model;
+mod prepare;
 mod progress;
 mod project;
 mod report;
@@ -57,6 +58,8 @@ enum Command {
     Generate(generate::Generate),
     /// Make pictures ahead into a folder or bucket, on one computer or many
     Archive(archive::Archive),
+    /// Choose pictures worth training on: no duplicates, nothing broken, a reason for every file
+    Prepare(Box<prepare::Prepare>),
     /// Say what a model is: size, origin, licence
     Info(info::Info),
     /// Turn a StyleGAN2 .pkl or .pt into a model file
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve)) => serve.run(matches.subcommand().map_or(&matches, |(_, matches)| matches)),
         Some(Command::Generate(generate)) => generate.run(),
         Some(Command::Archive(archive)) => archive.run(),
+        Some(Command::Prepare(prepare)) => prepare.run(),
         Some(Command::Info(info)) => info.run(),
         Some(Command::Import(import)) => import.run(),
         Some(Command::Average(average)) => average.run(),

@@ -1,4 +1,4 @@
-//! Writing Parquet: required columns, one page a column and row group, PLAIN values, GZIP; the metadata in Thrift's compact
+//! Writing tables as Parquet: required columns, one page a column and row group, PLAIN values, GZIP; the metadata in Thrift's compact
 //! protocol. A reader of ten times as much code is not worth a dependency for one table; a test reads it back with one.
 //!
 //! Format: <https://parquet.apache.org/docs/file-format/>, field numbers from its `parquet.thrift`.
@@ -17,7 +17,7 @@ const RLE: i64 = 3;
 
 /// What a column's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// UTF-8 text.
     Text,
     /// A whole number from 0.
@@ -39,9 +39,12 @@ impl Kind {
 
 /// A value of a row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
+    /// Of a column of [`Kind::Text`].
     Text(&'a str),
+    /// Of a column of [`Kind::U64`].
     U64(u64),
+    /// Of a column of [`Kind::F64`].
     F64(f64),
 }
 
@@ -58,7 +61,7 @@ struct Group {
 }
 
 /// A table on its way into a file.
-pub(crate) struct Table<W: Write> {
+pub struct Table<W: Write> {
     file: W,
     at: u64,
     columns: Vec<(&'static str, Kind)>,
@@ -70,15 +73,21 @@ pub(crate) struct Table<W: Write> {
 }
 
 impl<W: Write> Table<W> {
-    /// Begins a file with these columns.
-    pub(crate) fn begin(mut file: W, columns: Vec<(&'static str, Kind)>, rows_a_group: u64) -> io::Result<Self> {
+    /// Begins a file with these columns; so many rows are in memory before they are written.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn begin(mut file: W, columns: Vec<(&'static str, Kind)>, rows_a_group: u64) -> io::Result<Self> {
         file.write_all(MAGIC)?;
         let pages = columns.iter().map(|_| Vec::new()).collect();
         Ok(Self { file, at: MAGIC.len() as u64, columns, pages, rows: 0, groups: Vec::new(), rows_a_group })
     }
 
     /// Adds a row, a value for each column.
-    pub(crate) fn row(&mut self, values: &[Value<'_>]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// A value is not of its column's kind, or the file cannot be written.
+    pub fn row(&mut self, values: &[Value<'_>]) -> io::Result<()> {
         debug_assert_eq!(values.len(), self.columns.len());
         for ((page, (name, kind)), value) in self.pages.iter_mut().zip(&self.columns).zip(values) {
             match (kind, value) {
@@ -132,7 +141,10 @@ impl<W: Write> Table<W> {
     }
 
     /// Ends the file, with a few texts about it; the last of them are the last bytes but a few.
-    pub(crate) fn end(mut self, about: &[(&str, &str)]) -> io::Result<W> {
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn end(mut self, about: &[(&str, &str)]) -> io::Result<W> {
         self.end_group()?;
         let footer = self.footer(about);
         self.file.write_all(&footer)?;

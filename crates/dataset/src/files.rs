@@ -1,0 +1,134 @@
+//! Files as they lie in folders, tars and zips, one by one: for whoever chooses pictures and does not train on them.
+
+use std::fmt;
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::decode::{self, Refusal};
+use crate::listing::{self, Item};
+use crate::options::{Crop, Options};
+use crate::source::Source;
+use crate::{Error, content, resize};
+
+/// All that could be a picture, in the order of their paths.
+pub struct Files {
+    items: Vec<Item>,
+    passed: Vec<(String, String)>,
+}
+
+impl Files {
+    /// Looks through folders, tars and zips, and reads no picture.
+    ///
+    /// # Errors
+    /// A place is missing, or cannot be read.
+    pub fn list<P: AsRef<Path>>(arguments: &[P]) -> Result<Self, Error> {
+        let (found, mut passed) = listing::files(&Source::parse(arguments)?)?;
+        let items = listing::items(found, &mut passed, &Options::new(1))?;
+        let archives = passed.archives.into_iter().map(|skipped| (skipped.name, skipped.reason));
+        let foreign = passed
+            .foreign
+            .into_iter()
+            .flat_map(|(format, names)| names.into_iter().map(move |name| (name, format!("{format} is not read"))));
+        Ok(Self { items, passed: archives.chain(foreign).collect() })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Pictures and archives of kinds that are not read: names and reasons.
+    pub fn passed(&self) -> &[(String, String)] {
+        &self.passed
+    }
+
+    /// What to call a file; an entry of an archive has its archive's name before its own.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn name(&self, number: usize) -> String {
+        self.items[number].name()
+    }
+
+    /// A file's content; the error is a reason to show.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too long.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn read(&self, number: usize) -> Result<Vec<u8>, String> {
+        self.items[number].read()
+    }
+
+    /// Keeps the files of which `wanted` says so, by their names.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.items.retain(|item| wanted(&item.name()));
+    }
+}
+
+/// A decoded picture: 8-bit RGB, upright, on white.
+pub struct Decoded {
+    /// Pixels across, as the file says.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    pixels: RgbImage,
+}
+
+impl Decoded {
+    /// The picture as a square of `size` pixels a side, `[size, size, 3]`, as training sees it.
+    pub fn square(&self, size: usize, crop: Crop) -> Box<[u8]> {
+        resize::square(&self.pixels, size, crop)
+    }
+
+    /// One of these pixels, `[height, width, 3]`; none if they are not as many, or none at all.
+    pub fn of_rgb(width: usize, height: usize, rgb: Vec<u8>) -> Option<Self> {
+        let pixels = RgbImage::from_raw(width as u32, height as u32, rgb)?;
+        (width > 0 && height > 0).then_some(Self { width, height, pixels })
+    }
+}
+
+/// Why a file gives no picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It cannot be read, for the reason given.
+    Broken(String),
+    /// It is a picture of this format, which is not read.
+    Foreign(&'static str),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(reason) => f.write_str(reason),
+            Self::Foreign(format) => write!(f, "{format} is not read"),
+        }
+    }
+}
+
+/// Decodes a file as training does, checked to its last block; of any size and shape.
+///
+/// # Errors
+/// It is no picture that is read.
+pub fn decode(bytes: &[u8]) -> Result<Decoded, Unread> {
+    match decode::any_picture(bytes) {
+        Ok(decode::Picture { pixels, width, height }) => {
+            Ok(Decoded { width: width as usize, height: height as usize, pixels })
+        }
+        Err(Refusal::Broken(reason)) => Err(Unread::Broken(reason)),
+        Err(Refusal::Unfit(_)) => Err(Unread::Broken("it has no pixels".into())),
+        Err(Refusal::Foreign(format)) => Err(Unread::Foreign(format)),
+    }
+}
+
+/// The ending that a picture's name should have, by its first bytes.
+pub fn ending(bytes: &[u8]) -> &'static str {
+    content::ending(bytes)
+}

@@ -1,0 +1,33 @@
+//! Curation: folders, tars and zips of pictures in; tars of those worth training on out, and a report with the reason for every file.
+//!
+//! 1. Every file is read and measured, on all threads; a row a file stays in memory, no picture.
+//! 2. Rules throw out what cannot be read, is too small, blurred, grey, dark or barred; then exact duplicates, then near ones
+//!    (perceptual hash), of which the best stays. Names and order of the files make no difference to which pictures are kept.
+//! 3. What is kept is read again and written into tars, each whole and named by its content: one that is there is kept.
+//!
+//! | below the result | is |
+//! |---|---|
+//! | `tars/<name>.tar` | pictures, `dataset` reads them |
+//! | `report.parquet` | every file: verdict, reason, measures |
+//! | `sheets/<verdict>.webp` | what some of the files of a verdict look like |
+//! | `prepare.json` | the rules, by which a second selection is kept out of the folder |
+
+mod error;
+mod judge;
+mod measure;
+mod near;
+mod pack;
+mod report;
+mod rules;
+mod sheet;
+mod survey;
+
+pub use error::Error;
+pub use judge::{Verdict, judge};
+pub use measure::Measures;
+pub use near::FURTHEST;
+pub use pack::pack;
+pub use report::report;
+pub use rules::Rules;
+pub use sheet::sheets;
+pub use survey::{Looked, Row, survey};

@@ -1,0 +1,181 @@
+//! Writing what is kept into tars.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dataset::Files;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::error::Error;
+use crate::judge::Verdict;
+use crate::rules::Rules;
+use crate::survey::Row;
+
+/// Pictures of a tar.
+const A_TAR: usize = 1000;
+/// Pictures encoded at a time, which bounds the memory.
+const TURN: usize = 64;
+const UNFINISHED: &str = ".unfinished-";
+
+/// What a folder of tars was made by.
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Selection {
+    rules: Rules,
+    /// The hash of the kept pictures' hashes.
+    kept: String,
+}
+
+/// Writes the kept pictures into `folder`, in the order of their content's hash, and gives the tar of each row, empty for those
+/// thrown out. Tars that are there stay. `done` is called for each picture that is written or was there.
+///
+/// # Errors
+/// The folder holds another selection, a file cannot be written, a picture has changed since it was looked at, or it was stopped.
+pub fn pack(
+    files: &Files,
+    rows: &[Row],
+    verdicts: &[Verdict],
+    rules: &Rules,
+    folder: &Path,
+    stop: &AtomicBool,
+    done: &(dyn Fn() + Sync),
+) -> Result<Vec<String>, Error> {
+    let mut kept: Vec<usize> = (0..rows.len()).filter(|&at| verdicts[at].kept()).collect();
+    kept.sort_by_key(|&at| rows[at].content);
+    claim(folder, &Selection { rules: rules.clone(), kept: name(kept.iter().map(|&at| rows[at].content)) })?;
+    let tars = folder.join("tars");
+    fs::create_dir_all(&tars).map_err(Error::file("make the folder", &tars))?;
+    let mut places = vec![String::new(); rows.len()];
+    tidy(&tars);
+    for some in kept.chunks(A_TAR) {
+        let tar = format!("tars/{}.tar", name(some.iter().map(|&at| rows[at].content)));
+        for &at in some {
+            places[at].clone_from(&tar);
+        }
+        let path = folder.join(&tar);
+        if path.exists() {
+            for _ in some {
+                done();
+            }
+            continue;
+        }
+        let mut builder = begin(&path)?;
+        for turn in some.chunks(TURN) {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            let made: Result<Vec<_>, Error> =
+                turn.par_iter().map(|&at| contents(files, at, &rows[at], rules)).collect();
+            for (entry, contents) in made? {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(contents.len() as u64);
+                header.set_mode(0o644);
+                builder.append_data(&mut header, entry, &contents[..]).map_err(Error::file("write", &path))?;
+                done();
+            }
+        }
+        end(builder, &path)?;
+    }
+    Ok(places)
+}
+
+type Builder = tar::Builder<BufWriter<NamedTempFile>>;
+
+/// A tar on its way, in the same folder, so that it can be renamed.
+fn begin(path: &Path) -> Result<Builder, Error> {
+    let mut file = tempfile::Builder::new();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = file.prefix(UNFINISHED).tempfile_in(folder).map_err(Error::file("write", path))?;
+    #[cfg(unix)]
+    {
+        // Temporary files are private; the pictures were not.
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.as_file().set_permissions(readable).map_err(Error::file("write", path))?;
+    }
+    Ok(tar::Builder::new(BufWriter::new(file)))
+}
+
+fn end(builder: Builder, path: &Path) -> Result<(), Error> {
+    let write = || {
+        let file = builder.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(std::io::Error::from)
+    };
+    write().map_err(Error::file("write", path))
+}
+
+/// Takes away what a killed process left.
+fn tidy(tars: &Path) {
+    for entry in fs::read_dir(tars).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Makes the folder this selection's, if it is nobody's yet.
+fn claim(folder: &Path, selection: &Selection) -> Result<(), Error> {
+    let path = folder.join("prepare.json");
+    match fs::read(&path) {
+        Ok(text) => {
+            let there: Option<Selection> = serde_json::from_slice(&text).ok();
+            let what = match there {
+                Some(there) if there == *selection => return Ok(()),
+                Some(there) if there.rules == selection.rules => "the same rules keep other pictures now",
+                _ => "the rules in its prepare.json are not these",
+            };
+            Err(Error::Other { folder: folder.to_owned(), what: what.into() })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
+            let text = serde_json::to_string_pretty(selection).unwrap_or_default() + "\n";
+            write(&path, text.as_bytes())
+        }
+        Err(error) => Err(Error::file("read", &path)(error)),
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Error> {
+    let write = || {
+        let mut file = NamedTempFile::with_prefix_in(UNFINISHED, path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(contents)?;
+        #[cfg(unix)]
+        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(std::io::Error::from)
+    };
+    write().map_err(Error::file("write", path))
+}
+
+/// A name that follows from what is in it.
+fn name(contents: impl Iterator<Item = [u8; 32]>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for content in contents {
+        hasher.update(&content);
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// The name and contents of a picture's entry: the file as it was, or the square of the wanted size as WebP without loss.
+fn contents(files: &Files, at: usize, row: &Row, rules: &Rules) -> Result<(String, Vec<u8>), Error> {
+    let changed = |reason: String| Error::Changed { name: row.name.clone(), reason };
+    let bytes = files.read(at).map_err(changed)?;
+    if *blake3::hash(&bytes).as_bytes() != row.content {
+        return Err(changed("its content is another".into()));
+    }
+    let stem = &blake3::Hash::from(row.content).to_hex()[..32];
+    let Some(size) = rules.size else {
+        return Ok((format!("{stem}.{}", dataset::ending(&bytes)), bytes));
+    };
+    let picture = dataset::decode(&bytes).map_err(|unread| changed(unread.to_string()))?;
+    let square = picture.square(size, rules.crop());
+    let mut out = Vec::new();
+    let encoder = image_webp::WebPEncoder::new(&mut out);
+    let side = size as u32;
+    encoder.encode(&square, side, side, image_webp::ColorType::Rgb8).map_err(|error| changed(error.to_string()))?;
+    Ok((format!("{stem}.webp"), out))
+}

@@ -1,0 +1,203 @@
+//! A collection with something wrong of every kind: what is thrown out, why, and what comes out of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dataset::{Dataset, Files, Options};
+use image::imageops::{FilterType, resize};
+use image::{ImageFormat, Rgb, RgbImage};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use prepare::{Error, Rules, judge, pack, report, sheets, survey};
+
+/// A picture like no other: shapes and hatching from a number.
+fn drawn(number: u64, width: u32, height: u32) -> RgbImage {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f64 / f64::from(1 << 24)
+    };
+    let discs: Vec<_> =
+        (0..14).map(|_| (random(), random(), 0.05 + 0.3 * random(), [random(), random(), random()])).collect();
+    RgbImage::from_fn(width, height, |x, y| {
+        let (u, v) = ((f64::from(x) + 0.5) / f64::from(width), (f64::from(y) + 0.5) / f64::from(height));
+        let inside = |disc: &&(f64, f64, f64, [f64; 3])| (u - disc.0).hypot(v - disc.1) < disc.2;
+        let colour = discs.iter().rev().find(inside).map_or([0.9, 0.8, 0.6], |disc| disc.3);
+        let hatch = if (((u + v) * 50.0) as u32).is_multiple_of(5) { 0.6 } else { 1.0 };
+        Rgb(colour.map(|value| (255.0 * hatch * (0.2 + 0.8 * value)) as u8))
+    })
+}
+
+fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    picture.write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+/// Names and contents.
+type Collected = Vec<(String, Vec<u8>)>;
+/// How many files there are to each verdict.
+type Counts = BTreeMap<&'static str, usize>;
+
+/// The files of the collection: 100 good ones and some that are not.
+fn collection() -> (Collected, Counts) {
+    let mut files = Vec::new();
+    let mut counts = BTreeMap::from([("kept", 100)]);
+    let mut add = |word: &'static str, name: String, contents: Vec<u8>| {
+        if !word.is_empty() {
+            *counts.entry(word).or_insert(0) += 1;
+        }
+        files.push((name, contents));
+    };
+    for n in 0..100 {
+        add("", format!("good-{n}.png"), encoded(&drawn(n, 160, 160), ImageFormat::Png));
+    }
+    for n in 0..5 {
+        let png = encoded(&drawn(n, 160, 160), ImageFormat::Png);
+        add("broken", format!("cut-{n}.png"), png[..png.len() / 2].to_vec());
+        add("broken", format!("page-{n}.jpg"), b"<!DOCTYPE html><title>404</title>".to_vec());
+        add("duplicate", format!("same-{n}.png"), png);
+        let small = resize(&drawn(n + 10, 160, 160), 120, 120, FilterType::Triangle);
+        add("near", format!("again-{n}.jpg"), encoded(&small, ImageFormat::Jpeg));
+        add("tiny", format!("tiny-{n}.png"), encoded(&drawn(n + 200, 40, 40), ImageFormat::Png));
+        add("oblong", format!("strip-{n}.png"), encoded(&drawn(n + 300, 640, 100), ImageFormat::Png));
+        let mut grey = drawn(n + 400, 160, 160);
+        grey.pixels_mut().for_each(|pixel| pixel.0 = [pixel.0[1]; 3]);
+        add("grey", format!("grey-{n}.png"), encoded(&grey, ImageFormat::Png));
+        let mut dark = drawn(n + 500, 160, 160);
+        dark.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| value / 16));
+        add("dark", format!("dark-{n}.png"), encoded(&dark, ImageFormat::Png));
+        let soft = resize(&drawn(n + 600, 8, 8), 160, 160, FilterType::CatmullRom);
+        add("blurred", format!("soft-{n}.png"), encoded(&soft, ImageFormat::Png));
+        let mut barred = drawn(n + 700, 160, 160);
+        for (_, y, pixel) in barred.enumerate_pixels_mut() {
+            if !(24..136).contains(&y) {
+                pixel.0 = [0; 3];
+            }
+        }
+        add("bars", format!("film-{n}.png"), encoded(&barred, ImageFormat::Png));
+    }
+    (files, counts)
+}
+
+/// Half of the files in a folder, the other half in a tar.
+fn spread(files: &[(String, Vec<u8>)], root: &Path, prefix: &str) {
+    fs::create_dir_all(root).unwrap();
+    let mut builder = tar::Builder::new(fs::File::create(root.join("half.tar")).unwrap());
+    for (n, (name, contents)) in files.iter().enumerate() {
+        let name = format!("{prefix}{name}");
+        if n % 2 == 0 {
+            fs::write(root.join(name), contents).unwrap();
+        } else {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(contents.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, &contents[..]).unwrap();
+        }
+    }
+    builder.finish().unwrap();
+}
+
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())).collect()
+}
+
+fn whole(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
+    let stop = AtomicBool::new(false);
+    let files = Files::list(&[data])?;
+    let rows = survey(&files, rules, &stop, &|| ())?;
+    let verdicts = judge(&rows, rules);
+    let tars = pack(&files, &rows, &verdicts, rules, out, &stop, &|| ())?;
+    sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
+    report(&rows, &verdicts, &tars, &out.join("report.parquet"))?;
+    let mut counts = Counts::new();
+    for verdict in &verdicts {
+        *counts.entry(verdict.word).or_insert(0) += 1;
+    }
+    Ok(counts)
+}
+
+#[test]
+fn every_kind_of_fault_is_counted_and_what_comes_out_is_what_training_reads() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, out) = (place.path().join("data"), place.path().join("out"));
+    let (files, expected) = collection();
+    spread(&files, &data, "");
+    let rules = Rules { size: Some(64), ..Rules::default() };
+    assert_eq!(whole(&data, &rules, &out).unwrap(), expected);
+
+    let set = Dataset::open(&[out.join("tars")], &Options::new(64)).unwrap();
+    assert_eq!(set.len() + set.validation_len(), 100);
+    assert!(out.join("sheets/kept.webp").exists() && out.join("sheets/near.webp").exists());
+    assert!(!out.join("sheets/format.webp").exists());
+
+    let table = SerializedFileReader::new(fs::File::open(out.join("report.parquet")).unwrap()).unwrap();
+    let text = |field: &Field| if let Field::Str(text) = field { text.clone() } else { panic!("{field:?} is no text") };
+    let mut told = BTreeMap::new();
+    for row in table.get_row_iter(None).unwrap() {
+        let fields: Vec<Field> = row.unwrap().into_columns().into_iter().map(|(_, field)| field).collect();
+        let (file, verdict, reason, tar) = (text(&fields[0]), text(&fields[1]), text(&fields[2]), text(&fields[3]));
+        assert_eq!(verdict == "kept", out.join(&tar).is_file() && !tar.is_empty(), "{file}");
+        assert_eq!(verdict == "kept", reason.is_empty(), "{file}: {reason}");
+        *told.entry(verdict.clone()).or_insert(0) += 1;
+        if file.contains("again-3") {
+            assert!(verdict == "near" && reason.contains("good-13.png"), "{file} {verdict} {reason}");
+        }
+    }
+    assert!(told.iter().map(|(word, count)| (word.as_str(), *count)).eq(expected));
+}
+
+#[test]
+fn names_and_places_make_no_difference_and_what_is_cut_off_goes_on() {
+    let place = tempfile::tempdir().unwrap();
+    let (files, _) = collection();
+    let (first, second) = (place.path().join("first"), place.path().join("second"));
+    spread(&files, &first, "");
+    let turned: Vec<_> = files.into_iter().rev().collect();
+    spread(&turned, &second, "x-");
+    let rules = Rules { size: Some(32), ..Rules::default() };
+    let (calm, cut) = (place.path().join("calm"), place.path().join("cut"));
+    whole(&first, &rules, &calm).unwrap();
+
+    let stop = AtomicBool::new(false);
+    let files = Files::list(&[&second]).unwrap();
+    let rows = survey(&files, &rules, &stop, &|| ()).unwrap();
+    let verdicts = judge(&rows, &rules);
+    let stopped = pack(&files, &rows, &verdicts, &rules, &cut, &stop, &|| stop.store(true, Ordering::Relaxed));
+    assert!(matches!(stopped, Err(Error::Stopped)));
+    // As a process that was killed leaves it.
+    fs::write(cut.join("tars/.unfinished-x"), b"half").unwrap();
+    whole(&second, &rules, &cut).unwrap();
+    assert!(contents(&cut.join("tars")) == contents(&calm.join("tars")), "other tars");
+
+    let other = Rules { size: Some(48), ..rules.clone() };
+    assert!(matches!(whole(&second, &other, &cut), Err(Error::Other { .. })));
+    fs::write(second.join("new.png"), encoded(&drawn(999, 160, 160), ImageFormat::Png)).unwrap();
+    let said = whole(&second, &rules, &cut).unwrap_err().to_string();
+    assert!(said.contains("keep other pictures now"), "{said}");
+    assert!(contents(&cut.join("tars")) == contents(&calm.join("tars")));
+}
+
+#[test]
+fn files_are_kept_as_they_are_without_a_size() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, out) = (place.path().join("data"), place.path().join("out"));
+    let jpeg = encoded(&drawn(5, 200, 120), ImageFormat::Jpeg);
+    fs::create_dir(&data).unwrap();
+    // A name that lies about the format.
+    fs::write(data.join("a.png"), &jpeg).unwrap();
+    whole(&data, &Rules::default(), &out).unwrap();
+    let tar = contents(&out.join("tars")).into_values().next().unwrap();
+    let mut archive = tar::Archive::new(&tar[..]);
+    let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+    assert!(entry.path().unwrap().extension().unwrap() == "jpg");
+    let mut held = Vec::new();
+    std::io::Read::read_to_end(&mut entry, &mut held).unwrap();
+    assert!(held == jpeg);
+}
