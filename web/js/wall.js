@@ -306,6 +306,7 @@ export class Wall {
 
   /**
    * What hangs at a cell, whether in view or not, on a wall of a creativity.
+   * @param {Cell} cell
    * @returns {{recipe: import('./recipe.js').Recipe, psi: number, strange: boolean}}
    */
   hung({ x, y }, psi = settings.psi) {
