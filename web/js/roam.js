@@ -11,6 +11,7 @@ import { say } from './strings.js';
  * @param {import('./wall.js').Wall} wall
  * @typedef {import('./tile.js').Tile} Tile
  * @typedef {{recipe: import('./recipe.js').Recipe, psi: number}} Picture
+ * @typedef {Picture & {cell: import('./wall.js').Cell}} Taken
  * @param {{blend: (a: Picture, b: Picture) => void, keep: (tile: Tile) => void}} actions
  */
 export function roam(wall, { blend, keep }) {
@@ -20,7 +21,7 @@ export function roam(wall, { blend, keep }) {
   let here = null;
   /**
    * The picture that is taken: its place on the wall may have scrolled away.
-   * @type {(Picture & {cell: import('./wall.js').Cell}) | null}
+   * @type {Taken | null}
    */
   let taken = null;
 
@@ -32,7 +33,7 @@ export function roam(wall, { blend, keep }) {
     tile.element.focus({ preventScroll: true });
     wall.reveal(tile.cell);
   };
-  /** @param {typeof taken} picture */
+  /** @param {Taken | null} picture */
   const take = (picture) => {
     taken = picture;
     wall.take(picture?.cell ?? null);
