@@ -10,6 +10,7 @@ const list = document.getElementById('operations');
  */
 
 /**
+ * An element with properties of its own, and what is in it.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} name
  * @param {Partial<HTMLElementTagNameMap[Tag]>} [properties]

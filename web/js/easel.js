@@ -148,7 +148,8 @@ export async function alike(name, count, signal) {
 }
 
 /**
- * Images that wait to come into view, and the addresses of what they wait for. One that could not be drawn waits again, after so long.
+ * Images that wait to come into view, and the addresses of what they wait for. One that could not be drawn waits again,
+ * after so long.
  * @type {WeakMap<Element, string>}
  */
 const waiting = new WeakMap();

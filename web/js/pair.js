@@ -25,7 +25,7 @@ const SHAPE = 0.4;
 const isPair = (place) => place.recipe.kind !== 'single';
 
 export class Pair {
-  /** @param {(some: object, pushed?: boolean) => void} change */
+  /** @param {(some: Partial<import('./router.js').RoomPlace>, pushed?: boolean) => void} change */
   constructor(change) {
     this.change = change;
     /** @type {PairPlace | null} */

@@ -1,7 +1,7 @@
 // Two networks in contest about numbers instead of pictures: the smallest GAN that shows how it goes, for browsers that cannot train a larger one.
 
-import { Duel, HIGH, LOW, realDensity } from './duel.js';
 import { paperOf, part } from './dom.js';
+import { Duel, HIGH, LOW, realDensity } from './duel.js';
 import { Motion } from './motion.js';
 import { numbers, say } from './strings.js';
 

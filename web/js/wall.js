@@ -1,6 +1,7 @@
 // The wall: one moving layer of tiles that are used again and again. What hangs where is decided by the cell alone.
 
 import { Lattice, cellOf, cellSeed, strangeness } from './cells.js';
+import { part } from './dom.js';
 import { ofSeed, single, spell } from './recipe.js';
 import { change, model, moved, saving, settings } from './settings.js';
 import { Tile } from './tile.js';
@@ -31,7 +32,7 @@ export class Wall {
    */
   constructor(view, camera, loader) {
     this.view = view;
-    this.layer = /** @type {HTMLElement} */ (view.querySelector('.layer'));
+    this.layer = part(view, '.layer');
     this.camera = camera;
     this.loader = loader;
     /** @type {Map<string, Tile>} by cell */
