@@ -2,13 +2,31 @@
 
 const list = document.getElementById('operations');
 
+/**
+ * What this page reads of openapi.json.
+ * @typedef {{name: string, required?: boolean, description?: string, example?: string | number,
+ *   schema: {enum?: string[], pattern?: string}}} Parameter
+ * @typedef {{summary: string, parameters?: Parameter[], requestBody?: {content: Record<string, {example: unknown}>}}} Operation
+ */
+
+/**
+ * An element with properties of its own, and what is in it.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} name
+ * @param {Partial<HTMLElementTagNameMap[Tag]>} [properties]
+ * @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 const element = (name, properties = {}, ...children) => {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
 };
 
-/** An input for a parameter; empty ones are left out of the request. */
+/**
+ * An input for a parameter; empty ones are left out of the request.
+ * @param {Parameter} parameter
+ */
 function field(parameter) {
   const { schema } = parameter;
   const input = schema.enum
@@ -17,17 +35,23 @@ function field(parameter) {
   input.name = parameter.name;
   if (parameter.required) {
     input.required = true;
-    input.value = parameter.example;
+    input.value = String(parameter.example);
   }
   input.title = parameter.description ?? schema.pattern ?? '';
   return element('label', {}, parameter.name, input);
 }
 
-/** The address, and for POST the body, that a filled form means. */
+/**
+ * The address, and for POST the body, that a filled form means.
+ * @param {string} path
+ * @param {string} method
+ * @param {HTMLFormElement} form
+ * @returns {[string, RequestInit]}
+ */
 function request(path, method, form) {
   const values = new FormData(form);
   if (method === 'post') {
-    return [path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: values.get('body') }];
+    return [path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: String(values.get('body')) }];
   }
   const address = path.replace('{file}', encodeURIComponent(String(values.get('file') ?? '')).replaceAll('%2C', ','));
   const query = new URLSearchParams();
@@ -35,7 +59,12 @@ function request(path, method, form) {
   return [String(query) ? `${address}?${query}` : address, {}];
 }
 
-/** Shows an answer: pictures as pictures, text as text, archives as links. */
+/**
+ * Shows an answer: pictures as pictures, text as text, archives as links.
+ * @param {HTMLOutputElement} output
+ * @param {string} address
+ * @param {RequestInit} options
+ */
 async function show(output, address, options) {
   output.replaceChildren('…');
   const start = performance.now();
@@ -46,6 +75,7 @@ async function show(output, address, options) {
   }
   const blob = await response.blob();
   const facts = `${response.status} · ${blob.type || 'no body'} · ${blob.size} bytes · ${Math.round(performance.now() - start)} ms`;
+  /** @type {HTMLElement[]} */
   const parts = [element('p', {}, element('code', { textContent: new URL(address, location.href).href })), element('p', { textContent: facts })];
   if (blob.type.startsWith('image/')) {
     const image = element('img', { src: URL.createObjectURL(blob), alt: `What ${address} gives` });
@@ -59,6 +89,12 @@ async function show(output, address, options) {
   output.replaceChildren(...parts);
 }
 
+/**
+ * An operation's form, folded.
+ * @param {string} path
+ * @param {string} method
+ * @param {Operation} operation
+ */
 function section(path, method, operation) {
   const output = element('output');
   const form = element('form', {}, ...(operation.parameters ?? []).map(field));
@@ -76,6 +112,7 @@ function section(path, method, operation) {
   return element('details', {}, head, form, output);
 }
 
+/** @type {{paths: Record<string, Record<string, Operation>>}} */
 const description = await (await fetch('/api/v1/openapi.json')).json();
 for (const [path, methods] of Object.entries(description.paths)) {
   for (const [method, operation] of Object.entries(methods)) list.append(section(path, method, operation));

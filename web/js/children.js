@@ -12,7 +12,7 @@ const COUNT = 16;
 const THUMBNAIL = 96;
 
 export class Children {
-  /** @param {(some: object, pushed: boolean) => void} change */
+  /** @param {(some: Partial<import('./router.js').RoomPlace>, pushed: boolean) => void} change */
   constructor(change) {
     this.grid = document.getElementById('children');
     this.path = document.getElementById('path');

@@ -2,7 +2,7 @@
 
 import { suitableAddress } from './address.js';
 import { announce } from './controls.js';
-import { find, within } from './dom.js';
+import { around, find, part, within } from './dom.js';
 import { hand } from './files.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
@@ -20,6 +20,10 @@ export class Collection {
   constructor() {
     this.dialog = find('collection');
     this.shown = false;
+    /** @type {import('./store.js').Kept[]} what somebody else's link shows */
+    this.shared = [];
+    /** @type {{kept: import('./store.js').Kept, at: number} | null} what was taken out last, and where it was */
+    this.removed = null;
     this.dialog.addEventListener('close', () => this.shown && leave());
     this.dialog.addEventListener('click', (event) => {
       if (within(event, '[data-close]')) this.dialog.close();
@@ -28,7 +32,7 @@ export class Collection {
       const link = within(event, 'a');
       if (!link?.place || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      go(link.place, link.closest('ul').dataset.shelf);
+      go(link.place, around(link, 'ul').dataset.shelf);
     });
     find('undo').addEventListener('click', () => this.#undo());
     dialogKeys(this.dialog, () => this.#undo());
@@ -36,7 +40,7 @@ export class Collection {
     find('import').addEventListener('change', () => this.#import());
     find('forget').addEventListener('click', () => {
       history.clear();
-      this.dialog.querySelector('[data-close]').focus();
+      part(this.dialog, '[data-close]').focus();
     });
     find('walk-favourites').addEventListener('click', () =>
       go({ view: 'walk', from: favourites.entries[0].recipe.a, psi: favourites.entries[0].psi, favourites: true }),
@@ -71,12 +75,12 @@ export class Collection {
     const last = () => (find('undo-note').hidden ? this.dialog.querySelector('[data-close]') : find('undo'));
     refill(
       find('favourites'),
-      favourites.entries.map((/** @type {import('./store.js').Kept} */ kept) => this.#item(kept, true)),
+      favourites.entries.map((kept) => this.#item(kept, true)),
       last,
     );
     refill(
       find('history'),
-      history.entries.map((/** @type {import('./store.js').Kept} */ kept) => this.#item(kept, false)),
+      history.entries.map((kept) => this.#item(kept, false)),
       last,
     );
     find('shared-section').hidden = this.shared.length === 0;
@@ -105,7 +109,7 @@ export class Collection {
     const focused = document.activeElement === find('undo');
     favourites.restore(kept, at);
     find('undo-note').hidden = true;
-    if (focused) find('favourites').children[at]?.querySelector('a').focus();
+    if (focused) find('favourites').children[at]?.querySelector('a')?.focus();
     announce(say('room.kept.spoken'));
   }
 
@@ -189,7 +193,7 @@ export class Collection {
   }
 
   async #import() {
-    const [file] = find('import').files;
+    const [file] = find('import').files ?? [];
     if (!file) return;
     // A file of favourites is small; another one is not read into memory to find that out.
     const text = file.size > LARGEST_FILE ? null : await file.text().catch(() => null);
@@ -206,6 +210,7 @@ export class Collection {
 /**
  * Ctrl+Z, or Cmd+Z, takes back.
  * @param {HTMLDialogElement} dialog
+ * @param {() => void} undo
  */
 function dialogKeys(dialog, undo) {
   dialog.addEventListener('keydown', (event) => {

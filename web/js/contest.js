@@ -2,8 +2,9 @@
 // trainer's own step; what they learn from are pictures of this wall.
 
 import { pictureAddress } from './address.js';
+import { paperOf, part } from './dom.js';
 import { Motion } from './motion.js';
-import { fetchPicture } from './picture.js';
+import { fetchPicture, sizeOf } from './picture.js';
 import { ofSeed } from './recipe.js';
 import { saving } from './settings.js';
 import { numbers, say } from './strings.js';
@@ -48,7 +49,7 @@ class Contest {
   /** @param {HTMLElement} figure */
   constructor(figure) {
     this.figure = figure;
-    this.canvas = /** @type {HTMLCanvasElement} */ (figure.querySelector('canvas'));
+    this.canvas = part(figure, 'canvas');
     this.paper = paperOf(this.canvas);
     /** Real pictures, as far as they have come, each on a canvas of its own. @type {HTMLCanvasElement[]} */
     this.real = [];
@@ -67,7 +68,7 @@ class Contest {
     this.stale = true;
     this.canvas.dataset.rounds = '0';
     /** @param {string} act */
-    const button = (act) => /** @type {HTMLButtonElement} */ (figure.querySelector(`[data-act="${act}"]`));
+    const button = (act) => part(figure, `[data-act="${act}"]`, HTMLButtonElement);
     this.motion = new Motion(
       this.canvas,
       button('toggle'),
@@ -245,19 +246,14 @@ class Contest {
 }
 
 /**
- * What a canvas is painted with: its pixels are read, or are few.
- * @param {HTMLCanvasElement} canvas
- */
-const paperOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: canvas.width === SIDE }));
-
-/**
  * A canvas of the contest's pictures.
  * @param {(paper: CanvasRenderingContext2D) => void} fill
  */
 function canvasOf(fill) {
   const canvas = document.createElement('canvas');
   canvas.width = canvas.height = SIDE;
-  fill(paperOf(canvas));
+  // Its pixels are read, or are few.
+  fill(paperOf(canvas, { willReadFrequently: true }));
   return canvas;
 }
 
@@ -266,7 +262,7 @@ function canvasOf(fill) {
  * @param {HTMLImageElement | HTMLCanvasElement} picture
  */
 function square(picture) {
-  const [width, height] = picture instanceof HTMLImageElement ? [picture.naturalWidth, picture.naturalHeight] : [picture.width, picture.height];
+  const { width, height } = sizeOf(picture);
   const side = Math.min(width, height);
   return canvasOf((paper) => {
     paper.imageSmoothingQuality = 'high';

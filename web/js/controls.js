@@ -2,7 +2,7 @@
 
 import { change, settings } from './settings.js';
 import { pixelsPerSecond } from './camera.js';
-import { find } from './dom.js';
+import { around, find } from './dom.js';
 import { here } from './easel.js';
 import { numbers, say } from './strings.js';
 
@@ -56,7 +56,7 @@ export function describeCreativity(slider, value, psi = slider.valueAsNumber) {
   value.textContent = numbers.tenths(psi);
   const spoken = say('creativity.spoken', { psi: numbers.tenths(psi), mood: say(`creativity.${mood}`) });
   slider.setAttribute('aria-valuetext', spoken);
-  slider.closest('.control').classList.toggle('risky', psi > RISKY);
+  around(slider, '.control').classList.toggle('risky', psi > RISKY);
   mark(slider);
   return spoken;
 }

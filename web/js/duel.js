@@ -39,15 +39,21 @@ export class Duel {
   /** @param {() => number} random 0 to 1 */
   constructor(random = Math.random) {
     this.random = random;
+    /**
+     * The generator: where it sends each of so many equal shares of its random input.
+     * @type {number[]}
+     */
+    this.knots = [];
+    /** The discriminator: a height for each of so many bumps. */
+    this.heights = new Float64Array(BUMPS);
+    this.rounds = 0;
     this.restart();
   }
 
   /** The generator knows nothing: all its numbers are alike. The discriminator has no opinion. */
   restart() {
     const start = -2.4 + 4.8 * this.random();
-    /** The generator: where it sends each of so many equal shares of its random input. */
     this.knots = Array.from({ length: KNOTS }, () => start + 0.3 * (this.random() - 0.5)).sort((a, b) => a - b);
-    /** The discriminator: a height for each of so many bumps. */
     this.heights = new Float64Array(BUMPS);
     this.rounds = 0;
   }

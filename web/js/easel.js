@@ -1,6 +1,7 @@
 // Who draws, the server or this browser, and pictures drawn here in place of those that an address would fetch.
 
 import { Atelier } from './atelier.js';
+import { paperOf } from './dom.js';
 import { hosted, model } from './settings.js';
 
 /** @type {Promise<Atelier> | null} */
@@ -52,6 +53,16 @@ function order(address) {
 }
 
 /**
+ * What the address of a picture orders; an error if it is no such address.
+ * @param {string} address
+ */
+function ordered(address) {
+  const found = order(address);
+  if (!found) throw new Error(`${address} is no address of a picture`);
+  return found;
+}
+
+/**
  * Paints pixels on a canvas, making it as large as they are.
  * @param {HTMLCanvasElement} canvas
  * @param {ImageData} pixels
@@ -59,7 +70,7 @@ function order(address) {
 export function paint(canvas, pixels) {
   if (canvas.width !== pixels.width) canvas.width = pixels.width;
   if (canvas.height !== pixels.height) canvas.height = pixels.height;
-  canvas.getContext('2d').putImageData(pixels, 0, 0);
+  paperOf(canvas).putImageData(pixels, 0, 0);
 }
 
 /**
@@ -68,7 +79,7 @@ export function paint(canvas, pixels) {
  * @param {AbortSignal} [signal]
  */
 export async function drawn(address, signal) {
-  const { name, psi, size, noise } = order(address);
+  const { name, psi, size, noise } = ordered(address);
   const pixels = await (await atelier()).draw(name, psi, { noise, size, signal });
   const canvas = document.createElement('canvas');
   paint(canvas, pixels);
@@ -76,28 +87,33 @@ export async function drawn(address, signal) {
   return size && size !== longer ? scaled(canvas, size / longer) : canvas;
 }
 
-/** @param {HTMLCanvasElement} canvas */
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} times
+ */
 function scaled(canvas, times) {
   const other = document.createElement('canvas');
   other.width = Math.round(canvas.width * times);
   other.height = Math.round(canvas.height * times);
-  const paper = other.getContext('2d');
+  const paper = paperOf(other);
   paper.imageSmoothingQuality = 'high';
   paper.drawImage(canvas, 0, 0, other.width, other.height);
   return other;
 }
 
+/** @type {Record<string, string>} */
 const TYPES = { png: 'image/png', webp: 'image/webp', jpg: 'image/jpeg' };
 
 /**
  * A file of what a canvas shows. A browser that cannot write a kind writes PNG.
  * @param {HTMLCanvasElement} canvas
  * @param {string} kind
+ * @returns {Promise<Blob>}
  */
 export const blobOf = (canvas, kind) =>
   new Promise((done, failed) =>
     // Of WebP, quality 1 is the lossless kind.
-    canvas.toBlob((/** @type {Blob} */ blob) => (blob ? done(blob) : failed(new Error('no file'))), TYPES[kind], kind === 'webp' ? 1 : 0.92),
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error('no file'))), TYPES[kind], kind === 'webp' ? 1 : 0.92),
   );
 
 /**
@@ -106,7 +122,7 @@ export const blobOf = (canvas, kind) =>
  * @param {AbortSignal} [signal]
  */
 export async function fileOf(address, signal) {
-  return blobOf(await drawn(address, signal), order(address).kind);
+  return blobOf(await drawn(address, signal), ordered(address).kind);
 }
 
 /**
@@ -131,15 +147,19 @@ export async function alike(name, count, signal) {
   return (like ?? kinds).map((/** @type {{recipe: string}} */ one) => one.recipe);
 }
 
-/** Images that wait to come into view. One that could not be drawn waits again, after so long. */
+/**
+ * Images that wait to come into view, and the addresses of what they wait for. One that could not be drawn waits again,
+ * after so long.
+ * @type {WeakMap<Element, string>}
+ */
 const waiting = new WeakMap();
 const AGAIN_MS = 2000;
 const inView = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting || !waiting.has(target)) continue;
-      inView.unobserve(target);
       const address = waiting.get(target);
+      if (!isIntersecting || address === undefined) continue;
+      inView.unobserve(target);
       waiting.delete(target);
       fileOf(address)
         .then((blob) => {
@@ -155,6 +175,7 @@ const inView = new IntersectionObserver(
 
 /**
  * Draws the picture of an address into an image when it comes into view.
+ * @param {Element} image
  * @param {string} address
  */
 export function drawInto(image, address) {

@@ -91,10 +91,11 @@ export function apng(frames) {
     const body = joined([text(name), contents]);
     return joined([big([contents.length, 4]), body, big([crc32(body), 4])]);
   };
-  const header = [...pngChunks(frames[0].file)].find(([name]) => name === 'IHDR')[1];
+  const [, header] = [...pngChunks(frames[0].file)].find(([name]) => name === 'IHDR') ?? [];
+  if (!header) throw new Error('a PNG without IHDR');
   const parts = [frames[0].file.subarray(0, 8), chunk('IHDR', header), chunk('acTL', big([frames.length, 4], [0, 4]))];
   let sequence = 0;
-  frames.forEach(({ file, ms }, /** @type {number} */ index) => {
+  frames.forEach(({ file, ms }, index) => {
     const size = header.subarray(0, 8);
     const place = joined([big([sequence++, 4]), size, big([0, 4], [0, 4], [ms, 2], [1000, 2], [0, 1], [0, 1])]);
     parts.push(chunk('fcTL', place));
@@ -108,6 +109,7 @@ export function apng(frames) {
 
 /**
  * An animated WebP from still ones of one size.
+ * @param {Frame[]} frames
  * @param {number} width
  * @param {number} height
  */
@@ -171,16 +173,14 @@ async function levels(name, kind) {
  */
 export async function animation(pictures) {
   const [{ canvas }] = pictures;
-  for (const kind of ['webp', 'png']) {
-    try {
-      const frames = [];
-      for (const picture of pictures) frames.push({ file: await bytesOf(picture.canvas, kind), ms: picture.ms });
-      const bytes = kind === 'webp' ? webp(frames, canvas.width, canvas.height) : apng(frames);
-      return new Blob([bytes], { type: `image/${kind}` });
-    } catch (error) {
-      if (kind === 'png') throw error;
-    }
-  }
+  /** @param {'webp' | 'png'} kind */
+  const as = async (kind) => {
+    const frames = [];
+    for (const picture of pictures) frames.push({ file: await bytesOf(picture.canvas, kind), ms: picture.ms });
+    const bytes = kind === 'webp' ? webp(frames, canvas.width, canvas.height) : apng(frames);
+    return new Blob([bytes], { type: `image/${kind}` });
+  };
+  return as('webp').catch(() => as('png'));
 }
 
 /**

@@ -1,6 +1,7 @@
 // A picture's room at the moment it is opened: the picture that hangs on the wall, until the room's own scripts and the
 // large picture are here. On a slow network that takes seconds, and all the while the picture is in hand.
 
+import { part } from './dom.js';
 import { likeness } from './picture.js';
 import { title } from './recipe.js';
 import { model } from './settings.js';
@@ -13,9 +14,9 @@ import { model } from './settings.js';
  */
 export function glance(dialog, place, wall) {
   if (dialog.open) return;
-  dialog.querySelector('h2').textContent = title(place.recipe);
+  part(dialog, 'h2').textContent = title(place.recipe);
   const tile = wall.tileOf(place.recipe);
-  const frame = dialog.querySelector('.stage-frame');
+  const frame = part(dialog, '.stage-frame');
   frame.replaceChildren();
   if (tile?.picture && tile.psi === place.psi) {
     const picture = likeness(tile.picture, model.width, model.height);

@@ -3,9 +3,9 @@
 
 import { pictureAddress } from './address.js';
 import { describeCreativity } from './controls.js';
-import { within } from './dom.js';
+import { paperOf, part, within } from './dom.js';
 import { Motion } from './motion.js';
-import { fetchPicture, thumbnail } from './picture.js';
+import { fetchPicture, sizeOf, thumbnail } from './picture.js';
 import { ofSeed, seedAfter, title } from './recipe.js';
 import { addressOf, go, roomOf } from './router.js';
 import { numbers, say } from './strings.js';
@@ -23,18 +23,26 @@ const ROUND_S = 14;
 export class Growth {
   /** @param {HTMLElement} figure with a canvas, a slider, an `ol` and two buttons in it */
   constructor(figure) {
-    this.canvas = figure.querySelector('canvas');
-    this.paper = this.canvas.getContext('2d');
-    this.slider = figure.querySelector('input');
-    this.value = figure.querySelector('output');
-    this.list = figure.querySelector('ol');
+    this.canvas = part(figure, 'canvas');
+    this.paper = paperOf(this.canvas);
+    this.slider = part(figure, 'input');
+    this.value = part(figure, 'output');
+    this.list = part(figure, 'ol');
+    this.seed = '';
+    /**
+     * The pictures of the levels, as far as they have come.
+     * @type {(HTMLImageElement | HTMLCanvasElement | null)[]}
+     */
+    this.pictures = [];
+    /** What is said of the picture in view. */
+    this.told = '';
     /** Where in its round it is, 0 to 1: up in the first half, down in the second. */
     this.phase = 0;
     /** Between levels while it plays; a level when a hand chose it. */
     this.psi = LOW;
     this.seen = false;
     this.slider.addEventListener('input', () => this.#choose(this.slider.valueAsNumber));
-    figure.querySelector('[data-act="another"]').addEventListener('click', () => this.#hang(seedAfter(this.seed)));
+    part(figure, '[data-act="another"]').addEventListener('click', () => this.#hang(seedAfter(this.seed)));
     this.list.addEventListener('click', (event) => {
       const place = within(event, 'a')?.place;
       if (!place || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -49,7 +57,7 @@ export class Growth {
     }).observe(this.canvas);
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.#settle(1);
     this.#hang('42');
-    this.motion = new Motion(this.canvas, figure.querySelector('[data-act="toggle"]'), (seconds) => this.#advance(seconds));
+    this.motion = new Motion(this.canvas, part(figure, '[data-act="toggle"]', HTMLButtonElement), (seconds) => this.#advance(seconds));
   }
 
   /**
@@ -59,7 +67,6 @@ export class Growth {
   #hang(seed) {
     this.seed = seed;
     const recipe = ofSeed(seed);
-    /** The pictures of the levels, as far as they have come. */
     this.pictures = [];
     this.fetching = false;
     const items = ROW.map((psi) => {
@@ -127,8 +134,7 @@ export class Growth {
     const below = Math.min(LEVELS.length - 1, Math.floor(at + 1e-6));
     const lower = pictures.slice(0, below + 1).findLast(Boolean);
     if (lower) {
-      // Pictures drawn here are canvases, which have a width and no natural one.
-      const { naturalWidth: width = lower.width, naturalHeight: height = lower.height } = lower;
+      const { width, height } = sizeOf(lower);
       if (canvas.width !== width) [canvas.width, canvas.height] = [width, height];
       paper.globalAlpha = 1;
       paper.drawImage(lower, 0, 0);

@@ -9,9 +9,15 @@ const CLICK_SLOP = 6;
 /** Momentum is the speed of the last part of a drag. */
 const RECENT_MS = 90;
 const LINE_PX = 40;
+/** How a pointer ends. */
+const ENDS = /** @type {const} */ (['pointerup', 'pointercancel']);
 /** Two taps of a finger within this time are a double tap. */
 const TAP_MS = 240;
 
+/**
+ * Where the arrow keys lead, in cells.
+ * @type {Record<string, {x: number, y: number} | undefined>}
+ */
 export const STEPS = {
   ArrowLeft: { x: -1, y: 0 },
   ArrowRight: { x: 1, y: 0 },
@@ -19,19 +25,28 @@ export const STEPS = {
   ArrowDown: { x: 0, y: 1 },
 };
 
-/** Whether a key is pressed for something of the browser's. */
+/**
+ * Whether a key is pressed for something of the browser's.
+ * @param {KeyboardEvent | MouseEvent} event
+ */
 export const foreign = (event) => event.ctrlKey || event.metaKey || event.altKey;
 
 /**
  * @typedef {import('./tile.js').Tile} Tile
+ * @typedef {{open: (tile: Tile) => void, keep: (tile: Tile) => void, blend: (a: Tile, b: Tile) => void,
+ *   togglePause: () => void}} Actions
+ * @typedef {{x: number, y: number, at: number}} Step where a hand was, and when
+ */
+
+/**
  * @param {import('./wall.js').Wall} wall
- * @param {{open: (tile: Tile) => void, keep: (tile: Tile) => void, blend: (a: Tile, b: Tile) => void,
- *   togglePause: () => void}} actions
+ * @param {Actions} actions
  */
 export function listen(wall, actions) {
   hands(wall, actions);
   wheel(wall);
   keys(wall, actions);
+  /** @type {{tile: Tile, timer: number} | null} */
   let tapped = null;
   wall.view.addEventListener('click', (event) => {
     const tile = within(event, '.tile')?.tile;
@@ -59,13 +74,16 @@ export function listen(wall, actions) {
 /**
  * One pointer drags the wall, or a picture it has rested on; two pull it larger or smaller.
  * @param {import('./wall.js').Wall} wall
+ * @param {Actions} actions
  */
 function hands(wall, actions) {
   const { view, camera } = wall;
   /** @type {Map<number, {x: number, y: number}>} */
   const pointers = new Map();
   const lift = new Lift(wall, actions);
+  /** @type {{x: number, y: number, moved: boolean, trail: Step[]} | null} */
   let drag = null;
+  /** @type {{x: number, y: number, length: number} | null} */
   let pinch = null;
 
   const span = () => {
@@ -81,7 +99,7 @@ function hands(wall, actions) {
     if (pointers.size === 1) {
       drag = { x: event.clientX, y: event.clientY, moved: false, trail: [] };
       // A press that has not become a drag is not captured, so that a click finds its picture; it may end anywhere.
-      for (const kind of ['pointerup', 'pointercancel']) addEventListener(kind, release);
+      for (const kind of ENDS) addEventListener(kind, release);
       lift.rest(event, within(event, '.tile')?.tile);
     } else {
       lift.cancel();
@@ -108,7 +126,7 @@ function hands(wall, actions) {
       wall.zoom(now.length / pinch.length, now.x, now.y, false);
       pinch = now;
       return;
-    } else {
+    } else if (drag) {
       if (!drag.moved) {
         if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < CLICK_SLOP) return;
         drag.moved = true;
@@ -127,6 +145,7 @@ function hands(wall, actions) {
     wall.wake();
   });
 
+  /** @param {PointerEvent} event */
   function release(event) {
     if (!pointers.delete(event.pointerId)) return;
     const pinched = pinch !== null;
@@ -137,12 +156,13 @@ function hands(wall, actions) {
       if (left) drag = { ...left, moved: true, trail: [] };
     }
     if (pointers.size > 0) return;
-    for (const kind of ['pointerup', 'pointercancel']) removeEventListener(kind, release);
+    for (const kind of ENDS) removeEventListener(kind, release);
     camera.hold('hand', false);
     view.classList.remove('dragged');
     const carried = lift.release(event.type === 'pointerup');
-    if (carried || drag.moved || pinched) {
+    if (carried || drag?.moved || pinched) {
       // The click that follows belongs to the gesture.
+      /** @param {MouseEvent} click */
       const swallow = (click) => {
         click.preventDefault();
         click.stopPropagation();
@@ -150,7 +170,7 @@ function hands(wall, actions) {
       view.addEventListener('click', swallow, { capture: true, once: true });
       setTimeout(() => view.removeEventListener('click', swallow, { capture: true }), 0);
     }
-    if (drag.moved && !carried) coast(camera, drag.trail, event.timeStamp);
+    if (drag?.moved && !carried) coast(camera, drag.trail, event.timeStamp);
     drag = null;
     wall.wake();
   }
@@ -161,11 +181,12 @@ function hands(wall, actions) {
 /**
  * Lets the wall go on at the speed of the hand, unless the hand had come to rest.
  * @param {import('./camera.js').Camera} camera
+ * @param {Step[]} trail
  * @param {number} now
  */
 function coast(camera, trail, now) {
   const [from, to] = [trail[0], trail.at(-1)];
-  if (!from || now - to.at > RECENT_MS) return;
+  if (!from || !to || now - to.at > RECENT_MS) return;
   const seconds = (to.at - from.at) / 1000;
   if (seconds > 0.01) camera.push((from.x - to.x) / seconds, (from.y - to.y) / seconds);
 }
@@ -192,6 +213,7 @@ function wheel(wall) {
 /**
  * Keys that work wherever the focus is, except in controls that need them themselves.
  * @param {import('./wall.js').Wall} wall
+ * @param {Pick<Actions, 'togglePause'>} actions
  */
 function keys(wall, { togglePause }) {
   document.addEventListener('keydown', (event) => {

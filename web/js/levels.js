@@ -15,7 +15,7 @@ export const LEVELS = Array.from({ length: 18 }, (_, index) => (index + 3) / 10)
 const THUMBNAIL = 96;
 
 export class Levels {
-  /** @param {(some: object) => void} change */
+  /** @param {(some: Partial<import('./router.js').RoomPlace>) => void} change */
   constructor(change) {
     this.list = document.getElementById('levels');
     this.link = document.getElementById('montage-link');

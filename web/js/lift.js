@@ -19,8 +19,13 @@ export class Lift {
     this.blend = blend;
     this.open = open;
     this.timer = 0;
-    /** The picture that is carried: its tile, its likeness under the hand, and the tile below. */
+    /**
+     * The picture that is carried: its tile, its likeness under the hand, and the tile below.
+     * @type {{tile: Tile, picture: HTMLCanvasElement, over: Tile | null, from: {x: number, y: number}, stayed: boolean} | null}
+     */
     this.carrying = null;
+    /** Whether a key put back what the hand, which is still down, had lifted. */
+    this.dropped = false;
     document.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || !this.carrying) return;
       event.preventDefault();
@@ -32,7 +37,7 @@ export class Lift {
   /**
    * A hand is laid on a tile.
    * @param {PointerEvent} event
-   * @param {import('./tile.js').Tile} tile
+   * @param {Tile} [tile] nothing beside the pictures
    */
   rest(event, tile) {
     this.cancel();
@@ -50,6 +55,8 @@ export class Lift {
    */
   #lift(pointerId, tile, x, y) {
     const { view } = this.wall;
+    // The wall may have moved on and taken the picture down.
+    if (!tile.picture) return;
     const picture = likeness(tile.picture, model.width, model.height);
     picture.className = 'lifted';
     view.append(picture);
@@ -67,8 +74,10 @@ export class Lift {
    * @param {number} y
    */
   carry(x, y) {
-    const { picture, over, tile, from } = this.carrying;
-    if (Math.hypot(x - from.x, y - from.y) > STAY_PX) this.carrying.stayed = false;
+    const { carrying } = this;
+    if (!carrying) return;
+    const { picture, over, tile, from } = carrying;
+    if (Math.hypot(x - from.x, y - from.y) > STAY_PX) carrying.stayed = false;
     const { camera, lattice } = this.wall;
     const [left, top] = [x - lattice.tileWidth / 2, y - lattice.tileHeight / 2];
     picture.style.transform = `translate(${left}px, ${top}px) rotate(-3deg)`;
@@ -78,8 +87,8 @@ export class Lift {
     const below = found === tile ? null : (found ?? null);
     if (below === over) return;
     over?.element.classList.remove('under');
-    this.carrying.over = below;
-    this.carrying.over?.element.classList.add('under');
+    carrying.over = below;
+    below?.element.classList.add('under');
   }
 
   /** The hand goes away before it has lifted anything, or does something else. */
@@ -91,6 +100,7 @@ export class Lift {
 
   /**
    * The hand opens.
+   * @param {boolean} laidDown whether it lays down what it carries; else that is put back
    * @returns {boolean} whether it had carried a picture
    */
   release(laidDown) {
@@ -107,6 +117,7 @@ export class Lift {
   }
 
   #putDown() {
+    if (!this.carrying) return;
     const { tile, over, picture } = this.carrying;
     this.carrying = null;
     picture.remove();

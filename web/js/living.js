@@ -16,10 +16,14 @@ export class Living {
     this.wanders = false;
     /** Whether the visitor stopped what moves. */
     this.still = false;
-    /** The creativity under the hand, while there is one on the slider. */
+    /**
+     * The creativity under the hand, while there is one on the slider.
+     * @type {number | null}
+     */
     this.psi = null;
     /** @type {WeakMap<import('./tile.js').Tile, {recipe: import('./recipe.js').Recipe, way: number, at: number, psi: number}>} what each tile shows */
     this.shown = new WeakMap();
+    /** @type {Set<import('./tile.js').Tile>} */
     this.busy = new Set();
     this.timer = 0;
     this.waiting = 0;

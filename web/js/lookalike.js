@@ -2,7 +2,7 @@
 
 import { pictureAddress } from './address.js';
 import { announce } from './controls.js';
-import { find, within } from './dom.js';
+import { find, paperOf, within } from './dom.js';
 import { atelier, paint } from './easel.js';
 import { features, nearest, SIDE } from './nearest.js';
 import { fetchPicture, thumbnail } from './picture.js';
@@ -22,7 +22,7 @@ const PSI = 1;
 function sheet(side) {
   const canvas = document.createElement('canvas');
   canvas.width = canvas.height = side;
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
+  return paperOf(canvas, { willReadFrequently: true });
 }
 
 export class Lookalike {
@@ -125,7 +125,7 @@ export class Lookalike {
     const inside = (at, length) => Math.min(1 - square.side / 2 / length, Math.max(square.side / 2 / length, at));
     this.middle = { x: inside(this.middle.x + x, square.width), y: inside(this.middle.y + y, square.height) };
     const { left, top, side } = this.#square();
-    const paper = /** @type {CanvasRenderingContext2D} */ (this.given.getContext('2d'));
+    const paper = paperOf(this.given);
     paper.imageSmoothingQuality = 'high';
     paper.drawImage(this.picture, left, top, side, side, 0, 0, this.given.width, this.given.height);
     clearTimeout(this.rest);

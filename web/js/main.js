@@ -56,8 +56,8 @@ const hearts = new Hearts(wall, tell);
 /** @param {import('./tile.js').Tile} tile */
 const open = (tile) => go(roomOf(tile.recipe, tile.psi));
 /**
- * @param {import('./tile.js').Tile} a
- * @param {import('./tile.js').Tile} b
+ * @param {import('./store.js').Kept} a
+ * @param {import('./store.js').Kept} b
  */
 const blend = (a, b) => go(roomOf({ kind: 'blend', a: a.recipe.a, b: b.recipe.a, percent: 50 }, a.psi));
 /** @param {import('./tile.js').Tile} tile */
@@ -124,9 +124,10 @@ const views = {
   walk: () => import('./walk.js').then(({ Walk }) => new Walk()),
   collection: () => import('./collection.js').then(({ Collection }) => new Collection()),
 };
-/** @type {Record<string, Promise<{show: (place: import('./router.js').Place) => void, hide: () => void}>>} */
+/** @type {Record<string, Promise<{show(place: import('./router.js').Place): void, hide(): void}>>} */
 const made = {};
 
+/** @type {import('./router.js').Place | null} */
 let current = null;
 const room = find('room');
 room.addEventListener('close', () => current?.view === 'room' && leave());

@@ -18,8 +18,14 @@ const SHAPE = 0.4;
 
 /** @typedef {import('./router.js').RoomPlace & {recipe: import('./recipe.js').Two}} PairPlace a room for two pictures */
 
+/**
+ * @param {import('./router.js').RoomPlace} place
+ * @returns {place is PairPlace}
+ */
+const isPair = (place) => place.recipe.kind !== 'single';
+
 export class Pair {
-  /** @param {(some: object, pushed?: boolean) => void} change */
+  /** @param {(some: Partial<import('./router.js').RoomPlace>, pushed?: boolean) => void} change */
   constructor(change) {
     this.change = change;
     /** @type {PairPlace | null} */
@@ -76,6 +82,7 @@ export class Pair {
    * A recipe of the other kind from the same pictures; the second one is drawn by lot if there is none.
    * @param {import('./recipe.js').Recipe} recipe
    * @param {'blend' | 'mix'} kind
+   * @returns {import('./recipe.js').Two}
    */
   turn(recipe, kind) {
     if (recipe.kind === kind) return recipe;
@@ -85,8 +92,9 @@ export class Pair {
       : { kind, a: recipe.a, b, layer: Math.round(model.layers * SHAPE) };
   }
 
-  /** @param {PairPlace} place */
+  /** @param {import('./router.js').RoomPlace} place a room for two pictures */
   render(place) {
+    if (!isPair(place)) throw new Error('a pair is of two pictures');
     this.place = place;
     const { recipe, psi } = place;
     const blending = recipe.kind === 'blend';

@@ -138,6 +138,15 @@ export function thumbnail(address, alt, side) {
 }
 
 /**
+ * How many pixels a picture has across and down: one drawn here is a canvas, which has a width and no natural one.
+ * @param {HTMLImageElement | HTMLCanvasElement} picture
+ */
+export const sizeOf = (picture) =>
+  picture instanceof HTMLCanvasElement
+    ? { width: picture.width, height: picture.height }
+    : { width: picture.naturalWidth, height: picture.naturalHeight };
+
+/**
  * A likeness of an image that is on the page; its own address may be gone by now.
  * @param {HTMLImageElement | HTMLCanvasElement} picture
  * @param {number} width

@@ -1,7 +1,7 @@
 // The wall by keyboard: one stop of the Tab key, from which arrows go from picture to picture.
 
 import { announce } from './controls.js';
-import { within } from './dom.js';
+import { part, within } from './dom.js';
 import { STEPS, foreign } from './input.js';
 import { say } from './strings.js';
 
@@ -11,13 +11,18 @@ import { say } from './strings.js';
  * @param {import('./wall.js').Wall} wall
  * @typedef {import('./tile.js').Tile} Tile
  * @typedef {{recipe: import('./recipe.js').Recipe, psi: number}} Picture
+ * @typedef {Picture & {cell: import('./wall.js').Cell}} Taken
  * @param {{blend: (a: Picture, b: Picture) => void, keep: (tile: Tile) => void}} actions
  */
 export function roam(wall, { blend, keep }) {
   const { view, camera } = wall;
   let byKeyboard = false;
+  /** @type {Tile | null} */
   let here = null;
-  /** The picture that is taken: its place on the wall may have scrolled away. */
+  /**
+   * The picture that is taken: its place on the wall may have scrolled away.
+   * @type {Taken | null}
+   */
   let taken = null;
 
   /** @param {import('./tile.js').Tile} tile */
@@ -28,6 +33,7 @@ export function roam(wall, { blend, keep }) {
     tile.element.focus({ preventScroll: true });
     wall.reveal(tile.cell);
   };
+  /** @param {Taken | null} picture */
   const take = (picture) => {
     taken = picture;
     wall.take(picture?.cell ?? null);
@@ -37,7 +43,7 @@ export function roam(wall, { blend, keep }) {
   document.addEventListener('pointerdown', () => (byKeyboard = false), true);
 
   // The sentinel takes the Tab key and hands it to the picture that is in the middle at that time.
-  const door = view.querySelector('.door');
+  const door = part(view, '.door');
   door.addEventListener('focus', () => focus(wall.centre()));
 
   view.addEventListener('focusin', (event) => {

@@ -3,7 +3,7 @@
 import { fileAddress, morphAddress, pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity } from './controls.js';
 import { Children } from './children.js';
-import { find, within } from './dom.js';
+import { around, find, part, within } from './dom.js';
 import { Edits } from './edits.js';
 import { Likes } from './likes.js';
 import { STEPS, foreign } from './input.js';
@@ -27,7 +27,7 @@ const REST_MS = 280;
 const PAIRS = ['blend', 'mix'];
 /**
  * A model without directions has nothing to edit.
- * @type {('levels' | 'children' | 'edit' | 'like' | 'blend' | 'mix')[]}
+ * @type {import('./router.js').Tool[]}
  */
 const TABS = ['levels', 'children', ...(model.directions.length > 0 ? [/** @type {const} */ ('edit')] : []), 'like', 'blend', 'mix'];
 
@@ -41,7 +41,10 @@ export class Room {
     this.stage = new Stage(find('stage'));
     /** @type {RoomPlace | null} */
     this.place = null;
-    /** Where on the wall the picture hangs, if it does. */
+    /**
+     * Where on the wall the picture hangs, if it does.
+     * @type {import('./wall.js').Cell | null}
+     */
     this.cell = null;
     this.timer = 0;
     /**
@@ -86,7 +89,7 @@ export class Room {
       event.preventDefault();
       event.stopPropagation();
       find('downloads').open = false;
-      find('downloads').querySelector('summary').focus();
+      part(find('downloads'), 'summary').focus();
     });
     const psi = find('psi');
     psi.addEventListener('input', () => this.change({ psi: Math.round(psi.valueAsNumber * 20) / 20 }));
@@ -94,8 +97,14 @@ export class Room {
     find('noise-control').hidden = !model.noise;
     find('keep').addEventListener('click', () => this.#keep());
     favourites.addEventListener('change', () => this.place && this.#dressKeep());
-    share(this.dialog, () => this.place, (words) => this.#note(words));
+    share(this.dialog, () => this.#shown, (words) => this.#note(words));
     this.#tabs();
+  }
+
+  /** What the room shows: nobody can touch it before it shows something. */
+  get #shown() {
+    if (!this.place) throw new Error('no picture is shown');
+    return this.place;
   }
 
   /** Arrow keys go from tab to tab, as people expect of tabs. */
@@ -118,12 +127,12 @@ export class Room {
   /**
    * Takes another tool; where it needs another kind of picture, the nearest one: of a blend or a mixture that is the
    * picture that it began with. Back returns from one kind to the other.
-   * @param {string} tool
+   * @param {import('./router.js').Tool} tool
    */
   #take(tool) {
-    const { recipe, tool: before } = this.place;
+    const { recipe, tool: before } = this.#shown;
     if (tool === before) return;
-    const other = this.tools[tool].turn?.(recipe, tool) ?? single(recipe.a);
+    const other = tool === 'blend' || tool === 'mix' ? this.tools[tool].turn(recipe, tool) : single(recipe.a);
     this.change({ tool, recipe: other }, other.kind !== recipe.kind);
   }
 
@@ -138,7 +147,7 @@ export class Room {
     if (fresh) {
       this.stage.clear();
       const words = say(shelf() ? 'room.close.shelf' : 'room.close');
-      const close = this.dialog.querySelector('[data-close]');
+      const close = part(this.dialog, '[data-close]');
       close.setAttribute('aria-label', words);
       close.title = `${words} (Esc)`;
     }
@@ -156,9 +165,12 @@ export class Room {
     tile?.element.focus({ preventScroll: true });
   }
 
-  /** The same room with something changed; `pushed` if Back should undo it. */
+  /**
+   * The same room with something changed; `pushed` if Back should undo it.
+   * @param {Partial<RoomPlace>} some
+   */
   change(some, pushed = false) {
-    const place = { ...this.place, ...some };
+    const place = { ...this.#shown, ...some };
     // Blends and mixtures have a tool of their own; any other stays in the hand.
     const { kind } = place.recipe;
     if (!some.tool && some.recipe && (kind !== 'single' || PAIRS.includes(place.tool))) place.tool = usualTool(place.recipe);
@@ -230,7 +242,7 @@ export class Room {
       if (this.place) this.tools[this.place.tool].render(this.place);
     };
     // A pair's slider, and those of an edit, are the tool itself and move with the hand.
-    if (atOnce || !quick || this.place.recipe.kind !== 'single' || this.place.tool === 'edit') return follow();
+    if (atOnce || !quick || this.#shown.recipe.kind !== 'single' || this.#shown.tool === 'edit') return follow();
     this.dialog.classList.add('resting');
     this.resting = setTimeout(follow, REST_MS);
   }
@@ -238,22 +250,22 @@ export class Room {
   /** The ways to the neighbours, and where there is none. */
   #dressSteps() {
     for (const button of this.dialog.querySelectorAll('[data-step]')) {
-      const beside = this.#beside(this.place, { x: Number(button.dataset.step), y: 0 });
-      button.hidden = this.place.recipe.kind !== 'single' && !this.cell && !this.#onShelf();
+      const beside = this.#beside(this.#shown, { x: Number(button.dataset.step), y: 0 });
+      button.hidden = this.#shown.recipe.kind !== 'single' && !this.cell && !this.#onShelf();
       // Not `disabled`, which would take the focus away from whoever has just pressed it.
       button.setAttribute('aria-disabled', String(!beside));
     }
   }
 
   #dressKeep() {
-    const kept = favourites.has(this.place);
+    const kept = favourites.has(this.#shown);
     find('keep').setAttribute('aria-pressed', String(kept));
-    find('keep').querySelector('span').textContent = say(kept ? 'room.kept' : 'room.keep');
+    part(find('keep'), 'span').textContent = say(kept ? 'room.kept' : 'room.keep');
   }
 
   #keep() {
-    const { recipe, psi } = this.place;
-    const kept = favourites.has(this.place);
+    const { recipe, psi } = this.#shown;
+    const kept = favourites.has(this.#shown);
     if (kept) favourites.remove({ recipe, psi });
     else if (!favourites.add({ recipe, psi })) return this.#note(say('collection.full'));
     announce(say(kept ? 'room.unkept.spoken' : 'room.kept.spoken'));
@@ -272,9 +284,10 @@ export class Room {
   }
 
   #dressLinks() {
-    const { recipe, psi, noise } = this.place;
+    const { recipe, psi, noise } = this.#shown;
     const name = `tadne-${spell(recipe)}`;
     const own = Math.max(model.width, model.height);
+    /** @type {Record<string, [string, string] | undefined>} an address and a name of what can be taken home */
     const files = {
       png: [pictureAddress(recipe, psi, { kind: 'png', noise }), `${name}-psi-${spelledPsi(psi)}.png`],
       webp: [pictureAddress(recipe, psi, { noise }), `${name}-psi-${spelledPsi(psi)}.webp`],
@@ -293,24 +306,28 @@ export class Room {
       for (const ending of ['webp', 'gif']) files[`morph.${ending}`] = [morphAddress(recipe, psi, ending), `tadne-${a}~${b}.${ending}`];
     }
     for (const link of this.dialog.querySelectorAll('[data-file]')) {
-      const file = files[link.dataset.file];
+      const kind = link.dataset.file ?? '';
+      const file = files[kind];
       // No browser writes a GIF.
-      link.parentElement.hidden = !file || (hosted && link.dataset.file.endsWith('.gif'));
+      around(link, 'li').hidden = !file || (hosted && kind.endsWith('.gif'));
       if (file && link instanceof HTMLAnchorElement) [link.href, link.download] = file;
     }
-    this.dialog.querySelector('[data-share="line"]').parentElement.hidden = recipe.kind !== 'single' || !recipe.a.path;
+    around(part(this.dialog, '[data-share="line"]'), 'li').hidden = recipe.kind !== 'single' || !recipe.a.path;
   }
 
   /** The shelf that the picture was taken from, as long as it is on it. */
   #onShelf() {
     const name = shelf();
     const list = name === 'favourites' ? favourites : name === 'history' ? history : null;
-    return list?.has(this.place) ? list : null;
+    return list?.has(this.#shown) ? list : null;
   }
 
-  /** To the neighbour: on the shelf, on the wall, among siblings, or the next seed. */
+  /**
+   * To the neighbour: on the shelf, on the wall, among siblings, or the next seed.
+   * @param {{x: number, y: number}} step
+   */
   #step({ x, y }) {
-    const beside = this.#beside(this.place, { x, y });
+    const beside = this.#beside(this.#shown, { x, y });
     if (!beside) return;
     if (this.cell && !this.#onShelf()) {
       this.cell = { x: this.cell.x + x, y: this.cell.y + y };
@@ -321,7 +338,9 @@ export class Room {
 
   /**
    * What is changed by going to a neighbour; nothing if there is none.
-   * @param {import('./router.js').RoomPlace} place
+   * @param {RoomPlace} place
+   * @param {{x: number, y: number}} step
+   * @returns {{recipe: import('./recipe.js').Recipe, psi?: number} | null}
    */
   #beside(place, { x, y }) {
     const { recipe, psi } = place;
@@ -340,7 +359,7 @@ export class Room {
     if (recipe.kind !== 'single') return null;
     const { seed, path, edits } = recipe.a;
     if (path) {
-      const last = (Number.parseInt(path.at(-1), 16) + (x || y) + 16) % 16;
+      const last = (Number.parseInt(path.slice(-1), 16) + (x || y) + 16) % 16;
       return { recipe: single({ seed, path: path.slice(0, -1) + last.toString(16), edits }) };
     }
     const beside = seedBeside(seed, x || y);
@@ -349,9 +368,9 @@ export class Room {
 
   /** Fetches the neighbours on both sides, so that the next step is at once. */
   #lookAhead() {
-    const { psi, noise } = this.place;
+    const { psi, noise } = this.#shown;
     for (const x of [-1, 1]) {
-      const beside = this.#beside(this.place, { x, y: 0 });
+      const beside = this.#beside(this.#shown, { x, y: 0 });
       const address = beside && pictureAddress(beside.recipe, beside.psi ?? psi, { noise });
       if (address && !mine(address)) fetch(address, { priority: 'low' }).catch(() => {});
     }

@@ -8,10 +8,12 @@ import { spelledPsi } from './address.js';
  * @typedef {{view: 'wall'} | {view: 'collection', shared?: import('./store.js').Kept[]}
  *   | {view: 'walk', from: import('./recipe.js').Creature, psi: number, favourites?: boolean}
  *   | RoomPlace} Place
- * @typedef {{view: 'room', recipe: import('./recipe.js').Recipe, psi: number, tool: string, noise: boolean}} RoomPlace
+ * @typedef {{view: 'room', recipe: import('./recipe.js').Recipe, psi: number, tool: Tool, noise: boolean}} RoomPlace
+ * @typedef {'levels' | 'children' | 'edit' | 'like' | 'blend' | 'mix'} Tool what a picture is played with
  */
 
-const TOOLS = ['levels', 'children', 'edit', 'like'];
+/** Those for a single picture. */
+const TOOLS = /** @type {const} */ (['levels', 'children', 'edit', 'like']);
 
 /**
  * What a kind of recipe is played with if the address does not say.
@@ -64,13 +66,13 @@ export function here() {
   const name = decoded(spelled);
   if (kind === 'p') {
     const recipe = parse(name);
-    const tool = query.get('tool');
+    const tool = TOOLS.find((known) => known === query.get('tool'));
     if (recipe && isPossible(recipe)) {
       return {
         view: 'room',
         recipe,
         psi,
-        tool: tool && TOOLS.includes(tool) ? tool : usualTool(recipe),
+        tool: tool ?? usualTool(recipe),
         noise: query.get('noise') !== 'off',
       };
     }
@@ -109,7 +111,7 @@ export function addressOf(place, how) {
  * A room for a picture, as seen with the wall's creativity.
  * @param {import('./recipe.js').Recipe} recipe
  * @param {number} [psi]
- * @param {string} [tool]
+ * @param {Tool} [tool]
  * @returns {RoomPlace}
  */
 export const roomOf = (recipe, psi = settings.psi, tool = usualTool(recipe)) => ({

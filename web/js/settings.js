@@ -14,31 +14,38 @@ const FARTHEST = 2 ** 31;
 const ZOOMS = [0.1, 16];
 
 const page = document.documentElement.dataset;
+/**
+ * What the page was made with.
+ * @param {string} name
+ */
+const told = (name) => page[name] ?? '';
 
 /**
- * @param {string} text
+ * @param {string | null} text
  * @param {number} low
  * @param {number} high
+ * @param {number} otherwise
  */
 const within = (text, low, high, otherwise) => {
-  const value = Number.parseFloat(text);
+  const value = Number.parseFloat(text ?? '');
   return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
 };
+/** @param {number} value */
 const tenths = (value) => Math.round(value * 10) / 10;
 
-export const defaults = { psi: Number.parseFloat(page.psi), speed: 2, zoom: 1 };
+export const defaults = { psi: Number.parseFloat(told('psi')), speed: 2, zoom: 1 };
 
 /** The model that draws: size of its pictures, its layers, the start of its fingerprint. */
 export const model = {
-  width: Number.parseInt(page.width, 10),
-  height: Number.parseInt(page.height, 10),
-  layers: Number.parseInt(page.layers, 10),
+  width: Number.parseInt(told('width'), 10),
+  height: Number.parseInt(told('height'), 10),
+  layers: Number.parseInt(told('layers'), 10),
   /** Names of the directions in which its pictures can be edited. */
   directions: page.directions ? page.directions.split(' ') : [],
   noise: page.noise === 'on',
-  name: page.model,
+  name: told('model'),
   /** Where its file is, if this browser may draw with it. */
-  weights: page.weights,
+  weights: told('weights'),
 };
 
 /** Whether these pages are files on a host that runs nothing: places are then named in the query. */
@@ -79,7 +86,7 @@ const wall = Number.parseInt(query.get('wall') ?? '', 16);
 
 /**
  * A place on the wall as addresses spell it, in pictures across and down from the wall's beginning: `12.5,-3.25`.
- * @param {string} text
+ * @param {string | null} text
  */
 function place(text) {
   const parts = /^(-?\d{1,10}(?:\.\d+)?),(-?\d{1,10}(?:\.\d+)?)$/.exec(text ?? '');
@@ -125,13 +132,19 @@ function settle(milliseconds) {
   timer = setTimeout(remember, milliseconds);
 }
 
-/** Changes some of the settings and, a moment later, the address (where the wall is what it shows). */
+/**
+ * Changes some of the settings and, a moment later, the address (where the wall is what it shows).
+ * @param {Partial<typeof settings>} some
+ */
 export function change(some) {
   Object.assign(settings, some);
   settle(SETTLE_MS);
 }
 
-/** The wall has moved to a place; the address follows now and then. */
+/**
+ * The wall has moved to a place; the address follows now and then.
+ * @param {{x: number, y: number}} at
+ */
 export function moved(at) {
   if (at.x === settings.at.x && at.y === settings.at.y) return;
   settings.at = at;
@@ -172,8 +185,12 @@ export function adopt() {
 addEventListener('pagehide', remember);
 document.addEventListener('visibilitychange', () => document.hidden && remember());
 
-/** This wall's address. */
+/**
+ * This wall's address.
+ * @param {{forOthers?: boolean}} [how]
+ */
 export function wallAddress(how) {
+  /** @type {Record<string, string>} */
   const parts = { wall: settings.wall.toString(16).padStart(8, '0') };
   const { x, y } = settings.at;
   if (x !== 0 || y !== 0) parts.at = [x, y].map((part) => String(Math.round(part * 100) / 100)).join();
@@ -206,6 +223,7 @@ export function pageAddress(path, parts = {}, { forOthers = false } = {}) {
 /**
  * A path with its query, if there is any.
  * @param {string} path
+ * @param {URLSearchParams} query
  */
 function asked(path, query) {
   // A comma needs no escape in a query, and an address without one is easier to read.
@@ -230,9 +248,8 @@ export function pagePath() {
   if (!hosted) return decoded(location.pathname);
   const query = new URLSearchParams(location.search);
   // The montage of the original: here it is a part of the picture's room.
-  if (location.pathname.endsWith('/slider.html') && /^\d+$/.test(query.get('seed') ?? '')) {
-    return `/p/${BigInt(query.get('seed'))}`;
-  }
+  const seed = query.get('seed') ?? '';
+  if (location.pathname.endsWith('/slider.html') && /^\d+$/.test(seed)) return `/p/${BigInt(seed)}`;
   const kind = ['p', 'walk'].find((name) => query.has(name));
   if (kind) return `/${kind}/${query.get(kind)}`;
   return query.has('collection') ? '/collection' : '/';

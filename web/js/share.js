@@ -2,10 +2,10 @@
 
 import { pictureAddress, spelledPsi } from './address.js';
 import { announce } from './controls.js';
-import { within } from './dom.js';
+import { around, paperOf, part, within } from './dom.js';
 import { blobOf, drawn, mine } from './easel.js';
 import { animation, hand } from './files.js';
-import { fetchPicture } from './picture.js';
+import { fetchPicture, sizeOf } from './picture.js';
 import { single, spell, title } from './recipe.js';
 import { addressOf } from './router.js';
 import { FOR_OTHERS, model } from './settings.js';
@@ -47,24 +47,33 @@ export async function canvasOf(address) {
   if (mine(address)) return drawn(address);
   const picture = await fetchPicture(address);
   const canvas = document.createElement('canvas');
-  const drawnHere = picture instanceof HTMLCanvasElement;
-  [canvas.width, canvas.height] = drawnHere ? [picture.width, picture.height] : [picture.naturalWidth, picture.naturalHeight];
-  canvas.getContext('2d').drawImage(picture, 0, 0);
+  Object.assign(canvas, sizeOf(picture));
+  paperOf(canvas).drawImage(picture, 0, 0);
   return canvas;
 }
 
-/** A picture as a PNG, enlarged so that it is something to look at where it arrives. */
+/**
+ * A picture as a PNG, enlarged so that it is something to look at where it arrives.
+ * @param {import('./router.js').RoomPlace} place
+ */
 async function pngOf({ recipe, psi, noise }) {
   const size = Math.min(1024, 4 * Math.max(model.width, model.height));
   return blobOf(await canvasOf(pictureAddress(recipe, psi, { kind: 'png', size, noise })), 'png');
 }
 
-/** The line of descent of a creature as an animation: from its seed to itself, child by child. */
+/**
+ * The line of descent of a creature as an animation: from its seed to itself, child by child.
+ * @param {import('./router.js').RoomPlace} place
+ */
 async function lineage({ recipe, psi, noise }) {
   const { seed, path } = recipe.a;
   const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
+  /** @type {{canvas: HTMLCanvasElement, ms: number}[]} */
   const pictures = [];
-  /** @param {number} ms */
+  /**
+   * @param {import('./recipe.js').Recipe} one
+   * @param {number} ms
+   */
   const add = async (one, ms) =>
     pictures.push({ canvas: await canvasOf(pictureAddress(one, psi, { noise })), ms });
   for (const [index, one] of line.entries()) {
@@ -90,7 +99,7 @@ const clipboard = typeof ClipboardItem === 'function' && Boolean(navigator.clipb
 export function share(room, place, note) {
   const link = () => new URL(addressOf(place(), FOR_OTHERS), location.href).href;
   /** @param {string} name */
-  const button = (name) => room.querySelector(`[data-share="${name}"]`);
+  const button = (name) => part(room, `[data-share="${name}"]`);
   /**
    * Says on a button what became of it.
    * @param {string} name
@@ -99,10 +108,11 @@ export function share(room, place, note) {
   const tell = (name, words) => {
     announce(words);
     const label = button(name).querySelector('span') ?? button(name);
-    label.dataset.words ??= label.textContent;
+    const usual = (label.dataset.words ??= label.textContent ?? '');
     label.textContent = words;
-    setTimeout(() => (label.textContent = label.dataset.words), SAID_MS);
+    setTimeout(() => (label.textContent = usual), SAID_MS);
   };
+  /** @type {Record<string, () => Promise<void>>} */
   const acts = {
     async copy() {
       tell('copy', say((await copy(link())) ? 'room.copied' : 'room.not-copied'));
@@ -131,7 +141,7 @@ export function share(room, place, note) {
     },
   };
   button('sheet').hidden = !sheet;
-  button('picture').parentElement.hidden = !clipboard;
+  around(button('picture'), 'li').hidden = !clipboard;
   room.addEventListener('click', async (event) => {
     const name = within(event, '[data-share]')?.dataset.share;
     if (!name) return;
@@ -139,7 +149,7 @@ export function share(room, place, note) {
       await acts[name]();
     } catch (error) {
       // Who closes the share sheet has not failed.
-      if (error.name !== 'AbortError') note(say('share.failed'));
+      if (!(error instanceof Error && error.name === 'AbortError')) note(say('share.failed'));
     }
   });
 }

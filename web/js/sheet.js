@@ -1,6 +1,7 @@
 // Many pictures on one sheet, as a picture: favourites with their names, or the levels of a recipe.
 
 import { pictureAddress } from './address.js';
+import { paperOf } from './dom.js';
 import { atelier, blobOf, paint } from './easel.js';
 import { LEVELS } from './levels.js';
 import { title } from './recipe.js';
@@ -14,7 +15,12 @@ const WORDS = 30;
 const LANES = 4;
 const MONTAGE_COLUMNS = 6;
 
-/** Runs a task for each of a list, a few at a time. */
+/**
+ * Runs a task for each of a list, a few at a time.
+ * @template One
+ * @param {One[]} list
+ * @param {(one: One, index: number) => Promise<void>} task
+ */
 async function each(list, task) {
   let next = 0;
   const lane = async () => {
@@ -38,7 +44,7 @@ export async function contactSheet(list) {
   const canvas = document.createElement('canvas');
   canvas.width = GAP + columns * (width + GAP);
   canvas.height = GAP + rows * (height + WORDS + GAP);
-  const paper = canvas.getContext('2d');
+  const paper = paperOf(canvas);
   const style = getComputedStyle(document.documentElement);
   paper.fillStyle = style.getPropertyValue('--room');
   paper.fillRect(0, 0, canvas.width, canvas.height);
@@ -46,7 +52,7 @@ export async function contactSheet(list) {
   paper.font = `${Math.max(10, Math.round(width / 18))}px ${style.fontFamily}`;
   paper.textBaseline = 'middle';
   paper.imageSmoothingQuality = 'high';
-  await each(list, async ({ recipe, psi }, /** @type {number} */ index) => {
+  await each(list, async ({ recipe, psi }, index) => {
     const left = GAP + (index % columns) * (width + GAP);
     const top = GAP + Math.floor(index / columns) * (height + WORDS + GAP);
     paper.drawImage(await canvasOf(pictureAddress(recipe, psi)), left, top, width, height);
@@ -64,8 +70,8 @@ export async function montage(name) {
   const canvas = document.createElement('canvas');
   canvas.width = MONTAGE_COLUMNS * studio.width;
   canvas.height = Math.ceil(LEVELS.length / MONTAGE_COLUMNS) * studio.height;
-  const paper = canvas.getContext('2d');
-  await each(LEVELS, async (/** @type {number} */ psi, /** @type {number} */ index) => {
+  const paper = paperOf(canvas);
+  await each(LEVELS, async (psi, index) => {
     const one = document.createElement('canvas');
     paint(one, await studio.draw(name, psi));
     const [column, row] = [index % MONTAGE_COLUMNS, Math.floor(index / MONTAGE_COLUMNS)];

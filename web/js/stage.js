@@ -2,6 +2,7 @@
 // when the hand rests the small picture gives way to one that the server enlarged with care.
 
 import { pictureAddress, suitableAddress } from './address.js';
+import { part } from './dom.js';
 import { fetchPicture, likeness } from './picture.js';
 import { model } from './settings.js';
 
@@ -13,10 +14,11 @@ const AGAIN_MS = 2500;
 
 /**
  * Gives a picture, an image or a canvas that was drawn here, its text; an empty one for what is on its way out.
+ * @param {Element} picture
  * @param {string} text
  */
 function name(picture, text) {
-  picture.alt = text;
+  if (picture instanceof HTMLImageElement) picture.alt = text;
   if (!(picture instanceof HTMLCanvasElement)) return;
   picture.setAttribute('role', text ? 'img' : 'presentation');
   picture.setAttribute('aria-label', text);
@@ -26,17 +28,21 @@ export class Stage {
   /** @param {HTMLElement} element with .stage-frame, .stage-glow and .stage-trouble in it */
   constructor(element) {
     this.element = element;
-    this.frame = element.querySelector('.stage-frame');
-    this.glow = element.querySelector('.stage-glow');
-    this.trouble = element.querySelector('.stage-trouble');
-    /** What is to be shown: a list of addresses, each better than the one before. */
+    this.frame = part(element, '.stage-frame');
+    this.glow = part(element, '.stage-glow');
+    this.trouble = part(element, '.stage-trouble');
+    /**
+     * What is to be shown: two addresses of a picture, the second better than the first, and its text.
+     * @type {{small: string, large: string, alt: string} | null}
+     */
     this.wanted = null;
+    /** @type {string | null} the address of the picture in view */
     this.shown = null;
     /** Whether what is shown is a picture in hand, in place of the one that is wanted. */
     this.lent = false;
     this.busy = false;
     this.timer = 0;
-    this.trouble.querySelector('button').addEventListener('click', () => this.#pump());
+    part(this.trouble, 'button').addEventListener('click', () => this.#pump());
     addEventListener('online', () => this.#pump());
   }
 
@@ -58,6 +64,7 @@ export class Stage {
 
   /**
    * Shows a picture that is in hand already, the same one in less detail, until the wanted one is here.
+   * @param {HTMLImageElement | HTMLCanvasElement} picture
    * @param {string} alt
    */
   lend(picture, alt) {
@@ -109,9 +116,12 @@ export class Stage {
     }
   }
 
-  /** @param {string} alt */
+  /**
+   * @param {HTMLImageElement | HTMLCanvasElement} picture
+   * @param {string} alt
+   */
   #hang(picture, alt) {
-    this.shown = picture.dataset.address;
+    this.shown = picture.dataset.address ?? null;
     this.lent = false;
     const before = [...this.frame.children];
     before.slice(0, -1).forEach((old) => old.remove());

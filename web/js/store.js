@@ -8,14 +8,19 @@ const FORMAT = 'tadne-favourites';
 
 /** @typedef {{recipe: import('./recipe.js').Recipe, psi: number}} Kept */
 
-/** What a favourite is known by. */
+/**
+ * What a favourite is known by.
+ * @param {Kept} kept
+ */
 const identity = ({ recipe, psi }) => `${spell(recipe)} ${psi.toFixed(2)}`;
 
 /**
  * Entries of a list that came from storage or a file: only what is whole, each once.
+ * @param {unknown} list
  * @param {number} most
  */
 function sound(list, most) {
+  /** @type {Map<string, Kept>} */
   const found = new Map();
   for (const entry of Array.isArray(list) ? list : []) {
     const recipe = typeof entry?.recipe === 'string' ? parse(entry.recipe) : null;
@@ -26,6 +31,7 @@ function sound(list, most) {
   return [...found.values()];
 }
 
+/** @param {Kept[]} list */
 const plain = (list) => list.map(({ recipe, psi }) => ({ recipe: spell(recipe), psi }));
 
 class Shelf extends EventTarget {
@@ -39,6 +45,10 @@ class Shelf extends EventTarget {
     this.lossy = lossy;
     this.key = key;
     this.most = most;
+    /** @type {Kept[]} */
+    this.entries = [];
+    /** @type {Set<string>} */
+    this.known = new Set();
     this.#read();
     // Another tab of this browser changed it.
     addEventListener('storage', (event) => {
@@ -62,6 +72,7 @@ class Shelf extends EventTarget {
     this.known = new Set(this.entries.map(identity));
   }
 
+  /** @param {Kept[]} entries */
   #write(entries) {
     this.entries = entries.slice(0, this.most);
     this.#index();
@@ -73,12 +84,14 @@ class Shelf extends EventTarget {
     this.dispatchEvent(new Event('change'));
   }
 
+  /** @param {Kept} kept */
   has(kept) {
     return this.known.has(identity(kept));
   }
 
   /**
    * Puts an entry first. A shelf that is `lossy` drops its oldest when it is full, any other takes no more.
+   * @param {Kept} kept
    * @returns {boolean} whether it is on the shelf now
    */
   add(kept) {
@@ -88,20 +101,28 @@ class Shelf extends EventTarget {
     return true;
   }
 
-  /** Takes an entry out; gives where it was, for `restore`. */
+  /**
+   * Takes an entry out; gives where it was, for `restore`.
+   * @param {Kept} kept
+   */
   remove(kept) {
     const at = this.entries.findIndex((entry) => identity(entry) === identity(kept));
-    this.#write(this.entries.filter((_, /** @type {number} */ index) => index !== at));
+    this.#write(this.entries.filter((_, index) => index !== at));
     return at;
   }
 
-  /** Puts an entry back to where it was. */
+  /**
+   * Puts an entry back to where it was.
+   * @param {Kept} kept
+   * @param {number} at
+   */
   restore(kept, at) {
     if (!this.has(kept)) this.#write(this.entries.toSpliced(at, 0, kept));
   }
 
   /**
    * The entry before or after another one; nothing beyond the ends, or if that is not on the shelf.
+   * @param {Kept} kept
    * @param {number} step
    */
   beside(kept, step) {

@@ -8,6 +8,7 @@ const strings = await response.json();
  * The string `key`, with {name} replaced by values.name. A missing key shows itself, so that it is noticed.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
+ * @returns {string}
  */
 export function say(key, values = {}) {
   const text = strings[key] ?? key;

@@ -61,9 +61,11 @@ export function swipe(stage, { scrolled, sideways, down }) {
       if (touches.length > 1 || !(target instanceof HTMLElement || target instanceof SVGElement) || target.closest('button')) return;
       start = { x: touches[0].clientX, y: touches[0].clientY };
       // A touch belongs to the picture it began on, even when another one has taken its place meanwhile: there it is heard.
-      target.addEventListener('touchmove', move, { passive: false });
-      target.addEventListener('touchend', end, { once: true });
-      target.addEventListener('touchcancel', rest, { once: true });
+      /** @type {GlobalEventHandlers} */
+      const touched = target;
+      touched.addEventListener('touchmove', move, { passive: false });
+      touched.addEventListener('touchend', end, { once: true });
+      touched.addEventListener('touchcancel', rest, { once: true });
     },
     { passive: true },
   );

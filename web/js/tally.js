@@ -1,5 +1,6 @@
 // Two networks in contest about numbers instead of pictures: the smallest GAN that shows how it goes, for browsers that cannot train a larger one.
 
+import { paperOf, part } from './dom.js';
 import { Duel, HIGH, LOW, realDensity } from './duel.js';
 import { Motion } from './motion.js';
 import { numbers, say } from './strings.js';
@@ -12,24 +13,24 @@ export class Tally {
   /** @param {HTMLElement} figure with a canvas and two buttons in it */
   constructor(figure) {
     this.figure = figure;
-    this.canvas = figure.querySelector('canvas');
-    this.paper = this.canvas.getContext('2d');
+    this.canvas = part(figure, 'canvas');
+    this.paper = paperOf(this.canvas);
     this.canvas.setAttribute('aria-label', say('tally.alt'));
-    figure.querySelector('figcaption').textContent = say('tally.caption');
+    part(figure, 'figcaption').textContent = say('tally.caption');
     const keys = ['real', 'drawn', 'judge'].map((name) => {
       const key = document.createElement('span');
       key.className = `key-${name}`;
       key.textContent = say(`tally.${name}`);
       return key;
     });
-    figure.querySelector('.figure-keys').replaceChildren(...keys);
+    part(figure, '.figure-keys').replaceChildren(...keys);
     this.duel = new Duel();
-    figure.querySelector('[data-act="again"]').addEventListener('click', () => {
+    part(figure, '[data-act="again"]').addEventListener('click', () => {
       this.duel.restart();
       this.#draw();
       this.motion.play(true);
     });
-    this.motion = new Motion(this.canvas, figure.querySelector('[data-act="toggle"]'), () => {
+    this.motion = new Motion(this.canvas, part(figure, '[data-act="toggle"]', HTMLButtonElement), () => {
       for (let n = 0; n < ROUNDS_A_FRAME; n += 1) this.duel.round();
       this.#draw();
     });

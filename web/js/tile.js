@@ -14,13 +14,19 @@ export class Tile {
   /**
    * @param {import('./loader.js').Loader} loader
    * @param {(tile: Tile) => number} urgency how soon this tile's picture is needed; smaller is sooner
+   * @param {{x: number, y: number}} cell the first to hang here, by `assign`
+   * @param {import('./recipe.js').Recipe} recipe
+   * @param {number} psi
    */
-  constructor(loader, urgency) {
+  constructor(loader, urgency, cell, recipe, psi) {
     this.loader = loader;
     this.urgency = () => urgency(this);
-    this.cell = null;
-    this.recipe = null;
-    this.psi = null;
+    this.cell = cell;
+    this.recipe = recipe;
+    this.psi = psi;
+    /** What the picture is called, in words. */
+    this.alt = '';
+    /** @type {string | null} the address of the picture that is here or on its way */
     this.wished = null;
     this.element = document.createElement('a');
     this.element.className = 'tile';
@@ -56,7 +62,7 @@ export class Tile {
    */
   become(recipe, psi, across, strange) {
     // The same one stays the same object: what wanders goes on from where it was.
-    if (!this.recipe || spell(recipe) !== spell(this.recipe)) this.recipe = recipe;
+    if (spell(recipe) !== spell(this.recipe)) this.recipe = recipe;
     this.element.classList.toggle('strange', strange);
     this.wish(psi, across);
   }

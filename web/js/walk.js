@@ -1,9 +1,9 @@
 // A walk without end: picture turns into picture, full screen. The way is decided by the seed it starts from.
 
-import { fetchPicture, likeness } from './picture.js';
+import { fetchPicture, likeness, sizeOf } from './picture.js';
 import { pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity, dressPause } from './controls.js';
-import { find, within } from './dom.js';
+import { find, paperOf, part, within } from './dom.js';
 import { animation, hand } from './files.js';
 import { seedAfter, single, spellCreature, title } from './recipe.js';
 import { addressOf, amend, go, leave, roomOf } from './router.js';
@@ -27,9 +27,14 @@ const LONGEST_FRAME_MS = 60;
  */
 const ease = (t) => t * t * (3 - 2 * t);
 
-/** A frame, an image or a canvas, as a canvas. */
+/** @typedef {Extract<import('./router.js').Place, {view: 'walk'}>} WalkPlace */
+
+/**
+ * A frame, an image or a canvas, as a canvas.
+ * @param {HTMLImageElement | HTMLCanvasElement} frame
+ */
 function copyOf(frame) {
-  const { naturalWidth: width = frame.width, naturalHeight: height = frame.height } = frame;
+  const { width, height } = sizeOf(frame);
   return likeness(frame, width, height);
 }
 
@@ -45,6 +50,7 @@ class Leg {
     this.from = from;
     this.to = to;
     this.psi = psi;
+    /** @type {(HTMLImageElement | HTMLCanvasElement | null)[]} */
     this.frames = new Array(STEPS + 1).fill(null);
     this.control = new AbortController();
     this.next = 0;
@@ -92,17 +98,20 @@ class Leg {
 export class Walk {
   constructor() {
     this.dialog = find('walk');
-    this.canvas = this.dialog.querySelector('canvas');
-    this.paper = this.canvas.getContext('2d');
-    this.trouble = this.dialog.querySelector('.walk-trouble');
+    this.canvas = part(this.dialog, 'canvas');
+    this.paper = paperOf(this.canvas);
+    this.trouble = part(this.dialog, '.walk-trouble');
     this.here = find('walk-here');
     this.slider = find('walk-psi');
+    /** @type {WalkPlace | null} */
     this.place = null;
     this.paused = false;
     /** @type {Leg | null} */
     this.leg = null;
+    /** @type {Leg | null} */
     this.following = null;
     this.elapsed = 0;
+    /** @type {number | null} */
     this.last = null;
     this.frame = 0;
     this.#listen();
@@ -122,7 +131,7 @@ export class Walk {
     });
     this.here.addEventListener('click', (event) => {
       event.preventDefault();
-      go(roomOf(single(this.leg.from), this.place.psi));
+      if (this.leg) go(roomOf(single(this.leg.from), this.#shown.psi));
     });
     dialog.addEventListener('keydown', (event) => {
       // On a button the key presses it; the one that has the focus at first is the pause.
@@ -132,25 +141,34 @@ export class Walk {
     });
     this.slider.addEventListener('change', () => {
       const psi = this.slider.valueAsNumber;
-      this.#begin({ ...this.place, from: this.leg.from, psi });
+      if (this.leg) this.#begin({ ...this.#shown, from: this.leg.from, psi });
     });
     this.slider.addEventListener('input', () => this.#dressSlider());
-    const awake = () => {
-      dialog.classList.remove('idle');
-      clearTimeout(this.idle);
-      this.idle = setTimeout(() => dialog.classList.toggle('idle', !this.paused), IDLE_MS);
-    };
-    for (const kind of ['pointermove', 'pointerdown', 'keydown', 'focusin']) dialog.addEventListener(kind, awake);
-    this.awake = awake;
+    for (const kind of ['pointermove', 'pointerdown', 'keydown', 'focusin']) dialog.addEventListener(kind, () => this.#awake());
     new ResizeObserver(() => this.#fit()).observe(this.canvas);
     document.addEventListener('visibilitychange', () => this.#wake());
   }
 
+  /** Where the walk is: nobody can touch this before it is shown. */
+  get #shown() {
+    if (!this.place) throw new Error('no walk is shown');
+    return this.place;
+  }
+
+  /** Shows the controls, for as long as a hand moves and a little longer. */
+  #awake() {
+    const { dialog } = this;
+    dialog.classList.remove('idle');
+    clearTimeout(this.idle);
+    this.idle = setTimeout(() => dialog.classList.toggle('idle', !this.paused), IDLE_MS);
+  }
+
+  /** @param {WalkPlace} place */
   show(place) {
     if (!this.dialog.open) this.dialog.showModal();
     this.#pause(matchMedia('(prefers-reduced-motion: reduce)').matches);
     this.#begin(place);
-    this.awake();
+    this.#awake();
   }
 
   hide() {
@@ -160,6 +178,7 @@ export class Walk {
     this.dialog.close();
   }
 
+  /** @param {WalkPlace} place */
   #begin(place) {
     this.#drop();
     this.place = place;
@@ -186,7 +205,7 @@ export class Walk {
   /** @param {import('./recipe.js').Creature} from */
   #legFrom(from) {
     const to = this.#after(from);
-    return new Leg(from, to, this.place.psi, (/** @type {boolean} */ trouble) => (this.trouble.hidden = !trouble));
+    return new Leg(from, to, this.#shown.psi, (/** @type {boolean} */ trouble) => (this.trouble.hidden = !trouble));
   }
 
   /**
@@ -194,8 +213,8 @@ export class Walk {
    * @param {import('./recipe.js').Creature} from
    */
   #after(from) {
-    if (this.place.favourites) {
-      const stops = favourites.entries.flatMap(({ recipe }) => (recipe.b ? [recipe.a, recipe.b] : [recipe.a]));
+    if (this.#shown.favourites) {
+      const stops = favourites.entries.flatMap(({ recipe }) => (recipe.kind === 'single' ? [recipe.a] : [recipe.a, recipe.b]));
       const at = stops.findIndex((stop) => spellCreature(stop) === spellCreature(from));
       const next = stops[(at + 1) % stops.length];
       if (next && spellCreature(next) !== spellCreature(from)) return next;
@@ -215,7 +234,9 @@ export class Walk {
       for (let tries = 0; leg.frames.some((frame) => !frame) && tries < 100; tries += 1) {
         await new Promise((done) => setTimeout(done, 100));
       }
-      const pictures = leg.frames.map((frame, index) => ({ canvas: copyOf(frame), ms: index % last === 0 ? 700 : 110 }));
+      const frames = leg.frames.filter((frame) => frame !== null);
+      if (frames.length < leg.frames.length) throw new Error('not all pictures have come');
+      const pictures = frames.map((frame, index) => ({ canvas: copyOf(frame), ms: index % last === 0 ? 700 : 110 }));
       const film = await animation([...pictures, ...pictures.slice(1, -1).reverse()]);
       hand(film, `tadne-walk-${spellCreature(leg.from)}~${spellCreature(leg.to)}.${film.type.split('/')[1]}`);
       announce(say('share.made'));
@@ -226,18 +247,22 @@ export class Walk {
     }
   }
 
-  /** Sets out on a leg, and lets the address name where it starts. */
+  /**
+   * Sets out on a leg, and lets the address name where it starts.
+   * @param {Leg} leg
+   */
   #take(leg) {
     this.leg = leg;
     this.following = null;
-    this.place = { ...this.place, from: leg.from };
-    amend(this.place);
+    const place = { ...this.#shown, from: leg.from };
+    this.place = place;
+    amend(place);
     const name = title(single(leg.from));
     document.title = `${say('walk.title')} · ${say('site.title')}`;
     this.here.textContent = say('walk.here', { a: name, b: title(single(leg.to)) });
-    this.here.href = addressOf(roomOf(single(leg.from), this.place.psi));
+    this.here.href = addressOf(roomOf(single(leg.from), place.psi));
     this.dialog.dataset.from = spellCreature(leg.from);
-    this.dialog.dataset.psi = spelledPsi(this.place.psi);
+    this.dialog.dataset.psi = spelledPsi(place.psi);
   }
 
   /** @param {boolean} paused */
@@ -274,7 +299,7 @@ export class Walk {
     const ready = this.#draw();
     if (ready && !this.paused) this.elapsed += dt;
     if (this.elapsed > LEG_MS * 0.3) this.following ??= this.#legFrom(this.leg.to);
-    if (this.elapsed >= LEG_MS) {
+    if (this.elapsed >= LEG_MS && this.following) {
       this.elapsed -= LEG_MS;
       this.#take(this.following);
     }

@@ -1,6 +1,7 @@
 // The wall: one moving layer of tiles that are used again and again. What hangs where is decided by the cell alone.
 
 import { Lattice, cellOf, cellSeed, strangeness } from './cells.js';
+import { part } from './dom.js';
 import { ofSeed, single, spell } from './recipe.js';
 import { change, model, moved, saving, settings } from './settings.js';
 import { Tile } from './tile.js';
@@ -31,26 +32,39 @@ export class Wall {
    */
   constructor(view, camera, loader) {
     this.view = view;
-    this.layer = /** @type {HTMLElement} */ (view.querySelector('.layer'));
+    this.layer = part(view, '.layer');
     this.camera = camera;
     this.loader = loader;
     /** @type {Map<string, Tile>} by cell */
     this.tiles = new Map();
+    /** @type {Cell | null} the first of the block that hangs; nothing while all is to be hung anew */
     this.first = null;
     this.origin = { x: 0, y: 0 };
+    /** @type {number | null} when the last frame was, while there is movement */
     this.last = null;
     this.frame = 0;
-    /** Where the zoom is going, and the point of the window that stays where it is. */
+    /**
+     * Where the zoom is going and where it is, and the point of the window that stays where it is.
+     * @type {{goal: number, x: number, y: number, at: number} | null}
+     */
     this.zooming = null;
     this.urgency = (/** @type {import('./tile.js').Tile} */ tile) => this.#urgency(tile);
-    /** What lies over the wall and hides pictures: boxes in the window's coordinates. */
+    /**
+     * What lies over the wall and hides pictures: boxes in the window's coordinates.
+     * @type {() => DOMRect[]}
+     */
     this.obstacles = () => [];
-    /** The cell whose picture is taken, to be blended with another one. */
+    /**
+     * The cell whose picture is taken, to be blended with another one.
+     * @type {Cell | null}
+     */
     this.taken = null;
-    /** Of the window onto the wall, in CSS pixels; nothing before it was measured. */
-    this.width = -1;
-    this.height = -1;
-    this.#fit();
+    /** Of the window onto the wall, in CSS pixels. */
+    this.width = view.clientWidth;
+    this.height = view.clientHeight;
+    this.lattice = this.#lattice(settings.zoom);
+    this.#aim();
+    this.#layOut(settings.zoom);
     new ResizeObserver(() => this.#fit()).observe(view);
     document.addEventListener('visibilitychange', () => this.wake());
   }
@@ -59,7 +73,7 @@ export class Wall {
   #fit() {
     const { clientWidth: width, clientHeight: height } = this.view;
     if (width === this.width && height === this.height) return;
-    const middle = this.lattice && { x: this.width / 2, y: this.height / 2, toX: width / 2, toY: height / 2 };
+    const middle = { x: this.width / 2, y: this.height / 2, toX: width / 2, toY: height / 2 };
     [this.width, this.height] = [width, height];
     this.#layOut(settings.zoom, middle);
     this.resize();
@@ -68,16 +82,15 @@ export class Wall {
   /**
    * Lays the tiles out at a zoom, so that the point (x, y) of the window comes to lie at (toX, toY).
    * @param {number} zoom
+   * @param {{x: number, y: number, toX: number, toY: number}} [fixed]
    */
   #layOut(zoom, fixed) {
     const old = this.lattice;
     const lattice = this.#lattice(zoom);
-    if (old && fixed) {
+    if (fixed) {
       const { camera } = this;
       camera.x = ((camera.x + fixed.x) * lattice.pitchX) / old.pitchX - fixed.toX;
       camera.y = ((camera.y + fixed.y) * lattice.pitchY) / old.pitchY - fixed.toY;
-    } else if (!old) {
-      this.#aim(lattice);
     }
     this.lattice = lattice;
     this.view.style.setProperty('--tile-width', `${lattice.tileWidth}px`);
@@ -89,7 +102,8 @@ export class Wall {
   }
 
   /** Puts the place that the settings name into the middle of the window. */
-  #aim({ pitchX, pitchY }) {
+  #aim() {
+    const { pitchX, pitchY } = this.lattice;
     this.camera.x = settings.at.x * pitchX - this.width / 2;
     this.camera.y = settings.at.y * pitchY - this.height / 2;
   }
@@ -175,7 +189,11 @@ export class Wall {
     this.layer.style.transform = `translate3d(${origin.x - camera.x}px, ${origin.y - camera.y}px, 0)`;
   }
 
-  /** Hangs the block of cells that starts at `first`: tiles outside it are taken down and used again inside. */
+  /**
+   * Hangs the block of cells that starts at `first`: tiles outside it are taken down and used again inside.
+   * @param {Cell} first
+   * @param {boolean} moveAll whether those that stay are to be placed anew
+   */
   #hang(first, moveAll) {
     this.first = first;
     const { columns, rows, tileWidth } = this.lattice;
@@ -192,10 +210,11 @@ export class Wall {
     for (let y = first.y; y < first.y + rows; y += 1) {
       for (let x = first.x; x < first.x + columns; x += 1) {
         if (this.tiles.has(key(x, y))) continue;
-        const tile = spare.pop() ?? new Tile(this.loader, this.urgency);
+        const cell = { x, y };
+        const { recipe, psi, strange } = this.hung(cell);
+        const tile = spare.pop() ?? new Tile(this.loader, this.urgency, cell, recipe, psi);
         this.tiles.set(key(x, y), tile);
-        const { recipe, psi, strange } = this.hung({ x, y });
-        tile.assign({ x, y }, recipe, psi, tileWidth, strange);
+        tile.assign(cell, recipe, psi, tileWidth, strange);
         tile.take(this.taken?.x === x && this.taken.y === y);
         this.#tellHung(tile);
         this.#place(tile);
@@ -233,7 +252,7 @@ export class Wall {
   goThere() {
     this.camera.stop();
     this.zooming = null;
-    this.#aim(this.lattice);
+    this.#aim();
     this.#clear();
   }
 
@@ -288,6 +307,7 @@ export class Wall {
 
   /**
    * What hangs at a cell, whether in view or not, on a wall of a creativity.
+   * @param {Cell} cell
    * @returns {{recipe: import('./recipe.js').Recipe, psi: number, strange: boolean}}
    */
   hung({ x, y }, psi = settings.psi) {
@@ -351,7 +371,10 @@ export class Wall {
   centre() {
     const { camera, lattice } = this;
     const middle = lattice.nearest(camera.x + this.width / 2, camera.y + this.height / 2);
-    return this.tileAt(middle) ?? this.tiles.values().next().value;
+    const tile = this.tileAt(middle) ?? this.tiles.values().next().value;
+    // However small the window is, the lattice has cells to spare on all sides.
+    if (!tile) throw new Error('nothing hangs on the wall');
+    return tile;
   }
 
   /**
@@ -370,10 +393,12 @@ export class Wall {
      * @param {number} high
      */
     const inside = (value, low, high) => Math.min(Math.max(low, high), Math.max(low, value));
+    /** @param {{x: number, y: number}} point */
     const fit = ({ x, y }) => ({
       x: inside(x, margin.x, this.width - margin.x),
       y: inside(y, margin.y, this.height - margin.y),
     });
+    /** @param {{x: number, y: number}} point */
     const hidden = ({ x, y }) =>
       this.obstacles().some(
         (box) => x > box.left - margin.x && x < box.right + margin.x && y > box.top - margin.y && y < box.bottom + margin.y,
@@ -386,6 +411,7 @@ export class Wall {
       fit({ x: box.left - margin.x, y: goal.y }),
       fit({ x: goal.x, y: box.bottom + margin.y }),
     ]);
+    /** @param {{x: number, y: number}} one */
     const far = (one) => Math.hypot(one.x - goal.x, one.y - goal.y);
     const free = [goal, ...beside].filter((one) => !hidden(one)).sort((a, b) => far(a) - far(b));
     const { x, y } = free[0] ?? goal;
@@ -394,7 +420,12 @@ export class Wall {
   }
 }
 
-/** The strange picture of a cell: a line of descent far from its seed, a clash of styles, or a blend of extremes. */
+/**
+ * The strange picture of a cell: a line of descent far from its seed, a clash of styles, or a blend of extremes.
+ * @param {number} seed
+ * @param {NonNullable<ReturnType<typeof strangeness>>} found
+ * @returns {import('./recipe.js').Recipe}
+ */
 function strangeRecipe(seed, { kind, others }) {
   const [a, b] = [ofSeed(seed).a, ofSeed(others[0]).a];
   if (kind === 'blend') return { kind, a, b, percent: 35 + (others[1] % 31) };
