@@ -161,8 +161,10 @@ impl Ink {
         if another {
             println!("note      {} was begun for another model than {}", self.out.display(), self.model.display());
         }
-        if another || !path.exists() {
-            trainer.added_to(model)?.save(&path, synth::Precision::F16)?;
+        // By content: a state of before the model was kept in it does not say whether what lies there is this model's.
+        let file = trainer.added_to(model)?.to_bytes(synth::Precision::F16)?;
+        if std::fs::read(&path).ok().as_deref() != Some(&file[..]) {
+            synth::write_atomically(&path, &file).with_context(|| format!("cannot write {}", path.display()))?;
             println!("written   {}", path.display());
         }
         println!("done      {} has seen its {kimg:.1} kimg; a longer --kimg or --judged goes on", self.out.display());
