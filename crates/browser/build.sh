@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the module that draws in web pages, once for each kind of browser, into web/wasm (or the folder given):
+# Builds the modules for web pages, the one that draws and the one that trains, once for each kind of browser, into web/wasm (or the folder given):
 #   crates/browser/build.sh [FOLDER]
 # Needs the target (`rustup target add wasm32-unknown-unknown`) or, without rustup, the standard library's source, which
 # Debian has as rust-web-src and rustup as the component rust-src; then the library is built as well, without network.
@@ -22,7 +22,9 @@ remap="$remap --remap-path-prefix=$(rustc --print sysroot)=rust"
 for flavour in relaxed:+simd128,+relaxed-simd simd128:+simd128 plain:; do
   name="${flavour%%:*}"
   RUSTFLAGS="-Ctarget-feature=${flavour#*:} $remap" cargo build --locked --quiet "${build_std[@]}" \
-    --package tadne-browser --target "$target" --profile wasm --target-dir "target/browser-$name"
-  cp "target/browser-$name/$target/wasm/draw.wasm" "$out/draw-$name.wasm"
-  echo "$out/draw-$name.wasm: $(stat -c %s "$out/draw-$name.wasm") bytes"
+    --package tadne-browser --package tadne-contest --target "$target" --profile wasm --target-dir "target/browser-$name"
+  for module in draw contest; do
+    cp "target/browser-$name/$target/wasm/$module.wasm" "$out/$module-$name.wasm"
+    echo "$out/$module-$name.wasm: $(stat -c %s "$out/$module-$name.wasm") bytes"
+  done
 done

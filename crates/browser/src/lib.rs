@@ -1,65 +1,26 @@
 //! The generator as a WebAssembly module for web pages: a model file goes in, RGBA pictures come out.
 //!
-//! The interface is a handful of C functions over one buffer in and one buffer out, so that the module imports nothing and
-//! needs no generated script beside it. One instance draws one picture at a time; a page that wants more has several
-//! instances, one a Web Worker. `web/js/painter.js` is the other side.
-//!
-//! 1. [`reserve`] gives the address of a buffer of so many bytes; the caller writes into it.
-//! 2. [`load`] reads the buffer as a model file; [`draw`] as the name of a picture, [`draw_styles`] as style vectors.
-//! 3. The answer is at [`answer`], [`answer_length`] bytes long: a picture, or after a failure one sentence of UTF-8.
+//! The interface is that of [`desk`]. [`load`] reads the input as a model file; [`draw`] as the name of a picture, [`draw_styles`] as style vectors. One
+//! instance draws one picture at a time; a page that wants more has several instances, one a Web Worker. `web/js/painter.js` is the other side.
 //!
 //! Nothing here is unsafe but the names: an exported symbol must be vouched not to clash with another.
 
 mod studio;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 pub use studio::{How, Studio, Trouble};
 
-/// What the instance holds between two calls.
-struct Desk {
-    input: Vec<u8>,
-    answer: Vec<u8>,
-    studio: Option<Studio>,
-}
-
-static DESK: Mutex<Desk> = Mutex::new(Desk { input: Vec::new(), answer: Vec::new(), studio: None });
-
-fn desk() -> MutexGuard<'static, Desk> {
-    DESK.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Keeps a picture or a sentence for the caller; 1 if all went well, else 0.
-fn reply(desk: &mut Desk, done: Result<(), Trouble>) -> u32 {
-    match done {
-        Ok(()) => 1,
-        Err(trouble) => {
-            desk.answer.clear();
-            desk.answer.extend_from_slice(trouble.to_string().as_bytes());
-            0
-        }
-    }
-}
-
-/// Makes room for `length` bytes of input and gives their address, which holds until the next call of this.
-#[allow(unsafe_code, reason = "the exported name is unique in this module")]
-#[unsafe(no_mangle)]
-pub extern "C" fn reserve(length: usize) -> *mut u8 {
-    let mut desk = desk();
-    desk.input.clear();
-    desk.input.resize(length, 0);
-    desk.input.as_mut_ptr()
-}
+desk::exports!(Studio);
 
 /// Reads the input as a model file. 1 if the instance can draw now.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn load() -> u32 {
-    let mut desk = desk();
-    // The file is not needed again, and its memory is: an instance's memory never shrinks.
-    let file = std::mem::take(&mut desk.input);
-    let done = Studio::open(&file).map(|studio| desk.studio = Some(studio));
-    reply(&mut desk, done)
+    desk(|desk| {
+        // The file is not needed again, and its memory is: an instance's memory never shrinks.
+        let file = std::mem::take(&mut desk.input);
+        let done = Studio::open(&file).map(|studio| desk.work = Some(studio));
+        desk.reply(done)
+    })
 }
 
 /// Draws the picture that the input names (`42`, `42-3b7`, `42~77~35`, `42_77_5`) at a creativity, `wander` radians along
@@ -68,12 +29,8 @@ pub extern "C" fn load() -> u32 {
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn draw(psi: f32, wander: f32, noise: u32, size: usize) -> u32 {
-    let desk = &mut *desk();
-    let done = match &mut desk.studio {
-        Some(studio) => studio.draw(&desk.input, How { psi, wander, noise: noise != 0, size }, &mut desk.answer),
-        None => Err(Trouble::Empty),
-    };
-    reply(desk, done)
+    let how = How { psi, wander, noise: noise != 0, size };
+    desk(|desk| desk.serve(Trouble::Empty, |studio, name, rgba| studio.draw(name, how, rgba)))
 }
 
 /// Draws from the input as style vectors: `w_dim` numbers of 32 bits, little-endian, truncated already; if there are twice
@@ -81,12 +38,7 @@ pub extern "C" fn draw(psi: f32, wander: f32, noise: u32, size: usize) -> u32 {
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn draw_styles(layer: usize) -> u32 {
-    let desk = &mut *desk();
-    let done = match &mut desk.studio {
-        Some(studio) => studio.draw_styles(&desk.input, layer, &mut desk.answer),
-        None => Err(Trouble::Empty),
-    };
-    reply(desk, done)
+    desk(|desk| desk.serve(Trouble::Empty, |studio, styles, rgba| studio.draw_styles(styles, layer, rgba)))
 }
 
 /// Looks for the `count` seeds whose pictures are most like that of the seed or descendant that the input names; without input,
@@ -94,59 +46,45 @@ pub extern "C" fn draw_styles(layer: usize) -> u32 {
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn like(count: usize) -> u32 {
-    let desk = &mut *desk();
-    let found = match &mut desk.studio {
-        Some(studio) if desk.input.is_empty() => Ok(studio.kinds().into_iter().take(count).collect()),
-        Some(studio) => studio.like(&desk.input, count),
-        None => Err(Trouble::Empty),
-    };
-    let done = found.map(|seeds: Vec<_>| {
-        desk.answer.clear();
-        desk.answer.extend(seeds.into_iter().flat_map(|seed| seed.0.to_le_bytes()));
-    });
-    reply(desk, done)
-}
-
-/// Where the answer to the last call begins.
-#[allow(unsafe_code, reason = "the exported name is unique in this module")]
-#[unsafe(no_mangle)]
-pub extern "C" fn answer() -> *const u8 {
-    desk().answer.as_ptr()
-}
-
-/// How many bytes the answer has.
-#[allow(unsafe_code, reason = "the exported name is unique in this module")]
-#[unsafe(no_mangle)]
-pub extern "C" fn answer_length() -> usize {
-    desk().answer.len()
+    desk(|desk| {
+        desk.serve(Trouble::Empty, |studio, name, answer| {
+            let seeds = if name.is_empty() {
+                studio.kinds().into_iter().take(count).collect()
+            } else {
+                studio.like(name, count)?
+            };
+            answer.extend(seeds.into_iter().flat_map(|seed| seed.0.to_le_bytes()));
+            Ok(())
+        })
+    })
 }
 
 /// Pixels across the picture that was drawn last; 0 before one was.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn drawn_width() -> usize {
-    desk().studio.as_ref().map_or(0, |studio| studio.drawn().1)
+    desk(|desk| desk.work.as_ref().map_or(0, |studio| studio.drawn().1))
 }
 
 /// Pixels down the picture that was drawn last; 0 before one was.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn drawn_height() -> usize {
-    desk().studio.as_ref().map_or(0, |studio| studio.drawn().0)
+    desk(|desk| desk.work.as_ref().map_or(0, |studio| studio.drawn().0))
 }
 
 /// Pixels across the model's pictures; 0 before a model is loaded.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn width() -> usize {
-    desk().studio.as_ref().map_or(0, |studio| studio.size().1)
+    desk(|desk| desk.work.as_ref().map_or(0, |studio| studio.size().1))
 }
 
 /// Pixels down the model's pictures; 0 before a model is loaded.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn height() -> usize {
-    desk().studio.as_ref().map_or(0, |studio| studio.size().0)
+    desk(|desk| desk.work.as_ref().map_or(0, |studio| studio.size().0))
 }
 
 #[cfg(test)]
@@ -157,15 +95,13 @@ mod tests {
 
     fn input(bytes: &[u8]) {
         reserve(bytes.len());
-        desk().input.copy_from_slice(bytes);
+        desk(|desk| desk.input.copy_from_slice(bytes));
     }
 
     fn sentence() -> String {
-        assert_eq!(answer_length(), desk().answer.len());
-        String::from_utf8(desk().answer.clone()).unwrap()
+        desk(|desk| String::from_utf8(desk.answer.clone()).unwrap())
     }
 
-    /// One test, because the instance is one.
     #[test]
     fn an_instance_answers_in_order_and_refuses_in_sentences() {
         input(b"42");

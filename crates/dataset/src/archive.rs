@@ -1,7 +1,7 @@
 //! Pictures inside tars and zips: their tables of contents, and the bytes of an entry.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -133,11 +133,19 @@ pub(crate) fn tar(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut 
     Ok(())
 }
 
+/// The entries of a zip: where there are no files there are none of them either, and the library would ask the page for random numbers.
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn zip(path: &Path, _: u64, _: &mut Vec<Item>, _: &mut Passed) -> Result<(), Error> {
+    let reason = "zips are not read on this platform".into();
+    Err(Error::BrokenZip { path: path.to_owned(), entries: 0, reason })
+}
+
 /// The entries of a zip, stored or deflated: StyleGAN's dataset tool stores, most others deflate.
+#[cfg(any(unix, windows))]
 pub(crate) fn zip(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut Passed) -> Result<(), Error> {
     let open = || File::open(path).map_err(Error::io("open", path, CHECK_PERMISSIONS));
     let damaged = |entries, reason: String| Error::BrokenZip { path: path.to_owned(), entries, reason };
-    let mut table = zip::ZipArchive::new(BufReader::new(open()?)).map_err(|error| damaged(0, error.to_string()))?;
+    let mut table = zip::ZipArchive::new(io::BufReader::new(open()?)).map_err(|error| damaged(0, error.to_string()))?;
     let shared = Arc::new(Archive { path: path.to_owned(), file: open()? });
     for count in 0..table.len() {
         let entry = table.by_index_raw(count).map_err(|error| damaged(count, error.to_string()))?;

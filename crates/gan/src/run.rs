@@ -93,7 +93,7 @@ pub struct Run {
 /// A run's folder, held by this process until the value is dropped or the process ends.
 #[derive(Debug)]
 #[must_use = "the folder is free again once this is dropped"]
-pub struct Hold(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+pub struct Hold(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
 
 impl Run {
     /// Takes the run's folder for this process, before its checkpoint is read: two processes that train one run would overwrite

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use common::{architectures, model};
 use proptest::prelude::*;
-use synth::{Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Recipe, Seed, Tensor, Upsample, reference};
+use synth::{
+    Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Recipe, Seed, Tensor, Upsample, reference,
+};
 
 fn generator(model: &ModelFile) -> Arc<Generator> {
     Arc::new(Generator::new(model).unwrap())
