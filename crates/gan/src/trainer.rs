@@ -11,6 +11,7 @@ use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::critic::{CriticSaid, CriticSide};
+use crate::device::Device;
 use crate::discriminator::Discriminator;
 use crate::generator::{Generator, Latents};
 use crate::params::Layout;
@@ -154,14 +155,30 @@ impl WideAverage {
     }
 }
 
-/// The networks' bodies in the numbers that the configuration asks for.
-fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
+/// The networks' bodies on a device, in the numbers that the configuration asks for.
+fn passes(
+    config: &Config,
+    device: Device,
+    cpu: Cpu,
+    generator: &Generator,
+    discriminator: &Discriminator,
+) -> Result<Box<dyn Passes>, Error> {
     let cpu = Rc::new(cpu);
-    if config.precision.is_bf16(&cpu) {
-        Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
-    } else {
-        Box::new(Native::<f32>::new(cpu, generator, discriminator))
-    }
+    Ok(match (device, config.precision.is_bf16(&cpu)) {
+        (Device::Cpu, true) => Box::new(Native::<Bf16>::new(cpu, generator, discriminator)),
+        (Device::Cpu, false) => Box::new(Native::<f32>::new(cpu, generator, discriminator)),
+        #[cfg(feature = "torch")]
+        (device, _) => {
+            let bf16 = config.precision.is_bf16_on(device, &cpu);
+            Box::new(crate::torch::Torch::new(device, bf16, cpu, generator, discriminator)?)
+        }
+        #[cfg(not(feature = "torch"))]
+        (device, _) => {
+            let what = "this program was built without libtorch; docs/training.md says how it is built with it \
+                        (cargo build --release --features torch), and --device cpu needs none";
+            return Err(Error::Device { device, what: what.into() });
+        }
+    })
 }
 
 impl Precision {
@@ -172,6 +189,11 @@ impl Precision {
             Self::Bf16 => true,
             Self::F32 => false,
         }
+    }
+
+    /// The same on a device: `auto` takes it on every CUDA device, whose tensor cores are made for it.
+    fn is_bf16_on(self, device: Device, cpu: &Cpu) -> bool {
+        self.is_bf16(cpu) || self == Self::Auto && matches!(device, Device::Cuda(_))
     }
 
     /// Threads, and what products are made with.
@@ -192,6 +214,7 @@ pub struct Trainer {
     /// For all that is not the networks' bodies.
     cpu: Cpu,
     passes: Box<dyn Passes>,
+    device: Device,
     generator: Generator,
     discriminator: Discriminator,
     pub(crate) g: Side,
@@ -233,7 +256,8 @@ impl Trainer {
         let d = Side::new(discriminator.layout(), 0, step_seed(config.seed, u64::MAX - 1));
         let wide = config.ema.widths.iter().map(|&w| WideAverage::new(w, g.net.weights.clone())).collect();
         Ok(Self {
-            passes: passes(&config, processor(threads)?, &generator, &discriminator),
+            passes: passes(&config, Device::Cpu, processor(threads)?, &generator, &discriminator)?,
+            device: Device::Cpu,
             cpu,
             wide,
             ema: g.net.weights.clone(),
@@ -279,8 +303,7 @@ impl Trainer {
         });
         self.wide = wide.collect();
         if config.precision != old.precision {
-            let cpu = processor(self.cpu.crew().threads())?;
-            self.passes = passes(&config, cpu, &self.generator, &self.discriminator);
+            self.passes = self.passes_on(self.device, &config)?;
         }
         let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
         if shape(&config) != shape(old) {
@@ -288,6 +311,27 @@ impl Trainer {
         }
         self.config = config;
         self.prepare()
+    }
+
+    /// Runs the networks' passes on `device` from the next step on. All that a checkpoint holds is the same on every device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it is not there, or this program was built without libtorch; the trainer stays where it is then.
+    pub fn move_to(&mut self, device: Device) -> Result<(), Error> {
+        self.passes = self.passes_on(device, &self.config)?;
+        self.device = device;
+        Ok(())
+    }
+
+    fn passes_on(&self, device: Device, config: &Config) -> Result<Box<dyn Passes>, Error> {
+        let cpu = processor(self.cpu.crew().threads())?;
+        passes(config, device, cpu, &self.generator, &self.discriminator)
+    }
+
+    /// Where the networks' passes run, and in which numbers.
+    pub fn device(&self) -> (Device, Precision) {
+        let bf16 = self.config.precision.is_bf16_on(self.device, &self.cpu);
+        (self.device, if bf16 { Precision::Bf16 } else { Precision::F32 })
     }
 
     /// The configuration of the run.
@@ -317,21 +361,28 @@ impl Trainer {
 
     /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes.
     ///
+    /// # Errors
+    /// [`Error::Device`] if the device that trains fails, which this program's own engine does not. The step is lost; go on from a checkpoint.
+    ///
     /// # Panics
     /// If `pixels` has another length.
-    pub fn step(&mut self, pixels: &[u8]) {
+    pub fn step(&mut self, pixels: &[u8]) -> Result<(), Error> {
         let (n, size) = (self.config.batch, self.config.resolution());
         assert_eq!(pixels.len(), n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
         let real = planar(pixels, size * size);
-        let (averages, dropped) = self.step_on(real);
+        let (averages, dropped) = self.step_on(real).inspect_err(|_| {
+            // What has come of it must not be part of another step.
+            [&mut self.g, &mut self.d].into_iter().for_each(|side| side.net.gradient.fill(0.0));
+        })?;
         self.sums.add(averages);
         self.summed_steps += 1;
         self.progress.dropped += dropped;
         self.progress.steps += 1;
         self.progress.images += n as u64;
+        Ok(())
     }
 
-    fn step_on(&mut self, mut real: Vec<f32>) -> (Averages, u64) {
+    fn step_on(&mut self, mut real: Vec<f32>) -> Result<(Averages, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.config.batch, self.config.resolution());
         let seed = Seed(step_seed(self.config.seed, self.progress.steps));
@@ -343,27 +394,27 @@ impl Trainer {
         let augmentation = Augmentation::sample(&self.config.augment, &schedule, n, size, seed);
         let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
-        let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade);
+        let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade)?;
         augmentation.apply(&mut real);
         augmentation.apply(&mut fake);
         let half = real.len();
         real.append(&mut fake);
-        let logits = passes.d().judge(d, &real, fade);
+        let logits = passes.d().judge(d, &real, fade)?;
         let (logits_real, logits_fake) = logits.split_at(n);
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
-        let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true);
+        let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true)?;
 
         let q = self.config.penalty_batch();
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
         let directions = directions(&self.config, &gradient, &of, seed);
-        let slopes = passes.d().along(d, &directions, fade, &of);
+        let slopes = passes.d().along(d, &directions, fade, &of)?;
         let (penalty, back) = loss::penalty(schedule.gamma, &slopes, q);
-        passes.d().along_back(d, &back);
+        passes.d().along_back(d, &back)?;
 
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
         let back = [vec![0.0; n], back].concat();
-        let mut gradient = passes.d().judge_back(d, &back, n..2 * n, false).split_off(half);
+        let mut gradient = passes.d().judge_back(d, &back, n..2 * n, false)?.split_off(half);
         let mut said = CriticSaid::default();
         if let Some(critic) = &mut self.critic {
             let seen = self.config.critic_batch() * half / n;
@@ -372,8 +423,8 @@ impl Trainer {
             critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
         }
         augmentation.transpose(&mut gradient);
-        passes.draw_back(g, &gradient);
-        passes.finish();
+        passes.draw_back(g, &gradient)?;
+        passes.finish(g, d)?;
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
@@ -400,15 +451,15 @@ impl Trainer {
             critic_real: said.real,
             critic_fake: said.drawn,
         };
-        (averages, dropped)
+        Ok((averages, dropped))
     }
 
     /// D's logits of planar pictures in -1..1.
     #[cfg(test)]
     pub(crate) fn judge(&mut self, pictures: &[f32]) -> Vec<f32> {
         let fade = self.schedule().fade.map(|share| share as f32);
-        let logits = self.passes.d().judge(&self.d.net, pictures, fade);
-        self.passes.finish();
+        let logits = self.passes.d().judge(&self.d.net, pictures, fade).unwrap();
+        self.passes.finish(&mut self.g.net, &mut self.d.net).unwrap();
         logits
     }
 
@@ -567,14 +618,14 @@ mod tests {
         let pictures = numbers(n * size, 1);
         let of: Vec<usize> = (0..n).collect();
         let (passes, d) = (&mut trainer.passes, &mut trainer.d.net);
-        passes.d().judge(d, &pictures, None);
+        passes.d().judge(d, &pictures, None).unwrap();
         // Whatever weight and sign the loss gives to a logit.
         let weights: Vec<f32> = numbers(n, 2).iter().map(|v| v + v.signum()).collect();
-        let weighted = passes.d().judge_back(d, &weights, 0..n, false);
-        let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false), size);
+        let weighted = passes.d().judge_back(d, &weights, 0..n, false).unwrap();
+        let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false).unwrap(), size);
         for penalty in [Penalty::Gradient, Penalty::R1] {
             config.loss.penalty = penalty;
-            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(3)), None, &of);
+            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(3)), None, &of).unwrap();
             for (slope, expected) in slopes.iter().zip(&expected) {
                 assert!((f64::from(*slope).powi(2) / expected - 1.0).abs() < 1e-3, "{slope} squared is not {expected}");
             }
@@ -583,7 +634,7 @@ mod tests {
         let rounds = 100;
         let mut mean = 0.0;
         for round in 0..rounds {
-            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(round)), None, &of);
+            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(round)), None, &of).unwrap();
             let relative = slopes.iter().zip(&expected).map(|(slope, expected)| f64::from(*slope).powi(2) / expected);
             mean += relative.sum::<f64>() / (n as f64 * rounds as f64);
         }

@@ -155,12 +155,12 @@ fn measure(config: &Config, threads: usize) -> anyhow::Result<f64> {
     let pixels = vec![127; config.batch * config.resolution().pow(2) * 3];
     let mut trainer = Trainer::new(config.clone(), threads)?;
     for _ in 0..STEPS.0 {
-        trainer.step(&pixels);
+        trainer.step(&pixels)?;
     }
     trainer.take_averages()?;
     let start = Instant::now();
     for _ in 0..STEPS.1 {
-        trainer.step(&pixels);
+        trainer.step(&pixels)?;
     }
     Ok((STEPS.1 * config.batch) as f64 / start.elapsed().as_secs_f64())
 }
