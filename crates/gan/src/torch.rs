@@ -56,7 +56,8 @@ impl Torch {
         discriminator: &Discriminator,
     ) -> Result<Self, Error> {
         let kind = if bf16 { Kind::BFloat16 } else { Kind::Float };
-        let place = Place { device: open(device, cpu.crew().threads())?, kind };
+        tch::set_num_threads(cpu.crew().threads().try_into().unwrap_or(i32::MAX));
+        let place = Place { device: open(device)?, kind };
         let judging = Judging::new(place, discriminator);
         let g = Drawing::new(place, cpu, generator);
         Ok(Self { device, g, d: TorchJudge { device, judging } })
@@ -64,8 +65,7 @@ impl Torch {
 }
 
 /// libtorch's name of a device that is there.
-fn open(device: Device, threads: usize) -> Result<tch::Device, Error> {
-    tch::set_num_threads(threads.try_into().unwrap_or(i32::MAX));
+pub(crate) fn open(device: Device) -> Result<tch::Device, Error> {
     let Device::Cuda(index) = device else { return Ok(tch::Device::Cpu) };
     let missing = |what: String| Err(Error::Device { device, what });
     if let Err(reason) = load_cuda() {

@@ -163,21 +163,17 @@ fn passes(
     generator: &Generator,
     discriminator: &Discriminator,
 ) -> Result<Box<dyn Passes>, Error> {
+    device.check()?;
     let cpu = Rc::new(cpu);
-    Ok(match (device, config.precision.is_bf16(&cpu)) {
-        (Device::Cpu, true) => Box::new(Native::<Bf16>::new(cpu, generator, discriminator)),
-        (Device::Cpu, false) => Box::new(Native::<f32>::new(cpu, generator, discriminator)),
-        #[cfg(feature = "torch")]
-        (device, _) => {
-            let bf16 = config.precision.is_bf16_on(device, &cpu);
-            Box::new(crate::torch::Torch::new(device, bf16, cpu, generator, discriminator)?)
-        }
-        #[cfg(not(feature = "torch"))]
-        (device, _) => {
-            let what = "this program was built without libtorch; docs/training.md says how it is built with it \
-                        (cargo build --release --features torch), and --device cpu needs none";
-            return Err(Error::Device { device, what: what.into() });
-        }
+    #[cfg(feature = "torch")]
+    if device != Device::Cpu {
+        let bf16 = config.precision.is_bf16_on(device, &cpu);
+        return Ok(Box::new(crate::torch::Torch::new(device, bf16, cpu, generator, discriminator)?));
+    }
+    Ok(if config.precision.is_bf16(&cpu) {
+        Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
+    } else {
+        Box::new(Native::<f32>::new(cpu, generator, discriminator))
     })
 }
 

@@ -249,32 +249,31 @@ impl Pass<'_> {
         let [n, h, w, c] = size(x)?;
         let (group, features) = (self.d.config().group as i64, self.d.config().features as i64);
         let groups = x.f_to_kind(Kind::Float)?.f_reshape([n / group, group, h * w, features, c / features])?;
-        let numbers = (h * w * c / features) as f64;
-        let value = self.like.is_none();
-        let apart = |_: ()| groups.f_sub(&groups.f_mean_dim(1i64, true, Kind::Float)?);
-        // A tangent has no use for it.
-        let spread = if value {
-            let variance = apart(())?.f_square()?.f_mean_dim(1i64, true, Kind::Float)?;
-            Some(variance.f_add_scalar(EPSILON)?.f_sqrt()?)
-        } else {
-            None
-        };
-        let slopes = self.own(|| {
-            let spread = spread.as_ref().expect("a value's pass made it").f_detach()?;
-            let slopes = apart(())?.f_detach()?.f_div(&spread.f_mul_scalar(group as f64 * numbers)?)?;
-            slopes.f_reshape([n, h * w, features, c / features])
-        })?;
-        let means = match spread {
-            Some(spread) => spread.f_mean_dim([1i64, 2, 4].as_slice(), false, Kind::Float)?,
-            None => {
-                let along = slopes.f_reshape(groups.size())?.f_mul(&groups)?;
-                along.f_sum_dim_intlist([1i64, 2, 4].as_slice(), false, Kind::Float)?
-            }
-        };
-        let means =
-            means.f_reshape([n / group, 1, 1, 1, features])?.f_expand([n / group, group, h, w, features], false)?;
+        let means = if self.like.is_none() { self.deviations(&groups)? } else { self.deviations_along(&groups)? };
+        let means = means.f_reshape([n / group, 1, 1, 1, features])?;
+        let means = means.f_expand([n / group, group, h, w, features], false)?;
         let means = means.f_reshape([n, h, w, features])?.f_to_kind(self.place.kind)?;
         Tensor::f_cat(&[x, &means], 3)
+    }
+
+    /// Means over places and channels of the deviations in groups, [groups, features], of [groups, group, places, features, channels].
+    fn deviations(&mut self, groups: &Tensor) -> Made {
+        let apart = groups.f_sub(&groups.f_mean_dim(1i64, true, Kind::Float)?)?;
+        let variance = apart.f_square()?.f_mean_dim(1i64, true, Kind::Float)?;
+        let deviation = variance.f_add_scalar(EPSILON)?.f_sqrt()?;
+        let shape = groups.size();
+        let _kept = self.own(|| {
+            let numbers = (shape[1] * shape[2] * shape[4]) as f64;
+            let slopes = apart.f_detach()?.f_div(&deviation.f_detach()?.f_mul_scalar(numbers)?)?;
+            slopes.f_flatten(0, 1)
+        })?;
+        deviation.f_mean_dim([1i64, 2, 4].as_slice(), false, Kind::Float)
+    }
+
+    /// Their derivative along a direction.
+    fn deviations_along(&mut self, groups: &Tensor) -> Made {
+        let slopes = self.own(|| groups.f_detach())?.f_reshape(groups.size())?;
+        slopes.f_mul(groups)?.f_sum_dim_intlist([1i64, 2, 4].as_slice(), false, Kind::Float)
     }
 }
 

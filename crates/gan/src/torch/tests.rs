@@ -156,16 +156,19 @@ fn passes_are_those_of_the_native_engine() {
     }
 }
 
-/// Two roundings of one thing: neither is the other's measure, but one is as far from the exact numbers as the other.
+/// Two roundings of one thing: neither is the other's measure, but in the (geometric) mean of all numbers one is as far from the exact ones as the
+/// other. A single network's errors can be several times another's, because rounding turns a sign here and there.
 #[test]
 fn bfloat16_is_as_exact_as_the_native_one() {
-    for (name, config, fade) in kinds() {
-        let errors = errors(&config, fade, true);
-        let mean = |of: usize| errors.iter().map(|(both, _)| both[of]).sum::<f64>() / errors.len() as f64;
-        println!("{name}: {:.1e} in libtorch, {:.1e} here", mean(0), mean(1));
-        assert!(mean(0) > 1e-4, "{name}: this is no bfloat16");
-        assert!(mean(0) < 1.5 * mean(1), "{name}: {:.1e} of the norm in the mean, {:.1e} here", mean(0), mean(1));
-    }
+    let all: Vec<_> = kinds().iter().flat_map(|(_, config, fade)| errors(config, *fade, true)).collect();
+    // The mapping network, and what is zero, is not rounded.
+    let rounded: Vec<[f64; 2]> =
+        all.into_iter().map(|(both, _)| both).filter(|both| both.iter().all(|e| *e > 1e-5)).collect();
+    assert!(rounded.len() > 400, "{} numbers are rounded", rounded.len());
+    let mean = |of: usize| (rounded.iter().map(|both| both[of].ln()).sum::<f64>() / rounded.len() as f64).exp();
+    let [torch, native] = [mean(0), mean(1)];
+    assert!(torch < 1.5 * native, "{torch:.1e} of the norm by libtorch, {native:.1e} by the native engine");
+    println!("{torch:.1e} of the norm by libtorch, {native:.1e} by the native engine, in {} numbers", rounded.len());
 }
 
 fn trained(trainer: &mut Trainer, steps: u64) {
@@ -202,7 +205,7 @@ fn a_run_goes_on_from_one_backend_to_the_other() {
     for ((torch, native), before) in state(&torch).iter().zip(state(&native)).zip(&before) {
         let error = error(&change(torch, before), &change(&native, before));
         println!("{error:.1e} of the change");
-        assert!(error < 0.02, "{error:.1e} of the change");
+        assert!(error < 1e-3, "{error:.1e} of the change");
     }
     let averages = [torch.take_averages().unwrap(), native.take_averages().unwrap()];
     // The native trainer's are of four steps.
