@@ -101,6 +101,7 @@ impl Duel {
     }
 
     /// Lets each network learn from the next [`BATCH`] pictures, every other time mirrored.
+    #[allow(clippy::missing_panics_doc, reason = "the engine in this program does not fail")]
     pub fn round(&mut self) {
         let row = 3 * self.side;
         let bytes = row * self.side;

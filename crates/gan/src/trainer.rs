@@ -17,7 +17,7 @@ use crate::generator::{Generator, Latents};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
-use crate::tape::{Context, Network, Tape};
+use crate::tape::{Context, Network, Tape, share};
 use crate::{Config, Error, loss, schedule};
 
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
@@ -365,10 +365,14 @@ impl Trainer {
     pub fn step(&mut self, pixels: &[u8]) -> Result<(), Error> {
         let (n, size) = (self.config.batch, self.config.resolution());
         assert_eq!(pixels.len(), n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
-        let real = planar(pixels, size * size);
+        let mut real = vec![0.0; pixels.len()];
+        let pictures = real.chunks_exact_mut(3 * size * size).zip(pixels.chunks_exact(3 * size * size));
+        share(&self.cpu, pictures, |(to, from)| planes(from, to));
         let (averages, dropped) = self.step_on(real).inspect_err(|_| {
             // What has come of it must not be part of another step.
-            [&mut self.g, &mut self.d].into_iter().for_each(|side| side.net.gradient.fill(0.0));
+            for side in [&mut self.g, &mut self.d] {
+                side.net.gradient.fill(0.0);
+            }
         })?;
         self.sums.add(averages);
         self.summed_steps += 1;
@@ -391,8 +395,8 @@ impl Trainer {
         let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
         let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade)?;
-        augmentation.apply(&mut real);
-        augmentation.apply(&mut fake);
+        augmentation.apply(&self.cpu, &mut real);
+        augmentation.apply(&self.cpu, &mut fake);
         let half = real.len();
         real.append(&mut fake);
         let logits = passes.d().judge(d, &real, fade)?;
@@ -403,7 +407,7 @@ impl Trainer {
         let q = self.config.penalty_batch();
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
-        let directions = directions(&self.config, &gradient, &of, seed);
+        let directions = directions(&self.cpu, &self.config, &gradient, &of, seed);
         let slopes = passes.d().along(d, &directions, fade, &of)?;
         let (penalty, back) = loss::penalty(schedule.gamma, &slopes, q);
         passes.d().along_back(d, &back)?;
@@ -418,7 +422,7 @@ impl Trainer {
             said = critic.learn(crew, &self.config, schedule.beta2, &real[..seen], drawn);
             critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
         }
-        augmentation.transpose(&mut gradient);
+        augmentation.transpose(&self.cpu, &mut gradient);
         passes.draw_back(g, &gradient)?;
         passes.finish(g, d)?;
 
@@ -535,39 +539,44 @@ impl Trainer {
 
 /// Directions in the space of pictures, planar: those of [`along`], or at random (then of the length of normal numbers, whose mean square slope is
 /// the squared gradient's norm).
-fn directions(config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
+fn directions(cpu: &Cpu, config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
     let size = 3 * config.resolution().pow(2);
     if config.loss.penalty == Penalty::Random {
         let mut directions = vec![0.0; of.len() * size];
         synth::latent::normal(seed, DIRECTION_STREAM, &mut directions);
         return directions;
     }
-    along(gradient, of, size)
+    along(cpu, gradient, of, size)
 }
 
 /// Directions of length 1 along the gradient at pictures `of`, each of `size` numbers.
-pub(crate) fn along(gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
+pub(crate) fn along(cpu: &Cpu, gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
     let mut directions = vec![0.0; of.len() * size];
-    for (to, &picture) in directions.chunks_exact_mut(size).zip(of) {
+    share(cpu, directions.chunks_exact_mut(size).zip(of), |(to, &picture)| {
         let from = &gradient[picture * size..][..size];
         let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         let factor = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
         to.iter_mut().zip(from).for_each(|(to, v)| *to = v * factor);
-    }
+    });
     directions
 }
 
 /// Bytes of pictures, red, green and blue of each pixel, as planes of numbers in -1..1.
 pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
-    let mut planes = vec![0.0; pixels.len()];
-    for (to, from) in planes.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area)) {
-        for (i, rgb) in from.chunks_exact(3).enumerate() {
-            for k in 0..3 {
-                to[k * area + i] = f32::from(rgb[k]) / 127.5 - 1.0;
-            }
+    let mut all = vec![0.0; pixels.len()];
+    let pictures = all.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area));
+    pictures.for_each(|(to, from)| planes(from, to));
+    all
+}
+
+/// The same of one picture.
+fn planes(pixels: &[u8], to: &mut [f32]) {
+    let area = pixels.len() / 3;
+    for (i, rgb) in pixels.chunks_exact(3).enumerate() {
+        for k in 0..3 {
+            to[k * area + i] = f32::from(rgb[k]) / 127.5 - 1.0;
         }
     }
-    planes
 }
 
 /// A raw picture [3, size, size] as bytes: `floor(clamp(127.5 v + 128, 0, 255))`.
@@ -621,7 +630,8 @@ mod tests {
         let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false).unwrap(), size);
         for penalty in [Penalty::Gradient, Penalty::R1] {
             config.loss.penalty = penalty;
-            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(3)), None, &of).unwrap();
+            let slopes =
+                passes.d().along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(3)), None, &of).unwrap();
             for (slope, expected) in slopes.iter().zip(&expected) {
                 assert!((f64::from(*slope).powi(2) / expected - 1.0).abs() < 1e-3, "{slope} squared is not {expected}");
             }
@@ -630,7 +640,10 @@ mod tests {
         let rounds = 100;
         let mut mean = 0.0;
         for round in 0..rounds {
-            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(round)), None, &of).unwrap();
+            let slopes = passes
+                .d()
+                .along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(round)), None, &of)
+                .unwrap();
             let relative = slopes.iter().zip(&expected).map(|(slope, expected)| f64::from(*slope).powi(2) / expected);
             mean += relative.sum::<f64>() / (n as f64 * rounds as f64);
         }

@@ -151,7 +151,7 @@ impl JudgeSide {
         let gradient = self.passes.judge_back(&mut self.net, &said.slopes, 0..2 * n, true)?;
 
         let of: Vec<usize> = (0..GROUP).chain(n..n + GROUP).collect();
-        let slopes = self.passes.along(&self.net, &along(&gradient, &of, half / n), None, &of)?;
+        let slopes = self.passes.along(&self.net, &along(cpu, &gradient, &of, half / n), None, &of)?;
         let (penalty, back) = loss::penalty(self.loss.gamma, &slopes, GROUP);
         self.passes.along_back(&mut self.net, &back)?;
 

@@ -95,7 +95,7 @@ fn transposed(taps: &Taps, length: usize) -> Taps {
 }
 
 /// Calls `task` with each item, on all threads.
-pub(super) fn share<T: Send>(cpu: &Cpu, items: impl Iterator<Item = T>, task: impl Fn(T) + Sync) {
+pub(crate) fn share<T: Send>(cpu: &Cpu, items: impl Iterator<Item = T>, task: impl Fn(T) + Sync) {
     let items: Vec<Mutex<Option<T>>> = items.map(|item| Mutex::new(Some(item))).collect();
     cpu.crew().run(items.len(), |_, i| {
         // Nobody else asks for this one, so the lock is free.

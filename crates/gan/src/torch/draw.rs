@@ -1,7 +1,6 @@
 //! G on libtorch: `crate::generator`, layer by layer. The activation's gain goes into what multiplies the sums before it.
 
 use std::rc::Rc;
-use std::sync::Mutex;
 
 use kernels::train::Cpu;
 use synth::{Architecture, Seed, Upsample};
@@ -10,7 +9,7 @@ use tch::{Kind, Tensor};
 use super::layers::{Grids, Made, Place, activate, conv, download, linear, size};
 use super::weights::Weights;
 use crate::generator::{ACTIVATION_GAIN, Generator, Latents};
-use crate::tape::{Grid, Network};
+use crate::tape::{Grid, Network, share};
 
 /// Added to what a square root is taken of.
 const EPSILON: f64 = 1e-8;
@@ -144,15 +143,9 @@ impl Drawing {
     /// Normal numbers, `area` of each seed.
     fn noise(&self, seeds: &[Seed], stream: u32, area: usize) -> Vec<f32> {
         let mut values = vec![0.0; seeds.len() * area];
-        let parts: Vec<_> = values.chunks_exact_mut(area).zip(seeds).map(Mutex::new).collect();
-        self.cpu.crew().in_parts(parts.len(), |range| {
-            for part in &parts[range] {
-                let mut part = part.lock().expect("nobody else has this part");
-                let (own, seed) = &mut *part;
-                synth::latent::normal(**seed, stream, own);
-            }
+        share(&self.cpu, values.chunks_exact_mut(area).zip(seeds), |(own, seed)| {
+            synth::latent::normal(*seed, stream, own);
         });
-        drop(parts);
         values
     }
 

@@ -2,6 +2,7 @@
 //! the memory format `channels_last`, which its fast convolutions take.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use tch::{Kind, TchError, Tensor};
 
@@ -75,13 +76,13 @@ pub(super) struct Grids {
 
 impl Grids {
     fn matrix(&mut self, place: Place, grid: Grid, length: i64, kind: Kind) -> Made<&Tensor> {
-        let key = (grid, length, kind);
-        if !self.matrices.contains_key(&key) {
-            let to = grid.size(length as usize) as i64;
-            let matrix = place.upload(&grid.matrix(length as usize), &[to, length])?.f_to_kind(kind)?;
-            self.matrices.insert(key, matrix);
-        }
-        Ok(&self.matrices[&key])
+        Ok(match self.matrices.entry((grid, length, kind)) {
+            Entry::Occupied(made) => made.into_mut(),
+            Entry::Vacant(new) => {
+                let to = grid.size(length as usize) as i64;
+                new.insert(place.upload(&grid.matrix(length as usize), &[to, length])?.f_to_kind(kind)?)
+            }
+        })
     }
 
     /// A map on another grid.

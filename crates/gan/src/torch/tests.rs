@@ -58,7 +58,9 @@ fn ask(config: &Config, fade: Option<f32>, passes: &mut dyn Passes) -> Vec<Numbe
     let mut found = |name: &str, values: Vec<f32>| all_found.push((name.to_owned(), values));
     // Twice: nothing of a step may be left in the next.
     for round in 0..2 {
-        [&mut g, &mut d].into_iter().for_each(|net| net.gradient.fill(0.0));
+        for net in [&mut g, &mut d] {
+            net.gradient.fill(0.0);
+        }
         let z = numbers(1 + round, BATCH * config.architecture.z_dim);
         let (pictures, w) = passes.draw(&g, &Latents { z: &z, seeds: &[9, 8, 7, 6].map(Seed) }, fade).unwrap();
         found("w", w);
