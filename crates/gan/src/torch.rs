@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use kernels::train::Cpu;
 use tch::{Cuda, Kind, TchError};
@@ -24,6 +25,7 @@ mod judge;
 mod layers;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod weights;
 
 use draw::Drawing;
@@ -56,9 +58,9 @@ impl Torch {
         discriminator: &Discriminator,
     ) -> Result<Self, Error> {
         let kind = if bf16 { Kind::BFloat16 } else { Kind::Float };
-        tch::set_num_threads(cpu.crew().threads().try_into().unwrap_or(i32::MAX));
         let place = Place { device: open(device)?, kind };
-        let judging = Judging::new(place, discriminator);
+        tch::set_num_threads(cpu.crew().threads().try_into().unwrap_or(i32::MAX));
+        let judging = Judging::new(place, Rc::clone(&cpu), discriminator);
         let g = Drawing::new(place, cpu, generator);
         Ok(Self { device, g, d: TorchJudge { device, judging } })
     }
@@ -66,9 +68,10 @@ impl Torch {
 
 /// libtorch's name of a device that is there.
 pub(crate) fn open(device: Device) -> Result<tch::Device, Error> {
+    let cuda = load_cuda();
     let Device::Cuda(index) = device else { return Ok(tch::Device::Cpu) };
     let missing = |what: String| Err(Error::Device { device, what });
-    if let Err(reason) = load_cuda() {
+    if let Err(reason) = cuda {
         return missing(format!(
             "this libtorch has no CUDA ({reason}); let LD_LIBRARY_PATH name the torch/lib of a PyTorch with CUDA"
         ));
@@ -91,14 +94,18 @@ pub(crate) fn open(device: Device) -> Result<tch::Device, Error> {
 }
 
 /// Loads libtorch's part for CUDA, which announces itself to the rest. The program is not linked with it, so that it can be built, and started,
-/// where there is none. To be called before libtorch is asked for CUDA the first time: it remembers the answer.
+/// where there is none. It must come before anything else that is asked of libtorch, whatever the device: libtorch remembers which kinds of devices
+/// there were when it was first asked, and when it first walked back.
 #[expect(unsafe_code, reason = "loading a library runs its initialisers")]
-fn load_cuda() -> Result<(), String> {
-    let name = libloading::library_filename("torch_cuda");
-    // SAFETY: the library is PyTorch's own, of the libtorch that this program runs with: its initialisers enter functions into that one's
-    // tables. It is never unloaded, so these stay.
-    let library = unsafe { libloading::Library::new(&name) };
-    library.map(std::mem::forget).map_err(|e| e.to_string())
+fn load_cuda() -> Result<(), &'static str> {
+    static LOADED: OnceLock<Result<libloading::Library, String>> = OnceLock::new();
+    let loaded = LOADED.get_or_init(|| {
+        let name = libloading::library_filename("torch_cuda");
+        // SAFETY: the library is PyTorch's own, of the libtorch that this program runs with: its initialisers enter functions into that one's
+        // tables. It is never unloaded, so these stay.
+        unsafe { libloading::Library::new(name) }.map_err(|e| e.to_string())
+    });
+    loaded.as_ref().map(drop).map_err(String::as_str)
 }
 
 /// What libtorch said, without its stack of calls.

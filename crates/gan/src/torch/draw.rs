@@ -6,7 +6,8 @@ use kernels::train::Cpu;
 use synth::{Architecture, Seed, Upsample};
 use tch::{Kind, Tensor};
 
-use super::layers::{Grids, Made, Place, activate, conv, download, linear, size};
+use super::layers::{Grids, Made, Place, activate, conv, linear, size};
+use super::transfer::download;
 use super::weights::Weights;
 use crate::generator::{ACTIVATION_GAIN, Generator, Latents};
 use crate::tape::{Grid, Network, share};
@@ -27,7 +28,7 @@ pub(super) struct Drawing {
 
 impl Drawing {
     pub(super) fn new(place: Place, cpu: Rc<Cpu>, generator: &Generator) -> Self {
-        let weights = Weights::new(place, generator.layout());
+        let weights = Weights::new(place, Rc::clone(&cpu), generator.layout());
         let architecture = generator.architecture().clone();
         Self { place, cpu, architecture, weights, grids: Grids::default(), drawn: None }
     }
@@ -42,9 +43,9 @@ impl Drawing {
     }
 
     pub(super) fn back(&mut self, gradient: &[f32]) -> Made<()> {
-        let drawn = self.drawn.as_ref().expect(super::ORDER);
+        let drawn = self.drawn.take().expect(super::ORDER);
         let sum = drawn.f_mul(&self.place.upload(gradient, &drawn.size())?)?.f_sum(None)?;
-        self.weights.walk_back(&[sum], &[], true).map(drop)
+        self.weights.walk_back(&[sum], &[], true, false).map(drop)
     }
 
     pub(super) fn finish(&mut self, g: &mut Network) -> Made<()> {

@@ -1,10 +1,13 @@
 //! D on libtorch: `crate::discriminator`, layer by layer, and its slope along directions by the same layers once more, with the signs that were kept.
 
 use std::ops::Range;
+use std::rc::Rc;
 
+use kernels::train::Cpu;
 use tch::{Kind, Tensor};
 
-use super::layers::{Grids, Made, Place, activate, conv, download, halve, halve_planes, linear, size};
+use super::layers::{Grids, Made, Place, activate, conv, halve, halve_planes, linear, size};
+use super::transfer::{download, download_into};
 use super::weights::Weights;
 use crate::config::Downsample;
 use crate::discriminator::Discriminator;
@@ -40,8 +43,8 @@ impl Part {
 }
 
 impl Judging {
-    pub(super) fn new(place: Place, discriminator: &Discriminator) -> Self {
-        let weights = Weights::new(place, discriminator.layout());
+    pub(super) fn new(place: Place, cpu: Rc<Cpu>, discriminator: &Discriminator) -> Self {
+        let weights = Weights::new(place, cpu, discriminator.layout());
         let (discriminator, grids) = (discriminator.clone(), Grids::default());
         Self { place, discriminator, weights, grids, judged: Vec::new(), slopes: None }
     }
@@ -79,9 +82,8 @@ impl Judging {
                 places.push(own);
             }
         }
-        for (found, own) in self.weights.walk_back(&sums, &parts, weights)?.iter().zip(places) {
-            let to = &mut gradient[own.start * length..own.end * length];
-            found.f_contiguous()?.f_copy_data(to, found.numel())?;
+        for (found, own) in self.weights.walk_back(&sums, &parts, weights, true)?.iter().zip(places) {
+            download_into(found, &mut gradient[own.start * length..own.end * length])?;
         }
         Ok(gradient)
     }
@@ -98,7 +100,7 @@ impl Judging {
     pub(super) fn along_back(&mut self, gradient: &[f32]) -> Made<()> {
         let slopes = self.slopes.take().expect(super::ORDER);
         let sum = slopes.f_mul(&self.place.upload(gradient, &[-1])?)?.f_sum(None)?;
-        self.weights.walk_back(&[sum], &[], true).map(drop)
+        self.weights.walk_back(&[sum], &[], true, true).map(drop)
     }
 
     pub(super) fn finish(&mut self, d: &mut Network) -> Made<()> {

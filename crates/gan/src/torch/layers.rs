@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 
 use tch::{Kind, TchError, Tensor};
 
+use super::transfer::upload;
 use crate::tape::Grid;
 
 /// Slope of the leaky ReLU below zero.
@@ -24,15 +25,8 @@ pub(super) struct Place {
 impl Place {
     /// Numbers on the device, in a shape.
     pub(super) fn upload(self, values: &[f32], shape: &[i64]) -> Made {
-        Tensor::f_from_slice(values)?.f_to_device(self.device)?.f_reshape(shape)
+        upload(self.device, values, shape)
     }
-}
-
-/// A tensor's numbers.
-pub(super) fn download(tensor: &Tensor) -> Made<Vec<f32>> {
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.f_copy_data(&mut values, tensor.numel())?;
-    Ok(values)
 }
 
 /// Four sizes of a map.

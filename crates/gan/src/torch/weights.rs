@@ -1,17 +1,24 @@
 //! A network's weights on the device, and the gradients that are collected there.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use kernels::train::Cpu;
 use tch::{Kind, Tensor};
 
-use super::layers::{Made, Place, download};
+use super::layers::{Made, Place};
+use super::transfer::download_into;
 use crate::params::{Layout, Order};
-use crate::tape::Network;
+use crate::tape::{Network, share};
+
+/// Numbers that a thread adds up at a time.
+const PIECE: usize = 1 << 16;
 
 /// Weights, and what layers use of them.
 #[derive(Debug)]
 pub(super) struct Weights {
     place: Place,
+    cpu: Rc<Cpu>,
     layout: Layout,
     /// The stored values of each of the layout's tensors, of which gradients are taken; empty until they are sent.
     leaves: Vec<Tensor>,
@@ -20,13 +27,16 @@ pub(super) struct Weights {
     sums: Vec<Option<Tensor>>,
     /// Filters and biases, made once a step.
     made: HashMap<String, Tensor>,
+    /// Where gradients arrive.
+    arrived: Vec<f32>,
 }
 
 impl Weights {
-    pub(super) fn new(place: Place, layout: Layout) -> Self {
+    pub(super) fn new(place: Place, cpu: Rc<Cpu>, layout: Layout) -> Self {
         let places = layout.entries().iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
         let sums = layout.entries().iter().map(|_| None).collect();
-        Self { place, layout, leaves: Vec::new(), places, sums, made: HashMap::new() }
+        let arrived = vec![0.0; layout.len()];
+        Self { place, cpu, layout, leaves: Vec::new(), places, sums, made: HashMap::new(), arrived }
     }
 
     /// Sends the network's weights, unless they are there.
@@ -80,11 +90,18 @@ impl Weights {
         Ok(made)
     }
 
-    /// Walks back from numbers, whose slopes are 1, and adds up gradients of weights, if they are wanted. Gives those at `others`.
-    pub(super) fn walk_back(&mut self, from: &[Tensor], others: &[&Tensor], weights: bool) -> Made<Vec<Tensor>> {
+    /// Walks back from numbers, whose slopes are 1, and adds up gradients of weights, if they are wanted. Gives those at `others`. `again`: whether
+    /// what was kept for it is kept on.
+    pub(super) fn walk_back(
+        &mut self,
+        from: &[Tensor],
+        others: &[&Tensor],
+        weights: bool,
+        again: bool,
+    ) -> Made<Vec<Tensor>> {
         let leaves = self.leaves.iter().filter(|_| weights);
         let inputs: Vec<&Tensor> = others.iter().copied().chain(leaves).collect();
-        let mut found = Tensor::f_run_backward(from, &inputs, true, false)?;
+        let mut found = Tensor::f_run_backward(from, &inputs, again, false)?;
         let of_weights = found.split_off(others.len());
         for (sum, found) in self.sums.iter_mut().zip(of_weights).filter(|(_, found)| found.defined()) {
             *sum = Some(match sum.take() {
@@ -107,8 +124,9 @@ impl Weights {
             Some(sum) => sum.f_reshape([-1]),
             None => Tensor::f_zeros([e.range.len() as i64], (Kind::Float, place.device)),
         });
-        let all = download(&Tensor::f_cat(&parts.collect::<Made<Vec<_>>>()?, 0)?)?;
-        net.gradient.iter_mut().zip(all).for_each(|(to, v)| *to += v);
+        download_into(&Tensor::f_cat(&parts.collect::<Made<Vec<_>>>()?, 0)?, &mut self.arrived)?;
+        let pieces = net.gradient.chunks_mut(PIECE).zip(self.arrived.chunks(PIECE));
+        share(&self.cpu, pieces, |(to, from)| to.iter_mut().zip(from).for_each(|(to, v)| *to += v));
         Ok(())
     }
 }
