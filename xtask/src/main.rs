@@ -1,6 +1,7 @@
 //! The parts of what every change must pass, each as one command: `cargo xtask PART...`. `.ci/run` installs what they need and runs `cargo xtask ci`.
 
 mod js;
+mod torch;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -22,6 +23,7 @@ const PARTS: &[Part] = &[
     ("fuzz", "the fuzz targets compile", fuzz),
     ("test", "the README's test command; leaving a test out is an error", test),
     ("wasm", "the module for web pages, built anew and compared with the committed one", wasm),
+    ("torch", "the trainer on libtorch, where there is one", torch::check),
 ];
 
 /// Crates in the default build, at most. A new one is a decision: raise the number with it.

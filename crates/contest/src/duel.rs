@@ -102,6 +102,7 @@ impl Duel {
     }
 
     /// Lets each network learn from the next [`BATCH`] pictures, every other time mirrored.
+    #[allow(clippy::missing_panics_doc, reason = "the engine in this program does not fail")]
     pub fn round(&mut self) {
         let row = 3 * self.side;
         let bytes = row * self.side;
@@ -117,7 +118,7 @@ impl Duel {
             }
             self.place += 1;
         }
-        self.trainer.step(&self.batch);
+        self.trainer.step(&self.batch).expect("the engine in this program does not fail");
     }
 
     /// Rounds so far.

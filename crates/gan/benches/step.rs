@@ -1,9 +1,11 @@
 //! Training steps: `cargo bench -p tadne-gan --bench step [-- THREADS] [PRESET | 64:256,256,192,96,48 ...] [KEY=VALUE ...]`; real pictures a
 //! second through whole steps, the median of several, on noise. Its peer is benches/peers/train.py.
+//!
+//! Built with `--features torch`, `device=torch` or `device=cuda` has that one take its steps by turns with this program's own engine, and `only=device` alone.
 
 use std::time::Instant;
 
-use gan::{Config, Precision, Trainer};
+use gan::{Config, Device, Precision, Trainer};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
@@ -31,24 +33,46 @@ fn main() {
             config.precision = precision;
             config.batch = number("batch=").map_or(config.batch, |v| v as usize);
             config.loss.penalty_fraction = number("penalty=").unwrap_or(config.loss.penalty_fraction);
-            let (batch, size) = (config.batch, config.resolution());
-            let mut trainer = Trainer::new(config, threads).unwrap_or_else(|e| panic!("{e}"));
-            let pixels: Vec<u8> = (0..batch * size * size * 3).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
-            let mut times = Vec::new();
-            for _ in 0..12 {
-                let start = Instant::now();
-                trainer.step(&pixels);
-                times.push(start.elapsed().as_secs_f64());
-            }
-            times.drain(..2);
-            times.sort_by(f64::total_cmp);
-            let (_, name) = trainer.processor();
-            let seconds = times[times.len() / 2];
-            println!(
-                "{preset} {name} {threads} threads: {:.1} images/s, {:.2} ms each",
-                batch as f64 / seconds,
-                seconds * 1e3 / batch as f64
-            );
+            let device = arguments.iter().find_map(|a| a.strip_prefix("device="));
+            let device = device.map(|name| name.parse::<Device>().unwrap_or_else(|e| panic!("device={name}: {e}")));
+            let alone = arguments.iter().any(|a| a == "only=device");
+            let devices = [Some(Device::Cpu).filter(|_| !alone), device].into_iter().flatten();
+            measure(preset, &config, threads, &devices.collect::<Vec<_>>());
         }
+    }
+}
+
+/// Steps of trainers on `devices` by turns.
+fn measure(name: &str, config: &Config, threads: usize, devices: &[Device]) {
+    let (batch, size) = (config.batch, config.resolution());
+    let mut trainers: Vec<(Trainer, Vec<f64>)> = devices
+        .iter()
+        .map(|device| {
+            let mut trainer = Trainer::new(config.clone(), threads).unwrap_or_else(|e| panic!("{e}"));
+            trainer.move_to(*device).unwrap_or_else(|e| panic!("{e}"));
+            (trainer, Vec::new())
+        })
+        .collect();
+    let pixels: Vec<u8> = (0..batch * size * size * 3).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
+    for _ in 0..12 {
+        for (trainer, times) in &mut trainers {
+            let start = Instant::now();
+            trainer.step(&pixels).unwrap_or_else(|e| panic!("{e}"));
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    for (trainer, mut times) in trainers {
+        times.drain(..2);
+        times.sort_by(f64::total_cmp);
+        let seconds = times[times.len() / 2];
+        let how = match trainer.device() {
+            (Device::Cpu, _) => trainer.processor().1.to_owned(),
+            (device, precision) => format!("{device} {precision:?}"),
+        };
+        println!(
+            "{name} {how} {threads} threads: {:.1} images/s, {:.2} ms each",
+            batch as f64 / seconds,
+            seconds * 1e3 / batch as f64
+        );
     }
 }

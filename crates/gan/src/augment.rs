@@ -2,10 +2,12 @@
 //! relativistic loss it tells D nothing (after DiffAugment, arXiv 2006.10738). Every transform is affine in the pixels, so that the way back is its
 //! transpose.
 
+use kernels::train::Cpu;
 use synth::{Seed, latent};
 
 use crate::Schedule;
 use crate::config::AugmentConfig;
+use crate::tape::share;
 
 /// A blur of fewer pixels than this changes nothing.
 const SHARP: f64 = 0.2;
@@ -54,30 +56,30 @@ impl Augmentation {
     }
 
     /// Transforms planar pictures [n, 3, size, size] in place.
-    pub(crate) fn apply(&self, pictures: &mut [f32]) {
+    pub(crate) fn apply(&self, cpu: &Cpu, pictures: &mut [f32]) {
         if self.idle {
             return;
         }
         let area = self.size * self.size;
-        let mut moved = vec![0.0; area];
-        for (picture, t) in pictures.chunks_exact_mut(3 * area).zip(&self.transforms) {
+        share(cpu, pictures.chunks_exact_mut(3 * area).zip(&self.transforms), |(picture, t)| {
+            let mut moved = vec![0.0; area];
             t.colour(picture, area, true);
             for plane in picture.chunks_exact_mut(area) {
                 self.place(t, plane, &mut moved);
                 plane.copy_from_slice(&moved);
             }
             self.smooth(picture);
-        }
+        });
     }
 
     /// The gradient at pictures before from the one after, in place.
-    pub(crate) fn transpose(&self, gradient: &mut [f32]) {
+    pub(crate) fn transpose(&self, cpu: &Cpu, gradient: &mut [f32]) {
         if self.idle {
             return;
         }
         let area = self.size * self.size;
-        let mut moved = vec![0.0; area];
-        for (picture, t) in gradient.chunks_exact_mut(3 * area).zip(&self.transforms) {
+        share(cpu, gradient.chunks_exact_mut(3 * area).zip(&self.transforms), |(picture, t)| {
+            let mut moved = vec![0.0; area];
             self.smooth_transposed(picture);
             for plane in picture.chunks_exact_mut(area) {
                 moved.fill(0.0);
@@ -89,7 +91,7 @@ impl Augmentation {
                 plane.copy_from_slice(&moved);
             }
             t.colour(picture, area, false);
-        }
+        });
     }
 
     /// Which pixel comes to place `i`, unless it is cut out. Borders are reflected: a shifted picture has no grey frame.
@@ -214,6 +216,10 @@ mod tests {
     use super::*;
     use crate::Config;
 
+    fn cpu() -> Cpu {
+        Cpu::new(kernels::Isa::best(), 2)
+    }
+
     fn numbers(n: usize, seed: u64) -> Vec<f32> {
         let mut out = vec![0.0; n];
         latent::normal(Seed(seed), 0, &mut out);
@@ -235,11 +241,11 @@ mod tests {
             let a = Augmentation::sample(&config(), &at(1.0, blur), 6, 16, Seed(4));
             let x = numbers(6 * 3 * 256, 1);
             let (mut y, mut zero) = (x.clone(), vec![0.0; x.len()]);
-            a.apply(&mut y);
-            a.apply(&mut zero);
+            a.apply(&cpu(), &mut y);
+            a.apply(&cpu(), &mut zero);
             let back = numbers(x.len(), 2);
             let mut dx = back.clone();
-            a.transpose(&mut dx);
+            a.transpose(&cpu(), &mut dx);
             let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
             let linear: Vec<f32> = y.iter().zip(&zero).map(|(y, z)| y - z).collect();
             let (left, right) = (dot(&linear, &back), dot(&x, &dx));
@@ -251,7 +257,7 @@ mod tests {
     fn probability_zero_changes_nothing() {
         let x = numbers(8 * 3 * 256, 1);
         let mut y = x.clone();
-        Augmentation::sample(&config(), &at(0.0, 0.0), 8, 16, Seed(1)).apply(&mut y);
+        Augmentation::sample(&config(), &at(0.0, 0.0), 8, 16, Seed(1)).apply(&cpu(), &mut y);
         assert_eq!(x, y);
     }
 
@@ -259,11 +265,11 @@ mod tests {
     fn a_blur_spreads_a_point_as_far_as_it_says_and_keeps_what_is_even() {
         let a = Augmentation::sample(&config(), &at(0.0, 0.1), 1, 32, Seed(1));
         let mut even = vec![1.0; 3 * 1024];
-        a.apply(&mut even);
+        a.apply(&cpu(), &mut even);
         assert!(even.iter().all(|v| (v - 1.0).abs() < 1e-5));
         let mut point = vec![0.0; 3 * 1024];
         point[16 * 32 + 15] = 1.0;
-        a.apply(&mut point);
+        a.apply(&cpu(), &mut point);
         let variance: f32 = (0..1024).map(|i| point[i] * ((i / 32) as f32 - 16.0).powi(2)).sum();
         assert!((variance.sqrt() - 3.2).abs() < 0.05, "{variance}");
     }
@@ -273,7 +279,7 @@ mod tests {
         let c = AugmentConfig { cutout: 0.0, colour: 0.0, ..config() };
         let x = numbers(4 * 3 * 256, 3);
         let mut y = x.clone();
-        Augmentation::sample(&c, &at(1.0, 0.0), 4, 16, Seed(3)).apply(&mut y);
+        Augmentation::sample(&c, &at(1.0, 0.0), 4, 16, Seed(3)).apply(&cpu(), &mut y);
         for i in 0..4 {
             let at = |p: &[f32], y: isize, x: isize| p[i * 768 + (y * 16 + x) as usize];
             let same = |dy: isize, dx: isize| {

@@ -33,6 +33,17 @@ impl Discriminator {
         Self { config: config.clone(), base }
     }
 
+    /// What it is made of.
+    #[cfg(feature = "torch")]
+    pub(crate) fn config(&self) -> &DiscriminatorConfig {
+        &self.config
+    }
+
+    /// Height and width of the pictures that it judges.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        self.base.map(|side| side << (self.config.channels.len() - 1))
+    }
+
     /// Names and shapes, from the picture inwards.
     pub(crate) fn layout(&self) -> Layout {
         let c = &self.config.channels;
@@ -57,7 +68,7 @@ impl Discriminator {
     }
 
     /// Whether stage `i` sees the picture itself: the largest does, and as many below it as there are entrances.
-    fn has_entrance(&self, i: usize) -> bool {
+    pub(crate) fn has_entrance(&self, i: usize) -> bool {
         i + 1 + self.config.entrances >= self.config.channels.len()
     }
 
@@ -95,9 +106,8 @@ impl Discriminator {
         like: Option<(&Judged, Rc<Vec<usize>>)>,
     ) -> Judged {
         let last = self.config.channels.len() - 1;
-        let size = self.base.map(|side| side << last);
         // Gradients at the pictures are only asked for where they are not a tangent's.
-        let leaf = tape.pictures(pictures, size, like.is_none());
+        let leaf = tape.pictures(pictures, self.size(), like.is_none());
         let mut pass = Pass { tape, context, like, layers: Vec::new() };
         let mut picture = leaf;
         let mut x = pass.entrance(last, picture);
@@ -106,16 +116,20 @@ impl Discriminator {
             if self.has_entrance(i - 1) {
                 picture = pass.tape.halve_pictures(picture);
                 let below = pass.entrance(i - 1, picture);
-                let shares = match fade {
-                    None => [1.0, 1.0],
-                    Some(fade) if i == last => [1.0 - fade, fade],
-                    Some(_) => [0.0, 1.0],
-                };
-                x = pass.tape.blend([below, x], shares);
+                x = pass.tape.blend([below, x], self.shares(i, fade));
             }
         }
         let logits = self.head(&mut pass, x);
         Judged { pictures: leaf, layers: pass.layers, logits }
+    }
+
+    /// The shares of the entrance below stage `i` and of the stage itself.
+    pub(crate) fn shares(&self, i: usize, fade: Option<f32>) -> [f32; 2] {
+        match fade {
+            None => [1.0, 1.0],
+            Some(fade) if i + 1 == self.config.channels.len() => [1.0 - fade, fade],
+            Some(_) => [0.0, 1.0],
+        }
     }
 
     /// A residual stage: what it says and what went in, both at half the size.

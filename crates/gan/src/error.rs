@@ -69,6 +69,14 @@ pub enum Error {
         /// When.
         kimg: f64,
     },
+    /// The device that trains is not there, or has failed; a run's last checkpoint is intact.
+    #[error("cannot train on {device}: {what}")]
+    Device {
+        /// Which one.
+        device: crate::Device,
+        /// What is the matter, and what to do.
+        what: String,
+    },
     /// A feature network is missing or damaged.
     #[error(transparent)]
     Features(#[from] features::Error),

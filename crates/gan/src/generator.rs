@@ -71,6 +71,12 @@ impl Generator {
         Self { architecture: architecture.clone() }
     }
 
+    /// What it draws with.
+    #[cfg(feature = "torch")]
+    pub(crate) fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// Whether this trainer has all parts of it.
     ///
     /// # Errors
@@ -85,7 +91,7 @@ impl Generator {
     }
 
     /// Name of block `i` in the model file.
-    fn block(i: usize) -> String {
+    pub(crate) fn block(i: usize) -> String {
         format!("synthesis.{}", block(i))
     }
 

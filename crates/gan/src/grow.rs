@@ -98,7 +98,7 @@ mod tests {
             let (_, mut grown) = pair(GrowthConfig { inherited, hold_kimg: 1.0, ..GrowthConfig::default() });
             let before = [grown.g.net.weights.clone(), grown.d.net.weights.clone()];
             let pixels: Vec<u8> = (0..grown.config().batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
-            grown.step(&pixels);
+            grown.step(&pixels).unwrap();
             for ((side, before), still) in [&grown.g, &grown.d].into_iter().zip(before).zip([still, false]) {
                 let new = side.net.layout.belongs_from(2);
                 let moved = |mask: f32| {

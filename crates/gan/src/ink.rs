@@ -334,7 +334,8 @@ impl InkTrainer {
             redrawn.copy_from_slice(&seen_redrawn);
         });
         let judge = self.judge.as_mut().expect("a judge was made with the configuration");
-        let (opinion, gradient, dropped) = judge.learn(&self.cpu, real, &redrawn, lr);
+        let (opinion, gradient, dropped) =
+            judge.learn(&self.cpu, real, &redrawn, lr).expect("the native passes do not fail");
         let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
         self.each(&mut slots, |i, (gradient, slopes)| {
             patches[i].spread(size, judging.reduced, gradient, judging.weight as f32, slopes);

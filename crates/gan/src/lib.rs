@@ -5,6 +5,7 @@ mod augment;
 mod checkpoint;
 mod config;
 mod critic;
+mod device;
 mod discriminator;
 mod error;
 mod events;
@@ -21,6 +22,8 @@ mod project;
 mod run;
 mod schedule;
 mod tape;
+#[cfg(feature = "torch")]
+mod torch;
 mod trainer;
 
 pub use checkpoint::Checkpoint;
@@ -28,6 +31,7 @@ pub use config::{
     AugmentConfig, Config, CriticConfig, DiscriminatorConfig, Downsample, EmaConfig, GrowthConfig, LossConfig,
     MetricConfig, OptimizerConfig, Pairing, Penalty, Precision,
 };
+pub use device::Device;
 pub use error::Error;
 pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer};
 pub use project::{Difference, Found, ProjectConfig, Projector, Space};

@@ -5,35 +5,46 @@ use std::rc::Rc;
 
 use kernels::train::{Cpu, Element};
 
+use crate::Error;
 use crate::discriminator::{Discriminator, Judged};
 use crate::generator::{Drawn, Generator, Latents};
 use crate::tape::{Context, Network, Tape, Walk};
 
-/// The two networks on a device, D by its [`Judge`]. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks' own.
+/// The two networks on a device, D by its [`Judge`]. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks'
+/// own, by `finish` at the latest: a device apart sends them once a step.
+///
+/// # Errors
+/// Every call may fail with [`Error::Device`] where the device is one apart; the step is lost then.
 pub(crate) trait Passes {
     /// Draws pictures of latents with G's present weights: pictures and w.
-    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>);
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> Result<(Vec<f32>, Vec<f32>), Error>;
     /// Gradients of G's weights from those at the pictures just drawn.
-    fn draw_back(&mut self, g: &mut Network, gradient: &[f32]);
+    fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error>;
     /// D.
     fn d(&mut self) -> &mut dyn Judge;
-    /// To be called once the networks' weights have changed; what was drawn and judged is forgotten.
-    fn finish(&mut self);
+    /// To be called with both networks, G first, before their weights change; what was drawn and judged is forgotten.
+    fn finish(&mut self, g: &mut Network, d: &mut Network) -> Result<(), Error>;
 }
 
 /// A network that judges pictures, on a device; as in [`Passes`].
 pub(crate) trait Judge {
     /// D's logits of pictures.
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32>;
+    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Result<Vec<f32>, Error>;
     /// From the slopes of a loss in the logits just given, of pictures `range` (the others' are zero): the gradient at all pictures, and with `weights`
     /// those of D's weights.
-    fn judge_back(&mut self, d: &mut Network, slopes: &[f32], range: Range<usize>, weights: bool) -> Vec<f32>;
+    fn judge_back(
+        &mut self,
+        d: &mut Network,
+        slopes: &[f32],
+        range: Range<usize>,
+        weights: bool,
+    ) -> Result<Vec<f32>, Error>;
     /// The slopes of the logits just given along `directions`, one for each of the pictures `of`; whole groups of them.
-    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32>;
+    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error>;
     /// Gradients of D's weights from those at the slopes just given.
-    fn along_back(&mut self, d: &mut Network, gradient: &[f32]);
-    /// To be called once the weights have changed; what was judged is forgotten.
-    fn finish(&mut self);
+    fn along_back(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error>;
+    /// To be called before the weights change; what was judged is forgotten.
+    fn finish(&mut self, d: &mut Network) -> Result<(), Error>;
 }
 
 /// Both networks on this machine's processor.
@@ -72,62 +83,71 @@ impl<E: Element> NativeJudge<E> {
 const ORDER: &str = "passes come in order, forwards before backwards";
 
 impl<E: Element> Passes for Native<E> {
-    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> (Vec<f32>, Vec<f32>) {
+    fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> Result<(Vec<f32>, Vec<f32>), Error> {
         let drawn = self.generator.draw(&mut self.tape, Context { cpu: &self.cpu, net: g }, latents, None, fade);
         self.drawn = Some(drawn);
-        (self.tape.pixels(drawn.pictures).to_vec(), self.tape.numbers(drawn.w))
+        Ok((self.tape.pixels(drawn.pictures).to_vec(), self.tape.numbers(drawn.w)))
     }
 
-    fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) {
+    fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error> {
         let drawn = self.drawn.expect(ORDER);
         let walk = Walk { pictures: 0..self.tape.count(drawn.w), weights: true };
         self.tape.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
+        Ok(())
     }
 
     fn d(&mut self) -> &mut dyn Judge {
         &mut self.d
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, _: &mut Network, d: &mut Network) -> Result<(), Error> {
         self.tape.clear();
         self.tape.weights_changed();
         self.drawn = None;
-        self.d.finish();
+        self.d.finish(d)
     }
 }
 
 impl<E: Element> Judge for NativeJudge<E> {
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Vec<f32> {
+    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Result<Vec<f32>, Error> {
         let judged = self.discriminator.judge(&mut self.tape, Context { cpu: &self.cpu, net: d }, pictures, fade);
         let logits = self.tape.numbers(judged.logits);
         self.judged = Some(judged);
-        logits
+        Ok(logits)
     }
 
-    fn judge_back(&mut self, d: &mut Network, slopes: &[f32], pictures: Range<usize>, weights: bool) -> Vec<f32> {
+    fn judge_back(
+        &mut self,
+        d: &mut Network,
+        slopes: &[f32],
+        pictures: Range<usize>,
+        weights: bool,
+    ) -> Result<Vec<f32>, Error> {
         let judged = self.judged.as_ref().expect(ORDER);
         self.tape.backward(&self.cpu, d, judged.pictures, judged.logits, slopes, &Walk { pictures, weights });
-        self.tape.pixel_gradient(judged.pictures).to_vec()
+        Ok(self.tape.pixel_gradient(judged.pictures).to_vec())
     }
 
-    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Vec<f32> {
+    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error> {
         let judged = self.judged.as_ref().expect(ORDER);
         let context = Context { cpu: &self.cpu, net: d };
         let slopes = self.discriminator.along(&mut self.tape, context, directions, fade, (judged, of.to_vec()));
         let values = self.tape.numbers(slopes.logits);
         self.slopes = Some((slopes, of.len()));
-        values
+        Ok(values)
     }
 
-    fn along_back(&mut self, d: &mut Network, gradient: &[f32]) {
+    fn along_back(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error> {
         let (slopes, count) = self.slopes.as_ref().expect(ORDER);
         let walk = Walk { pictures: 0..*count, weights: true };
         self.tape.backward(&self.cpu, d, slopes.pictures, slopes.logits, gradient, &walk);
+        Ok(())
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, _: &mut Network) -> Result<(), Error> {
         self.tape.clear();
         self.tape.weights_changed();
         (self.judged, self.slopes) = (None, None);
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::events::Events;
-use crate::{Averages, Config, Error, Progress, Trainer, grid};
+use crate::{Averages, Config, Device, Error, Progress, Trainer, grid};
 
 /// A checkpoint is never older than this.
 const LONGEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_mins(10);
@@ -168,6 +168,14 @@ impl Run {
         self.trainer.reconfigure(config)
     }
 
+    /// Trains on `device`; see [`Trainer::move_to`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn move_to(&mut self, device: Device) -> Result<(), Error> {
+        self.trainer.move_to(device)
+    }
+
     /// Folder of the run.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -265,7 +273,7 @@ impl Run {
             if done {
                 return Ok(());
             }
-            self.trainer.step(&next()?);
+            self.trainer.step(&next()?)?;
             observer.stepped(self.trainer.progress());
         }
     }

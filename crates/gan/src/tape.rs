@@ -28,7 +28,7 @@ use draw::Branches;
 pub(crate) use draw::{After, Mixing};
 pub(crate) use ending::Noise;
 pub(crate) use judge::Layer;
-pub(crate) use resample::Grid;
+pub(crate) use resample::{Grid, share};
 
 /// A network: its tensors, their values, and the gradient of the step.
 #[derive(Debug)]

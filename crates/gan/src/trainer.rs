@@ -11,12 +11,13 @@ use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::critic::{CriticSaid, CriticSide};
+use crate::device::Device;
 use crate::discriminator::Discriminator;
 use crate::generator::{Generator, Latents};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
-use crate::tape::{Context, Network, Tape};
+use crate::tape::{Context, Network, Tape, share};
 use crate::{Config, Error, loss, schedule};
 
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
@@ -154,14 +155,26 @@ impl WideAverage {
     }
 }
 
-/// The networks' bodies in the numbers that the configuration asks for.
-fn passes(config: &Config, cpu: Cpu, generator: &Generator, discriminator: &Discriminator) -> Box<dyn Passes> {
+/// The networks' bodies on a device, in the numbers that the configuration asks for.
+fn passes(
+    config: &Config,
+    device: Device,
+    cpu: Cpu,
+    generator: &Generator,
+    discriminator: &Discriminator,
+) -> Result<Box<dyn Passes>, Error> {
+    device.check()?;
     let cpu = Rc::new(cpu);
-    if config.precision.is_bf16(&cpu) {
+    #[cfg(feature = "torch")]
+    if device != Device::Cpu {
+        let bf16 = config.precision.is_bf16_on(device, &cpu);
+        return Ok(Box::new(crate::torch::Torch::new(device, bf16, cpu, generator, discriminator)?));
+    }
+    Ok(if config.precision.is_bf16(&cpu) {
         Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
     } else {
         Box::new(Native::<f32>::new(cpu, generator, discriminator))
-    }
+    })
 }
 
 impl Precision {
@@ -172,6 +185,11 @@ impl Precision {
             Self::Bf16 => true,
             Self::F32 => false,
         }
+    }
+
+    /// The same on a device: `auto` takes it on every CUDA device, whose tensor cores are made for it.
+    fn is_bf16_on(self, device: Device, cpu: &Cpu) -> bool {
+        self.is_bf16(cpu) || self == Self::Auto && matches!(device, Device::Cuda(_))
     }
 
     /// Threads, and what products are made with.
@@ -192,6 +210,7 @@ pub struct Trainer {
     /// For all that is not the networks' bodies.
     cpu: Cpu,
     passes: Box<dyn Passes>,
+    device: Device,
     generator: Generator,
     discriminator: Discriminator,
     pub(crate) g: Side,
@@ -233,7 +252,8 @@ impl Trainer {
         let d = Side::new(discriminator.layout(), 0, step_seed(config.seed, u64::MAX - 1));
         let wide = config.ema.widths.iter().map(|&w| WideAverage::new(w, g.net.weights.clone())).collect();
         Ok(Self {
-            passes: passes(&config, processor(threads)?, &generator, &discriminator),
+            passes: passes(&config, Device::Cpu, processor(threads)?, &generator, &discriminator)?,
+            device: Device::Cpu,
             cpu,
             wide,
             ema: g.net.weights.clone(),
@@ -279,8 +299,7 @@ impl Trainer {
         });
         self.wide = wide.collect();
         if config.precision != old.precision {
-            let cpu = processor(self.cpu.crew().threads())?;
-            self.passes = passes(&config, cpu, &self.generator, &self.discriminator);
+            self.passes = self.passes_on(self.device, &config)?;
         }
         let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
         if shape(&config) != shape(old) {
@@ -288,6 +307,27 @@ impl Trainer {
         }
         self.config = config;
         self.prepare()
+    }
+
+    /// Runs the networks' passes on `device` from the next step on. All that a checkpoint holds is the same on every device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it is not there, or this program was built without libtorch; the trainer stays where it is then.
+    pub fn move_to(&mut self, device: Device) -> Result<(), Error> {
+        self.passes = self.passes_on(device, &self.config)?;
+        self.device = device;
+        Ok(())
+    }
+
+    fn passes_on(&self, device: Device, config: &Config) -> Result<Box<dyn Passes>, Error> {
+        let cpu = processor(self.cpu.crew().threads())?;
+        passes(config, device, cpu, &self.generator, &self.discriminator)
+    }
+
+    /// Where the networks' passes run, and in which numbers.
+    pub fn device(&self) -> (Device, Precision) {
+        let bf16 = self.config.precision.is_bf16_on(self.device, &self.cpu);
+        (self.device, if bf16 { Precision::Bf16 } else { Precision::F32 })
     }
 
     /// The configuration of the run.
@@ -317,21 +357,32 @@ impl Trainer {
 
     /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes.
     ///
+    /// # Errors
+    /// [`Error::Device`] if the device that trains fails, which this program's own engine does not. The step is lost; go on from a checkpoint.
+    ///
     /// # Panics
     /// If `pixels` has another length.
-    pub fn step(&mut self, pixels: &[u8]) {
+    pub fn step(&mut self, pixels: &[u8]) -> Result<(), Error> {
         let (n, size) = (self.config.batch, self.config.resolution());
         assert_eq!(pixels.len(), n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
-        let real = planar(pixels, size * size);
-        let (averages, dropped) = self.step_on(real);
+        let mut real = vec![0.0; pixels.len()];
+        let pictures = real.chunks_exact_mut(3 * size * size).zip(pixels.chunks_exact(3 * size * size));
+        share(&self.cpu, pictures, |(to, from)| planes(from, to));
+        let (averages, dropped) = self.step_on(real).inspect_err(|_| {
+            // What has come of it must not be part of another step.
+            for side in [&mut self.g, &mut self.d] {
+                side.net.gradient.fill(0.0);
+            }
+        })?;
         self.sums.add(averages);
         self.summed_steps += 1;
         self.progress.dropped += dropped;
         self.progress.steps += 1;
         self.progress.images += n as u64;
+        Ok(())
     }
 
-    fn step_on(&mut self, mut real: Vec<f32>) -> (Averages, u64) {
+    fn step_on(&mut self, mut real: Vec<f32>) -> Result<(Averages, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.config.batch, self.config.resolution());
         let seed = Seed(step_seed(self.config.seed, self.progress.steps));
@@ -343,27 +394,27 @@ impl Trainer {
         let augmentation = Augmentation::sample(&self.config.augment, &schedule, n, size, seed);
         let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
-        let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade);
-        augmentation.apply(&mut real);
-        augmentation.apply(&mut fake);
+        let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade)?;
+        augmentation.apply(&self.cpu, &mut real);
+        augmentation.apply(&self.cpu, &mut fake);
         let half = real.len();
         real.append(&mut fake);
-        let logits = passes.d().judge(d, &real, fade);
+        let logits = passes.d().judge(d, &real, fade)?;
         let (logits_real, logits_fake) = logits.split_at(n);
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
-        let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true);
+        let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true)?;
 
         let q = self.config.penalty_batch();
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
-        let directions = directions(&self.config, &gradient, &of, seed);
-        let slopes = passes.d().along(d, &directions, fade, &of);
+        let directions = directions(&self.cpu, &self.config, &gradient, &of, seed);
+        let slopes = passes.d().along(d, &directions, fade, &of)?;
         let (penalty, back) = loss::penalty(schedule.gamma, &slopes, q);
-        passes.d().along_back(d, &back);
+        passes.d().along_back(d, &back)?;
 
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
         let back = [vec![0.0; n], back].concat();
-        let mut gradient = passes.d().judge_back(d, &back, n..2 * n, false).split_off(half);
+        let mut gradient = passes.d().judge_back(d, &back, n..2 * n, false)?.split_off(half);
         let mut said = CriticSaid::default();
         if let Some(critic) = &mut self.critic {
             let seen = self.config.critic_batch() * half / n;
@@ -371,9 +422,9 @@ impl Trainer {
             said = critic.learn(crew, &self.config, schedule.beta2, &real[..seen], drawn);
             critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
         }
-        augmentation.transpose(&mut gradient);
-        passes.draw_back(g, &gradient);
-        passes.finish();
+        augmentation.transpose(&self.cpu, &mut gradient);
+        passes.draw_back(g, &gradient)?;
+        passes.finish(g, d)?;
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
@@ -400,15 +451,15 @@ impl Trainer {
             critic_real: said.real,
             critic_fake: said.drawn,
         };
-        (averages, dropped)
+        Ok((averages, dropped))
     }
 
     /// D's logits of planar pictures in -1..1.
     #[cfg(test)]
     pub(crate) fn judge(&mut self, pictures: &[f32]) -> Vec<f32> {
         let fade = self.schedule().fade.map(|share| share as f32);
-        let logits = self.passes.d().judge(&self.d.net, pictures, fade);
-        self.passes.finish();
+        let logits = self.passes.d().judge(&self.d.net, pictures, fade).unwrap();
+        self.passes.finish(&mut self.g.net, &mut self.d.net).unwrap();
         logits
     }
 
@@ -488,39 +539,44 @@ impl Trainer {
 
 /// Directions in the space of pictures, planar: those of [`along`], or at random (then of the length of normal numbers, whose mean square slope is
 /// the squared gradient's norm).
-fn directions(config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
+fn directions(cpu: &Cpu, config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
     let size = 3 * config.resolution().pow(2);
     if config.loss.penalty == Penalty::Random {
         let mut directions = vec![0.0; of.len() * size];
         synth::latent::normal(seed, DIRECTION_STREAM, &mut directions);
         return directions;
     }
-    along(gradient, of, size)
+    along(cpu, gradient, of, size)
 }
 
 /// Directions of length 1 along the gradient at pictures `of`, each of `size` numbers.
-pub(crate) fn along(gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
+pub(crate) fn along(cpu: &Cpu, gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
     let mut directions = vec![0.0; of.len() * size];
-    for (to, &picture) in directions.chunks_exact_mut(size).zip(of) {
+    share(cpu, directions.chunks_exact_mut(size).zip(of), |(to, &picture)| {
         let from = &gradient[picture * size..][..size];
         let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         let factor = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
         to.iter_mut().zip(from).for_each(|(to, v)| *to = v * factor);
-    }
+    });
     directions
 }
 
 /// Bytes of pictures, red, green and blue of each pixel, as planes of numbers in -1..1.
 pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
-    let mut planes = vec![0.0; pixels.len()];
-    for (to, from) in planes.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area)) {
-        for (i, rgb) in from.chunks_exact(3).enumerate() {
-            for k in 0..3 {
-                to[k * area + i] = f32::from(rgb[k]) / 127.5 - 1.0;
-            }
+    let mut all = vec![0.0; pixels.len()];
+    let pictures = all.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area));
+    pictures.for_each(|(to, from)| planes(from, to));
+    all
+}
+
+/// The same of one picture.
+fn planes(pixels: &[u8], to: &mut [f32]) {
+    let area = pixels.len() / 3;
+    for (i, rgb) in pixels.chunks_exact(3).enumerate() {
+        for k in 0..3 {
+            to[k * area + i] = f32::from(rgb[k]) / 127.5 - 1.0;
         }
     }
-    planes
 }
 
 /// A raw picture [3, size, size] as bytes: `floor(clamp(127.5 v + 128, 0, 255))`.
@@ -567,14 +623,15 @@ mod tests {
         let pictures = numbers(n * size, 1);
         let of: Vec<usize> = (0..n).collect();
         let (passes, d) = (&mut trainer.passes, &mut trainer.d.net);
-        passes.d().judge(d, &pictures, None);
+        passes.d().judge(d, &pictures, None).unwrap();
         // Whatever weight and sign the loss gives to a logit.
         let weights: Vec<f32> = numbers(n, 2).iter().map(|v| v + v.signum()).collect();
-        let weighted = passes.d().judge_back(d, &weights, 0..n, false);
-        let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false), size);
+        let weighted = passes.d().judge_back(d, &weights, 0..n, false).unwrap();
+        let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false).unwrap(), size);
         for penalty in [Penalty::Gradient, Penalty::R1] {
             config.loss.penalty = penalty;
-            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(3)), None, &of);
+            let slopes =
+                passes.d().along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(3)), None, &of).unwrap();
             for (slope, expected) in slopes.iter().zip(&expected) {
                 assert!((f64::from(*slope).powi(2) / expected - 1.0).abs() < 1e-3, "{slope} squared is not {expected}");
             }
@@ -583,7 +640,10 @@ mod tests {
         let rounds = 100;
         let mut mean = 0.0;
         for round in 0..rounds {
-            let slopes = passes.d().along(d, &directions(&config, &weighted, &of, Seed(round)), None, &of);
+            let slopes = passes
+                .d()
+                .along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(round)), None, &of)
+                .unwrap();
             let relative = slopes.iter().zip(&expected).map(|(slope, expected)| f64::from(*slope).powi(2) / expected);
             mean += relative.sum::<f64>() / (n as f64 * rounds as f64);
         }

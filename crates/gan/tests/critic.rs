@@ -61,7 +61,7 @@ fn a_critic_changes_what_g_learns_and_is_told_of() {
     let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
     let trained = |config: Config| {
         let mut trainer = Trainer::new(config, 1).unwrap();
-        (0..4).for_each(|_| trainer.step(&pixels));
+        (0..4).for_each(|_| trainer.step(&pixels).unwrap());
         let averages = trainer.take_averages().unwrap();
         (trainer.raw(1, 1.0), averages)
     };

@@ -16,7 +16,7 @@ fn trained(change: impl FnOnce(&mut Config)) -> Trainer {
     let mut trainer = Trainer::new(c.clone(), 1).unwrap();
     for step in 0..6usize {
         let pixels: Vec<u8> = (0..c.batch * size * size * 3).map(|i| (i * 31 + step * 97 + i / 48 * 7) as u8).collect();
-        trainer.step(&pixels);
+        trainer.step(&pixels).unwrap();
     }
     trainer
 }
@@ -88,7 +88,7 @@ fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
         }
     }
     {
-        grown.step(&vec![100; config.batch * 32 * 32 * 3]);
+        grown.step(&vec![100; config.batch * 32 * 32 * 3]).unwrap();
         assert!(grown.take_averages().unwrap().loss_d.is_finite());
     }
     config.architecture.channels[0] += 1;

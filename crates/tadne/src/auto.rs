@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use dataset::{Dataset, Options, Survey};
-use gan::{Checkpoint, Config, Trainer};
+use gan::{Checkpoint, Config, Device, Trainer};
 
 use crate::taking::{Chosen, Taking};
 
@@ -34,11 +34,11 @@ pub(crate) struct Choice {
     pub(crate) min_side: Option<usize>,
 }
 
-/// Chooses a configuration for the pictures in `data` with `threads` threads, of which `taking` says what may be taken.
+/// Chooses a configuration for the pictures in `data` on a machine, its threads and what trains; `taking` says what may be taken of the pictures.
 ///
 /// # Errors
 /// If there are no pictures, or a preset cannot be trained.
-pub(crate) fn choose(data: &[PathBuf], threads: usize, taking: &Taking) -> anyhow::Result<Choice> {
+pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), taking: &Taking) -> anyhow::Result<Choice> {
     let survey = Survey::of(data)?;
     if survey.side == 0 {
         // Opening says best why there is nothing to look at.
@@ -46,7 +46,7 @@ pub(crate) fn choose(data: &[PathBuf], threads: usize, taking: &Taking) -> anyho
         bail!("none of the pictures that were looked at could be read; name a preset with --config");
     }
     if survey.pictures < FEW {
-        return few_shot(&survey, taking, threads);
+        return few_shot(&survey, taking, machine.0);
     }
     let mut reasons = vec![format!("{} pictures, {} px on the shorter side (median)", survey.pictures, survey.side)];
     let mut chosen = None;
@@ -58,7 +58,7 @@ pub(crate) fn choose(data: &[PathBuf], threads: usize, taking: &Taking) -> anyho
             break;
         }
         let config = Config::preset(name)?;
-        let speed = measure(&config, threads)?;
+        let speed = measure(&config, machine)?;
         let hours = FIRST_LOOK_KIMG * 1000.0 / speed / 3600.0;
         let fits = hours <= HOURS;
         reasons.push(format!(
@@ -151,16 +151,17 @@ fn few_shot(survey: &Survey, taking: &Taking, threads: usize) -> anyhow::Result<
 }
 
 /// Real pictures a second through whole steps.
-fn measure(config: &Config, threads: usize) -> anyhow::Result<f64> {
+fn measure(config: &Config, (threads, device): (usize, Device)) -> anyhow::Result<f64> {
     let pixels = vec![127; config.batch * config.resolution().pow(2) * 3];
     let mut trainer = Trainer::new(config.clone(), threads)?;
+    trainer.move_to(device)?;
     for _ in 0..STEPS.0 {
-        trainer.step(&pixels);
+        trainer.step(&pixels)?;
     }
     trainer.take_averages()?;
     let start = Instant::now();
     for _ in 0..STEPS.1 {
-        trainer.step(&pixels);
+        trainer.step(&pixels)?;
     }
     Ok((STEPS.1 * config.batch) as f64 / start.elapsed().as_secs_f64())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
 use features::Measurement;
-use gan::{Checkpoint, Config, CriticConfig, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{Checkpoint, Config, CriticConfig, Device, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::taking::{self, Chosen, Taking};
@@ -28,6 +28,7 @@ Examples:
   tadne train --resume runs/00000-c64 --data pictures/
   tadne train --data faces.zip --crop top --min-side 24
   tadne train --config c128 --from runs/00000-c64 --data pictures/    larger pictures, from what it has learnt
+  tadne train --data pictures/ --config h256 --device cuda    by libtorch, in a build with it: docs/training.md
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
 A run folder holds config.json, data.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two), and
@@ -59,7 +60,7 @@ pub(crate) struct Train {
     /// Gradient penalty at the start of the run
     #[arg(long, value_name = "X")]
     gamma: Option<f64>,
-    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it
+    /// Arithmetic: f32, bf16, or auto: bf16 on CUDA, and where the processor has products of it
     #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
     precision: Option<Precision>,
     /// Seed of weights, latents and order
@@ -76,6 +77,10 @@ pub(crate) struct Train {
     /// Show the run as a page while it goes on, e.g. 127.0.0.1:8081
     #[arg(long, value_name = "ADDRESS")]
     watch: Option<SocketAddr>,
+    /// What trains: cpu (this program's own engine), cuda or cuda:N (a CUDA device, by libtorch), or torch (libtorch on the CPU); the latter
+    /// three want a build with libtorch, see docs/training.md. A run can go on with another one
+    #[arg(long, default_value_t = Device::Cpu, value_name = "NAME")]
+    device: Device,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -168,6 +173,8 @@ impl Train {
             println!("{}", serde_json::to_string_pretty(&self.configuration()?)?);
             return Ok(());
         }
+        // Before pictures are read and a folder is made.
+        self.device.check()?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let (mut run, _held) = if let Some(path) = &self.resume {
             let folder = run_folder(path)?;
@@ -195,7 +202,7 @@ impl Train {
                 from.trainer.config().clone()
             } else {
                 println!("choosing  a configuration; --config NAME takes a preset instead");
-                let choice = auto::choose(&self.data, threads, &self.taking)?;
+                let choice = auto::choose(&self.data, (threads, self.device), &self.taking)?;
                 chosen.min_side = choice.min_side;
                 choice.reasons.iter().for_each(|reason| println!("          {reason}"));
                 from = choice.from;
@@ -213,6 +220,7 @@ impl Train {
             taking::note(run.folder(), chosen, &report)?;
             (run, held)
         };
+        run.move_to(self.device)?;
         let stop = progress::stop_on_interrupt("finishing this step, then saving")?;
         let mut terminal = Terminal::new(run.trainer());
         if let Some(address) = self.watch {
@@ -271,6 +279,10 @@ impl Observer for Terminal {
         self.say(&format!("networks  G {:.2} M, D {:.2} M parameters", g as f64 / 1e6, d as f64 / 1e6));
         let (threads, name) = trainer.processor();
         self.say(&format!("machine   {threads} threads, {name}"));
+        let (device, precision) = trainer.device();
+        if device != Device::Cpu {
+            self.say(&format!("device    {device}, by libtorch in {}", precision_name(precision)));
+        }
         self.say(&format!("folder    {}", folder.display()));
         self.bar.set_position(trainer.progress().images);
         self.bar.enable_steady_tick(Duration::from_millis(500));

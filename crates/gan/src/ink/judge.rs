@@ -141,29 +141,29 @@ impl JudgeSide {
         mut squares: Vec<f32>,
         fake: &[f32],
         lr: f64,
-    ) -> (InkOpinion, Vec<f32>, u64) {
+    ) -> Result<(InkOpinion, Vec<f32>, u64), Error> {
         let half = squares.len();
         squares.extend_from_slice(fake);
-        let logits = self.passes.judge(&self.net, &squares, None);
+        let logits = self.passes.judge(&self.net, &squares, None)?;
         let n = logits.len() / 2;
         let (real, drawn) = logits.split_at(n);
         let said = loss::discriminator(&self.loss, real, drawn);
-        let gradient = self.passes.judge_back(&mut self.net, &said.slopes, 0..2 * n, true);
+        let gradient = self.passes.judge_back(&mut self.net, &said.slopes, 0..2 * n, true)?;
 
         let of: Vec<usize> = (0..GROUP).chain(n..n + GROUP).collect();
-        let slopes = self.passes.along(&self.net, &along(&gradient, &of, half / n), None, &of);
+        let slopes = self.passes.along(&self.net, &along(cpu, &gradient, &of, half / n), None, &of)?;
         let (penalty, back) = loss::penalty(self.loss.gamma, &slopes, GROUP);
-        self.passes.along_back(&mut self.net, &back);
+        self.passes.along_back(&mut self.net, &back)?;
 
         let (loss_g, back) = loss::generator(self.loss.pairing, real, drawn);
         let back = [vec![0.0; n], back].concat();
-        let gradient = self.passes.judge_back(&mut self.net, &back, n..2 * n, false).split_off(half);
+        let gradient = self.passes.judge_back(&mut self.net, &back, n..2 * n, false)?.split_off(half);
+        self.passes.finish(&mut self.net)?;
         let rates = Rates { lr, factors: None, beta2: self.optimizer.beta2 };
         let Network { weights, gradient: slope, .. } = &mut self.net;
         let dropped = self.adam.step(cpu.crew(), weights, slope, rates, &self.optimizer).entries;
-        self.passes.finish();
         let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
         let loss_d = said.total + penalty * self.loss.gamma / 2.0;
-        (InkOpinion { loss_d, loss_g, real: mean(real), fake: mean(drawn) }, gradient, dropped)
+        Ok((InkOpinion { loss_d, loss_g, real: mean(real), fake: mean(drawn) }, gradient, dropped))
     }
 }

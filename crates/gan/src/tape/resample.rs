@@ -13,7 +13,7 @@ const DOUBLING: [f32; 4] = [0.25, 0.75, 0.75, 0.25];
 const SMOOTHING: [f32; 4] = [0.125, 0.375, 0.375, 0.125];
 
 /// A linear change of grid, the same along rows and columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Grid {
     /// h to 2 h: bilinear, half-pixel centres, borders repeating.
     Double,
@@ -35,7 +35,7 @@ type Taps = Vec<Vec<(usize, f32)>>;
 
 impl Grid {
     /// The length of a line of `length` values afterwards.
-    pub(super) fn size(self, length: usize) -> usize {
+    pub(crate) fn size(self, length: usize) -> usize {
         match self {
             Grid::Double => 2 * length,
             Grid::Spread => 2 * length + 2,
@@ -44,6 +44,18 @@ impl Grid {
             Grid::Pick => (length - 1) / 2,
             Grid::Reduce => length / 2,
         }
+    }
+
+    /// What a line of `length` values is multiplied with, [size, length].
+    #[cfg(feature = "torch")]
+    pub(crate) fn matrix(self, length: usize) -> Vec<f32> {
+        let mut matrix = vec![0.0; self.size(length) * length];
+        for (row, taps) in matrix.chunks_exact_mut(length).zip(self.taps(length)) {
+            for (place, weight) in taps {
+                row[place] += weight;
+            }
+        }
+        matrix
     }
 
     /// `out[o] = sum_t filter[t] x[(o down + t - before) / up]` over whole places.
@@ -83,7 +95,7 @@ fn transposed(taps: &Taps, length: usize) -> Taps {
 }
 
 /// Calls `task` with each item, on all threads.
-pub(super) fn share<T: Send>(cpu: &Cpu, items: impl Iterator<Item = T>, task: impl Fn(T) + Sync) {
+pub(crate) fn share<T: Send>(cpu: &Cpu, items: impl Iterator<Item = T>, task: impl Fn(T) + Sync) {
     let items: Vec<Mutex<Option<T>>> = items.map(|item| Mutex::new(Some(item))).collect();
     cpu.crew().run(items.len(), |_, i| {
         // Nobody else asks for this one, so the lock is free.
