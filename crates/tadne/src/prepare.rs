@@ -145,24 +145,25 @@ fn bar(what: &'static str, length: usize) -> anyhow::Result<ProgressBar> {
 
 /// Prints the counts; how many are kept.
 fn say(rows: &[::prepare::Row], verdicts: &[Verdict], files: &Files) -> usize {
-    let mut counts: BTreeMap<&str, (usize, Option<(&str, &str)>)> = BTreeMap::new();
+    // Of each verdict how many, and the first.
+    let mut counts: BTreeMap<&str, (usize, &str, &str)> = BTreeMap::new();
     for (row, verdict) in rows.iter().zip(verdicts) {
-        counts.entry(verdict.word).or_insert((0, Some((&row.name, &verdict.reason)))).0 += 1;
+        counts.entry(verdict.word).or_insert((0, &row.name, &verdict.reason)).0 += 1;
     }
     println!("{:10}  {}", "files", rows.len());
     for word in Verdict::WORDS {
         match counts.get(word) {
-            Some((count, Some((name, reason)))) if word != "kept" => {
+            Some((count, name, reason)) if word != "kept" => {
                 println!("{word:10}  {count}, such as {name}: {reason}");
             }
-            Some((count, _)) => println!("{word:10}  {count}"),
+            Some((count, ..)) => println!("{word:10}  {count}"),
             None => {}
         }
     }
     if let [(name, reason), ..] = files.passed() {
         println!("{:10}  {}, such as {name}: {reason}", "passed by", files.passed().len());
     }
-    counts.get("kept").map_or(0, |(count, _)| *count)
+    counts.get("kept").map_or(0, |(count, ..)| *count)
 }
 
 /// The lines of a list.
