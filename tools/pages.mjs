@@ -12,12 +12,12 @@ const PHONE = { width: 390, height: 844, scale: 2, mobile: true, stored: 520 };
 const QUALITY = 82;
 
 const click = (id) => (page) => page.evaluate(`document.getElementById('${id}').click()`);
-/** The panel at the games, which need a while to fetch their pictures. */
+/** The panel at the contest, whose networks need a while before they draw faces. */
 const about = async (page) => {
   await click('about-button')(page);
   await sleep(800);
-  await page.evaluate("document.getElementById('contest').scrollIntoView({ block: 'start' })");
-  await sleep(6000);
+  await page.evaluate("document.getElementById('contest').scrollIntoView({ block: 'center' })");
+  await sleep(75_000);
 };
 /** Some favourites and a history, as a visitor would have left them. */
 const kept = async (page) => {
@@ -29,6 +29,20 @@ const kept = async (page) => {
   await store('history', Array.from({ length: 14 }, (_, i) => [String(i * 977 + 5), 0.9]));
   await page.send('Page.reload');
   await sleep(2500);
+};
+/** The search for a face, with a picture of our own that is on no wall. */
+const search = async (page) => {
+  await click('to-lookalike')(page);
+  await sleep(1500);
+  await page.evaluate(`(async () => {
+    const response = await fetch('/api/v1/pictures/777777.png?psi=1.0');
+    const data = new DataTransfer();
+    data.items.add(new File([await response.blob()], 'mine.png', { type: 'image/png' }));
+    const field = document.getElementById('lookalike-file');
+    field.files = data.files;
+    field.dispatchEvent(new Event('change', { bubbles: true }));
+  })()`);
+  await sleep(40_000);
 };
 /** A look ahead with the mouse, so that the walk's instruments show. */
 const point = (page) => page.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x: 500, y: 500 });
@@ -55,6 +69,8 @@ const SHOTS = {
   'collection-desktop-light': { at: '/collection' },
   'collection-desktop-dark': { at: '/collection', act: kept },
   'collection-phone-light': { at: '/collection', act: kept, lang: 'it' },
+  'face-desktop-dark': { at: WALL, act: search },
+  'face-phone-light': { at: WALL, act: search, lang: 'ja' },
   'about-desktop-light': { at: WALL, act: about, lang: 'ja' },
   'about-phone-dark': { at: WALL, act: about },
   'montage-desktop-dark': { at: '/slider.html?seed=01004' },
