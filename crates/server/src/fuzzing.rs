@@ -8,7 +8,7 @@ use crate::address::PictureAddress;
 use crate::language::Language;
 use crate::order::{Bounds, Order};
 use crate::range::{self, Part};
-use crate::{batch, client, conditional, handlers, template};
+use crate::{batch, client, conditional, request, template};
 
 /// What the model has.
 const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
@@ -37,7 +37,7 @@ pub fn parse(text: &str) {
         assert!((1..=batch::MOST).contains(&seeds.len()));
     }
     let accept = (!value.is_empty()).then_some(value);
-    Language::choose(handlers::parameter(query, "lang"), accept);
+    Language::choose(request::parameter(query, "lang"), accept);
 
     let mut escaped = String::new();
     template::escape(text, &mut escaped);
