@@ -68,16 +68,25 @@ fn sharpness(luma: &[f64]) -> f64 {
     squares / count - (sum / count).powi(2)
 }
 
-/// How many lines from an edge are flat and of one colour with the first.
-fn flat<'a>(lines: impl Iterator<Item = Vec<f64>> + 'a) -> usize {
-    let mut first = None;
-    lines
-        .take_while(|line| {
-            let mean = line.iter().sum::<f64>() / line.len() as f64;
-            let spread = line.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / line.len() as f64;
-            spread.sqrt() < FLAT && (mean - *first.get_or_insert(mean)).abs() < FLAT
-        })
-        .count()
+/// How many lines from an edge on, `line(0)` being the edge's own, are a bar: flat, of one colour with the first, and ended by a straight edge. What is
+/// drawn on a plain background reaches into it in places only, and is no bar's end.
+fn bar(line: impl Fn(usize) -> Vec<f64>) -> usize {
+    let mean = |line: &[f64]| line.iter().sum::<f64>() / line.len() as f64;
+    let colour = mean(&line(0));
+    let flat = |at: &usize| {
+        let line = line(*at);
+        let mean = mean(&line);
+        let spread = line.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / line.len() as f64;
+        spread.sqrt() < FLAT && (mean - colour).abs() < FLAT
+    };
+    let count = (0..SIDE).take_while(flat).count();
+    if count == SIDE {
+        return SIDE;
+    }
+    // One line further on, because resizing softens an edge.
+    let beyond = line((count + 1).min(SIDE - 1));
+    let other = beyond.iter().filter(|&&value| (value - colour).abs() > 2.0 * FLAT).count();
+    if 2 * other > SIDE { count } else { 0 }
 }
 
 fn bars(luma: &[f64]) -> f64 {
@@ -87,8 +96,8 @@ fn bars(luma: &[f64]) -> f64 {
         // A bar at one edge alone is a background.
         if first == 0 || last == 0 { 0.0 } else { (first + last).min(SIDE) as f64 / SIDE as f64 }
     };
-    let rows = share(flat((0..SIDE).map(row)), flat((0..SIDE).rev().map(row)));
-    let columns = share(flat((0..SIDE).map(column)), flat((0..SIDE).rev().map(column)));
+    let rows = share(bar(row), bar(|at| row(SIDE - 1 - at)));
+    let columns = share(bar(column), bar(|at| column(SIDE - 1 - at)));
     rows.max(columns)
 }
 
@@ -160,6 +169,10 @@ mod tests {
         assert!((barred.bars - 0.4).abs() < 0.02, "{barred:?}");
         let sky = of(&picture(320, |x, y| if y > 0.3 { waves(0.0)(x, y) } else { [200; 3] }));
         assert!(sky.bars.max(soft.bars) < 1e-9);
+        let disc = |x: f64, y: f64| if (x - 0.5).hypot(y - 0.5) < 0.35 { waves(0.0)(x, y) } else { [250; 3] };
+        assert!(of(&picture(320, disc)).bars < 1e-9, "a figure on a plain background");
+        let pillars = of(&picture(320, |x, y| if (0.1..0.9).contains(&x) { waves(0.0)(x, y) } else { [250; 3] }));
+        assert!((pillars.bars - 0.2).abs() < 0.02, "{pillars:?}");
         assert!((of(&picture(320, |_, _| [7; 3])).bars - 1.0).abs() < 1e-9);
     }
 }

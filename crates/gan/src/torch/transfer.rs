@@ -1,35 +1,19 @@
-//! Numbers to a device and back, straight between its memory and the trainer's: `tch` alone would copy each of them once more in between, into memory
-//! that is new each time.
+//! Numbers to a device and back.
 
 use tch::{Device, Kind, Tensor};
 
 use super::layers::Made;
 
-/// The memory of `values` as a tensor on this machine's processor.
-///
-/// # Safety
-/// The tensor must be gone, with all that shares its memory, before the values are. It must not be written to unless they may be.
-#[expect(unsafe_code, reason = "the tensor's lifetime is not tied to its memory's")]
-unsafe fn borrowed(values: *const f32, length: usize) -> Made {
-    // SAFETY: so many numbers of that kind lie there, in one piece; the rest is the caller's.
-    unsafe { Tensor::f_from_blob(values.cast(), &[length as i64], &[], Kind::Float, Device::Cpu) }
-}
-
 /// Numbers on a device, in a shape.
-#[expect(unsafe_code, reason = "see `borrowed`")]
 pub(super) fn upload(device: Device, values: &[f32], shape: &[i64]) -> Made {
-    // SAFETY: it is gone at the end of this function, and what is made of it is a copy that is complete then; nobody writes.
-    let own = unsafe { borrowed(values.as_ptr(), values.len()) }?;
-    own.f_to_device_(device, Kind::Float, false, true)?.f_reshape(shape)
+    Tensor::f_from_slice(values)?.f_to_device(device)?.f_reshape(shape)
 }
 
 /// A tensor's numbers, into `to`, which must be as many.
-#[expect(unsafe_code, reason = "see `borrowed`")]
 pub(super) fn download_into(tensor: &Tensor, to: &mut [f32]) -> Made<()> {
     assert_eq!(tensor.numel(), to.len(), "a tensor's numbers go where there is room for all of them");
-    // SAFETY: it is gone at the end of this function, when the copy is complete; nobody else has the memory.
-    let mut own = unsafe { borrowed(to.as_mut_ptr(), to.len()) }?;
-    own.f_copy_(&tensor.f_detach()?.f_reshape([-1])?)
+    let here = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    here.f_copy_data(to, to.len())
 }
 
 /// A tensor's numbers.
