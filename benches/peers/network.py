@@ -42,6 +42,17 @@ def layers(architecture):
         yield channels, name, [f"{name}.conv1"] if block == 0 else [f"{name}.conv0", f"{name}.conv1"]
 
 
+def ink_convs(ink):
+    """The names of the ink network's convolutions: the first, those of each block in pairs, the last."""
+    return "ink.conv_in", [[f"ink.b{block}.conv{k}" for k in (0, 1)] for block in range(ink["blocks"])], "ink.conv_out"
+
+
+def places(side):
+    """Where each pixel of a picture is: two planes [1, 2, side, side], across and down, from -1 to 1."""
+    line = np.linspace(-1, 1, side, dtype=np.float32)
+    return np.stack(np.broadcast_arrays(line[None, :], line[:, None]))[None].copy()
+
+
 def onnx_network(architecture, tensors, batch):
     """An ONNX model from w [batch, w_dim] to pictures [batch, 3, H, W]."""
     graph, way, clamp = Graph(), architecture["upsample"], architecture.get("conv_clamp")
@@ -88,6 +99,24 @@ def onnx_network(architecture, tensors, batch):
             picture = graph.add("Add", spread, colours)
         else:
             picture = graph.add("Add", bilinear(picture), colours)
+    if ink := architecture.get("ink"):
+
+        def conv(x, name):
+            return graph.add("Conv", x, tensors[name + ".weight"], tensors[name + ".bias"], pads=[1] * 4)
+
+        def leaky(x):
+            return graph.add("LeakyRelu", x, alpha=0.2)
+
+        small = graph.add("Clip", picture, f32(-1).reshape(()), f32(1).reshape(()))
+        where = np.repeat(places(architecture["base"][0] << (len(architecture["channels"]) - 1)), batch, 0)
+        first, blocks, last = ink_convs(ink)
+        y = leaky(conv(graph.add("Concat", small, where, axis=1), first))
+        for conv0, conv1 in blocks:
+            y = graph.add("Add", y, leaky(conv(leaky(conv(y, conv0)), conv1)))
+        fine = graph.add("DepthToSpace", conv(y, last), blocksize=ink["factor"], mode="CRD")
+        scale = f32(1, 1, ink["factor"], ink["factor"])
+        large = graph.add("Resize", small, f32(), scale, mode="linear", coordinate_transformation_mode="half_pixel")
+        picture = graph.add("Add", large, fine)
     w = helper.make_tensor_value_info("w", TensorProto.FLOAT, [batch, architecture["w_dim"]])
     out = helper.make_tensor_value_info(picture, TensorProto.FLOAT, None)
     model = helper.make_graph(graph.nodes, "synthesis", [w], [out], graph.constants)
@@ -113,6 +142,21 @@ def torch_network(architecture, tensors):
 
     def clamped(x):
         return x.clamp(-clamp, clamp) if clamp else x
+
+    ink = architecture.get("ink")
+    if ink is not None:
+        where = torch.from_numpy(places(architecture["base"][0] << (len(architecture["channels"]) - 1)))
+
+    def conv(x, name):
+        return F.conv2d(x, t[name + ".weight"], t[name + ".bias"], padding=1)
+
+    def redrawn(small):
+        first, blocks, last = ink_convs(ink)
+        y = F.leaky_relu(conv(torch.cat([small, where.expand(len(small), -1, -1, -1)], 1), first), 0.2)
+        for conv0, conv1 in blocks:
+            y = y + F.leaky_relu(conv(F.leaky_relu(conv(y, conv0), 0.2), conv1), 0.2)
+        large = F.interpolate(small, scale_factor=ink["factor"], mode="bilinear", align_corners=False)
+        return large + F.pixel_shuffle(conv(y, last), ink["factor"])
 
     @torch.inference_mode()
     def network(w):
@@ -143,6 +187,6 @@ def torch_network(architecture, tensors):
                 picture = F.conv_transpose2d(picture, fir.expand(3, 1, 4, 4), stride=2, padding=1, groups=3) + colours
             else:
                 picture = bilinear(picture) + colours
-        return picture
+        return picture if ink is None else redrawn(picture.clamp(-1, 1))
 
     return network
