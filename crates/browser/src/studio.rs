@@ -167,13 +167,9 @@ impl Studio {
     }
 
     fn develop(&mut self, styles: &Styles, noise: Option<Seed>, size: usize, rgba: &mut Vec<u8>) {
-        let (height, width) = self.worker.generator().composed();
+        let enough = if size == 0 { usize::MAX } else { size };
         // Nobody cancels here, so the picture is always there; what is no longer wanted is never asked of an instance.
-        if (1..=height.max(width)).contains(&size) {
-            self.worker.compose_styles_into(styles, noise, &|| false, &mut self.picture);
-        } else {
-            self.worker.draw_styles_into(styles, noise, &|| false, &mut self.picture);
-        }
+        self.worker.draw_styles_small_into(styles, noise, enough, &|| false, &mut self.picture);
         rgba.clear();
         rgba.extend(self.picture.rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]));
     }

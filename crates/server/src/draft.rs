@@ -118,13 +118,8 @@ impl Drafter {
         format: Format,
         unwanted: Unwanted<'_>,
     ) -> Result<Bytes, Stop> {
-        // Ink only enlarges: what is shown no larger than it was composed does without.
-        let (height, width) = self.worker.generator().composed();
-        let drawn = if size.is_some_and(|size| usize::from(size) <= height.max(width)) {
-            self.worker.compose_styles_into(styles, noise, unwanted, &mut self.picture)
-        } else {
-            self.worker.draw_styles_into(styles, noise, unwanted, &mut self.picture)
-        };
+        let enough = size.map_or(usize::MAX, usize::from);
+        let drawn = self.worker.draw_styles_small_into(styles, noise, enough, unwanted, &mut self.picture);
         if !drawn {
             return Err(Stop::Cancelled);
         }

@@ -149,18 +149,24 @@ impl Worker {
         true
     }
 
-    /// As [`Worker::draw_styles_into`], but leaves the picture as it is composed, at [`Generator::composed`], where an ink network
-    /// would redraw it larger: in about half the time, for whoever wants it no larger.
+    /// As [`Worker::draw_styles_into`], for whoever needs no more than `enough` pixels on the longer side: a picture that is composed at as many
+    /// ([`Generator::composed`]) stays as it is, where an ink network would redraw it larger, and takes about half the time. It may be larger or
+    /// smaller than `enough`.
     ///
     /// # Panics
     /// If a style is not `w_dim` long.
-    pub fn compose_styles_into(
+    pub fn draw_styles_small_into(
         &mut self,
         styles: &Styles,
         noise: Option<Seed>,
+        enough: usize,
         cancelled: &dyn Fn() -> bool,
         picture: &mut Picture,
     ) -> bool {
+        let (height, width) = self.generator.composed();
+        if enough > height.max(width) {
+            return self.draw_styles_into(styles, noise, cancelled, picture);
+        }
         self.style(styles);
         let mut watch = Watch { cancelled, finished: &mut |_| () };
         if !self.canvas.compose(&self.generator, &self.crew, &[noise], &mut watch) {

@@ -240,10 +240,10 @@ fn a_picture_can_be_left_as_it_is_composed() {
         assert_eq!(inked.composed(), composed.resolution());
         let styles = Recipe::from(Seed(6)).styles(&inked, Psi::default());
         let (mut worker, mut picture) = (inked.worker(), Picture::default());
-        assert!(worker.compose_styles_into(&styles, Some(Seed(6)), &|| false, &mut picture));
+        assert!(worker.draw_styles_small_into(&styles, Some(Seed(6)), 1, &|| false, &mut picture));
         assert_eq!(picture, composed.worker().draw(Seed(6), Psi::default()));
         let before = picture.clone();
-        assert!(!worker.compose_styles_into(&styles, None, &|| true, &mut picture));
+        assert!(!worker.draw_styles_small_into(&styles, None, 1, &|| true, &mut picture));
         assert_eq!(picture, before, "what was cancelled changes nothing");
     }
 }
