@@ -41,7 +41,7 @@ export function contest(figure) {
 }
 
 /**
- * @typedef {{pictures: ArrayBuffer, side: number, rounds: number, lossD: number, lossG: number, real: number, drawn: number, trouble?: string}} News
+ * @typedef {{pictures: ArrayBuffer, rounds: number, lossD: number, lossG: number, real: number, drawn: number, trouble?: string}} News
  *   what the worker tells: RGBA of drawn pictures one below the other, and what the networks said
  */
 
@@ -194,7 +194,6 @@ class Contest {
     paper.clearRect(0, 0, canvas.width, canvas.height);
     paper.font = LABEL + style.fontFamily;
     paper.textBaseline = 'alphabetic';
-    paper.fillStyle = colour('--soft');
     for (const [{ top, key }, pictures] of /** @type {const} */ ([[REAL, this.real], [DRAWN, this.drawn]])) {
       paper.fillStyle = colour('--soft');
       paper.fillText(say(key), LEFT, top - 10);
