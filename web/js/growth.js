@@ -49,8 +49,8 @@ export class Growth {
       event.preventDefault();
       go(place);
     });
-    new IntersectionObserver(([entry], observer) => {
-      if (!entry.isIntersecting) return;
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();
       this.seen = true;
       this.#fetch();

@@ -24,8 +24,9 @@ export class Motion {
     this.frame = 0;
     this.last = null;
     toggle.addEventListener('click', () => this.play(!this.playing));
-    new IntersectionObserver(([entry]) => {
-      this.inView = entry.isIntersecting;
+    // A busy page is told of several changes at once, in their order: only the last one still holds.
+    new IntersectionObserver((entries) => {
+      this.inView = entries[entries.length - 1].isIntersecting;
       this.#wake();
     }).observe(canvas);
     document.addEventListener('visibilitychange', () => this.#wake());

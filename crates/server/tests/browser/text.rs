@@ -51,6 +51,33 @@ async fn a_seed_grows_by_itself_and_under_the_hand() {
     .await;
 }
 
+/// Observers that say nothing before something is in view, and then all they have seen, the oldest first: so it happens in a page that was busy.
+const BELATED: &str = "const Watching = IntersectionObserver;
+    globalThis.IntersectionObserver = class extends Watching {
+        constructor(told, options) {
+            let seen = [];
+            super((entries, observer) => {
+                seen.push(...entries);
+                if (!seen.some((entry) => entry.isIntersecting)) return;
+                const all = seen;
+                seen = [];
+                told(all, observer);
+            }, options);
+        }
+    };";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_begin_in_a_page_that_tells_of_several_changes_at_once() {
+    browse(generator(TINY, 1), |browsing: &Browsing| {
+        let visit = browsing.visit();
+        visit.send(BeforeScripts(json!({ "source": BELATED })));
+        unfold(&visit);
+        visit.until(&format!("{PRINT} !== 7 && {PSI} >= 0.4"));
+        visit.was_clean();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_stands_still_for_those_who_want_no_motion() {
     browse(generator(TINY, 1), |browsing: &Browsing| {
