@@ -53,6 +53,22 @@ impl Rgb {
         }
     }
 
+    /// Takes the shape and the colours of planar [3, H, W] numbers.
+    ///
+    /// # Panics
+    /// If `planar` is not that long.
+    pub fn read_planar(&mut self, planar: &[f32], height: usize, width: usize) {
+        assert_eq!(planar.len(), 3 * height * width, "planar numbers of another size");
+        self.reshape(height, width);
+        let at = |colour: usize, pixel: usize| planar[colour * height * width + pixel];
+        for y in 0..height {
+            for x in 0..width {
+                let pixel = y * width + x;
+                self.data[(y + 1) * (width + 2) + x + 1] = [at(0, pixel), at(1, pixel), at(2, pixel), 0.0];
+            }
+        }
+    }
+
     /// Writes 8-bit pixels, `floor(clamp(127.5 v + 128, 0, 255))`, rows of red, green, blue.
     ///
     /// # Panics

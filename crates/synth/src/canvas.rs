@@ -148,6 +148,22 @@ impl Canvas {
         pairs.all(|(picture, inked)| self.ink.run(layers, crew, &mut self.scratch, picture, inked, watch))
     }
 
+    /// Puts a picture, planar [3, H, W], in the place of one that was composed, and runs the ink network on it; false without one.
+    pub(crate) fn redraw_other(
+        &mut self,
+        generator: &Generator,
+        crew: &Crew,
+        composed: &[f32],
+        watch: &mut Watch<'_>,
+    ) -> bool {
+        let (height, width) = generator.composed();
+        if self.pictures.is_empty() {
+            self.pictures.push(Rgb::default());
+        }
+        self.pictures[0].read_planar(composed, height, width);
+        generator.ink.is_some() && self.redraw(generator, crew, 1, watch)
+    }
+
     /// A raw picture that was drawn. The generator must be the one that drew it.
     pub(crate) fn picture(&self, generator: &Generator, index: usize) -> &Rgb {
         if generator.ink.is_some() { &self.inked[index] } else { &self.pictures[index] }

@@ -217,6 +217,20 @@ impl Worker {
         &self.planar
     }
 
+    /// What the ink network makes of a picture that the generator did not compose, planar [3, H, W] of its composed size
+    /// ([`Generator::composed`]) with -1 to 1; nothing if the model has no ink network.
+    ///
+    /// # Panics
+    /// If `composed` is of another size.
+    pub fn redraw(&mut self, composed: &[f32]) -> Option<Picture> {
+        let redrawn = self.canvas.redraw_other(&self.generator, &self.crew, composed, &mut nobody!());
+        redrawn.then(|| {
+            let mut picture = Picture::default();
+            self.develop(std::slice::from_mut(&mut picture));
+            picture
+        })
+    }
+
     /// Draws into `pictures`; false if it was cancelled.
     fn paint(&mut self, wanted: &[(Seed, Psi)], watch: &mut Watch<'_>, pictures: &mut [Picture]) -> bool {
         self.w.clear();

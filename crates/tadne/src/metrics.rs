@@ -154,6 +154,11 @@ impl Metrics {
             for (name, spoil) in [("real", Spoil::No), ("JPEG q50", Spoil::Jpeg), ("64 px", Spoil::Enlarge)] {
                 row(name.into(), None, &bar(name, n, |done| evaluator.training(&data, n as u64, n, spoil, done))?);
             }
+            if generator.architecture().ink.is_some() {
+                let mut worker = generator.worker_with_threads(threads);
+                let next = |i: usize| redrawn(&data, (n + i) as u64, &mut worker);
+                row("inked".into(), None, &bar("inked", n, |done| evaluator.features(n, width, next, done))?);
+            }
         }
         let mut drawn = None;
         for &psi in &self.psi {
@@ -226,6 +231,24 @@ impl Metrics {
         }
         generate::write(path, Format::Png, &synth::sheet(&cells, nearest + 1))
     }
+}
+
+/// A training picture, reduced to the size that the model composes at and redrawn by its ink network: what the best pictures
+/// that it could compose would score.
+fn redrawn(data: &Dataset, position: u64, worker: &mut synth::Worker) -> anyhow::Result<Vec<u8>> {
+    let (side, _) = worker.generator().composed();
+    let size = data.size();
+    let factor = size / side;
+    let mut pixels = Vec::new();
+    data.batch(position, 1, &mut pixels)?;
+    let mut composed = vec![0.0; 3 * side * side];
+    for (index, &byte) in pixels.iter().enumerate() {
+        let (pixel, colour) = (index / 3, index % 3);
+        let (y, x) = (pixel / size / factor, pixel % size / factor);
+        composed[(colour * side + y) * side + x] += f32::from(byte) / 127.5 - 1.0;
+    }
+    composed.iter_mut().for_each(|v| *v /= (factor * factor) as f32);
+    Ok(worker.redraw(&composed).expect("asked of models with ink only").rgb)
 }
 
 /// A feature network by name or path, at work on `threads` threads.
