@@ -8,6 +8,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::ink::JudgeSide;
 use crate::params::Layout;
 use crate::trainer::Progress;
 use crate::{Config, Error, Trainer};
@@ -19,6 +20,8 @@ const VERSION: u32 = 2;
 /// The feature critic's tensors.
 const CRITIC: [&str; 5] =
     ["critic.weights", "critic.adam.first", "critic.adam.second", "critic.norms", "critic.mixing"];
+/// Those of the discriminator behind an ink network.
+const INKED: [&str; 3] = ["inked.weights", "inked.adam.first", "inked.adam.second"];
 
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +32,8 @@ struct Header {
     adam_steps: [u64; 2],
     #[serde(default)]
     critic_steps: u64,
+    #[serde(default)]
+    inked_steps: u64,
     dataset: String,
     seconds: f64,
     /// Weights only and in half precision: for starting other runs from, not for going on exactly.
@@ -114,11 +119,15 @@ impl Checkpoint {
         if header.compact {
             // Its heads were left out, and whoever starts from these networks chooses a critic anew.
             config.critic = None;
+            config.inked = None;
             config.ema.widths.clear();
         }
         let mut trainer = Trainer::bare(config, threads)?;
         trainer.progress = header.progress;
         [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
+        if let Some(inked) = &mut trainer.inked {
+            inked.judge.adam.steps = header.inked_steps;
+        }
         let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
         let layouts = [trainer.g.net.layout.clone(), trainer.d.net.layout.clone()];
         for (name, values) in tensors(&mut trainer) {
@@ -182,6 +191,7 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
         progress: trainer.progress,
         adam_steps: if compact { [0, 0] } else { [trainer.g.adam.steps, trainer.d.adam.steps] },
         critic_steps: trainer.critic.as_ref().map_or(0, |c| c.state.adam.steps),
+        inked_steps: trainer.inked.as_ref().map_or(0, |i| i.judge.adam.steps),
         dataset: dataset.into(),
         seconds,
         compact,
@@ -302,7 +312,13 @@ fn state(t: &Trainer) -> Vec<(String, &[f32])> {
         let parts: [&[f32]; 5] = [&s.weights, &s.adam.first, &s.adam.second, &s.norms, &s.mixing];
         CRITIC.iter().map(|name| (*name).to_owned()).zip(parts)
     });
-    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).chain(critic).collect()
+    let inked = t.inked.iter().flat_map(|i| {
+        let JudgeSide { net, adam, .. } = &i.judge;
+        let parts: [&[f32]; 3] = [&net.weights, &adam.first, &adam.second];
+        INKED.iter().map(|name| (*name).to_owned()).zip(parts)
+    });
+    let own = all.into_iter().map(|(name, values)| (name.to_owned(), values));
+    own.chain(wide).chain(inked).chain(critic).collect()
 }
 
 /// The same, to be filled.
@@ -319,5 +335,10 @@ fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
     ];
     let wide =
         t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
-    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
+    let inked = t.inked.iter_mut().flat_map(|i| {
+        let JudgeSide { net, adam, .. } = &mut i.judge;
+        let parts: [&mut [f32]; 3] = [&mut net.weights, &mut adam.first, &mut adam.second];
+        INKED.iter().map(|name| (*name).to_owned()).zip(parts)
+    });
+    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).chain(inked).collect()
 }

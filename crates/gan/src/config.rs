@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use synth::{Architecture, NoiseInputs, Upsample};
 
-use crate::Error;
+use crate::{Error, InkedConfig};
 
 /// One training configuration. [`Config::preset`] names the ones that ship; every field can be changed before the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Config {
     /// A second critic on the features of a frozen network; none by default.
     #[serde(default)]
     pub critic: Option<CriticConfig>,
+    /// A second discriminator that sees pictures as an ink network redraws them; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inked: Option<InkedConfig>,
     /// Adam and its schedule.
     pub optimizer: OptimizerConfig,
     /// How weights that came from a smaller network learn at first; see [`crate::Trainer::grow`].
@@ -358,6 +361,7 @@ impl Config {
                 drift: 0.01,
             },
             critic: None,
+            inked: None,
             optimizer: OptimizerConfig {
                 lr_g: 1.5e-3,
                 lr_d: 1.5e-3,
@@ -489,6 +493,15 @@ impl Config {
         }
         if !(self.metric.kimg.is_finite() && self.metric.kimg >= 0.0) || self.metric.samples < 10 {
             return fail("metric.kimg must be 0 or more, and metric.samples at least 10".into());
+        }
+        self.critics()
+    }
+
+    /// What is wrong with the critics beside the discriminator, if anything.
+    fn critics(&self) -> Result<(), Error> {
+        let fail = |what: String| Err(Error::Config { what });
+        if let Some(what) = self.inked.as_ref().and_then(|c| c.fault(self.batch)) {
+            return fail(what);
         }
         if let Some(c) = &self.critic {
             if c.channels.is_empty() || c.channels.contains(&0) {

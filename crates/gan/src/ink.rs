@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use kernels::train::{Bf16, Cpu};
+use kernels::train::Cpu;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use synth::{Ink, ModelFile, Picture, Seed};
@@ -18,13 +18,16 @@ use crate::{Config, Error, Precision, checkpoint};
 mod judge;
 mod network;
 mod pairs;
+mod seen;
 #[cfg(test)]
 mod tests;
 
-use judge::JudgeSide;
+pub(crate) use judge::JudgeSide;
 pub use judge::{InkJudging, InkOpinion};
-use network::{Native, Redraw};
+use network::Redraw;
 use pairs::{Difference, Patch, Planes};
+pub use seen::InkedConfig;
+pub(crate) use seen::InkedSide;
 
 const FORMAT: &str = "tadne-ink";
 /// 2: there may be a judge.
@@ -162,12 +165,8 @@ impl InkTrainer {
     /// [`Error::Config`] where [`InkConfig::validate`] fails.
     pub fn new(config: InkConfig, threads: usize) -> Result<Self, Error> {
         config.validate()?;
-        let (cpu, own) = (processor(threads)?, processor(threads)?);
-        let passes: Box<dyn Redraw> = if config.precision.is_bf16(&cpu) {
-            Box::new(Native::<Bf16>::new(own, config.ink))
-        } else {
-            Box::new(Native::<f32>::new(own, config.ink))
-        };
+        let cpu = processor(threads)?;
+        let passes = network::redraw(processor(threads)?, config.precision, config.ink);
         let layout = network::layout(config.ink);
         let weights = layout.initial(step_seed(config.seed, u64::MAX));
         let optimizer = OptimizerConfig { beta1: 0.5, ..Config::preset("c64")?.optimizer };
@@ -182,7 +181,8 @@ impl InkTrainer {
         let InkConfig { judging, precision, seed, .. } = &self.config;
         let threads = self.cpu.crew().threads();
         let seed = step_seed(*seed, u64::MAX - 1);
-        judging.as_ref().map(|judging| JudgeSide::new(judging, *precision, threads, seed)).transpose()
+        let fresh = |judging: &InkJudging| JudgeSide::new(&judging.channels, judging.gamma, *precision, threads, seed);
+        judging.as_ref().map(fresh).transpose()
     }
 
     /// The run's configuration.
@@ -286,7 +286,7 @@ impl InkTrainer {
         let (size, small) = (inputs.len() / n, 3 * (side / config.ink.factor).pow(2));
         let pairs = n - drawn.len() / small;
         let mut slots: Vec<_> = inputs.chunks_exact_mut(size).map(|inputs| (inputs, None)).collect();
-        self.each(&mut slots, |i, (inputs, patch)| {
+        each(&self.cpu, &mut slots, |i, (inputs, patch)| {
             let bytes = &pixels[i * side * side * 3..][..side * side * 3];
             let drawn = (i >= pairs).then(|| &drawn[(i - pairs) * small..][..small]);
             *patch = Some(Patch::of(config, bytes, side, drawn, step_seed(seed, i as u64), inputs));
@@ -299,7 +299,7 @@ impl InkTrainer {
         let length = added.len() / patches.len();
         let slots = added.chunks_exact(length).zip(slopes.chunks_exact_mut(length));
         let mut slots: Vec<_> = slots.map(|(added, slopes)| (added, slopes, Difference::default())).collect();
-        self.each(&mut slots, |i, (added, slopes, difference)| *difference = patches[i].compare(added, slopes));
+        each(&self.cpu, &mut slots, |i, (added, slopes, difference)| *difference = patches[i].compare(added, slopes));
         let total = |drawn: bool| {
             let of = patches.iter().zip(&slots).filter(|(patch, _)| patch.is_drawn() == drawn);
             of.fold((0.0, 0), |(sum, count), (_, (.., d))| (sum + d.sum, (count + d.count).max(1)))
@@ -307,7 +307,7 @@ impl InkTrainer {
         let [(sum, pairs), (_, drawings)] = [total(false), total(true)];
         let faithful = self.config.judging.as_ref().map_or(0.0, |judging| judging.faithful);
         let shares = [1.0 / pairs.max(1) as f64, faithful / drawings.max(1) as f64].map(|share| share as f32);
-        self.each(&mut slots, |i, (_, slopes, _)| {
+        each(&self.cpu, &mut slots, |i, (_, slopes, _)| {
             let share = shares[usize::from(patches[i].is_drawn())];
             slopes.iter_mut().for_each(|v| *v *= share);
         });
@@ -327,7 +327,7 @@ impl InkTrainer {
         let area = 3 * seen * seen;
         let [mut real, mut redrawn] = [(); 2].map(|()| vec![0.0; patches.len() * area]);
         let mut slots: Vec<_> = real.chunks_exact_mut(area).zip(redrawn.chunks_exact_mut(area)).collect();
-        self.each(&mut slots, |i, (real, redrawn)| {
+        each(&self.cpu, &mut slots, |i, (real, redrawn)| {
             let squares = patches[i].squares(size, &added[i * length..][..length]);
             let [seen_real, seen_redrawn] = squares.map(|square| square.reduced(judging.reduced).values);
             real.copy_from_slice(&seen_real);
@@ -337,20 +337,10 @@ impl InkTrainer {
         let (opinion, gradient, dropped) =
             judge.learn(&self.cpu, real, &redrawn, lr).expect("the native passes do not fail");
         let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
-        self.each(&mut slots, |i, (gradient, slopes)| {
+        each(&self.cpu, &mut slots, |i, (gradient, slopes)| {
             patches[i].spread(size, judging.reduced, gradient, judging.weight as f32, slopes);
         });
         (opinion, dropped)
-    }
-
-    /// Works on each of `items`, shared out among the threads.
-    fn each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
-        let slots: Vec<_> = items.iter_mut().map(Mutex::new).collect();
-        self.cpu.crew().in_parts(slots.len(), |range| {
-            for i in range {
-                work(i, &mut slots[i].lock().expect("nobody else has this one"));
-            }
-        });
     }
 
     /// Redraws a small picture with the average of the weights.
@@ -481,6 +471,16 @@ impl InkTrainer {
         }
         state
     }
+}
+
+/// Works on each of `items`, shared out among the threads.
+fn each<T: Send>(cpu: &Cpu, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+    let slots: Vec<_> = items.iter_mut().map(Mutex::new).collect();
+    cpu.crew().in_parts(slots.len(), |range| {
+        for i in range {
+            work(i, &mut slots[i].lock().expect("nobody else has this one"));
+        }
+    });
 }
 
 /// What a checkpoint says besides its tensors.

@@ -33,7 +33,7 @@ pub use config::{
 };
 pub use device::Device;
 pub use error::Error;
-pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer};
+pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer, InkedConfig};
 pub use project::{Difference, Found, ProjectConfig, Projector, Space};
 pub use run::{Hold, Observer, Run, Tick, forget_after};
 pub use schedule::Schedule;

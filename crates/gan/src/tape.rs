@@ -324,6 +324,14 @@ impl<E: Element> Tape<E> {
         }
     }
 
+    /// The gradient at a map after [`Tape::backward_from_map`].
+    pub(crate) fn map_gradient(&self, id: Id) -> &Map<E> {
+        match &self.nodes[id.0].gradient {
+            Some(Value::Map(map)) => map,
+            _ => panic!("no gradient has reached this map, which is a mistake in this crate"),
+        }
+    }
+
     /// The gradient at rows after [`Tape::backward`], [count, length]; zeros where none has come.
     pub(crate) fn row_gradient(&self, id: Id) -> Vec<f32> {
         let real = self.row(id).real;
@@ -360,10 +368,10 @@ impl<E: Element> Tape<E> {
     }
 
     /// A map that `fill` writes, every channel of every pixel inside; nobody wants its gradient.
-    pub(crate) fn leaf_map(&mut self, shape: [usize; 4], fill: impl FnOnce(&mut Map<E>)) -> Id {
+    pub(crate) fn leaf_map(&mut self, shape: [usize; 4], wanted: bool, fill: impl FnOnce(&mut Map<E>)) -> Id {
         let mut map = self.pool.map(shape);
         fill(&mut map);
-        self.push(Op::Leaf, Value::Map(map), false)
+        self.push(Op::Leaf, Value::Map(map), wanted)
     }
 
     /// Planar pictures [count, 3, size, size] as they are.

@@ -14,6 +14,7 @@ use crate::critic::{CriticSaid, CriticSide};
 use crate::device::Device;
 use crate::discriminator::Discriminator;
 use crate::generator::{Generator, Latents};
+use crate::ink::{InkOpinion, InkedSide};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
@@ -113,10 +114,19 @@ pub struct Averages {
     /// The feature critic's output on drawn pictures.
     #[serde(default)]
     pub critic_fake: f64,
+    /// The loss of the discriminator behind an ink network; 0 without one, as the next two.
+    #[serde(default)]
+    pub inked: f64,
+    /// Its output on real pictures.
+    #[serde(default)]
+    pub inked_real: f64,
+    /// Its output on drawn pictures.
+    #[serde(default)]
+    pub inked_fake: f64,
 }
 
 impl Averages {
-    fn values(&mut self) -> [&mut f64; 8] {
+    fn values(&mut self) -> [&mut f64; 11] {
         [
             &mut self.loss_d,
             &mut self.loss_g,
@@ -126,6 +136,9 @@ impl Averages {
             &mut self.critic,
             &mut self.critic_real,
             &mut self.critic_fake,
+            &mut self.inked,
+            &mut self.inked_real,
+            &mut self.inked_fake,
         ]
     }
 
@@ -204,6 +217,12 @@ pub(crate) fn processor(threads: usize) -> Result<Cpu, Error> {
     Ok(Cpu::new(isa, threads))
 }
 
+/// A fresh discriminator behind an ink network, where there is to be one.
+fn inked_side(config: &Config, threads: usize) -> Result<Option<InkedSide>, Error> {
+    let seed = step_seed(config.seed, u64::MAX - 3);
+    config.inked.as_ref().map(|c| InkedSide::new(c, config, threads, seed)).transpose()
+}
+
 /// The state of a run in memory.
 pub struct Trainer {
     pub(crate) config: Config,
@@ -216,6 +235,7 @@ pub struct Trainer {
     pub(crate) g: Side,
     pub(crate) d: Side,
     pub(crate) critic: Option<CriticSide>,
+    pub(crate) inked: Option<InkedSide>,
     /// Average of G's weights.
     pub(crate) ema: Vec<f32>,
     /// Further averages, one for each of the configuration's widths.
@@ -267,6 +287,7 @@ impl Trainer {
             g,
             d,
             critic: config.critic.as_ref().map(|_| CriticSide::new()),
+            inked: inked_side(&config, threads)?,
             config,
         })
     }
@@ -274,6 +295,9 @@ impl Trainer {
     /// Opens what only steps need.
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         let seed = step_seed(self.config.seed, u64::MAX - 2);
+        if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
+            inked.prepare(c, &self.config, self.cpu.crew().threads())?;
+        }
         self.critic.as_mut().map_or(Ok(()), |critic| critic.prepare(&self.config, seed))
     }
 
@@ -304,6 +328,13 @@ impl Trainer {
         let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
         if shape(&config) != shape(old) {
             self.critic = config.critic.as_ref().map(|_| CriticSide::new());
+        }
+        let shape = |c: &Config| c.inked.as_ref().map(|c| c.channels.clone());
+        if shape(&config) != shape(old) {
+            self.inked = inked_side(&config, self.cpu.crew().threads())?;
+            if let Some(inked) = &mut self.inked {
+                inked.begin_as(&self.d.net);
+            }
         }
         self.config = config;
         self.prepare()
@@ -422,6 +453,14 @@ impl Trainer {
             said = critic.learn(crew, &self.config, schedule.beta2, &real[..seen], drawn);
             critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
         }
+        let mut opinion = InkOpinion::default();
+        let mut astray = 0;
+        if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
+            let seen = InkedSide::pictures(c, n) * half / n;
+            let rates = [c.lr * schedule.lr, c.weight * inked.warmth(c, n)];
+            let pictures = [&real[..seen], &real[half..half + seen]];
+            (opinion, astray) = inked.step(&self.cpu, rates, seed.0, pictures, &mut gradient[..seen])?;
+        }
         augmentation.transpose(&self.cpu, &mut gradient);
         passes.draw_back(g, &gradient)?;
         passes.finish(g, d)?;
@@ -429,6 +468,7 @@ impl Trainer {
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
         let dropped = said.dropped
+            + astray
             + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault)
             + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
         move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
@@ -450,6 +490,9 @@ impl Trainer {
             critic: said.loss,
             critic_real: said.real,
             critic_fake: said.drawn,
+            inked: opinion.loss_d,
+            inked_real: opinion.real,
+            inked_fake: opinion.fake,
         };
         Ok((averages, dropped))
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
 use features::Measurement;
-use gan::{Checkpoint, Config, CriticConfig, Device, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{Checkpoint, Config, CriticConfig, Device, InkedConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::taking::{self, Chosen, Taking};
@@ -69,6 +69,9 @@ pub(crate) struct Train {
     /// Adds a critic on the features of a frozen network: a file or a name that tools/features.py made, e.g. efficientnet-lite0
     #[arg(long, value_name = "NETWORK")]
     critic: Option<String>,
+    /// Adds a discriminator that sees pictures as the ink network of this model file redraws them (tadne ink)
+    #[arg(long, value_name = "FILE")]
+    inked: Option<String>,
     /// Changes any value of the configuration, e.g. `--set loss.drift=0`; --print-config shows their names
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
@@ -137,6 +140,9 @@ impl Train {
         config.kimg = self.kimg.unwrap_or(config.kimg);
         config.batch = self.batch.unwrap_or(config.batch);
         config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
+        if let Some(model) = &self.inked {
+            config.inked = Some(InkedConfig { model: model.clone(), ..config.inked.unwrap_or_default() });
+        }
         if let Some(network) = &self.critic {
             config.critic = Some(CriticConfig { network: network.clone(), ..config.critic.unwrap_or_default() });
         }
@@ -256,6 +262,7 @@ fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
 struct Terminal {
     bar: ProgressBar,
     critic: bool,
+    inked: bool,
 }
 
 impl Terminal {
@@ -263,7 +270,7 @@ impl Terminal {
         let bar = ProgressBar::new((trainer.config().kimg * 1000.0) as u64);
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is right"));
-        Self { bar, critic: trainer.config().critic.is_some() }
+        Self { bar, critic: trainer.config().critic.is_some(), inked: trainer.config().inked.is_some() }
     }
 
     fn say(&self, line: &str) {
@@ -316,6 +323,12 @@ impl Observer for Terminal {
         if let Some(tensor) = &t.fault {
             self.say(&format!(
                 "             the gradient of {tensor} was not finite; those entries were left out of the step"
+            ));
+        }
+        if self.inked {
+            self.say(&format!(
+                "             inked {:<7.3} real {:<+6.2} fake {:<+6.2}",
+                a.inked, a.inked_real, a.inked_fake
             ));
         }
         if self.critic {

@@ -14,9 +14,9 @@ use crate::trainer::{along, processor};
 use crate::{Config, Error, Precision, loss};
 
 /// Pictures that share one minibatch standard deviation; every so many are penalised.
-const GROUP: usize = 4;
+pub(crate) const GROUP: usize = 4;
 /// Side of the discriminator's last stage.
-const BASE: usize = 4;
+pub(crate) const BASE: usize = 4;
 
 /// The adversarial part of a run of ink, which follows the part that only compares. Half of each batch are pairs, half are pictures that the model
 /// drew: those have no counterpart, and only the discriminator says what they should look like.
@@ -100,14 +100,20 @@ pub(crate) struct JudgeSide {
     pub(crate) net: Network,
     pub(crate) adam: Adam,
     optimizer: OptimizerConfig,
-    loss: LossConfig,
+    pub(crate) loss: LossConfig,
 }
 
 impl JudgeSide {
     /// A fresh one, drawn from `seed`.
-    pub(crate) fn new(judging: &InkJudging, precision: Precision, threads: usize, seed: u64) -> Result<Self, Error> {
+    pub(crate) fn new(
+        channels: &[usize],
+        gamma: f64,
+        precision: Precision,
+        threads: usize,
+        seed: u64,
+    ) -> Result<Self, Error> {
         let shape = DiscriminatorConfig {
-            channels: judging.channels.clone(),
+            channels: channels.to_vec(),
             downsample: Downsample::PoolConv,
             group: GROUP,
             features: 1,
@@ -123,7 +129,7 @@ impl JudgeSide {
             Box::new(NativeJudge::<f32>::new(cpu, &discriminator))
         };
         let usual = Config::preset("c64")?;
-        let loss = LossConfig { gamma: judging.gamma, ..usual.loss };
+        let loss = LossConfig { gamma, ..usual.loss };
         Ok(Self {
             passes,
             adam: Adam::new(weights.len()),

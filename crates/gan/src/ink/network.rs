@@ -1,8 +1,9 @@
 //! The ink network's layers on a tape.
 
-use kernels::train::{Conv, Cpu, Element, Map};
+use kernels::train::{Bf16, Conv, Cpu, Element, Map};
 use synth::Ink;
 
+use crate::Precision;
 use crate::params::{Layout, Order};
 use crate::tape::{Context, Id, Layer, Network, Tape, Walk};
 
@@ -29,8 +30,19 @@ pub(crate) trait Redraw {
     fn forward(&mut self, net: &Network, inputs: &[f32], shape: [usize; 3]) -> Vec<f32>;
     /// Adds the gradients of the last forward pass to those of `net`, for the gradient at its result.
     fn backward(&mut self, net: &mut Network, back: &[f32]);
+    /// The gradient at the inputs of the last forward pass, `[n, h, w, 5]`, for that at its result; the weights get none.
+    fn back_to_inputs(&mut self, net: &mut Network, back: &[f32]) -> Vec<f32>;
     /// To be called when the weights have changed.
     fn weights_changed(&mut self);
+}
+
+/// The network on `cpu` in the numbers of `precision`.
+pub(crate) fn redraw(cpu: Cpu, precision: Precision, ink: Ink) -> Box<dyn Redraw> {
+    if precision.is_bf16(&cpu) {
+        Box::new(Native::<Bf16>::new(cpu, ink))
+    } else {
+        Box::new(Native::<f32>::new(cpu, ink))
+    }
 }
 
 /// The network on the native engine, with maps of `E`.
@@ -50,13 +62,22 @@ impl<E: Element> Native<E> {
     pub(crate) fn new(cpu: Cpu, ink: Ink) -> Self {
         Self { cpu, ink, tape: Tape::default(), ends: None }
     }
+
+    /// Walks the last pass back, for the weights or for the inputs, which it gives.
+    fn walk_back(&mut self, net: &mut Network, back: &[f32], weights: bool) -> Id {
+        let [first, last] = self.ends.expect("a forward pass comes first");
+        let walk = Walk { pictures: 0..self.tape.map(last).pictures(), weights };
+        let channels = 3 * self.ink.factor.pow(2);
+        self.tape.backward_from_map((&self.cpu, net, &walk), first, last, |map| write(map, back, channels));
+        first
+    }
 }
 
 impl<E: Element> Redraw for Native<E> {
     fn forward(&mut self, net: &Network, inputs: &[f32], [n, h, w]: [usize; 3]) -> Vec<f32> {
         self.tape.clear();
         let context = Context { cpu: &self.cpu, net };
-        let first = self.tape.leaf_map([n, h, w, Ink::INPUTS], |map| write(map, inputs, Ink::INPUTS));
+        let first = self.tape.leaf_map([n, h, w, Ink::INPUTS], true, |map| write(map, inputs, Ink::INPUTS));
         let mut y = self.tape.conv(context, first, layer("ink.conv_in", PLAIN), None, None);
         for block in 0..self.ink.blocks {
             let [conv0, conv1] = [0, 1].map(|k| format!("ink.b{block}.conv{k}"));
@@ -69,10 +90,12 @@ impl<E: Element> Redraw for Native<E> {
     }
 
     fn backward(&mut self, net: &mut Network, back: &[f32]) {
-        let [first, last] = self.ends.expect("a forward pass comes first");
-        let walk = Walk { pictures: 0..self.tape.map(last).pictures(), weights: true };
-        let channels = 3 * self.ink.factor.pow(2);
-        self.tape.backward_from_map((&self.cpu, net, &walk), first, last, |map| write(map, back, channels));
+        self.walk_back(net, back, true);
+    }
+
+    fn back_to_inputs(&mut self, net: &mut Network, back: &[f32]) -> Vec<f32> {
+        let first = self.walk_back(net, back, false);
+        read(self.tape.map_gradient(first), Ink::INPUTS)
     }
 
     fn weights_changed(&mut self) {

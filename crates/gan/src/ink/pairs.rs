@@ -49,14 +49,7 @@ impl Planes {
     /// Bilinear at `factor` times the size: half-pixel centres, edges repeated.
     pub(crate) fn enlarged(&self, factor: usize) -> Self {
         let (side, large) = (self.side, factor * self.side);
-        // Left neighbour, right neighbour and the right one's share, for each large pixel.
-        let taps: Vec<(usize, usize, f32)> = (0..large)
-            .map(|i| {
-                let at = ((i as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, (side - 1) as f32);
-                let left = at as usize;
-                (left, (left + 1).min(side - 1), at - left as f32)
-            })
-            .collect();
+        let taps = taps(side, factor);
         let mut values = Vec::with_capacity(3 * large * large);
         let mut row = vec![0.0; side];
         for plane in self.values.chunks_exact(side * side) {
@@ -69,6 +62,28 @@ impl Planes {
             }
         }
         Self { side: large, values }
+    }
+
+    /// The adjoint of [`Planes::enlarged`]: the gradient at a picture from that at the enlarged one.
+    pub(crate) fn gathered(&self, factor: usize) -> Self {
+        let (large, side) = (self.side, self.side / factor);
+        let taps = taps(side, factor);
+        let mut values = vec![0.0; 3 * side * side];
+        let mut row = vec![0.0; side];
+        for (plane, to) in self.values.chunks_exact(large * large).zip(values.chunks_exact_mut(side * side)) {
+            for (from, &(above, below, share)) in plane.chunks_exact(large).zip(&taps) {
+                row.fill(0.0);
+                for (v, &(left, right, share)) in from.iter().zip(&taps) {
+                    row[left] += (1.0 - share) * v;
+                    row[right] += share * v;
+                }
+                for (x, v) in row.iter().enumerate() {
+                    to[above * side + x] += (1.0 - share) * v;
+                    to[below * side + x] += share * v;
+                }
+            }
+        }
+        Self { side, values }
     }
 
     /// Noise and blur of a strength drawn from the seed, then bounded to -1 to 1: what a drawn picture may have and a reduced one has not.
@@ -109,6 +124,16 @@ impl Planes {
     }
 }
 
+/// Left neighbour, right neighbour and the right one's share, for each pixel of a row of `side` that is enlarged.
+fn taps(side: usize, factor: usize) -> Vec<(usize, usize, f32)> {
+    let tap = |i: usize| {
+        let at = ((i as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, (side - 1) as f32);
+        let left = at as usize;
+        (left, (left + 1).min(side - 1), at - left as f32)
+    };
+    (0..factor * side).map(tap).collect()
+}
+
 /// Means of 3x3 pixels, edges repeated.
 fn box_blur(plane: &[f32], to: &mut [f32], side: usize) {
     let last = side - 1;
@@ -124,6 +149,15 @@ fn box_blur(plane: &[f32], to: &mut [f32], side: usize) {
 /// A number from 0 to 1.
 fn unit(seed: u64, purpose: u64) -> f32 {
     (step_seed(seed, purpose) >> 40) as f32 / (1u64 << 24) as f32
+}
+
+/// Row and column where a patch begins, drawn from the seed: beyond the ends and back, so that the picture's own edges are seen often enough.
+fn place(side: usize, patch: usize, seed: u64) -> [usize; 2] {
+    let room = side - patch.min(side);
+    [PLACE, PLACE + 1].map(|purpose| {
+        let at = unit(seed, purpose) * (room as f32 + 8.0) - 4.0;
+        at.round().clamp(0.0, room as f32) as usize
+    })
 }
 
 /// A patch to learn from.
@@ -165,16 +199,36 @@ impl Patch {
             None => real.reduced(factor).spoilt(config, seed),
             Some(values) => Planes { side: side / factor, values: values.to_vec() }.bounded(),
         };
+        let place = place(small.side, config.patch, seed);
         let size = config.patch.min(small.side);
-        // Beyond the ends and back, so that the picture's own edges are seen often enough.
-        let room = small.side - size;
-        let place = [PLACE, PLACE + 1].map(|purpose| {
-            let at = unit(seed, purpose) * (room as f32 + 8.0) - 4.0;
-            at.round().clamp(0.0, room as f32) as usize
-        });
         small.inputs(place, size, inputs);
         let base = small.enlarged(factor);
         Self { base, real, drawn: drawn.map(|_| small), place, size, factor }
+    }
+
+    /// A patch of a small picture that is compared with nothing, at a place drawn from `seed`.
+    pub(crate) fn alone(small: &Planes, patch: usize, factor: usize, seed: u64, inputs: &mut [f32]) -> Self {
+        let (place, size) = (place(small.side, patch, seed), patch.min(small.side));
+        small.inputs(place, size, inputs);
+        Self { base: small.enlarged(factor), real: Planes::default(), drawn: None, place, size, factor }
+    }
+
+    /// The gradient at the small picture, from that at the judged square reduced by `reduced` and that at the network's inputs.
+    pub(crate) fn back(&self, size: usize, reduced: usize, gradient: &[f32], inputs: &[f32]) -> Planes {
+        let (seen, weight) = (size / reduced, 1.0 / (reduced * reduced) as f32);
+        let mut large = Planes { side: self.base.side, values: vec![0.0; self.base.values.len()] };
+        self.each_of_square(size, |place, _, at| {
+            let (colour, y, x) = (place / size / size, place / size % size, place % size);
+            large.values[at] = weight * gradient[(colour * seen + y / reduced) * seen + x / reduced];
+        });
+        let mut small = large.gathered(self.factor);
+        for (i, pixel) in inputs.chunks_exact(Ink::INPUTS).enumerate() {
+            let (y, x) = (self.place[0] + i / self.size, self.place[1] + i % self.size);
+            for (k, v) in pixel[..3].iter().enumerate() {
+                small.values[(k * small.side + y) * small.side + x] += v;
+            }
+        }
+        small
     }
 
     /// Whether it is of a drawn picture.
@@ -236,7 +290,7 @@ impl Patch {
 
     /// Where the `k`-th number of a pixel of the patch lies in the large picture.
     fn at(&self, [y, x]: [usize; 2], k: usize) -> usize {
-        let (factor, side) = (self.factor, self.real.side);
+        let (factor, side) = (self.factor, self.base.side);
         let (colour, row, column) = (k / factor / factor, k / factor % factor, k % factor);
         let (y, x) = ((self.place[0] + y) * factor + row, (self.place[1] + x) * factor + column);
         (colour * side + y) * side + x
@@ -244,7 +298,7 @@ impl Patch {
 
     /// First row and column of the judged square of `size` small pixels within the patch: away from cuts, and up to the picture's own edges.
     fn square(&self, size: usize) -> [usize; 2] {
-        let (room, small) = (self.size - size, self.real.side / self.factor);
+        let (room, small) = (self.size - size, self.base.side / self.factor);
         self.place.map(|start| match start {
             0 => 0,
             start if start + self.size == small => room,
@@ -271,12 +325,16 @@ impl Patch {
 
     /// The judged square of `size` pixels, as it was and as it is redrawn.
     pub(crate) fn squares(&self, size: usize, added: &[f32]) -> [Planes; 2] {
-        let [mut real, mut redrawn] = [(); 2].map(|()| Planes { side: size, values: vec![0.0; 3 * size * size] });
-        self.each_of_square(size, |place, k, at| {
-            real.values[place] = self.real.values[at];
-            redrawn.values[place] = self.base.values[at] + added[k];
-        });
-        [real, redrawn]
+        let mut real = Planes { side: size, values: vec![0.0; 3 * size * size] };
+        self.each_of_square(size, |place, _, at| real.values[place] = self.real.values[at]);
+        [real, self.redrawn(size, added)]
+    }
+
+    /// The judged square of `size` pixels as it is redrawn.
+    pub(crate) fn redrawn(&self, size: usize, added: &[f32]) -> Planes {
+        let mut redrawn = Planes { side: size, values: vec![0.0; 3 * size * size] };
+        self.each_of_square(size, |place, k, at| redrawn.values[place] = self.base.values[at] + added[k]);
+        redrawn
     }
 
     /// Adds `weight` times a gradient at the redrawn square, reduced by `reduced`, to that at what the network adds.

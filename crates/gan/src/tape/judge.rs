@@ -73,7 +73,12 @@ impl<E: Element> Tape<E> {
         let biases = net.layout.get(&format!("{layer}.bias"));
         let (bias_range, bias_gain) = (biases.range.clone(), biases.gain as f32);
         let mut bias = vec![0.0; outputs];
-        let weights = WeightGradient { sum: &mut net.gradient[range], inputs: 27, outputs, gain: weight_gain };
+        let weights = walk.weights.then(|| WeightGradient {
+            sum: &mut net.gradient[range],
+            inputs: 27,
+            outputs,
+            gain: weight_gain,
+        });
         let conv = Conv { gain: Some(gain), pooled: false };
         let b = Backward {
             range: walk.pictures.clone(),
@@ -85,11 +90,14 @@ impl<E: Element> Tape<E> {
                 Some(to) => Input::Pictures(to, &self.filters[&(layer.to_owned(), true)]),
                 None => Input::None,
             },
-            weights: walk.weights.then_some(weights),
+            weights,
             bias: (walk.weights && like.is_none()).then_some((&mut bias, bias_gain)),
         };
         conv.backward(cpu, 1, b);
-        net.gradient[bias_range].iter_mut().zip(&bias).for_each(|(to, v)| *to += v);
+        // A frozen network has no room for gradients.
+        if walk.weights {
+            net.gradient[bias_range].iter_mut().zip(&bias).for_each(|(to, v)| *to += v);
+        }
         if let Some(mut to) = to {
             let (before, any) = self.take_pictures(pictures, shape);
             if any {
@@ -150,7 +158,7 @@ impl<E: Element> Tape<E> {
         let biases = has_bias(net, layer).then(|| net.layout.get(&format!("{layer}.bias")));
         let (bias_range, bias_gain) = biases.map_or((0..0, 0.0), |e| (e.range.clone(), e.gain as f32));
         let mut bias = vec![0.0; outputs];
-        let weights = WeightGradient { sum: &mut net.gradient[range], inputs, outputs, gain };
+        let weights = walk.weights.then(|| WeightGradient { sum: &mut net.gradient[range], inputs, outputs, gain });
         let b = Backward {
             range: walk.pictures.clone(),
             x: self.map(x),
@@ -161,11 +169,14 @@ impl<E: Element> Tape<E> {
                 Some((map, add)) => Input::Map(map, *add, &self.filters[&(layer.to_owned(), true)]),
                 None => Input::None,
             },
-            weights: walk.weights.then_some(weights),
+            weights,
             bias: (walk.weights && like.is_none() && !bias_range.is_empty()).then_some((&mut bias, bias_gain)),
         };
         conv.backward(cpu, size, b);
-        net.gradient[bias_range].iter_mut().zip(&bias).for_each(|(to, v)| *to += v);
+        // A frozen network has no room for gradients.
+        if walk.weights {
+            net.gradient[bias_range].iter_mut().zip(&bias).for_each(|(to, v)| *to += v);
+        }
         if let Some((map, _)) = dx {
             self.nodes[x.0].gradient = Some(Value::Map(map));
         }
