@@ -30,5 +30,5 @@ for argument; do
     *.safetensors | c64 | c128 | up-conv-* | stylegan2-*) models=yes ;;
     esac
 done
-[ -n "${models:-}" ] || set -- "$@" models/*.safetensors
+[ -n "${models:-}" ] || set -- "$@" models/tadne.safetensors
 exec "$python" "$here/draw.py" "$@"
