@@ -1,6 +1,6 @@
 // Children of a picture: sixteen small steps around it; one is picked, and its children follow. The path leads back.
 
-import { pictureAddress } from './address.js';
+import { suitableAddress } from './address.js';
 import { within } from './dom.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
@@ -64,7 +64,7 @@ export class Children {
     link.href = addressOf({ ...place, recipe, tool: 'children' });
     link.title = spell(recipe);
     const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(place.psi) });
-    link.append(thumbnail(pictureAddress(recipe, place.psi, { noise: place.noise }), alt, side));
+    link.append(thumbnail(suitableAddress(recipe, place.psi, side, { noise: place.noise }), alt, side));
     const item = document.createElement('li');
     item.append(link);
     return item;

@@ -7,7 +7,7 @@ import { hand } from './files.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
 import { title } from './recipe.js';
-import { MOST_SHARED, addressOf, go, leave, roomOf } from './router.js';
+import { addressOf, go, leave, roomOf, sharable } from './router.js';
 import { FOR_OTHERS } from './settings.js';
 import { copy } from './share.js';
 import { MOST_FAVOURITES, favourites, history } from './store.js';
@@ -20,6 +20,8 @@ export class Collection {
   constructor() {
     this.dialog = find('collection');
     this.shown = false;
+    /** @type {string | null} where the link leads by which this was left */
+    this.left = null;
     /** @type {import('./store.js').Kept[]} what somebody else's link shows */
     this.shared = [];
     /** @type {{kept: import('./store.js').Kept, at: number} | null} what was taken out last, and where it was */
@@ -32,6 +34,7 @@ export class Collection {
       const link = within(event, 'a');
       if (!link?.place || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
+      this.left = link.getAttribute('href');
       go(link.place, around(link, 'ul').dataset.shelf);
     });
     find('undo').addEventListener('click', () => this.#undo());
@@ -58,7 +61,12 @@ export class Collection {
     this.shared = place.shared ?? [];
     document.title = `${say('collection.title')} · ${say('site.title')}`;
     this.#render();
-    if (!this.dialog.open) this.dialog.showModal();
+    if (this.dialog.open) return;
+    this.dialog.showModal();
+    // Whoever comes back from a picture is where they left.
+    const links = [...this.dialog.querySelectorAll('a')];
+    links.find((link) => link.getAttribute('href') === this.left)?.focus();
+    this.left = null;
   }
 
   hide() {
@@ -140,7 +148,7 @@ export class Collection {
 
   /** A link that shows the favourites to somebody else: they are in the address itself. */
   async #copy() {
-    const shared = favourites.entries.slice(0, MOST_SHARED);
+    const shared = sharable(favourites.entries);
     const done = await copy(new URL(addressOf({ view: 'collection', shared }, FOR_OTHERS), location.href).href);
     if (!done) return this.#note(say('room.not-copied'));
     const part = shared.length < favourites.entries.length;

@@ -1,7 +1,7 @@
 // The first figure: one seed as creativity grows. It plays by itself, each level melting into the next, or follows the
 // slider below it; the row under the slider shows five of the levels side by side, each a way to its room.
 
-import { pictureAddress } from './address.js';
+import { suitableAddress } from './address.js';
 import { describeCreativity } from './controls.js';
 import { paperOf, part, within } from './dom.js';
 import { Motion } from './motion.js';
@@ -77,7 +77,7 @@ export class Growth {
       const value = document.createElement('span');
       value.setAttribute('aria-hidden', 'true');
       value.textContent = numbers.tenths(psi);
-      link.append(thumbnail(pictureAddress(recipe, psi), alt, THUMBNAIL), value);
+      link.append(thumbnail(suitableAddress(recipe, psi, THUMBNAIL), alt, THUMBNAIL), value);
       const item = document.createElement('li');
       item.append(link);
       return item;
@@ -92,8 +92,9 @@ export class Growth {
     const { seed, pictures } = this;
     if (this.fetching || !this.seen) return;
     this.fetching = true;
+    const across = this.canvas.clientWidth;
     for (const [index, psi] of LEVELS.entries()) {
-      const picture = await fetchPicture(pictureAddress(ofSeed(seed), psi)).catch(() => null);
+      const picture = await fetchPicture(suitableAddress(ofSeed(seed), psi, across)).catch(() => null);
       if (seed !== this.seed) return;
       pictures[index] = picture;
       this.#draw();

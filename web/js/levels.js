@@ -1,6 +1,6 @@
 // The montage in the room: the same picture at the 18 levels of creativity, each a way to it.
 
-import { pictureAddress } from './address.js';
+import { suitableAddress } from './address.js';
 import { within } from './dom.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
@@ -63,7 +63,7 @@ export class Levels {
     value.textContent = psi;
     value.setAttribute('aria-hidden', 'true');
     const alt = say('picture.alt', { name: title(recipe), psi });
-    link.append(thumbnail(pictureAddress(recipe, level, { noise }), alt, THUMBNAIL), value);
+    link.append(thumbnail(suitableAddress(recipe, level, THUMBNAIL, { noise }), alt, THUMBNAIL), value);
     item.append(link);
     return item;
   }

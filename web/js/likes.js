@@ -1,6 +1,6 @@
 // More like this one, and the kinds of faces that there are, each by an example.
 
-import { pictureAddress } from './address.js';
+import { suitableAddress } from './address.js';
 import { find, within } from './dom.js';
 import { alike } from './easel.js';
 import { refill } from './lists.js';
@@ -72,7 +72,7 @@ export class Likes {
     link.href = addressOf({ ...place, recipe, tool: 'like' });
     link.title = title(recipe);
     const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(place.psi) });
-    link.append(thumbnail(pictureAddress(recipe, place.psi, { noise: place.noise }), alt, THUMBNAIL));
+    link.append(thumbnail(suitableAddress(recipe, place.psi, THUMBNAIL, { noise: place.noise }), alt, THUMBNAIL));
     const item = document.createElement('li');
     item.append(link);
     return item;

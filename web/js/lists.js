@@ -1,5 +1,7 @@
 // Lists that are filled anew without losing the focus of whoever is in them.
 
+import { release } from './picture.js';
+
 const FOCUSABLE = 'a[href], button:not([disabled])';
 
 /**
@@ -14,7 +16,10 @@ export function refill(list, items, otherwise = () => null) {
   const focused = active instanceof HTMLElement && list.contains(active) ? active : null;
   const place = [...list.children].findIndex((item) => item.contains(focused));
   const control = focused ? [...list.children[place].querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
+  const old = [...list.querySelectorAll('img')];
   list.replaceChildren(...items);
+  // What has not come yet would come all the same, and before what is wanted now.
+  release(old.filter((picture) => !picture.isConnected));
   if (!focused) return;
   const controls = items[Math.min(place, items.length - 1)]?.querySelectorAll(FOCUSABLE) ?? [];
   (controls[control] ?? controls[0] ?? otherwise())?.focus();

@@ -1,6 +1,6 @@
 // Two pictures and a slider: blending them, or giving the one the colours of the other.
 
-import { pictureAddress } from './address.js';
+import { suitableAddress } from './address.js';
 import { mark } from './controls.js';
 import { find, within } from './dom.js';
 import { refill } from './lists.js';
@@ -129,7 +129,7 @@ export class Pair {
     const { psi, noise } = this.#shown;
     const recipe = single(one);
     const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(psi) });
-    return thumbnail(pictureAddress(recipe, psi, { noise }), alt, side);
+    return thumbnail(suitableAddress(recipe, psi, side, { noise }), alt, side);
   }
 
   /**

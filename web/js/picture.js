@@ -42,13 +42,14 @@ async function inquire(address, signal) {
  * @param {AbortSignal} [signal]
  * @returns {Promise<HTMLImageElement | HTMLCanvasElement>}
  */
-export async function fetchPicture(address, signal) {
+export async function fetchPicture(address, signal, priority = 'auto') {
   if (mine(address)) {
     const canvas = await drawn(address, signal);
     canvas.dataset.address = address;
     return canvas;
   }
   const picture = new Image();
+  picture.fetchPriority = priority;
   const drop = () => picture.removeAttribute('src');
   signal?.addEventListener('abort', drop, { once: true });
   picture.src = address;

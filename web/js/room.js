@@ -233,16 +233,13 @@ export class Room {
    * @param {boolean} atOnce
    */
   #followWithTools(atOnce) {
-    const now = performance.now();
-    const quick = now - (this.changed ?? -Infinity) < REST_MS;
-    this.changed = now;
     clearTimeout(this.resting);
     const follow = () => {
       this.dialog.classList.remove('resting');
       if (this.place) this.tools[this.place.tool].render(this.place);
     };
     // A pair's slider, and those of an edit, are the tool itself and move with the hand.
-    if (atOnce || !quick || this.#shown.recipe.kind !== 'single' || this.#shown.tool === 'edit') return follow();
+    if (atOnce || this.#shown.recipe.kind !== 'single' || this.#shown.tool === 'edit') return follow();
     this.dialog.classList.add('resting');
     this.resting = setTimeout(follow, REST_MS);
   }

@@ -22,17 +22,23 @@ const TOOLS = /** @type {const} */ (['levels', 'children', 'edit', 'like']);
 export const usualTool = (recipe) => (recipe.kind === 'single' ? 'levels' : recipe.kind);
 
 /** Pictures that a link to a collection can carry, and the most letters that it takes for them. */
-export const MOST_SHARED = 60;
+const MOST_SHARED = 60;
 const LONGEST_SHARED = 1500;
 
 /**
  * Pictures as a part of an address: `42.110*7~9~50.80`, creativity in hundredths.
  * @param {import('./store.js').Kept[]} list
  */
-function spellShared(list) {
-  const words = list.map(({ recipe, psi }) => `${spell(recipe)}.${Math.round(psi * 100)}`);
-  while (words.join('*').length > LONGEST_SHARED) words.pop();
-  return words.join('*');
+const spellShared = (list) => list.map(({ recipe, psi }) => `${spell(recipe)}.${Math.round(psi * 100)}`).join('*');
+
+/**
+ * As many of the first of them as a link carries. What counts are the letters in the address, where some become three.
+ * @param {import('./store.js').Kept[]} list
+ */
+export function sharable(list) {
+  const shared = list.slice(0, MOST_SHARED);
+  while (String(new URLSearchParams({ shared: spellShared(shared) })).length > LONGEST_SHARED) shared.pop();
+  return shared;
 }
 
 /** @param {string} text */
@@ -104,7 +110,7 @@ export function addressOf(place, how) {
     return pageAddress(`/walk/${spellCreature(place.from)}`, parts, how);
   }
   if (place.view !== 'collection') return wallAddress(how);
-  return pageAddress('/collection', place.shared?.length ? { shared: spellShared(place.shared) } : {}, how);
+  return pageAddress('/collection', place.shared?.length ? { shared: spellShared(sharable(place.shared)) } : {}, how);
 }
 
 /**

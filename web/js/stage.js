@@ -53,7 +53,7 @@ export class Stage {
    * @param {string} alt
    */
   show(recipe, psi, noise, alt) {
-    const small = pictureAddress(recipe, psi, { noise });
+    const small = pictureAddress(recipe, psi, { kind: 'jpg', noise });
     if (this.wanted?.small === small) return;
     const large = suitableAddress(recipe, psi, this.frame.clientWidth || 512, { noise });
     this.wanted = { small, large, alt };
@@ -95,7 +95,8 @@ export class Stage {
     this.busy = true;
     clearTimeout(this.timer);
     try {
-      const picture = await fetchPicture(address);
+      // Whoever steps from picture to picture waits for this one, not for the small ones around it.
+      const picture = await fetchPicture(address, undefined, 'high');
       this.trouble.hidden = true;
       // What follows a hand on a slider is shown on the way; a picture that is in view already is not covered by others.
       if (this.wanted && (this.wanted.small === small || !this.lent)) this.#hang(picture, alt);

@@ -65,7 +65,7 @@ class Leg {
       const percent = Math.round((100 * index) / STEPS);
       /** @type {import('./recipe.js').Recipe} */
       const recipe = { kind: 'blend', a: this.from, b: this.to, percent };
-      const address = pictureAddress(recipe, this.psi, saving ? { kind: 'jpg' } : {});
+      const address = pictureAddress(recipe, this.psi, { kind: 'jpg' });
       for (let wait = 300; !this.frames[index] && !this.control.signal.aborted; wait = Math.min(8000, wait * 2)) {
         try {
           this.frames[index] = await fetchPicture(address, this.control.signal);

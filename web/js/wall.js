@@ -66,6 +66,8 @@ export class Wall {
     this.#aim();
     this.#layOut(settings.zoom);
     new ResizeObserver(() => this.#fit()).observe(view);
+    // A page that was enlarged elsewhere can be made small again here: while it is large, fingers are the browser's.
+    visualViewport?.addEventListener('resize', () => view.classList.toggle('enlarged', (visualViewport?.scale ?? 1) > 1.01));
     document.addEventListener('visibilitychange', () => this.wake());
   }
 

@@ -4,12 +4,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use ipnet::IpNet;
 use tracing::Instrument;
 
@@ -36,12 +38,19 @@ pub(crate) struct Door {
     proxies: Vec<IpNet>,
     rate: Option<Rate>,
     address_bytes: usize,
+    body_bytes: usize,
     metrics: Arc<Metrics>,
     /// Request ids are a random start, so that those of two runs differ, and a count.
     run: u32,
     count: AtomicU64,
 }
 
+/// Which scheme and host a visitor asked a proxy for; believed of trusted proxies, and taken away from all others' requests.
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Bytes of a body that is too large that are read all the same, and for how long.
+const READ_AWAY: usize = 32 << 20;
+const PATIENCE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Door {
@@ -50,6 +59,7 @@ impl Door {
             proxies: config.proxies.clone(),
             rate: Rate::new(config.rate),
             address_bytes: config.address_bytes,
+            body_bytes: config.body_bytes,
             metrics,
             run: RandomState::new().build_hasher().finish() as u32,
             count: AtomicU64::new(0),
@@ -73,6 +83,12 @@ impl Door {
         if length > self.address_bytes {
             self.metrics.refused("address");
             return Some(Refusal::LongAddress(self.address_bytes));
+        }
+        let headers = request.headers();
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.body_bytes as u64) {
+            self.metrics.refused("body");
+            return Some(Refusal::BodySize(self.body_bytes));
         }
         let wait = self.rate.as_ref()?.take(client).err()?;
         self.metrics.refused("rate");
@@ -106,6 +122,18 @@ fn unescaped(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// Reads a body that nobody wants, up to a limit.
+async fn read_away(body: Body) {
+    let mut parts = body.into_data_stream();
+    let mut length = 0;
+    while let Some(Ok(part)) = parts.next().await {
+        length += part.len();
+        if length > READ_AWAY {
+            return;
+        }
+    }
+}
+
 /// The outermost layer.
 pub(crate) async fn pass(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
@@ -120,7 +148,21 @@ pub(crate) async fn pass(State(door): State<Arc<Door>>, mut request: Request, ne
     }
     let (method, uri) = (request.method().clone(), request.uri().clone());
 
+    if request.method() != Method::GET {
+        // A range is a part of what GET gives (RFC 9110, 14.2).
+        request.headers_mut().remove(header::RANGE);
+    }
+    if !client::is_trusted(peer, &door.proxies) {
+        // What anybody could have written.
+        for name in [FORWARDED_PROTO, FORWARDED_HOST] {
+            request.headers_mut().remove(name);
+        }
+    }
     let mut response = if let Some(refusal) = door.refusal(&request, visitor.client) {
+        if matches!(refusal, Refusal::BodySize(_)) && !request.headers().contains_key(header::EXPECT) {
+            // Many clients read no answer before they have sent all.
+            let _ = tokio::time::timeout(PATIENCE, read_away(request.into_body())).await;
+        }
         refusal.into_response()
     } else {
         request.extensions_mut().insert(visitor);

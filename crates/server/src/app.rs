@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use synth::{Crowd, Generator};
 use url::Url;
 
+use crate::access::{FORWARDED_HOST, FORWARDED_PROTO};
 use crate::config::Config;
 use crate::drawn_by::{ModelFacts, short};
 use crate::error::Error;
@@ -80,8 +81,11 @@ impl App {
             let name = |host: &&str| {
                 host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
             };
-            let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-            host.filter(name).map(|host| format!("http://{host}"))
+            let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+            // The door lets these two through from proxies it trusts only.
+            let host = text(FORWARDED_HOST).or_else(|| text(header::HOST));
+            let scheme = if text(FORWARDED_PROTO) == Some("https") { "https" } else { "http" };
+            host.filter(name).map(|host| format!("{scheme}://{host}"))
         });
         origin.unwrap_or_default()
     }

@@ -80,6 +80,8 @@ pub(crate) enum Refusal {
     Body(String),
     #[error("the request's body is larger than {0} bytes")]
     BodySize(usize),
+    #[error("a request of HTTP/1.1 must have one Host header")]
+    Host,
     #[error("the address is longer than {0} bytes")]
     LongAddress(usize),
     #[error("there is nothing at {0}: pictures are at /results/psi-1.0/seed00042.png and below /api/v1/")]
@@ -104,9 +106,10 @@ pub(crate) enum Refusal {
 
 /// The kinds of problem documents: the fragment that names each in its `type`, its status, and its title. The page that
 /// explains the interface lists them.
-pub(crate) const PROBLEMS: [(&str, StatusCode, &str); 13] = [
+pub(crate) const PROBLEMS: [(&str, StatusCode, &str); 14] = [
     ("address", StatusCode::BAD_REQUEST, "The address names nothing that can be made"),
     ("body", StatusCode::BAD_REQUEST, "The body cannot be used"),
+    ("host", StatusCode::BAD_REQUEST, "The request does not say whom it asks"),
     ("nothing", StatusCode::NOT_FOUND, "There is nothing here"),
     ("other-model", StatusCode::NOT_FOUND, "That model is not here"),
     ("method", StatusCode::METHOD_NOT_ALLOWED, "This cannot be done here"),
@@ -130,6 +133,7 @@ impl Refusal {
             Refusal::Address(_) | Refusal::SeedMissing => "address",
             Refusal::Latent(_) | Refusal::Body(_) => "body",
             Refusal::BodySize(_) => "body-size",
+            Refusal::Host => "host",
             Refusal::LongAddress(_) => "long-address",
             Refusal::Nothing(_) => "nothing",
             Refusal::Method(_) => "method",
@@ -185,6 +189,7 @@ mod tests {
             Refusal::SeedMissing,
             Refusal::Body(String::new()),
             Refusal::BodySize(1),
+            Refusal::Host,
             Refusal::LongAddress(1),
             Refusal::Nothing(String::new()),
             Refusal::Method(String::new()),

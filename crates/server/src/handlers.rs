@@ -27,6 +27,7 @@ use crate::{access, api, assets, conditional};
 
 /// The page may change with the next version: keep it, but ask each time.
 const ASK_FIRST: &str = "no-cache";
+const A_DAY: &str = "public, max-age=86400";
 
 /// `GET /results/psi-1.0/seed00042.png`
 pub(crate) async fn picture(
@@ -219,6 +220,16 @@ pub(crate) async fn weights(State(app): State<Arc<App>>, uri: Uri, headers: Head
     Ok((known, [(header::CONTENT_TYPE, "application/octet-stream")], Body::from(weights)).into_response())
 }
 
+/// `GET /favicon.ico`: what programs ask for that do not read the page.
+pub(crate) async fn favicon() -> Response {
+    api::lead("/icons/icon-192.png".into(), A_DAY)
+}
+
+/// `GET /apple-touch-icon.png`, likewise.
+pub(crate) async fn touch_icon() -> Response {
+    api::lead("/icons/touch-180.png".into(), A_DAY)
+}
+
 /// An address that is there, asked in a way it does not know.
 pub(crate) async fn not_allowed(method: Method) -> Refusal {
     Refusal::Method(method.as_str().chars().take(20).collect())
@@ -233,8 +244,18 @@ pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri,
             None => Refusal::Nothing(uri.path().chars().take(80).collect()).into_response(),
         };
     }
-    let Some(asset) = asset else { return not_found(&app, &uri, &headers) };
-    let known = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, ASK_FIRST)];
+    let Some(asset) = asset else {
+        // A slash too many inside, as scripts that join parts of an address write it.
+        return if uri.path().contains("//") {
+            let parts: Vec<_> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
+            lead_on(&format!("/{}", parts.join("/")), uri.query(), AN_HOUR)
+        } else {
+            not_found(&app, &uri, &headers)
+        };
+    };
+    // Browsers ask for the icon at every change of the address, and an old one does no harm.
+    let keep = if uri.path().contains("icon") { A_DAY } else { ASK_FIRST };
+    let known = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, keep)];
     if conditional::has(&headers, &asset.etag) {
         return (StatusCode::NOT_MODIFIED, known).into_response();
     }
@@ -258,7 +279,12 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 /// The page that says so, with ways on.
 fn people_not_found(app: &App, query: Option<&str>, headers: &HeaderMap) -> Response {
     let visitor = visitor(app, query, headers);
-    let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, visitor.language.tag())];
+    // It is in the visitor's language, and tools get a sentence in its place: nothing for a cache to hand to others.
+    let about = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_LANGUAGE, visitor.language.tag()),
+        (header::CACHE_CONTROL, NO_STORE),
+    ];
     // The pages were filled once in every language when the service started.
     let html = app.pages.missing(&visitor).unwrap_or_default();
     (StatusCode::NOT_FOUND, about, Html(html)).into_response()

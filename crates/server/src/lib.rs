@@ -47,6 +47,7 @@ mod assets;
 mod batch;
 mod card;
 mod client;
+mod compress;
 mod conditional;
 mod config;
 mod crawl;

@@ -20,8 +20,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::access::{self, Door};
 use crate::app::App;
 use crate::config::Config;
+use crate::encode::Format;
 use crate::error::{Error, Refusal};
-use crate::{api, batch, crawl, facts, handlers, likeness};
+use crate::{api, batch, compress, crawl, facts, handlers, likeness};
 
 /// An address below `/api/v1` and what answers there.
 type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
@@ -63,12 +64,12 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
     // Bots and other people's pages may read pictures and facts; the page itself is nobody else's business.
     let mut open = Router::new()
         .route("/results/{*address}", get(handlers::picture))
-        .route("/random.png", get(api::random))
-        .route("/random.webp", get(api::random))
-        .route("/random.jpg", get(api::random))
         .route("/random.jpeg", get(api::random))
         .route("/api/model", get(facts::model))
         .route("/api/v1/openapi.json", get(facts::openapi));
+    for format in Format::ALL {
+        open = open.route(&format!("/random.{}", format.extension()), get(api::random));
+    }
     for (path, answer) in API {
         open = open.route(path, answer());
     }
@@ -106,6 +107,8 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .route("/api", get(handlers::api_page))
         .route("/api/", get(handlers::api_page))
         .route("/model.safetensors", get(handlers::weights))
+        .route("/favicon.ico", get(handlers::favicon))
+        .route("/apple-touch-icon.png", get(handlers::touch_icon))
         .route("/robots.txt", get(crawl::robots))
         .route("/sitemap.xml", get(crawl::sitemap))
         .merge(open)
@@ -118,6 +121,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .fallback_service(get(handlers::asset).fallback(handlers::asset).with_state(Arc::clone(&app)))
         .method_not_allowed_fallback(handlers::not_allowed)
         .layer(DefaultBodyLimit::max(config.body_bytes))
+        .layer(middleware::from_fn(compress::pass))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(fixed("x-content-type-options", "nosniff"))
         .layer(fixed("referrer-policy", "no-referrer"))

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{Version, header};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,7 +25,7 @@ use crate::access::Peer;
 use crate::app::App;
 use crate::client::{self, Client};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::routes;
 
 /// What a connection too many is told before it is closed.
@@ -33,6 +35,8 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\n
 const HEADERS: usize = 64;
 /// How long to wait when the system gives no connection, say because it has no file descriptors left.
 const BREATH: Duration = Duration::from_millis(50);
+/// The log is told of that at most so often.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// A service that has its address but does not answer yet.
 pub struct Server {
@@ -204,13 +208,17 @@ async fn accept(
     limits: &Arc<Limits>,
     watcher: impl Fn() -> Watcher,
 ) {
+    let mut told: Option<Instant> = None;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // A visitor who left while waiting is nobody's fault; anything else will pass, or an operator sees it.
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                    tracing::warn!(%error, "no connection could be taken");
+                    if told.is_none_or(|last| last.elapsed() > TOLD) {
+                        tracing::warn!(%error, "no connection could be taken");
+                        told = Some(Instant::now());
+                    }
                     tokio::time::sleep(BREATH).await;
                 }
                 continue;
@@ -255,9 +263,13 @@ fn serve(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
+        // Proxies and caches reckon with it (RFC 9112, 3.2).
+        let named =
+            request.version() != Version::HTTP_11 || request.headers().get_all(header::HOST).iter().count() == 1;
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
-        router.clone().oneshot(request)
+        let router = router.clone();
+        async move { if named { router.oneshot(request).await } else { Ok(Refusal::Host.into_response()) } }
     });
     let connection = watcher.watch(limits.http.serve_connection(TokioIo::new(Box::pin(stream)), service));
     async move {

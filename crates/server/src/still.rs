@@ -102,7 +102,7 @@ impl Still<'_> {
         // The model's name in the query keeps a year-long browser cache honest.
         let _ = write!(
             out,
-            "      <li><a rel=\"nofollow\" href=\"/p/{recipe}?psi={psi}{keep}\"><img src=\"/api/v1/pictures/{recipe}.webp?psi={psi}&amp;m={model}\" \
+            "      <li><a rel=\"nofollow\" href=\"/p/{recipe}?psi={psi}{keep}\"><img src=\"/api/v1/pictures/{recipe}.jpg?psi={psi}&amp;m={model}\" \
              width=\"{width}\" height=\"{height}\" alt=\"{}\" loading=\"lazy\" decoding=\"async\">",
             self.alt(recipe, &psi),
         );

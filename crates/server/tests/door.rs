@@ -190,3 +190,42 @@ async fn no_bytes_whatever_break_the_service() {
     .unwrap();
     assert_eq!(status(addr, HEALTH).await, "200");
 }
+
+#[tokio::test]
+async fn a_request_says_whom_it_asks_and_a_range_is_for_get_alone() {
+    let running = start(config(), TINY).await;
+    for request in [
+        &b"GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n"[..],
+        b"GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n",
+    ] {
+        assert_eq!(status(running.addr, request).await, "400", "{}", String::from_utf8_lossy(request));
+    }
+    assert_eq!(status(running.addr, b"GET /healthz HTTP/1.0\r\n\r\n").await, "200");
+    for (method, expected) in [("GET", "206"), ("HEAD", "200")] {
+        let request = format!(
+            "{method} /api/v1/pictures/42.png HTTP/1.1\r\nhost: a\r\nrange: bytes=0-9\r\nconnection: close\r\n\r\n"
+        );
+        assert_eq!(status(running.addr, request.as_bytes()).await, expected, "{method}");
+    }
+}
+
+/// What a client that reads no answer before it has sent all, as most libraries' do, gets to read.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_or_after_it_is_sent() {
+    let running = start(config(), TINY).await;
+    let head = |more: &str| {
+        format!(
+            "POST /api/v1/batches HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n{more}connection: close\r\n\r\n"
+        )
+    };
+    let mut sent = head("").into_bytes();
+    sent.resize(sent.len() + 10_000_000, b' ');
+    let mut stream = TcpStream::connect(running.addr).await.unwrap();
+    stream.write_all(&sent).await.expect("all of it is taken");
+    let mut answer = Vec::new();
+    tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+    // Whoever asks first is told at once.
+    let asked = say(running.addr, head("expect: 100-continue\r\n").as_bytes()).await;
+    assert!(asked.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&asked));
+}

@@ -3,7 +3,7 @@
 mod common;
 
 use axum::http::StatusCode;
-use common::{ask, get, tiny};
+use common::{TINY, ask, config, generator, get, tiny};
 
 #[tokio::test]
 async fn the_page_allows_nothing_from_elsewhere_and_nothing_inline() {
@@ -239,4 +239,74 @@ async fn the_page_can_be_installed_in_every_language() {
         }
         assert_eq!(get(&router, manifest["start_url"].as_str().unwrap()).await.status, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn texts_are_compressed_for_those_who_read_that() {
+    use std::io::Read;
+    let router = tiny();
+    let gzip = [("accept-encoding", "br, gzip")];
+    for uri in ["/", "/p/42", "/js/wall.js", "/css/wall.css", "/api/v1/openapi.json", "/icon.svg"] {
+        let plain = get(&router, uri).await;
+        assert_eq!(plain.header("content-encoding"), "", "{uri}");
+        assert!(plain.headers.get_all("vary").iter().any(|value| value == "accept-encoding"), "{uri}");
+        // Twice: the second one is kept.
+        for _ in 0..2 {
+            let small = ask(&router, "GET", uri, &gzip).await;
+            if plain.body.len() < 1000 {
+                assert_eq!(small.header("content-encoding"), "", "{uri}: not worth it");
+                continue;
+            }
+            assert_eq!(small.header("content-encoding"), "gzip", "{uri}");
+            assert!(
+                small.body.len() * 10 < plain.body.len() * 6,
+                "{uri}: {} of {}",
+                small.body.len(),
+                plain.body.len()
+            );
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(&*small.body).read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, plain.body, "{uri}");
+            if !plain.header("etag").is_empty() {
+                assert_eq!(small.header("etag"), format!("W/{}", plain.header("etag")));
+                let again = ask(&router, "GET", uri, &[gzip[0], ("if-none-match", small.header("etag"))]).await;
+                assert_eq!(again.status, 304, "{uri}");
+            }
+        }
+    }
+    for uri in ["/api/v1/pictures/42.png", "/icons/icon-192.png"] {
+        let picture = ask(&router, "GET", uri, &gzip).await;
+        assert_eq!(picture.header("content-encoding"), "", "{uri}");
+    }
+    let missing = ask(&router, "GET", "/nowhere", &[("accept", "text/html"), gzip[0]]).await;
+    assert_eq!((missing.status.as_u16(), missing.header("cache-control")), (404, "no-store"));
+}
+
+#[tokio::test]
+async fn what_browsers_and_telephones_ask_for_by_themselves_is_there() {
+    let router = tiny();
+    for (uri, place) in [("/favicon.ico", "/icons/icon-192.png"), ("/apple-touch-icon.png", "/icons/touch-180.png")] {
+        let answer = get(&router, uri).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (302, place), "{uri}");
+        assert_eq!(get(&router, place).await.status, 200);
+    }
+    assert_eq!(get(&router, "/icon.svg").await.header("cache-control"), "public, max-age=86400");
+    for (uri, place) in
+        [("//", "/"), ("/p//42?psi=1.1", "/p/42?psi=1.1"), ("//evil.example/p/42", "/evil.example/p/42")]
+    {
+        let answer = get(&router, uri).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (302, place), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_by_which_address_it_was_asked() {
+    let said = [("host", "inner:8080"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "wall.example")];
+    let card = |page: &str| {
+        page.split("property=\"og:url\" content=\"").nth(1).unwrap().split('/').take(3).collect::<Vec<_>>().join("/")
+    };
+    let trusting = server::Config { proxies: vec!["127.0.0.0/8".parse().unwrap()], ..config() };
+    let router = server::router(&trusting, generator(TINY, 1)).unwrap();
+    assert_eq!(card(ask(&router, "GET", "/p/42", &said).await.text()), "https://wall.example");
+    assert_eq!(card(ask(&tiny(), "GET", "/p/42", &said).await.text()), "http://inner:8080");
 }

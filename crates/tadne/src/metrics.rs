@@ -247,7 +247,9 @@ fn redrawn(data: &Dataset, position: u64, worker: &mut synth::Worker) -> anyhow:
         let (y, x) = (pixel / size / factor, pixel % size / factor);
         composed[(colour * side + y) * side + x] += f32::from(byte) / 127.5 - 1.0;
     }
-    composed.iter_mut().for_each(|v| *v /= (factor * factor) as f32);
+    for v in &mut composed {
+        *v /= (factor * factor) as f32;
+    }
     Ok(worker.redraw(&composed).expect("asked of models with ink only").rgb)
 }
 

@@ -1,6 +1,6 @@
 //! `tadne serve`: the wall on a local address until Ctrl-C.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const LARGEST: usize = 32 << 20;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR", env = "TADNE_ADDR")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR", value_parser = address, env = "TADNE_ADDR")]
     addr: SocketAddr,
     /// Open the page in the browser
     #[arg(long)]
@@ -87,6 +87,28 @@ struct Limits {
     /// What the original's addresses do: answer, or redirect to those that carry the model's name
     #[arg(long, value_name = "KIND", default_value = "answer", value_parser = ["answer", "redirect"], env = "TADNE_RESULTS")]
     results: String,
+}
+
+/// An address with a port; `localhost`, a port alone, or one behind a colon are this computer's.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let host = |host: &str| if host == "localhost" { "127.0.0.1".to_owned() } else { host.to_owned() };
+    let whole = match text.rsplit_once(':') {
+        None => format!("127.0.0.1:{text}"),
+        Some(("", port)) => format!("127.0.0.1:{port}"),
+        Some((name, port)) => format!("{}:{port}", host(name)),
+    };
+    whole.parse().map_err(|_| {
+        format!("{text:?} is no address and port: 127.0.0.1:8080 is for this computer alone, 0.0.0.0:8080 or [::]:8080 for all that reach it")
+    })
+}
+
+/// Where a browser on this computer finds what listens there: `0.0.0.0` and `::` are all of its addresses, and none to go to.
+fn local(addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), addr.port()),
+        _ => addr,
+    }
 }
 
 /// A network, or a single address as one.
@@ -173,14 +195,21 @@ impl Serve {
         server::prepare(&config);
         tokio::runtime::Runtime::new().context("cannot start the network threads")?.block_on(async {
             let server = Server::bind(&config, generator).await?;
-            let address = format!("http://{}", server.local_addr());
-            println!("the wall is at {address} (Ctrl-C ends it)");
+            let bound = server.local_addr();
+            let address = format!("http://{}", local(bound));
+            let others =
+                if bound.ip().is_unspecified() { ", for others at this computer's name or address" } else { "" };
+            println!("the wall is at {address}{others} (Ctrl-C ends it)");
             if self.open
                 && let Err(error) = open::that_detached(&address)
             {
                 eprintln!("no browser could be opened ({error}); open {address} yourself");
             }
-            server.run(shutdown()).await.context("the service ended")
+            tokio::select! {
+                ended = server.run(shutdown()) => ended.context("the service ended"),
+                // Whoever asks twice does not want to wait for open connections.
+                () = async { shutdown().await; shutdown().await } => Ok(()),
+            }
         })
     }
 }
@@ -206,5 +235,35 @@ async fn shutdown() {
     tokio::select! {
         () = interrupt => {}
         () = terminate => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_it_was_meant() {
+        for (text, meant) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("localhost:8178", "127.0.0.1:8178"),
+            ("8178", "127.0.0.1:8178"),
+            (":8178", "127.0.0.1:8178"),
+            ("[::]:80", "[::]:80"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+        ] {
+            assert_eq!(address(text).unwrap().to_string(), meant);
+        }
+        for text in ["", "::1", "example.org", "example.org:80", "1.2.3.4", "localhost", "70000"] {
+            assert!(address(text).unwrap_err().contains("0.0.0.0:8080"), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_addresses_are_this_computers_to_a_browser_on_it() {
+        for (bound, shown) in [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.0.0.7:80", "10.0.0.7:80")]
+        {
+            assert_eq!(local(bound.parse().unwrap()).to_string(), shown);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::common::{TINY, generator};
-use crate::visit::{Browsing, PLACE, Touch, TouchScreen, Visit, browse};
+use crate::visit::{Browsing, PLACE, PageScale, Touch, TouchScreen, Visit, browse};
 
 /// One end of a slow gesture is more than a hundred events away from the other.
 const WIDTH: &str = "document.querySelector('.tile').offsetWidth";
@@ -36,6 +36,24 @@ async fn a_slow_pinch_adds_up_and_sizes_end_where_the_buttons_say() {
         visit.until(&format!("document.documentElement.classList.contains('live') && {WIDTH} === {largest}"));
         visit.click("#smaller");
         visit.until("document.getElementById('larger').getAttribute('aria-disabled') === 'false'");
+        visit.was_clean();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_enlarged_can_be_made_small_again_on_the_wall() {
+    browse(generator(TINY, 1), |browsing: &Browsing| {
+        let visit = browsing.visit();
+        visit.set_window(390, 844, true);
+        visit.send(TouchScreen(json!({ "enabled": true, "maxTouchPoints": 2 })));
+        visit.go("/?wall=0000beef&speed=0");
+        let fingers = "getComputedStyle(document.getElementById('wall')).touchAction";
+        assert_eq!(visit.text(fingers), "none");
+        visit.send(PageScale(json!({ "pageScaleFactor": 2.5 })));
+        visit.until(&format!("{fingers} === 'manipulation'"));
+        visit.send(PageScale(json!({ "pageScaleFactor": 1 })));
+        visit.until(&format!("{fingers} === 'none'"));
         visit.was_clean();
     })
     .await;

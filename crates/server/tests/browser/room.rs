@@ -296,9 +296,9 @@ async fn a_face_is_edited_by_sliders_and_the_address_carries_it() {
         let labels = visit.text("[...document.querySelectorAll('#edits label')].map((one) => one.textContent).join()");
         assert_eq!(labels, "Lighter hair,whiskers");
         visit.slide("edit-0", "15");
-        until_shown(&visit, "pictures/42@0p15.webp");
+        until_shown(&visit, "pictures/42@0p15.jpg");
         visit.slide("edit-1", "-20");
-        until_shown(&visit, "pictures/42@0p15@1m20.webp");
+        until_shown(&visit, "pictures/42@0p15@1m20.jpg");
         visit.until("location.pathname === '/p/42@0p15@1m20' && location.search.includes('tool=edit')");
         assert_eq!(visit.text(TITLE), "Seed 00042*");
         assert_eq!(visit.text("document.querySelectorAll('#edits output')[1].textContent"), "\u{2212}2.0");
@@ -308,7 +308,7 @@ async fn a_face_is_edited_by_sliders_and_the_address_carries_it() {
             .until("[...document.querySelectorAll('#children a')].every((one) => one.pathname.endsWith('@0p15@1m20'))");
         visit.click("#tab-edit");
         visit.click("#edit-reset");
-        until_shown(&visit, "pictures/42.webp");
+        until_shown(&visit, "pictures/42.jpg");
         assert_eq!(visit.text("document.getElementById('edit-0').value"), "0");
         // Back undoes the reset; a reload finds the edit again.
         visit.value("history.back()");

@@ -63,6 +63,7 @@ commands! {
     ExtraHeaders = "Network.setExtraHTTPHeaders",
     Media = "Emulation.setEmulatedMedia",
     Mouse = "Input.dispatchMouseEvent",
+    PageScale = "Emulation.setPageScaleFactor",
     NetworkConditions = "Network.emulateNetworkConditions",
     ScriptsDisabled = "Emulation.setScriptExecutionDisabled",
     Touch = "Input.dispatchTouchEvent",
