@@ -105,7 +105,9 @@ fn docs() -> Outcome {
 }
 
 fn fuzz() -> Outcome {
-    for manifest in ["crates/interop/fuzz/Cargo.toml", "crates/server/fuzz/Cargo.toml"] {
+    for manifest in
+        ["crates/dataset/fuzz/Cargo.toml", "crates/interop/fuzz/Cargo.toml", "crates/server/fuzz/Cargo.toml"]
+    {
         // A check links nothing, so libFuzzer itself need not be compiled.
         let mut check = cargo(&["check", "--locked", "--manifest-path", manifest]);
         check.args(["--target-dir", "target/fuzz"]);

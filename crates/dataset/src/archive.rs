@@ -87,7 +87,8 @@ impl Entry {
         if is_hidden(path) || path.components().any(|part| part.as_os_str() == "__MACOSX") {
             passed.ignored += 1;
         } else if path.file_name().is_some_and(|name| name == labels::FILE) {
-            passed.labels = self.read().ok().and_then(|bytes| labels::parse(&bytes)).or(passed.labels);
+            let text = check_length(self.bytes).and_then(|()| self.read()).ok();
+            passed.labels = text.and_then(|bytes| labels::parse(&bytes)).or(passed.labels);
         } else if is_picture(path) {
             items.push(Item::Entry(self));
         } else if is_text(path) {

@@ -79,13 +79,14 @@ pub(crate) const LIBJPEG: [(&str, &[u8]); 6] = [
 ];
 
 /// Lossy files, which `tests/golden/make.py` drew: the project has no encoder for them.
-pub(crate) const LOSSY: [(&str, &[u8]); 6] = [
+pub(crate) const LOSSY: [(&str, &[u8]); 7] = [
     ("lossy", include_bytes!("../tests/golden/lossy.webp")),
     ("grain", include_bytes!("../tests/golden/grain.webp")),
     ("smooth", include_bytes!("../tests/golden/smooth.webp")),
     ("tiny", include_bytes!("../tests/golden/tiny.webp")),
     ("flat", include_bytes!("../tests/golden/flat.webp")),
     ("alpha", include_bytes!("../tests/golden/alpha.webp")),
+    ("partitions", include_bytes!("../tests/golden/partitions.webp")),
 ];
 
 /// A generator of test inputs: splitmix64.

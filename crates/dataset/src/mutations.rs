@@ -1,13 +1,16 @@
 //! Ten thousand damaged pictures: none panics, and none is taken with a part that the decoder made up.
 
+#[path = "../tests/common/zip.rs"]
+mod zip;
+
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{ImageFormat, RgbImage};
 
-use crate::Options;
 use crate::damage::{Dice, LIBJPEG, LOSSY, jpeg, kinds, noisy};
 use crate::decode::picture;
+use crate::{Files, Options};
 
 /// Mutants of each file, times the files below: ten thousand in all.
 const MUTANTS: usize = 10_000;
@@ -88,4 +91,44 @@ fn ten_thousand_mutants_neither_panic_nor_pass_with_grey_in_them() {
     }
     assert!(refused > MUTANTS / 2 && taken > MUTANTS / 20, "{refused} refused, {taken} taken");
     assert_eq!(cut_taken, 0, "pictures cut by a tenth or more were taken");
+}
+
+/// Zips of a few files, stored and deflated, each with a `dataset.json`, and the files' contents.
+fn zips() -> [(Vec<u8>, Vec<Vec<u8>>); 2] {
+    let contents: Vec<_> = corpus().into_iter().map(|(_, bytes)| bytes).filter(|b| b.len() < 4000).take(4).collect();
+    let names = (0..).map(|number| format!("00000/img{number:08}.png"));
+    let mut entries: Vec<_> = names.zip(contents.clone()).collect();
+    let labels = br#"{"labels": [["00000/img00000000.png", 3], ["00000/img00000001.png", 1]]}"#;
+    entries.push(("dataset.json".into(), labels.to_vec()));
+    [false, true].map(|deflated| (zip::packed(&entries, deflated), contents.clone()))
+}
+
+#[test]
+fn four_thousand_damaged_zips_neither_panic_nor_give_other_contents() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pictures.zip");
+    let zips = zips();
+    let mut dice = Dice(21);
+    let (mut refused, mut whole, mut read, mut broken) = (0, 0, 0, 0);
+    for number in 0..4000 {
+        let (zip, contents) = &zips[number % zips.len()];
+        let (kind, mutant) = mutate(zip, &mut dice);
+        std::fs::write(&path, &mutant).unwrap();
+        let Ok(files) = catch_unwind(|| Files::list(&[&path])) else { panic!("mutant {number}, kind {kind}, panics") };
+        let Ok(files) = files else {
+            refused += 1;
+            continue;
+        };
+        whole += 1;
+        for file in 0..files.len() {
+            match files.read(file) {
+                Ok(content) => {
+                    read += 1;
+                    assert!(contents.contains(&content), "mutant {number}, kind {kind}: {}", files.name(file));
+                }
+                Err(_) => broken += 1,
+            }
+        }
+    }
+    assert!(refused > 400 && whole > 400 && read > 400 && broken > 100, "{refused} {whole} {read} {broken}");
 }

@@ -2,10 +2,11 @@
 //!
 //! Neither lossy nor lossless WebP has a checksum, and a decoder does not mind what follows the last bit that it uses. An
 //! encoder writes nothing that is not used, so a picture that can be decoded without its last bytes is damaged: its data
-//! are not those that were encoded. Of a lossy picture with several partitions (no usual encoder makes any) this sees the
-//! last.
+//! are not those that were encoded. A lossy picture may have its coefficients in several partitions (RFC 6386, 9.5), rows by
+//! turns; each of them is tried by itself.
 
 use std::io::Cursor;
+use std::ops::Range;
 
 use image_webp::WebPDecoder;
 
@@ -24,7 +25,23 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
     if data.windows(12).any(|part| part.starts_with(b"RIFF") && part.ends_with(b"WEBP")) {
         return Err("another WebP begins within it".into());
     }
+    let partitions = if name == b"VP8 " { partitions(data) } else { None };
+    // The last one ends where the data do.
+    for size_at in partitions.into_iter().flatten() {
+        if !needs_its_end(*name, &shortened(data, &size_at)) {
+            return Err("it is damaged: data are left over after the last row".into());
+        }
+    }
     let Some(short) = data.len().checked_sub(2 * SPARE).map(|_| &data[..data.len() - SPARE]) else { return Ok(()) };
+    if needs_its_end(*name, short) {
+        Ok(())
+    } else {
+        Err("it is damaged: data are left over after the last row".into())
+    }
+}
+
+/// Whether the pixels of a chunk, which was made shorter, cannot be decoded any more.
+fn needs_its_end(name: [u8; 4], short: &[u8]) -> bool {
     let mut file = Vec::with_capacity(short.len() + 21);
     let padded = short.len() + short.len() % 2;
     file.extend(b"RIFF");
@@ -39,9 +56,123 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
         let mut out = vec![0; decoder.output_buffer_size()?];
         decoder.read_image(&mut out).ok()
     };
-    match decoded() {
-        Some(()) => Err("it is damaged: data are left over after the last row".into()),
-        None => Ok(()),
+    decoded().is_none()
+}
+
+/// A partition of a lossy picture's coefficients.
+#[derive(Debug, PartialEq, Eq)]
+struct Partition {
+    /// Where its length stands, three bytes from the lowest.
+    size_at: usize,
+    /// Where it lies.
+    place: Range<usize>,
+}
+
+/// All partitions of coefficients but the last, where there are several and their lengths fit (RFC 6386, 9.2 to 9.6 and 19.2).
+fn partitions(data: &[u8]) -> Option<Vec<Partition>> {
+    // Frame tag, start code, width and height.
+    const HEADER: usize = 10;
+    let tag = data.get(..3)?;
+    let first = (usize::from(tag[0]) | usize::from(tag[1]) << 8 | usize::from(tag[2]) << 16) >> 5;
+    let end = HEADER.checked_add(first).filter(|end| *end <= data.len())?;
+    let count = 1 << coefficient_partitions(&mut Bits::new(&data[HEADER..end]));
+    let mut start = end + 3 * (count - 1);
+    (0..count - 1)
+        .map(|index| {
+            let size_at = end + 3 * index;
+            let size = data.get(size_at..size_at + 3)?;
+            let size = usize::from(size[0]) | usize::from(size[1]) << 8 | usize::from(size[2]) << 16;
+            let place = start..start.checked_add(size).filter(|end| *end <= data.len())?;
+            start = place.end;
+            Some(Partition { size_at, place })
+        })
+        .collect()
+}
+
+/// The data with a partition that ends earlier; as they are, if it is too short for that.
+fn shortened(data: &[u8], partition: &Partition) -> Vec<u8> {
+    let Some(size) = partition.place.len().checked_sub(SPARE).filter(|size| *size >= SPARE) else {
+        return data[..data.len() / 2].to_vec();
+    };
+    let mut short = data.to_vec();
+    short[partition.size_at..partition.size_at + 3].copy_from_slice(&(size as u32).to_le_bytes()[..3]);
+    short.drain(partition.place.start + size..partition.place.end);
+    short
+}
+
+/// The base-2 logarithm of how many partitions there are, from the frame header before it (RFC 6386, 19.2).
+fn coefficient_partitions(bits: &mut Bits<'_>) -> u32 {
+    // Colour space and clamping.
+    bits.literal(2);
+    if bits.literal(1) == 1 {
+        let (map, data) = (bits.literal(1), bits.literal(1));
+        if data == 1 {
+            bits.literal(1);
+            for length in [7, 7, 7, 7, 6, 6, 6, 6] {
+                bits.optional(length + 1);
+            }
+        }
+        if map == 1 {
+            (0..3).for_each(|_| bits.optional(8));
+        }
+    }
+    // Kind, level and sharpness of the loop filter.
+    bits.literal(10);
+    if bits.literal(1) == 1 && bits.literal(1) == 1 {
+        (0..8).for_each(|_| bits.optional(7));
+    }
+    bits.literal(2)
+}
+
+/// The arithmetic decoder of VP8 (RFC 6386, 7.3), for bits of equal chances.
+struct Bits<'a> {
+    data: std::slice::Iter<'a, u8>,
+    value: u32,
+    range: u32,
+    /// Bits until the next byte.
+    left: u32,
+}
+
+impl<'a> Bits<'a> {
+    fn new(data: &'a [u8]) -> Self {
+        let mut data = data.iter();
+        let mut next = || u32::from(data.next().copied().unwrap_or(0));
+        let value = next() << 8 | next();
+        Self { data, value, range: 255, left: 8 }
+    }
+
+    fn bit(&mut self) -> u32 {
+        let split = 1 + (((self.range - 1) * 128) >> 8);
+        let large = split << 8;
+        let bit = u32::from(self.value >= large);
+        if bit == 1 {
+            self.range -= split;
+            self.value -= large;
+        } else {
+            self.range = split;
+        }
+        while self.range < 128 {
+            self.value <<= 1;
+            self.range <<= 1;
+            self.left -= 1;
+            if self.left == 0 {
+                self.left = 8;
+                self.value |= u32::from(self.data.next().copied().unwrap_or(0));
+            }
+        }
+        bit
+    }
+
+    /// A number of so many bits, the highest first.
+    fn literal(&mut self, length: u32) -> u32 {
+        (0..length).fold(0, |number, _| number << 1 | self.bit())
+    }
+
+    /// Passes over a number that may be there.
+    fn optional(&mut self, length: u32) {
+        if self.literal(1) == 1 {
+            self.literal(length);
+        }
     }
 }
 
@@ -98,16 +229,18 @@ mod tests {
         }
     }
 
+    /// By this check, or by the decoder that follows it.
+    fn refused(bytes: &[u8]) -> bool {
+        let decoder = WebPDecoder::new(Cursor::new(bytes.to_vec())).ok();
+        let decoded = decoder.and_then(|mut decoder| {
+            let mut out = vec![0; decoder.output_buffer_size()?];
+            decoder.read_image(&mut out).ok()
+        });
+        check(bytes).is_err() || decoded.is_none()
+    }
+
     #[test]
     fn what_is_cut_joined_or_zeroed_is_told_though_its_lengths_are_right() {
-        let decodes = |bytes: &[u8]| {
-            let decoder = WebPDecoder::new(Cursor::new(bytes.to_vec())).ok();
-            decoder.and_then(|mut decoder| {
-                let mut out = vec![0; decoder.output_buffer_size()?];
-                decoder.read_image(&mut out).ok()
-            })
-        };
-        let refused = |bytes: &[u8]| check(bytes).is_err() || decodes(bytes).is_none();
         let simple = LOSSY.iter().filter(|(_, bytes)| &bytes[12..16] == b"VP8 " && bytes.len() > 1000);
         let mut count = 0;
         for bytes in simple.map(|(_, bytes)| bytes.to_vec()).chain([lossless(120, 90, 40)]) {
@@ -121,6 +254,21 @@ mod tests {
             assert!(refused(&zeroed), "zeroed middle");
             count += 1;
         }
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
+    }
+
+    #[test]
+    fn every_partition_is_looked_at() {
+        let whole = include_bytes!("../tests/golden/partitions.webp").to_vec();
+        let found = partitions(&whole[20..]).unwrap();
+        assert_eq!(found.len(), 3);
+        for (_, bytes) in LOSSY.iter().filter(|(name, bytes)| &bytes[12..16] == b"VP8 " && *name != "partitions") {
+            assert_eq!(partitions(&bytes[20..]), Some(Vec::new()));
+        }
+        for Partition { place, .. } in found {
+            let mut zeroed = whole.clone();
+            zeroed[20 + place.start + place.len() / 3..20 + place.end].fill(0);
+            assert!(refused(&zeroed), "{place:?}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What people really bring: damaged downloads, wrong endings, archives, links, oblong and very large photographs.
 
 mod common;
+#[path = "common/zip.rs"]
+mod zip;
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::Path;
 
 use common::{encoded, entries, folder, name, open, options, picture, put, refusal, stream};
@@ -90,37 +92,7 @@ fn formats_that_are_not_read_are_counted_by_name_whatever_the_ending() {
 
 /// Writes a zip as StyleGAN's dataset tool does, or deflated.
 fn zip(path: &Path, entries: &[(String, Vec<u8>)], deflated: bool) {
-    let mut bytes = Vec::new();
-    let mut directory = Vec::new();
-    for (name, content) in entries {
-        let mut crc = flate2::Crc::new();
-        crc.update(content);
-        let packed = if deflated {
-            let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
-            packer.write_all(content).unwrap();
-            packer.finish().unwrap()
-        } else {
-            content.clone()
-        };
-        let mut about = vec![20, 0, 0, 0, if deflated { 8 } else { 0 }, 0, 0, 0, 0x21, 0x5a];
-        about.extend(crc.sum().to_le_bytes());
-        about.extend((packed.len() as u32).to_le_bytes());
-        about.extend((content.len() as u32).to_le_bytes());
-        about.extend((name.len() as u16).to_le_bytes());
-        about.extend([0, 0]);
-        directory.extend([b"PK\x01\x02\x14\0", &about[..], &[0; 10]].concat());
-        directory.extend((bytes.len() as u32).to_le_bytes());
-        directory.extend(name.bytes());
-        bytes.extend([b"PK\x03\x04", &about[..], name.as_bytes(), &packed].concat());
-    }
-    let (start, count) = (bytes.len() as u32, entries.len() as u16);
-    let length = directory.len() as u32;
-    bytes.extend(directory);
-    bytes.extend(b"PK\x05\x06\0\0\0\0");
-    bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
-    bytes.extend([length.to_le_bytes(), start.to_le_bytes()].concat());
-    bytes.extend([0, 0]);
-    fs::write(path, bytes).unwrap();
+    fs::write(path, zip::packed(entries, deflated)).unwrap();
 }
 
 #[test]

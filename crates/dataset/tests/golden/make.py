@@ -1,5 +1,7 @@
-"""Makes the files of this folder: what the project has no encoder for. Needs Pillow; `python make.py` in this folder."""
+"""Makes the files of this folder: what the project has no encoder for. Needs Pillow, and `webp` of PyPI for one of them; `python make.py` in this folder."""
 import math
+
+import webp
 from PIL import Image
 
 
@@ -24,6 +26,12 @@ for name, size, detail, quality in [
     ("tiny", (7, 5), 100, 75),
 ]:
     drawn(*size, detail).save(f"{name}.webp", quality=quality, method=4)
+# Coefficients in four partitions: the 19th number of libwebp's WebPConfig is the logarithm of their count, which methods above 2 pass over.
+config = webp.WebPConfig.new(quality=85, lossless=False)
+config.method = 2
+webp.ffi.cast("int*", config.ptr)[18] = 2
+with open("partitions.webp", "wb") as file:
+    file.write(webp.WebPPicture.from_pil(drawn(120, 144, 90)).encode(config).buffer())
 Image.new("RGB", (300, 300), (90, 120, 200)).save("flat.webp", quality=75)
 see_through = drawn(60, 60, 20).convert("RGBA")
 see_through.putalpha(Image.linear_gradient("L").resize((60, 60)))
