@@ -319,12 +319,12 @@ impl Config {
         Ok(match name {
             "tiny" => Self::plain(name, 32, 64, &[48, 32, 24]).with(|c| {
                 (c.batch, c.kimg, c.loss.penalty_fraction) = (16, 20.0, 0.5);
-                // gamma goes with the number of pixels (the rule of thumb of arXiv 2006.06676, appendix C).
+                // Chosen by hand, as all gammas here: the smaller the pictures, the less.
                 (c.loss.gamma, c.loss.gamma_final) = (0.05, 0.02);
             }),
             "c64" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32]),
             "c128" => Self::plain(name, 128, 256, &[192, 192, 128, 64, 32, 32])
-                // gamma goes with the number of pixels.
+                // Twice c64's for twice the side.
                 .with(|c| (c.loss.gamma, c.loss.gamma_final) = (4.0, 1.0)),
             "h256" => Self::plain(name, 256, 512, &[384, 384, 320, 224, 128, 64, 32]).with(|c| {
                 (c.batch, c.kimg) = (128, 5000.0);

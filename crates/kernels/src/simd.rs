@@ -110,6 +110,15 @@ impl Isa {
         }
     }
 
+    /// Whether code for AVX-512 may run where this set does.
+    pub(crate) fn has_avx512(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => true,
+            _ => false,
+        }
+    }
+
     /// `scalar`, `avx2`, `avx512`, `neon`, `simd128` or, with relaxed-simd, `simd128-relaxed`.
     pub fn name(self) -> &'static str {
         match self.0 {
@@ -315,6 +324,26 @@ mod tests {
                 let expected: f32 = numbers[16 * i..16 * i + S::LANES].iter().sum();
                 assert!((sum - expected).abs() < 1e-3, "{sum} {expected}");
             }
+            // Two that round up and down, a tie to even each way, and both zeros.
+            let odd = [1.003_906_2, 1.011_718_8, 1.019_531_2, -0.3, 0.0, -0.0, 7.0e-30, -123.456];
+            let of: Vec<f32> = (0..16).map(|i| odd[i % 8] * if i < 8 { 1.0 } else { 3.0 }).collect();
+            // SAFETY: there are 16 numbers.
+            let v = unsafe { s.load(of.as_ptr()) };
+            let mut packed = [0_u16; 16];
+            // SAFETY: there is room for 16.
+            let back = unsafe {
+                s.store_bf16(packed.as_mut_ptr(), v);
+                s.load_bf16(packed.as_ptr())
+            };
+            let signs = s.not_positive(v);
+            let scaled = lanes(s.scale_where(signs, v, 0.25));
+            for (i, ((&x, back), scaled)) in of.iter().zip(lanes(back)).zip(scaled).enumerate() {
+                assert_eq!(packed[i], rounded(x), "{x}");
+                assert_eq!(back.to_bits(), u32::from(rounded(x)) << 16, "{x}");
+                assert_eq!(signs >> i & 1 == 1, x <= 0.0, "{x}");
+                assert!((scaled - if x <= 0.0 { x * 0.25 } else { x }).abs() <= 1e-6 * x.abs(), "{x}: {scaled}");
+            }
+            assert_eq!(u64::from(signs) >> S::LANES, 0, "no bits beyond the lanes");
         }
     }
 

@@ -20,6 +20,23 @@ impl Language {
         }
     }
 
+    /// What those who read it call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Language::English => "English",
+            Language::Italian => "Italiano",
+            Language::Japanese => "日本語",
+        }
+    }
+
+    /// What stands between two sentences.
+    pub(crate) fn between_sentences(self) -> &'static str {
+        match self {
+            Language::Japanese => "",
+            Language::English | Language::Italian => " ",
+        }
+    }
+
     /// How Open Graph writes it.
     pub(crate) fn locale(self) -> &'static str {
         match self {

@@ -389,5 +389,6 @@ mod tests {
         described.extend(["/api/v1/pictures", "/api/v1/batches"]);
         let routed: BTreeSet<_> = API.iter().map(|(path, _)| *path).collect();
         assert_eq!(described, routed);
+        assert!(IMAGES.iter().copied().eq(Format::ALL.map(Format::media_type)), "every format is described");
     }
 }

@@ -72,7 +72,7 @@ impl Pages {
         let head = view.head(&visitor.origin, visitor.language, self.facts.psi, model, &words);
         let keep = kept(visitor);
         let still = Still { facts: &self.facts, language: visitor.language, words: &words, keep: &keep }.show(view);
-        let current = |name: &str| if name == visitor.language.tag() { "true" } else { "false" };
+        let languages = languages(visitor.language);
         let mut head = head;
         hosted::manifest_line(&mut head, &format!("/manifest.webmanifest?lang={}", visitor.language.tag()));
         let about = self.about(visitor.language, "about.what.drawn");
@@ -82,9 +82,7 @@ impl Pages {
             ("page.still", &still),
             ("page.site", "served"),
             ("about.what.text", &about),
-            ("current.en", current("en")),
-            ("current.it", current("it")),
-            ("current.ja", current("ja")),
+            ("page.languages", &languages),
         ];
         self.fill("index.html", &self.shell, visitor.language, &values)
     }
@@ -95,7 +93,7 @@ impl Pages {
         let title = words("site.title");
         let mut head = hosted::head(site, language, &words);
         hosted::policy(&mut head, &words("noscript.file"));
-        let current = |name: &str| if name == language.tag() { "true" } else { "false" };
+        let languages = languages(language);
         let about = self.about(language, "about.what.drawn-here");
         let mut still = String::from("      <p>");
         escape(&words("noscript.needed"), &mut still);
@@ -106,9 +104,7 @@ impl Pages {
             ("page.still", &still),
             ("page.site", "hosted"),
             ("about.what.text", &about),
-            ("current.en", current("en")),
-            ("current.it", current("it")),
-            ("current.ja", current("ja")),
+            ("page.languages", &languages),
         ];
         let page = self.fill("index.html", &self.shell, language, &values)?;
         Ok(hosted::relative(&page, site.folder))
@@ -117,7 +113,7 @@ impl Pages {
     /// What the wall is: places, who draws (`drawn` names the string), and the address.
     fn about(&self, language: Language, drawn: &str) -> String {
         let parts = ["about.what.places", drawn, "about.what.address"].map(|name| self.string(language, name));
-        parts.join(if language == Language::Japanese { "" } else { " " })
+        parts.join(language.between_sentences())
     }
 
     /// What makes the page an app, in a language: where it starts, and where its icons are, below its own address.
@@ -227,6 +223,17 @@ impl Pages {
             _ => return None,
         })
     }
+}
+
+/// Links to the same page in every language.
+fn languages(current: Language) -> String {
+    let link = |language: Language| {
+        let (tag, name, current) = (language.tag(), language.name(), language == current);
+        format!(
+            "          <a href=\"?lang={tag}\" lang=\"{tag}\" hreflang=\"{tag}\" aria-current=\"{current}\">{name}</a>\n"
+        )
+    };
+    Language::ALL.map(link).concat()
 }
 
 /// What links carry on: the language, where it was chosen by an address.

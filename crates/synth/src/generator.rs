@@ -219,7 +219,7 @@ impl Generator {
         self.architecture.composed()
     }
 
-    /// The instruction set in use: `avx512`, `avx2` or `scalar`.
+    /// The instruction set in use, by the name that [`Isa::name`] gives it.
     pub fn simd(&self) -> &'static str {
         self.isa.name()
     }

@@ -9,8 +9,8 @@ use gan::{Checkpoint, Config, Device, Trainer};
 
 use crate::taking::{Chosen, Taking};
 
-/// Presets that are tried, with their picture size, smallest first.
-const CANDIDATES: [(&str, usize); 3] = [("c64", 64), ("c128", 128), ("h256", 256)];
+/// Presets that are tried, those of small pictures first.
+const CANDIDATES: [&str; 3] = ["c64", "c128", "h256"];
 /// A preset is taken if this many kimg fit into the hours below: what it takes to see whether a run is worth going on with.
 const FIRST_LOOK_KIMG: f64 = 200.0;
 const HOURS: f64 = 12.0;
@@ -50,14 +50,15 @@ pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), taking: &Taking
     }
     let mut reasons = vec![format!("{} pictures, {} px on the shorter side (median)", survey.pictures, survey.side)];
     let mut chosen = None;
-    for (name, size) in CANDIDATES {
+    for name in CANDIDATES {
+        let config = Config::preset(name)?;
+        let size = config.resolution();
         if chosen.is_some()
             && let Err(reason) = large_enough(&survey, size, taking)
         {
             reasons.push(format!("{name:<5} no: {reason}"));
             break;
         }
-        let config = Config::preset(name)?;
         let speed = measure(&config, machine)?;
         let hours = FIRST_LOOK_KIMG * 1000.0 / speed / 3600.0;
         let fits = hours <= HOURS;

@@ -9,6 +9,7 @@ mod directions;
 mod export;
 mod export_onnx;
 mod generate;
+mod health;
 mod import;
 mod info;
 mod ink;
@@ -71,6 +72,8 @@ enum Command {
     /// The wall as files for any host, drawn in the visitor's browser
     #[command(subcommand)]
     Site(site::Site),
+    /// Ask a running service whether it is well
+    Health(health::Health),
     /// Show a training run as a page, live or afterwards
     Watch(watch::Watch),
     /// Measure how fast this machine draws
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Some(Command::Average(average)) => average.run(),
         Some(Command::ExportOnnx(export)) => export.run(),
         Some(Command::Site(site)) => site.run(),
+        Some(Command::Health(health)) => health.run(),
         Some(Command::Watch(watch)) => watch.run(),
         Some(Command::Bench(bench)) => bench.run(),
         Some(Command::Train(train)) => train.run(),

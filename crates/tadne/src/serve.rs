@@ -90,7 +90,7 @@ struct Limits {
 }
 
 /// An address with a port; `localhost`, a port alone, or one behind a colon are this computer's.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let host = |host: &str| if host == "localhost" { "127.0.0.1".to_owned() } else { host.to_owned() };
     let whole = match text.rsplit_once(':') {
         None => format!("127.0.0.1:{text}"),
@@ -103,7 +103,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Where a browser on this computer finds what listens there: `0.0.0.0` and `::` are all of its addresses, and none to go to.
-fn local(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn local(addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port()),
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), addr.port()),
@@ -197,9 +197,8 @@ impl Serve {
             let server = Server::bind(&config, generator).await?;
             let bound = server.local_addr();
             let address = format!("http://{}", local(bound));
-            let others =
-                if bound.ip().is_unspecified() { ", for others at this computer's name or address" } else { "" };
-            println!("the wall is at {address}{others} (Ctrl-C ends it)");
+            let others = if bound.ip().is_unspecified() { "; others reach it by this computer's name" } else { "" };
+            println!("the wall is at {address} (Ctrl-C ends it{others})");
             if self.open
                 && let Err(error) = open::that_detached(&address)
             {

@@ -356,3 +356,24 @@ impl Observer for Terminal {
         self.say(&format!("saved     {}", checkpoint.display()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        _train: Train,
+    }
+
+    #[test]
+    fn the_help_names_every_preset() {
+        let help = Line::command().render_long_help().to_string();
+        for (name, _) in Config::PRESETS {
+            assert!(help.contains(name), "{name}");
+        }
+    }
+}

@@ -52,6 +52,15 @@ impl Drop for Wall {
 }
 
 #[test]
+fn a_service_is_asked_whether_it_is_well() {
+    let wall = Wall::start();
+    succeed(&["health", "--addr", &wall.addr]);
+    let addr = wall.addr.clone();
+    drop(wall);
+    assert!(fail(&["health", "--addr", &addr]).contains(&format!("no service answers at {addr}")));
+}
+
+#[test]
 fn five_addresses_give_five_valid_pictures_and_the_same_bytes_after_a_restart() {
     let addresses = [
         "/results/psi-1.0/seed00000.png",

@@ -249,7 +249,9 @@ mod tests {
         let mut weights = layout.initial(3);
         // The last layer begins at zero; here it must say something.
         synth::latent::normal(synth::Seed(8), 0, &mut weights);
-        weights.iter_mut().for_each(|v| *v *= 0.15);
+        for v in &mut weights {
+            *v *= 0.15;
+        }
         let passes = network::redraw(cpu, Precision::F32, ink);
         Front { ink, net: Network::frozen(layout, weights), passes, square: 64, patch: 22, side: SIDE, reduced: 2 }
     }

@@ -96,7 +96,7 @@ impl Products {
     #[allow(unused_variables, reason = "some targets have but one way")]
     fn of(isa: Isa) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if isa.name() == "avx512" {
+        if isa.has_avx512() {
             if super::tiles::permitted() {
                 return Self::Tiles;
             }

@@ -36,3 +36,15 @@ impl Network {
         Architecture { mapping_layers, upsample, ..Architecture::plain(dim, dim.max(256), channels) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_project_trains_is_what_is_timed() {
+        for (network, preset) in [(Network::C64, "c64"), (Network::C128, "c128")] {
+            assert_eq!(network.architecture(), gan::Config::preset(preset).unwrap().architecture);
+        }
+    }
+}
