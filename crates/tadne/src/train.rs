@@ -141,7 +141,9 @@ impl Train {
         config.batch = self.batch.unwrap_or(config.batch);
         config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
         if let Some(model) = &self.inked {
-            config.inked = Some(InkedConfig { model: model.clone(), ..config.inked.unwrap_or_default() });
+            // With the discriminator's own channels it begins as a copy of that.
+            let usual = InkedConfig { channels: config.discriminator.channels.clone(), ..InkedConfig::default() };
+            config.inked = Some(InkedConfig { model: model.clone(), ..config.inked.unwrap_or(usual) });
         }
         if let Some(network) = &self.critic {
             config.critic = Some(CriticConfig { network: network.clone(), ..config.critic.unwrap_or_default() });

@@ -49,9 +49,9 @@ impl Default for InkedConfig {
             reduced: 2,
             fraction: 0.5,
             weight: 1.0,
-            warmup_kimg: 10.0,
-            gamma: 1.0,
-            lr: 1e-3,
+            warmup_kimg: 30.0,
+            gamma: 0.3,
+            lr: 1.5e-3,
         }
     }
 }
