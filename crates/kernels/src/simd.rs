@@ -111,12 +111,9 @@ impl Isa {
     }
 
     /// Whether code for AVX-512 may run where this set does.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn has_avx512(self) -> bool {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => true,
-            _ => false,
-        }
+        matches!(self.0, Set::Avx512)
     }
 
     /// `scalar`, `avx2`, `avx512`, `neon`, `simd128` or, with relaxed-simd, `simd128-relaxed`.
