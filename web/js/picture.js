@@ -40,6 +40,7 @@ async function inquire(address, signal) {
  * Where this browser draws, the picture is a canvas.
  * @param {string} address
  * @param {AbortSignal} [signal]
+ * @param {'auto' | 'high' | 'low'} [priority] among what the page asks for
  * @returns {Promise<HTMLImageElement | HTMLCanvasElement>}
  */
 export async function fetchPicture(address, signal, priority = 'auto') {
