@@ -220,7 +220,9 @@ export class Room {
       other.hidden = other.id !== panel;
       if (!other.hidden) other.setAttribute('aria-labelledby', `tab-${tool}`);
     }
-    this.#followWithTools(chosen || !before || before.tool !== tool || before.recipe.kind !== recipe.kind);
+    // The levels of a picture are the same pictures at each of them.
+    const same = tool === 'levels' && before && spell(before.recipe) === spell(recipe);
+    this.#followWithTools(chosen || !before || same || before.tool !== tool || before.recipe.kind !== recipe.kind);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       history.add({ recipe, psi });
@@ -230,7 +232,7 @@ export class Room {
 
   /**
    * Lets the tool show what belongs to the picture: at once, or when the hand rests, as a tool is many pictures.
-   * @param {boolean} atOnce
+   * @param {boolean | null} atOnce
    */
   #followWithTools(atOnce) {
     clearTimeout(this.resting);
