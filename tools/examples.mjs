@@ -1,6 +1,5 @@
-// Pictures of what the page does, for docs/wall.md: five drawings and the faces that are found for them (docs/faces.webp), and the two
-// networks in contest as they learn (docs/contest.webp). `tadne serve --rate 0`, then `node tools/examples.mjs http://127.0.0.1:8080`.
-// Needs Node 20 and Chromium, and tells how long each took.
+// Five drawings and the faces that the page finds for them, for docs/wall.md (docs/faces.webp): `tadne serve --rate 0`, then
+// `node tools/examples.mjs http://127.0.0.1:8080`. Needs Node 20 and Chromium, and tells how long each took.
 
 import fs from 'node:fs';
 
@@ -10,7 +9,6 @@ const [origin] = process.argv.slice(2);
 const FOLDER = new URL('../docs/', import.meta.url);
 /** An edit, a blend, a descendant, a style mix and a seed: turned, mirrored and cut, so that no wall has them. */
 const GIVEN = ['42@0p25@4p20', '5~9~50', '1004-3b7', '42_77_4', '777777'];
-const SECONDS = [2, 20, 60, 120];
 
 const browser = new Chromium();
 
@@ -27,7 +25,7 @@ async function opened() {
   const page = await browser.page();
   await page.send('Emulation.setDeviceMetricsOverride', { width: 1440, height: 900, deviceScaleFactor: 1, mobile: false });
   await page.go(`${origin}/?speed=0&psi=0.8`);
-  await until(page, "document.documentElement.classList.contains('live')");
+  await until(page, "document.documentElement?.classList.contains('live')");
   await page.evaluate('globalThis.sheet = new OffscreenCanvas(1, 1)');
   return page;
 }
@@ -78,27 +76,6 @@ async function save(page, name) {
     })()`);
   }
   await save(page, 'faces.webp');
-  await page.close();
-}
-
-{
-  const page = await opened();
-  await page.evaluate("document.getElementById('about-button').click()");
-  await until(page, "document.querySelector('#contest canvas') !== null");
-  await page.evaluate("document.getElementById('contest').scrollIntoView({ block: 'center' })");
-  await until(page, "Number(document.querySelector('#contest canvas').dataset.rounds) > 0");
-  const start = performance.now();
-  for (const [index, seconds] of SECONDS.entries()) {
-    await sleep(Math.max(0, start + seconds * 1000 - performance.now()));
-    const rounds = await page.evaluate(`(() => {
-      const canvas = document.querySelector('#contest canvas');
-      if (${index} === 0) [sheet.width, sheet.height] = [canvas.width * 2, canvas.height * ${SECONDS.length / 2}];
-      sheet.getContext('2d').drawImage(canvas, ${index % 2} * canvas.width, ${Math.floor(index / 2)} * canvas.height);
-      return canvas.dataset.rounds;
-    })()`);
-    console.log(`contest: ${rounds} rounds after ${seconds} s`);
-  }
-  await save(page, 'contest.webp');
   await page.close();
 }
 
