@@ -101,16 +101,26 @@ impl CriticSide {
         critic.ask(crew, &mut self.work, Question::Score, weights, norms, grids, None, Some(&mut back));
         let mut wanted = vec![0.0; gradient.len()];
         critic.gradient(crew, &mut self.work, &mut back, &mut wanted);
-        let length = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         // The score is to grow, the loss to shrink.
-        let factor = (-weight * length(gradient) / (length(&wanted) + 1e-12)) as f32;
-        gradient.iter_mut().zip(&wanted).for_each(|(to, v)| *to += factor * v);
+        add_at_length(gradient, &wanted, -weight);
     }
 
     /// The share of its weight that the critic has after the steps it has taken.
     pub(crate) fn warmth(&self, config: &Config) -> f64 {
         let Some(c) = &config.critic else { return 0.0 };
-        let seen = self.state.adam.steps as f64 * config.batch as f64 / 1000.0;
-        if c.warmup_kimg > 0.0 { (seen / c.warmup_kimg).min(1.0) } else { 1.0 }
+        warmth(self.state.adam.steps, config.batch, c.warmup_kimg)
     }
+}
+
+/// Adds what a second critic wants to a gradient, at `weight` times the length that is there.
+pub(crate) fn add_at_length(gradient: &mut [f32], wanted: &[f32], weight: f64) {
+    let length = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    let factor = (weight * length(gradient) / (length(wanted) + 1e-12)) as f32;
+    gradient.iter_mut().zip(wanted).for_each(|(to, v)| *to += factor * v);
+}
+
+/// The share of its weight that a critic has after so many steps of `batch` pictures: it rises over `kimg` thousand of them.
+pub(crate) fn warmth(steps: u64, batch: usize, kimg: f64) -> f64 {
+    let seen = steps as f64 * batch as f64 / 1000.0;
+    if kimg > 0.0 { (seen / kimg).min(1.0) } else { 1.0 }
 }

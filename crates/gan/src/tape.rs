@@ -367,7 +367,7 @@ impl<E: Element> Tape<E> {
         self.push(Op::Leaf, Value::Rows(Rows { count, real: length, values: padded }), wanted)
     }
 
-    /// A map that `fill` writes, every channel of every pixel inside; nobody wants its gradient.
+    /// A map that `fill` writes, every channel of every pixel inside; `wanted` if its gradient is.
     pub(crate) fn leaf_map(&mut self, shape: [usize; 4], wanted: bool, fill: impl FnOnce(&mut Map<E>)) -> Id {
         let mut map = self.pool.map(shape);
         fill(&mut map);

@@ -456,7 +456,7 @@ impl Trainer {
         let mut opinion = InkOpinion::default();
         let mut astray = 0;
         if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
-            let seen = InkedSide::pictures(c, n) * half / n;
+            let seen = c.pictures(n) * half / n;
             let rates = [c.lr * schedule.lr, c.weight * inked.warmth(c, n)];
             let pictures = [&real[..seen], &real[half..half + seen]];
             (opinion, astray) = inked.step(&self.cpu, rates, seed.0, pictures, &mut gradient[..seen])?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{config, stopped_and_unstopped};
+use common::{apart, config, stopped_and_unstopped, trained};
 use gan::{Config, CriticConfig, Error, MetricConfig, Trainer};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -58,18 +58,11 @@ fn a_critic_changes_what_g_learns_and_is_told_of() {
     if let Some(critic) = &mut c.critic {
         (critic.warmup_kimg, critic.weight) = (0.0, 1.0);
     }
-    let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
-    let trained = |config: Config| {
-        let mut trainer = Trainer::new(config, 1).unwrap();
-        (0..4).for_each(|_| trainer.step(&pixels).unwrap());
-        let averages = trainer.take_averages().unwrap();
-        (trainer.raw(1, 1.0), averages)
-    };
     let (with, said) = trained(c.clone());
     let (without, silent) = trained(Config { critic: None, ..c });
     assert!(said.critic > 0.0 && said.critic_real > said.critic_fake, "{said:?}");
     assert!(silent.critic == 0.0);
-    let moved = with.iter().zip(&without).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let moved = apart(&with, &without);
     assert!(moved > 1e-3, "{moved}");
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{config, stopped_and_unstopped};
+use common::{apart, config, stopped_and_unstopped, trained};
 use gan::{Config, Error, InkedConfig, Trainer};
 use synth::{Ink, ModelFile, Seed};
 
@@ -40,18 +40,11 @@ fn it_changes_what_g_learns_and_is_told_of() {
     if let Some(inked) = &mut c.inked {
         inked.warmup_kimg = 0.0;
     }
-    let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
-    let trained = |config: Config| {
-        let mut trainer = Trainer::new(config, 1).unwrap();
-        (0..4).for_each(|_| trainer.step(&pixels).unwrap());
-        let averages = trainer.take_averages().unwrap();
-        (trainer.raw(1, 1.0), averages)
-    };
     let (with, said) = trained(c.clone());
     let (without, silent) = trained(Config { inked: None, ..c });
     assert!(said.inked > 0.0 && said.inked_real > said.inked_fake, "{said:?}");
     assert!(silent.inked == 0.0);
-    let moved = with.iter().zip(&without).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let moved = apart(&with, &without);
     assert!(moved > 1e-3, "{moved}");
 }
 

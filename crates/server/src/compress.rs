@@ -8,9 +8,11 @@ use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+use crate::error::Refusal;
 
 /// Below this a packet is not saved.
 const LEAST: u64 = 1000;
@@ -36,7 +38,7 @@ pub(crate) async fn pass(request: Request, next: Next) -> Response {
     }
     let (mut parts, body) = answer.into_parts();
     let Ok(plain) = to_bytes(body, MOST as usize).await else {
-        return Response::new(Body::empty());
+        return Refusal::Failed.into_response();
     };
     let tag = parts.headers.get(header::ETAG).cloned();
     let kept = tag.as_ref().and_then(|tag| done().get(tag).cloned());

@@ -254,7 +254,7 @@ pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri,
         };
     };
     // Browsers ask for the icon at every change of the address, and an old one does no harm.
-    let keep = if uri.path().contains("icon") { A_DAY } else { ASK_FIRST };
+    let keep = if uri.path().starts_with("/icon") { A_DAY } else { ASK_FIRST };
     let known = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, keep)];
     if conditional::has(&headers, &asset.etag) {
         return (StatusCode::NOT_MODIFIED, known).into_response();

@@ -10,6 +10,7 @@ use super::each;
 use super::judge::{BASE, GROUP, InkOpinion, JudgeSide};
 use super::network::{self, Redraw};
 use super::pairs::{Patch, Planes};
+use crate::critic::{add_at_length, warmth};
 use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
 use crate::{Config, Error};
@@ -58,7 +59,7 @@ impl Default for InkedConfig {
 
 impl InkedConfig {
     /// Pictures of a batch that it sees.
-    fn pictures(&self, batch: usize) -> usize {
+    pub(crate) fn pictures(&self, batch: usize) -> usize {
         (batch as f64 * self.fraction).round() as usize
     }
 
@@ -171,21 +172,13 @@ impl InkedSide {
         let (fake, patches) = front.squares(cpu, drawn, seed);
         let (opinion, at_squares, dropped) = self.judge.learn(cpu, real, &fake, lr)?;
         let wanted = front.back(cpu, &patches, &at_squares, drawn);
-        let length = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        let factor = (weight * length(gradient) / (length(&wanted) + 1e-12)) as f32;
-        gradient.iter_mut().zip(&wanted).for_each(|(to, v)| *to += factor * v);
+        add_at_length(gradient, &wanted, weight);
         Ok((opinion, dropped))
-    }
-
-    /// Pictures of a batch that it sees.
-    pub(crate) fn pictures(c: &InkedConfig, batch: usize) -> usize {
-        c.pictures(batch)
     }
 
     /// The share of its weight that it has after the steps it has taken.
     pub(crate) fn warmth(&self, c: &InkedConfig, batch: usize) -> f64 {
-        let seen = self.judge.adam.steps as f64 * batch as f64 / 1000.0;
-        if c.warmup_kimg > 0.0 { (seen / c.warmup_kimg).min(1.0) } else { 1.0 }
+        warmth(self.judge.adam.steps, batch, c.warmup_kimg)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dataset::{Dataset, Options};
 use features::Measurement;
-use gan::{Checkpoint, Config, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{Averages, Checkpoint, Config, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 
 /// Discs of many colours and places, `n` of them.
 pub(crate) fn pictures(folder: &Path, n: u32) {
@@ -71,6 +71,20 @@ impl Observer for Watcher {
     fn snapshot(&mut self, checkpoint: &Path) {
         self.snapshots.push(checkpoint.into());
     }
+}
+
+/// What four steps on made-up pixels give: a drawn picture and the averages.
+pub(crate) fn trained(config: Config) -> (Vec<f32>, Averages) {
+    let pixels: Vec<u8> = (0..config.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+    let mut trainer = Trainer::new(config, 1).unwrap();
+    (0..4).for_each(|_| trainer.step(&pixels).unwrap());
+    let averages = trainer.take_averages().unwrap();
+    (trainer.raw(1, 1.0), averages)
+}
+
+/// The largest difference between two pictures.
+pub(crate) fn apart(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// The lines of a run's file.

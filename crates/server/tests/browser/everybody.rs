@@ -37,6 +37,7 @@ async fn the_page_reads_in_three_languages() {
             assert_eq!(visit.text("document.getElementById('creativity-value').textContent"), value);
             let aria = visit.text("document.getElementById('creativity').getAttribute('aria-valuetext')");
             assert_eq!(aria, spoken);
+            assert_eq!(visit.value("document.querySelectorAll('link[hreflang]').length"), 4);
             // Each language of the menu, and the one for everybody else.
             let all = "document.querySelectorAll('.languages a').length >= 3
                 && document.querySelectorAll('link[hreflang]').length === document.querySelectorAll('.languages a').length + 1";
