@@ -5,6 +5,7 @@ import { announce, describeCreativity } from './controls.js';
 import { Children } from './children.js';
 import { around, find, part, within } from './dom.js';
 import { Edits } from './edits.js';
+import { filmed } from './film.js';
 import { Likes } from './likes.js';
 import { STEPS, foreign } from './input.js';
 import { mine } from './easel.js';
@@ -311,7 +312,13 @@ export class Room {
       around(link, 'li').hidden = !file || (hosted && kind.endsWith('.gif'));
       if (file && link instanceof HTMLAnchorElement) [link.href, link.download] = file;
     }
-    around(part(this.dialog, '[data-share="line"]'), 'li').hidden = recipe.kind !== 'single' || !recipe.a.path;
+    /** @type {[string, boolean][]} what moves, and whether it can be had */
+    const moving = [
+      ['line', recipe.kind === 'single' && recipe.a.path !== ''],
+      ['line.mp4', recipe.kind === 'single' && recipe.a.path !== '' && filmed !== undefined],
+      ['morph.mp4', recipe.kind === 'blend' && filmed !== undefined],
+    ];
+    for (const [name, had] of moving) around(part(this.dialog, `[data-share="${name}"]`), 'li').hidden = !had;
   }
 
   /** The shelf that the picture was taken from, as long as it is on it. */

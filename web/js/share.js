@@ -1,10 +1,11 @@
-// Giving pictures away: links, the system's share sheet, the clipboard, and animations made of several pictures.
+// Giving pictures away: links, the system's share sheet, the clipboard, animations and films made of several pictures.
 
 import { pictureAddress, spelledPsi } from './address.js';
 import { announce } from './controls.js';
 import { around, paperOf, part, within } from './dom.js';
 import { blobOf, drawn, mine } from './easel.js';
 import { animation, hand } from './files.js';
+import { film } from './film.js';
 import { fetchPicture, sizeOf } from './picture.js';
 import { single, spell, title } from './recipe.js';
 import { addressOf } from './router.js';
@@ -61,14 +62,33 @@ async function pngOf({ recipe, psi, noise }) {
   return blobOf(await canvasOf(pictureAddress(recipe, psi, { kind: 'png', size, noise })), 'png');
 }
 
+/** @typedef {{canvas: HTMLCanvasElement, ms: number}} Shown a picture, and how long it is seen */
+
 /**
- * The line of descent of a creature as an animation: from its seed to itself, child by child.
+ * From one creature of a blend to the other.
+ * @param {import('./router.js').RoomPlace} place
+ */
+async function crossing({ recipe, psi, noise }) {
+  if (recipe.kind !== 'blend') throw new Error('not a blend');
+  const last = 2 * BETWEEN;
+  /** @type {Shown[]} */
+  const pictures = [];
+  for (let step = 0; step <= last; step += 1) {
+    const one = { ...recipe, percent: Math.round((100 * step) / last) };
+    const canvas = await canvasOf(pictureAddress(one, psi, { noise }));
+    pictures.push({ canvas, ms: step % last === 0 ? STAY_MS : FRAME_MS });
+  }
+  return pictures;
+}
+
+/**
+ * The line of descent of a creature: from its seed to itself, child by child.
  * @param {import('./router.js').RoomPlace} place
  */
 async function lineage({ recipe, psi, noise }) {
   const { seed, path } = recipe.a;
   const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
-  /** @type {{canvas: HTMLCanvasElement, ms: number}[]} */
+  /** @type {Shown[]} */
   const pictures = [];
   /**
    * @param {import('./recipe.js').Recipe} one
@@ -83,7 +103,7 @@ async function lineage({ recipe, psi, noise }) {
       await add({ kind: 'blend', a: one, b: next, percent: Math.round((100 * step) / BETWEEN) }, FRAME_MS);
     }
   }
-  return animation(pictures);
+  return pictures;
 }
 
 /** Whether the system can be asked to share. */
@@ -132,13 +152,22 @@ export function share(room, place, note) {
       note(say('share.picture.copied'));
       announce(say('share.picture.copied'));
     },
-    async line() {
-      note(say('share.making'));
-      const shown = place();
-      const film = await lineage(shown);
-      hand(film, `tadne-${spell(shown.recipe)}-line.${film.type.split('/')[1]}`);
-      note(say('share.made'));
-    },
+    line: () => move('line', lineage, animation),
+    'line.mp4': () => move('line', lineage, film),
+    'morph.mp4': () => move('morph', crossing, film),
+  };
+  /**
+   * Hands over moving pictures.
+   * @param {string} name
+   * @param {(place: import('./router.js').RoomPlace) => Promise<Shown[]>} draw
+   * @param {(pictures: Shown[]) => Promise<Blob>} write
+   */
+  const move = async (name, draw, write) => {
+    note(say('share.making'));
+    const shown = place();
+    const made = await write(await draw(shown));
+    hand(made, `tadne-${spell(shown.recipe)}-${name}.${made.type.split('/')[1]}`);
+    note(say('share.made'));
   };
   button('sheet').hidden = !sheet;
   around(button('picture'), 'li').hidden = !clipboard;

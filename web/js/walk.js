@@ -5,6 +5,7 @@ import { pictureAddress, spelledPsi } from './address.js';
 import { announce, describeCreativity, dressPause } from './controls.js';
 import { find, paperOf, part, within } from './dom.js';
 import { animation, hand } from './files.js';
+import { film, filmed } from './film.js';
 import { seedAfter, single, spellCreature, title } from './recipe.js';
 import { addressOf, amend, go, leave, roomOf } from './router.js';
 import { saving } from './settings.js';
@@ -124,7 +125,9 @@ export class Walk {
       if (within(event, '[data-close]')) dialog.close();
     });
     find('walk-pause').addEventListener('click', () => this.#pause(!this.paused));
-    find('walk-save').addEventListener('click', () => this.#save());
+    find('walk-save').addEventListener('click', () => this.#save(find('walk-save'), animation));
+    find('walk-film').hidden = filmed === undefined;
+    find('walk-film').addEventListener('click', () => this.#save(find('walk-film'), film));
     find('walk-full').addEventListener('click', () => {
       if (document.fullscreenElement) document.exitFullscreen();
       else dialog.requestFullscreen?.().catch(() => {});
@@ -222,10 +225,13 @@ export class Walk {
     return { seed: seedAfter(from.seed), path: '' };
   }
 
-  /** The stretch from this picture to the next as an animation. */
-  async #save() {
+  /**
+   * The stretch from this picture to the next, and back.
+   * @param {HTMLElement} button that was pressed
+   * @param {(pictures: {canvas: HTMLCanvasElement, ms: number}[]) => Promise<Blob>} write
+   */
+  async #save(button, write) {
     const { leg } = this;
-    const button = find('walk-save');
     if (!leg || button.getAttribute('aria-busy') === 'true') return;
     button.setAttribute('aria-busy', 'true');
     announce(say('share.making'));
@@ -237,8 +243,8 @@ export class Walk {
       const frames = leg.frames.filter((frame) => frame !== null);
       if (frames.length < leg.frames.length) throw new Error('not all pictures have come');
       const pictures = frames.map((frame, index) => ({ canvas: copyOf(frame), ms: index % last === 0 ? 700 : 110 }));
-      const film = await animation([...pictures, ...pictures.slice(1, -1).reverse()]);
-      hand(film, `tadne-walk-${spellCreature(leg.from)}~${spellCreature(leg.to)}.${film.type.split('/')[1]}`);
+      const made = await write([...pictures, ...pictures.slice(1, -1).reverse()]);
+      hand(made, `tadne-walk-${spellCreature(leg.from)}~${spellCreature(leg.to)}.${made.type.split('/')[1]}`);
       announce(say('share.made'));
     } catch {
       announce(say('share.failed'));

@@ -408,6 +408,14 @@ async fn pictures_lines_walks_and_collections_are_given_away() {
             visit.click(&format!("[data-file='{kind}']"));
             assert!(downloaded(&folder, "tadne-", ends).starts_with(starts), "{kind}");
         }
+        // And as a film, which lasts as long as it takes to make.
+        let film = |begins: &str, ends: &str| {
+            let film = downloaded(&folder, begins, ends);
+            assert_eq!(&film[4..8], b"ftyp", "{ends}");
+            assert!(film.windows(4).any(|name| name == b"mdat"), "{ends}");
+        };
+        visit.click("[data-share='morph.mp4']");
+        film("tadne-42~7", "-morph.mp4");
         // The levels as one picture.
         visit.click("[data-file=montage]");
         assert!(downloaded(&folder, "tadne-42~7~50-montage", ".png").starts_with(b"\x89PNG"));
@@ -416,11 +424,16 @@ async fn pictures_lines_walks_and_collections_are_given_away() {
         visit.until(SHOWN);
         visit.click("[data-share=line]");
         assert_eq!(frames(&downloaded(&folder, "tadne-42-3b-line", ".webp")), 21);
+        assert!(visit.value("document.querySelector('[data-share=\"morph.mp4\"]').checkVisibility()") == json!(false));
+        visit.click("[data-share='line.mp4']");
+        film("tadne-42-3b", "-line.mp4");
         // A stretch of a walk, there and back.
         visit.go("/walk/42?psi=0.9");
         visit.until("document.querySelector('.walk-canvas.drawn') !== null");
         visit.click("#walk-save");
         assert_eq!(frames(&downloaded(&folder, "tadne-walk-", ".webp")), 50);
+        visit.click("#walk-film");
+        film("tadne-walk-", ".mp4");
 
         // The collection: as one picture, and as a link that shows it to somebody else.
         visit.value("localStorage.setItem('tadne.favourites', JSON.stringify([['5', 1], ['42~7~50', 0.85], ['9_3_2', 1.2]].map(([recipe, psi]) => ({ recipe, psi }))))");
