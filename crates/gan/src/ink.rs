@@ -13,7 +13,7 @@ use crate::adam::{Adam, Rates, move_towards};
 use crate::config::OptimizerConfig;
 use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
-use crate::{Config, Error, Precision, checkpoint};
+use crate::{Checkpoint, Config, Error, Precision, checkpoint};
 
 mod judge;
 mod network;
@@ -190,29 +190,61 @@ impl InkTrainer {
         &self.config
     }
 
-    /// Makes the part that only compares longer or shorter; the learning rate follows.
+    /// Goes on with other numbers: lengths, learning rates, noise, the judge. The network stays what it is; a judge of another shape starts afresh.
     ///
     /// # Errors
-    /// [`Error::Config`] if `kimg` is not a positive number.
-    pub fn set_length(&mut self, kimg: f64) -> Result<(), Error> {
-        let config = InkConfig { kimg, ..self.config.clone() };
+    /// [`Error::Config`] if `config` cannot be trained or asks for another network or other arithmetic; the trainer keeps its own then.
+    pub fn reconfigure(&mut self, config: InkConfig) -> Result<(), Error> {
         config.validate()?;
+        if (config.ink, config.precision) != (self.config.ink, self.config.precision) {
+            return Err(Error::Config {
+                what: "a run of ink keeps its network and its arithmetic; start a new one".into(),
+            });
+        }
+        let shape =
+            |c: &InkConfig| c.judging.as_ref().map(|judging| (judging.channels.clone(), judging.gamma.to_bits()));
+        let [old, new] = [&self.config, &config].map(shape);
         self.config = config;
+        if old != new {
+            let mut fresh = self.fresh_judge()?;
+            if let (Some(old), Some(fresh)) = (&mut self.judge, &mut fresh)
+                && old.net.layout.len() == fresh.net.layout.len()
+            {
+                old.loss.gamma = fresh.loss.gamma;
+            } else {
+                self.judge = fresh;
+            }
+        }
         Ok(())
     }
 
-    /// Has a judge follow the part that only compares, or changes what it does. One of another shape starts afresh.
+    /// Whether a judge is at work already.
+    pub fn is_judged(&self) -> bool {
+        self.judge.as_ref().is_some_and(|judge| judge.adam.steps > 0)
+    }
+
+    /// Begins the judge, which has not taken a step yet, as a copy of the discriminator in a training checkpoint: of the one behind ink, which knows
+    /// redrawn strokes, where the run has one. It gets that one's channels.
     ///
     /// # Errors
-    /// [`Error::Config`] if it cannot be trained.
-    pub fn set_judging(&mut self, judging: InkJudging) -> Result<(), Error> {
-        let kept = self.config.judging.as_ref().is_some_and(|old| old.channels == judging.channels);
-        let config = InkConfig { judging: Some(judging), ..self.config.clone() };
-        config.validate()?;
-        self.config = config;
-        let fresh = self.fresh_judge()?;
-        if !kept {
-            self.judge = fresh;
+    /// [`Error::Config`] if there is no judge, it is at work already, or its layers are others than that discriminator's.
+    pub fn begin_judge(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let fail = |what: &str| Err(Error::Config { what: what.into() });
+        let Some(judging) = self.config.judging.clone() else { return fail("there is no judge to begin") };
+        if self.is_judged() {
+            return fail("the judge is at work already and cannot begin as another");
+        }
+        let trainer = &checkpoint.trainer;
+        let (channels, net) = match (&trainer.config.inked, &trainer.inked) {
+            (Some(config), Some(side)) => (&config.channels, &side.judge.net),
+            _ => (&trainer.config.discriminator.channels, &trainer.d.net),
+        };
+        self.reconfigure(InkConfig {
+            judging: Some(InkJudging { channels: channels.clone(), ..judging }),
+            ..self.config.clone()
+        })?;
+        if !self.judge.as_mut().is_some_and(|judge| judge.begin_as(net)) {
+            return fail("that discriminator has other layers than a judge: its discriminator.features is not 1");
         }
         Ok(())
     }
@@ -323,13 +355,14 @@ impl InkTrainer {
         lr: f64,
         slopes: &mut [f32],
     ) -> (InkOpinion, u64) {
-        let (size, seen, length) = (judging.size(), judging.seen(), added.len() / patches.len());
+        let (seen, length) = (judging.seen(), added.len() / patches.len());
         let area = 3 * seen * seen;
         let [mut real, mut redrawn] = [(); 2].map(|()| vec![0.0; patches.len() * area]);
         let mut slots: Vec<_> = real.chunks_exact_mut(area).zip(redrawn.chunks_exact_mut(area)).collect();
         each(&self.cpu, &mut slots, |i, (real, redrawn)| {
+            let (scale, size) = judging.square(i);
             let squares = patches[i].squares(size, &added[i * length..][..length]);
-            let [seen_real, seen_redrawn] = squares.map(|square| square.reduced(judging.reduced).values);
+            let [seen_real, seen_redrawn] = squares.map(|square| square.reduced(scale).values);
             real.copy_from_slice(&seen_real);
             redrawn.copy_from_slice(&seen_redrawn);
         });
@@ -338,7 +371,8 @@ impl InkTrainer {
             judge.learn(&self.cpu, real, &redrawn, lr).expect("the native passes do not fail");
         let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
         each(&self.cpu, &mut slots, |i, (gradient, slopes)| {
-            patches[i].spread(size, judging.reduced, gradient, judging.weight as f32, slopes);
+            let (scale, size) = judging.square(i);
+            patches[i].spread(size, scale, gradient, judging.weight as f32, slopes);
         });
         (opinion, dropped)
     }

@@ -333,7 +333,7 @@ impl Trainer {
         if shape(&config) != shape(old) {
             self.inked = inked_side(&config, self.cpu.crew().threads())?;
             if let Some(inked) = &mut self.inked {
-                inked.begin_as(&self.d.net);
+                inked.judge.begin_as(&self.d.net);
             }
         }
         self.config = config;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
-use gan::{InkConfig, InkJudging, InkOrigin, InkTrainer, Precision};
+use gan::{Checkpoint, InkConfig, InkJudging, InkOrigin, InkTrainer, Precision};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use synth::{Generator, Ink as Network, ModelFile, Picture, Seed, Worker};
 
@@ -54,6 +54,13 @@ pub(crate) struct Ink {
     /// Then go on for so many thousand patches with a judge that also sees what becomes of drawn pictures [default: none]
     #[arg(long, value_name = "N")]
     judged: Option<f64>,
+    /// Begin the judge as the discriminator of this checkpoint of tadne train, or of the last one in a folder: as the one behind ink, where it has one.
+    /// Nothing changes once the judge is at work
+    #[arg(long, value_name = "PATH", requires = "judged")]
+    judge_from: Option<PathBuf>,
+    /// Changes a value of the configuration, e.g. `--set judging.weight=0.1`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
     /// Channels of the network [default: 32]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
@@ -107,14 +114,14 @@ impl Ink {
             );
             (InkTrainer::new(self.configuration(), threads)?, None)
         };
+        trainer.reconfigure(self.changed(trainer.config().clone())?)?;
+        if let Some(path) = &self.judge_from
+            && !trainer.is_judged()
+        {
+            let checkpoint = Checkpoint::find(path, threads)?;
+            trainer.begin_judge(&checkpoint).with_context(|| format!("--judge-from {}", path.display()))?;
+        }
         let ink = trainer.config().ink;
-        if let Some(kimg) = self.kimg {
-            trainer.set_length(kimg)?;
-        }
-        if let Some(kimg) = self.judged {
-            let usual = trainer.config().judging.clone().unwrap_or_else(|| InkJudging::new(kimg));
-            trainer.set_judging(InkJudging { kimg, ..usual })?;
-        }
         let finished = trainer.steps() >= trainer.config().steps();
         let another = origin
             .as_ref()
@@ -177,6 +184,20 @@ impl Ink {
         let usual = InkConfig::new(Network { channels, blocks, factor });
         let (precision, seed) = (self.precision.unwrap_or(usual.precision), self.seed.unwrap_or(usual.seed));
         InkConfig { precision, seed, ..usual }
+    }
+
+    /// `config` with the arguments' changes.
+    fn changed(&self, mut config: InkConfig) -> anyhow::Result<InkConfig> {
+        config.kimg = self.kimg.unwrap_or(config.kimg);
+        if let Some(kimg) = self.judged {
+            let usual = config.judging.unwrap_or_else(|| InkJudging::new(kimg));
+            config.judging = Some(InkJudging { kimg, ..usual });
+        }
+        crate::train::set_values(
+            config,
+            &self.sets,
+            "they are kimg, lr, noise, blur and judging.*, the last with --judged only",
+        )
     }
 
     /// Refuses to go on with anything but what the run began with.

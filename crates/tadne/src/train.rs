@@ -11,6 +11,8 @@ use dataset::{Dataset, Options};
 use features::Measurement;
 use gan::{Checkpoint, Config, CriticConfig, Device, InkedConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::taking::{self, Chosen, Taking};
 use crate::{auto, progress, watch};
@@ -107,6 +109,24 @@ pub(crate) fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
+/// `config` with the values of arguments `KEY=VALUE`, whose keys are paths of names with points; `names` says where they can be looked up.
+pub(crate) fn set_values<T: Serialize + DeserializeOwned>(
+    config: T,
+    sets: &[String],
+    names: &str,
+) -> anyhow::Result<T> {
+    let mut value = serde_json::to_value(config)?;
+    for set in sets {
+        let (key, text) = set.split_once('=').with_context(|| format!("--set {set}: expected KEY=VALUE"))?;
+        let place = value
+            .pointer_mut(&format!("/{}", key.replace('.', "/")))
+            .with_context(|| format!("--set {set}: there is no {key}; {names}"))?;
+        // What is no JSON is a word.
+        *place = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+    }
+    serde_json::from_value(value).context("--set")
+}
+
 /// What [`precision`] reads.
 pub(crate) fn precision_name(precision: Precision) -> &'static str {
     match precision {
@@ -148,16 +168,7 @@ impl Train {
         if let Some(network) = &self.critic {
             config.critic = Some(CriticConfig { network: network.clone(), ..config.critic.unwrap_or_default() });
         }
-        let mut value = serde_json::to_value(config)?;
-        for set in &self.sets {
-            let (key, text) = set.split_once('=').with_context(|| format!("--set {set}: expected KEY=VALUE"))?;
-            let place = value
-                .pointer_mut(&format!("/{}", key.replace('.', "/")))
-                .with_context(|| format!("--set {set}: there is no {key}; --print-config shows the names"))?;
-            // What is no JSON is a word.
-            *place = serde_json::from_str(text).unwrap_or_else(|_| text.into());
-        }
-        let config: Config = serde_json::from_value(value).context("--set")?;
+        let config: Config = set_values(config, &self.sets, "--print-config shows the names")?;
         config.validate()?;
         Ok(config)
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use kernels::train::{Bf16, Cpu};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::adam::{Adam, Rates};
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
@@ -25,9 +25,9 @@ pub(crate) const BASE: usize = 4;
 pub struct InkJudging {
     /// Channels of the discriminator from 4 pixels up; each further entry doubles what it sees of a square.
     pub channels: Vec<usize>,
-    /// It sees means of so many by so many pixels. At 1 its gradient favours a pattern of single pixels, like a halftone's, that
-    /// the means cannot hold; strokes are wider, and pairs teach what is finer.
-    pub reduced: usize,
+    /// It sees means of so many by so many pixels, the squares of a batch by turns: what is fine at 1, how strokes run at 2.
+    #[serde(alias = "reduced", deserialize_with = "one_or_many")]
+    pub scales: Vec<usize>,
     /// Length in thousands of patches.
     pub kimg: f64,
     /// Weight of the adversarial loss, where the mean absolute difference of pairs weighs 1.
@@ -46,12 +46,13 @@ impl InkJudging {
     /// What `tadne ink` takes for `kimg` thousand patches.
     pub fn new(kimg: f64) -> Self {
         let channels = vec![128, 128, 128, 96, 48];
-        Self { channels, reduced: 2, kimg, weight: 0.05, faithful: 1.0, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
+        Self { channels, scales: vec![1, 2], kimg, weight: 0.1, faithful: 1.0, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
     }
 
-    /// Side of the squares that are judged, in pixels of the redrawn picture.
-    pub fn size(&self) -> usize {
-        self.reduced * self.seen()
+    /// The scale of the `i`-th square of a batch, and its side in pixels of the redrawn picture.
+    pub(crate) fn square(&self, i: usize) -> (usize, usize) {
+        let scale = self.scales[i % self.scales.len()];
+        (scale, scale * self.seen())
     }
 
     /// Their side as the judge sees them.
@@ -62,12 +63,13 @@ impl InkJudging {
     /// What is wrong with it for patches of `patch` pixels, `batch` a step, redrawn at `factor` times the size.
     pub(crate) fn fault(&self, patch: usize, batch: usize, factor: usize) -> Option<&'static str> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
+        let fits = |side: usize| side <= patch * factor && side.is_multiple_of(factor);
         let weights = [self.weight, self.faithful, self.gamma].into_iter().all(|v| v.is_finite() && v >= 0.0);
         if !(2..=8).contains(&self.channels.len()) || self.channels.iter().any(|c| !(1..=1024).contains(c)) {
             Some("the judge must have 2 to 8 stages of 1 to 1024 channels")
-        } else if !(1..=8).contains(&self.reduced) {
-            Some("the judge must see means of 1 to 8 pixels")
-        } else if self.size() > patch * factor || !self.size().is_multiple_of(factor) {
+        } else if self.scales.is_empty() || self.scales.iter().any(|scale| !(1..=8).contains(scale)) {
+            Some("the judge's scales must be from 1 to 8 pixels, at least one")
+        } else if !(0..self.scales.len()).map(|i| self.square(i).1).all(fits) {
             Some("the judge's squares must fit into the redrawn patches, in whole pixels of the small picture")
         } else if !batch.is_multiple_of(2 * GROUP) {
             Some("with a judge, patches a step must be a multiple of 8")
@@ -79,6 +81,20 @@ impl InkJudging {
             None
         }
     }
+}
+
+/// A list, or the number that older states have in its place.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Read {
+        One(usize),
+        Many(Vec<usize>),
+    }
+    Ok(match Read::deserialize(from)? {
+        Read::One(scale) => vec![scale],
+        Read::Many(scales) => scales,
+    })
 }
 
 /// What the discriminator said of a batch: means.
@@ -137,6 +153,18 @@ impl JudgeSide {
             optimizer: usual.optimizer,
             loss,
         })
+    }
+
+    /// Takes the weights of another discriminator, where it is of the same layers; false where it is not.
+    pub(crate) fn begin_as(&mut self, other: &Network) -> bool {
+        let layers = |net: &Network| -> Vec<_> {
+            net.layout.entries().iter().map(|e| (e.name.clone(), e.shape.clone())).collect()
+        };
+        let same = layers(other) == layers(&self.net);
+        if same {
+            self.net.weights.clone_from(&other.weights);
+        }
+        same
     }
 
     /// One step on squares, planar, real ones and as many redrawn ones, each beside a real one of its place. Gives what was said, the gradient of

@@ -112,16 +112,6 @@ impl InkedSide {
         Ok(Self { judge: JudgeSide::new(&c.channels, c.gamma, config.precision, threads, seed)?, front: None })
     }
 
-    /// Takes the weights of another discriminator, where it is of the same layers.
-    pub(crate) fn begin_as(&mut self, other: &Network) {
-        let layers = |net: &Network| -> Vec<_> {
-            net.layout.entries().iter().map(|e| (e.name.clone(), e.shape.clone())).collect()
-        };
-        if layers(other) == layers(&self.judge.net) {
-            self.judge.net.weights.clone_from(&other.weights);
-        }
-    }
-
     /// Opens the ink network.
     ///
     /// # Errors

@@ -299,7 +299,10 @@ fn what_a_judge_cannot_do_is_refused() {
         InkTrainer::new(InkConfig { batch: 12, ..judged() }, 1).err().unwrap().to_string().contains("multiple of 8")
     );
     let mut t = InkTrainer::new(small(), 1).unwrap();
-    assert!(t.set_judging(InkJudging::new(1.0)).is_err(), "a batch of three has no halves");
+    assert!(
+        t.reconfigure(InkConfig { judging: Some(InkJudging::new(1.0)), ..t.config().clone() }).is_err(),
+        "a batch of three has no halves"
+    );
     assert!(t.config().judging.is_none() && t.drawings().is_empty());
 }
 
@@ -315,4 +318,48 @@ fn equal_states_are_equal_files() {
     let first = saved();
     assert!((0..20).all(|_| saved() == first));
     InkTrainer::load(&path, 1).unwrap();
+}
+
+#[test]
+fn a_judge_begins_as_the_discriminator_of_a_checkpoint() {
+    let mut other = Config::preset("tiny").unwrap();
+    (other.architecture.channels, other.discriminator.channels) = (vec![6; 2], vec![6; 2]);
+    let checkpoint = |config: Config| Checkpoint {
+        trainer: crate::Trainer::new(config, 1).unwrap(),
+        dataset: String::new(),
+        seconds: 0.0,
+    };
+    let mut t = InkTrainer::new(judged(), 1).unwrap();
+    let begun = checkpoint(other.clone());
+    t.begin_judge(&begun).unwrap();
+    assert_eq!(t.config.judging.as_ref().unwrap().channels, [6; 2]);
+    assert_eq!(t.judge.as_ref().unwrap().net.weights, begun.trainer.d.net.weights);
+    // Not of other layers, and not once it has learnt something.
+    other.discriminator.features = 2;
+    let error = t.begin_judge(&checkpoint(other)).unwrap_err().to_string();
+    assert!(error.contains("other layers"), "{error}");
+    let (pixels, side) = (pictures(8, 16), 16);
+    let mut t = InkTrainer::new(InkConfig { kimg: 0.008, ..judged() }, 1).unwrap();
+    judged_steps(&mut t, &pixels, side, 2);
+    assert!(t.is_judged());
+    let error = t.begin_judge(&begun).unwrap_err().to_string();
+    assert!(error.contains("at work already"), "{error}");
+    let error = InkTrainer::new(small(), 1).unwrap().begin_judge(&begun).unwrap_err().to_string();
+    assert!(error.contains("no judge"), "{error}");
+}
+
+#[test]
+fn a_judge_sees_its_scales_by_turns_and_older_states_are_read() {
+    let of = |scales: &str| {
+        let judging = serde_json::to_value(InkJudging::new(1.0)).unwrap();
+        let mut judging = judging.as_object().unwrap().clone();
+        judging.remove("scales");
+        judging.insert(scales.split('=').next().unwrap().into(), scales.split('=').nth(1).unwrap().parse().unwrap());
+        serde_json::from_value::<InkJudging>(judging.into()).unwrap()
+    };
+    let seen = |judging: &InkJudging| [0, 1, 2].map(|i| judging.square(i));
+    assert_eq!(seen(&of("scales=[1,2]")), [(1, 64), (2, 128), (1, 64)]);
+    assert_eq!(seen(&of("reduced=2")), [(2, 128); 3]);
+    assert!(of("scales=[]").fault(40, 16, 4).unwrap().contains("scales"));
+    assert!(of("scales=[1,3]").fault(40, 16, 4).unwrap().contains("fit"), "192 of 160 pixels");
 }
