@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
 use server::{ArchiveKind, FileMaker, Format, PictureAddress, level};
 use synth::Seed;
 
@@ -11,8 +12,9 @@ use crate::record::Header;
 /// Changes when records or tars are written in another way.
 const LAYOUT: u32 = 1;
 
-/// Everything that is wanted.
-#[derive(Clone, Debug)]
+/// Everything that is wanted. A plan can be sent: it reads back from what it was written as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Sent", into = "Sent")]
 pub struct Plan {
     /// In order, apart from each other.
     seeds: Vec<RangeInclusive<u64>>,
@@ -22,6 +24,36 @@ pub struct Plan {
     size: Option<u16>,
     tar: bool,
     step: u64,
+}
+
+/// A plan on its way.
+#[derive(Serialize, Deserialize)]
+struct Sent {
+    model: String,
+    seeds: Vec<(u64, u64)>,
+    levels: Vec<u8>,
+    format: String,
+    size: Option<u16>,
+    tar: bool,
+    seeds_a_shard: u64,
+}
+
+impl From<Plan> for Sent {
+    fn from(Plan { seeds, model, levels, format, size, tar, step }: Plan) -> Self {
+        let seeds = seeds.into_iter().map(RangeInclusive::into_inner).collect();
+        Self { model, seeds, levels, format: format.extension().to_owned(), size, tar, seeds_a_shard: step }
+    }
+}
+
+impl TryFrom<Sent> for Plan {
+    type Error = String;
+
+    fn try_from(sent: Sent) -> Result<Self, String> {
+        let format = Format::from_extension(&sent.format).ok_or_else(|| format!("{:?} is no format", sent.format))?;
+        let seeds = sent.seeds.into_iter().map(|(first, last)| first..=last).collect();
+        let plan = Self::new(sent.model, seeds, sent.levels, format, sent.size);
+        Ok(plan.with_tars(sent.tar).with_seeds_a_shard(sent.seeds_a_shard))
+    }
 }
 
 /// A piece of the work that is done as one: a few seeds at all levels.
@@ -170,6 +202,17 @@ mod tests {
         assert_eq!(plan.part(Part::new(1, 2).unwrap()).nth(1), Some(Shard { seeds: 30..=39 }));
         let end = self::plan(&[u64::MAX - 1..=u64::MAX], &[10]);
         assert_eq!(end.part(Part::default()).flat_map(|shard| shard.seeds).count(), 2);
+    }
+
+    #[test]
+    fn a_plan_that_was_sent_is_the_same_and_one_that_was_tampered_with_is_sound() {
+        let plan = plan(&[50..=50, 3..=25], &[10, 3]).with_tars(true);
+        let text = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+        let hostile = text.replace("[[3,25],[50,50]]", "[[9,3],[1,2],[2,5]]").replace(":10}", ":0}");
+        let read: Plan = serde_json::from_str(&hostile).unwrap();
+        assert_eq!((read.pictures(), read.shards()), (10, 5));
+        assert!(serde_json::from_str::<Plan>(&text.replace("webp", "exe")).is_err());
     }
 
     #[test]

@@ -98,10 +98,21 @@ impl Target {
     /// # Errors
     /// It is an archive of another kind, or cannot be read or written.
     pub fn claim(&self, kind: &ArchiveKind) -> Result<(), Error> {
-        let Some(text) = self.get(ArchiveKind::FILE)? else {
-            let created = self.create(ArchiveKind::FILE, kind.to_text().into())?;
-            return if created { Ok(()) } else { self.claim(kind) };
-        };
+        // Somebody else may be faster; then it is looked at again.
+        while !self.is(kind)? {
+            if self.create(ArchiveKind::FILE, kind.to_text().into())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the place is an archive of this kind; not if it is no archive.
+    ///
+    /// # Errors
+    /// It is an archive of another kind, or cannot be read.
+    pub fn is(&self, kind: &ArchiveKind) -> Result<bool, Error> {
+        let Some(text) = self.get(ArchiveKind::FILE)? else { return Ok(false) };
         let there = ArchiveKind::parse(&text).map_err(Error::Kind)?;
         if let Some(reason) = there.unlike(kind) {
             return Err(Error::Kind(reason));
@@ -110,7 +121,7 @@ impl Target {
             let size = |size: Option<u16>| size.map_or("the model's own size".into(), |size| format!("size {size}"));
             return Err(Error::Kind(format!("its pictures have {}, not {}", size(there.size), size(kind.size))));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts a small file where none is; whether there was none.
@@ -224,8 +235,11 @@ impl Target {
         Ok(there(read(), path)?.map(Bytes::from))
     }
 
-    /// The shards that have a record, in the order of their names.
-    pub(crate) fn shards(&self) -> Result<Vec<String>, Error> {
+    /// The names of the shards that have a record, in order.
+    ///
+    /// # Errors
+    /// The records cannot be listed.
+    pub fn shards(&self) -> Result<Vec<String>, Error> {
         let names = match &self.0 {
             Place::Folder(root) => {
                 let entries = there(fs::read_dir(root.join(RECORDS)), RECORDS)?.into_iter().flatten();

@@ -6,16 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ::archive::{Error, MANIFEST, Maker, Outcome, Part, Plan, Target, Watch, write_manifest};
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use clap::Args;
+use cli::pictures::Pictures;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use server::{FileMaker, Format, LEVELS};
+use server::FileMaker;
 use synth::Generator;
 
-use crate::generate::format;
-use crate::model::Model;
 use crate::progress;
-use crate::seeds::Seeds;
 
 /// Pictures that are drawn to see how large they get and how long they take, at most.
 const SAMPLE: usize = 36;
@@ -37,27 +35,8 @@ The files lie at the addresses of the server, results/psi-1.0/seed00042.webp; ma
 Any static host serves the folder; `tadne serve --archive PLACE` draws what is not in it. In a job array of Slurm or Cloud Run
 each task takes its own part, in one of Kubernetes or AWS Batch with --parts N. More: docs/scale.md")]
 pub(crate) struct Archive {
-    /// Folder, or an address: `file:///folder`, or `s3://bucket/folder` in a build with --features s3 (gs, az likewise)
-    #[arg(long, value_name = "PLACE")]
-    out: String,
-    /// Seeds, e.g. 0-99999
-    #[arg(long, value_name = "LIST")]
-    seeds: Seeds,
-    /// Levels of creativity, e.g. 0.3-2.0 or 0.7,1.0
-    #[arg(long, value_name = "LIST", default_value = "0.3-2.0")]
-    levels: Levels,
-    /// webp or png (both exact), or jpg
-    #[arg(long, value_parser = format, value_name = "KIND", default_value = "webp")]
-    format: Format,
-    /// Pixels of the longer side [default: the model's own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(16..=1024))]
-    size: Option<u16>,
-    /// One tar a shard instead of files
-    #[arg(long)]
-    tar: bool,
-    /// Seeds a shard: what is begun again after an interruption
-    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u64).range(1..=65_536))]
-    shard_seeds: u64,
+    #[command(flatten)]
+    pictures: Pictures,
     /// Make part I of N only, counted from 1 [default: what a job array says, or everything]
     #[arg(long, value_name = "I/N", conflicts_with = "parts")]
     part: Option<Part>,
@@ -73,37 +52,6 @@ pub(crate) struct Archive {
     /// Threads that draw [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    #[command(flatten)]
-    model: Model,
-}
-
-/// Levels of creativity, in tenths.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Levels(Vec<u8>);
-
-impl std::str::FromStr for Levels {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let level = |part: &str| {
-            LEVELS.into_iter().find(|&tenths| {
-                part.parse::<f32>().is_ok_and(|psi| part.len() <= 4 && (psi - server::level(tenths).get()).abs() < 1e-6)
-            })
-        };
-        let mut levels = Vec::new();
-        for part in text.split(',').map(str::trim) {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            match (level(first), level(last)) {
-                (Some(first), Some(last)) if first <= last => levels.extend(first..=last),
-                _ => {
-                    return Err(format!(
-                        "{part:?} is no level: use 0.3 to 2.0 in steps of 0.1, as in 0.3-2.0 or 0.7,1.0"
-                    ));
-                }
-            }
-        }
-        Ok(Self(levels))
-    }
 }
 
 /// What a run has done so far.
@@ -123,20 +71,9 @@ impl Archive {
             Some(part) => part,
             None => Part::of_array(|name| env::var(name).ok(), self.parts)?.unwrap_or_default(),
         };
-        let target = Target::open(&self.out)?;
-        let (generator, _) = self.model.generator()?;
-        let (height, width) = generator.resolution();
-        let own = height.max(width);
-        let plan = Plan::new(
-            generator.fingerprint(),
-            self.seeds.ranges().to_vec(),
-            self.levels.0.clone(),
-            self.format,
-            self.size.filter(|&size| usize::from(size) != own),
-        )
-        .with_tars(self.tar)
-        .with_seeds_a_shard(self.shard_seeds);
-        ensure!(plan.pictures() > 0, "there is nothing to make: name seeds and levels");
+        let target = Target::open(&self.pictures.out)?;
+        let (generator, _) = self.pictures.model.generator()?;
+        let plan = self.pictures.plan(&generator)?;
         if self.dry_run {
             return estimate(&generator, &plan, part);
         }
@@ -160,7 +97,11 @@ impl Archive {
                 Ok(outcome) => done.note(outcome, plan.pictures_of(&shard), &bar),
                 Err(Error::Stopped) => {
                     bar.finish_and_clear();
-                    bail!("stopped: {}, in {}; run the same command again to go on", done.text(start), self.out);
+                    bail!(
+                        "stopped: {}, in {}; run the same command again to go on",
+                        done.text(start),
+                        self.pictures.out
+                    );
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -168,7 +109,7 @@ impl Archive {
         bar.finish_and_clear();
         let text = done.text(start);
         let listed = write_manifest(target, plan, done.made + done.mended > 0 || self.verify)?;
-        println!("{text}, in {}", self.out);
+        println!("{text}, in {}", self.pictures.out);
         match listed {
             Some(0) => {}
             Some(rows) => println!("{MANIFEST} lists {rows} pictures"),
@@ -245,19 +186,4 @@ fn estimate(generator: &Arc<Generator>, plan: &Plan, part: Part) -> anyhow::Resu
     );
     println!("sample      {drawn} pictures of this part's first seeds");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_are_those_of_the_site() {
-        let levels = |text: &str| text.parse::<Levels>().map(|levels| levels.0);
-        assert_eq!(levels("0.3-2.0").unwrap(), LEVELS.collect::<Vec<_>>());
-        assert_eq!(levels("0.7, 1,2.0").unwrap(), [7, 10, 20]);
-        for bad in ["", "0.2", "2.1", "0.75", "1-", "2.0-0.3", "NaN", "1e0000000", "0.3-2.0-3"] {
-            assert!(levels(bad).is_err(), "{bad:?}");
-        }
-    }
 }

@@ -9,6 +9,7 @@ use std::thread;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use cli::pictures::format;
 use indicatif::{ProgressBar, ProgressStyle};
 use server::{Format, LEVELS, level};
 use synth::{Generator, Picture, Psi, Seed};
@@ -76,10 +77,6 @@ impl FromStr for Grid {
         let (columns, rows) = sides.ok_or("write columns x rows from 1 to 1024, e.g. 8x8")?;
         Ok(Self { columns, rows })
     }
-}
-
-pub(crate) fn format(text: &str) -> Result<Format, String> {
-    Format::from_extension(text).ok_or_else(|| "use png, webp or jpg".into())
 }
 
 impl Generate {

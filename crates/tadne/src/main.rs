@@ -14,12 +14,10 @@ mod import;
 mod info;
 mod ink;
 mod metrics;
-mod model;
 mod prepare;
 mod progress;
 mod project;
 mod report;
-mod seeds;
 mod serve;
 mod settings;
 mod site;
@@ -30,6 +28,7 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use cli::{model, seeds};
 use tracing_subscriber::EnvFilter;
 
 /// This Anime Does Not Exist: an endless wall of pictures that no one drew.

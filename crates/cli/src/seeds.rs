@@ -7,25 +7,26 @@ use synth::Seed;
 
 /// A list of seeds in the order given, kept as ranges: `0-999999` costs nothing until it is walked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seeds(Vec<RangeInclusive<u64>>);
+pub struct Seeds(Vec<RangeInclusive<u64>>);
 
 impl Seeds {
     /// The first `n` seeds.
-    pub(crate) fn first(n: u64) -> Self {
+    pub fn first(n: u64) -> Self {
         Self(n.checked_sub(1).map(|last| 0..=last).into_iter().collect())
     }
 
     /// How many there are; saturates, since two ranges may span more than a `u64` counts.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.0.iter().fold(0, |sum: u64, r| sum.saturating_add((r.end() - r.start()).saturating_add(1)))
     }
 
     /// The ranges, in the order given.
-    pub(crate) fn ranges(&self) -> &[RangeInclusive<u64>] {
+    pub fn ranges(&self) -> &[RangeInclusive<u64>] {
         &self.0
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Seed> + '_ {
+    /// Seed by seed, in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = Seed> + '_ {
         self.0.iter().cloned().flatten().map(Seed)
     }
 }

@@ -10,11 +10,11 @@ use interop::Which;
 use synth::{Generator, Metadata, ModelFile, NoiseMode, Precision, Psi, Seed, SeedStyle, Variation};
 
 /// The model that ships with the program.
-pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
+pub const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
 
 /// The arguments that say what draws.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Model {
+pub struct Model {
     /// Model to draw with: a model file, or a StyleGAN2 .pkl, .pt or .safetensors [default: the one inside this program]
     #[arg(long = "model", value_name = "FILE", env = "TADNE_MODEL")]
     path: Option<PathBuf>,
@@ -34,12 +34,18 @@ pub(crate) struct Model {
 
 impl Model {
     /// The model as it lies in its file.
-    pub(crate) fn file(&self) -> anyhow::Result<ModelFile> {
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn file(&self) -> anyhow::Result<ModelFile> {
         file(self.path.as_deref())
     }
 
     /// The bytes of a model file for browsers, which draw as the model does by default; none for any other way.
-    pub(crate) fn for_browsers(&self) -> anyhow::Result<Option<Vec<u8>>> {
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn for_browsers(&self) -> anyhow::Result<Option<Vec<u8>>> {
         let usual = Variation { noise: NoiseMode::Const, ..Variation::default() };
         if self.variation() != usual {
             return Ok(None);
@@ -55,14 +61,20 @@ impl Model {
     }
 
     /// The model as it lies in its file, and ready to draw.
-    pub(crate) fn file_and_generator(&self) -> anyhow::Result<(ModelFile, Arc<Generator>)> {
+    ///
+    /// # Errors
+    /// It cannot be read, is none, or cannot draw in the way that was asked for.
+    pub fn file_and_generator(&self) -> anyhow::Result<(ModelFile, Arc<Generator>)> {
         let file = self.file()?;
         let generator = Generator::new(&file)?.with_variation(self.variation())?;
         Ok((file, Arc::new(generator)))
     }
 
     /// The model ready to draw, and what its file says about it.
-    pub(crate) fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
+    ///
+    /// # Errors
+    /// It cannot be read, is none, or cannot draw in the way that was asked for.
+    pub fn generator(&self) -> anyhow::Result<(Arc<Generator>, Metadata)> {
         let file = self.file()?;
         let metadata = file.metadata.clone();
         Ok((Arc::new(Generator::consume(file)?.with_variation(self.variation())?), metadata))
@@ -70,7 +82,10 @@ impl Model {
 }
 
 /// Reads and checks a model: a model file, one of other people's, or the one inside the program.
-pub(crate) fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
     let Some(path) = path else {
         return ModelFile::from_bytes(EMBEDDED).context("the model inside this program is damaged");
     };
@@ -85,10 +100,10 @@ pub(crate) fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
 }
 
 /// The licence of an imported model, as far as its file tells.
-pub(crate) const UNKNOWN_TERMS: &str = "unknown: the terms of those who trained it";
+pub const UNKNOWN_TERMS: &str = "unknown: the terms of those who trained it";
 
 /// What is known about an imported model.
-pub(crate) fn metadata(path: &Path, network: &interop::Network, license: &str) -> Metadata {
+pub fn metadata(path: &Path, network: &interop::Network, license: &str) -> Metadata {
     let provenance = serde_json::json!({
         "imported_from": path.file_name().map(|name| name.to_string_lossy()),
         "layout": network.layout.name(),
@@ -99,7 +114,7 @@ pub(crate) fn metadata(path: &Path, network: &interop::Network, license: &str) -
 }
 
 /// How long one thread takes for a picture.
-pub(crate) fn pace(generator: &Arc<Generator>) -> Duration {
+pub fn pace(generator: &Arc<Generator>) -> Duration {
     let mut worker = generator.worker();
     let mut draw = || {
         let start = Instant::now();

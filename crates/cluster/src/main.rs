@@ -1,0 +1,76 @@
+//! `tadne-cluster`: what `tadne archive` makes, made by many machines that take work from a scheduler. The engine is Ballista; a shard
+//! is made by one call of a function, [`make::MakeShard`].
+
+mod address;
+mod archive;
+mod executor;
+mod make;
+mod scheduler;
+mod session;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Pictures made ahead by a cluster: one scheduler, as many executors as there are machines, and a command that waits for the archive.
+#[derive(Parser, Debug)]
+#[command(name = "tadne-cluster", version)]
+#[command(after_help = "\
+Examples:
+  tadne-cluster scheduler --listen 10.0.0.1:50050
+  tadne-cluster executor --scheduler df://10.0.0.1:50050 --listen 10.0.0.2     on every machine
+  tadne-cluster archive --cluster df://10.0.0.1:50050 --seeds 0-99999 --out /shared/archive
+
+Whoever reaches the ports may have work done: keep them on a private network. More: docs/scale.md")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Hand out the work
+    Scheduler(scheduler::Scheduler),
+    /// Draw what a scheduler hands out
+    Executor(executor::Executor),
+    /// Have an archive made, as `tadne archive` makes it
+    Archive(archive::Archive),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let usual = match cli.command {
+        // What a client must know it is told; the libraries' errors are the same in more words.
+        Command::Archive(_) => "off",
+        _ => "warn,tadne_cluster=info",
+    };
+    let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
+    let done = match cli.command {
+        Command::Scheduler(scheduler) => scheduler.run(),
+        Command::Executor(executor) => executor.run(),
+        Command::Archive(archive) => archive.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}
