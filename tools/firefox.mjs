@@ -76,8 +76,8 @@ const views = [
     await until(`${at} !== '${before}'`);
   }],
   ['room', '/p/1004?psi=0.8', async () => {
-    const shown = "document.getElementById('room').open && !document.querySelector('#room [aria-busy=true]')";
-    await until(shown);
+    // The dialog is in the page that the server sends; its scripts are there when the tools below it are.
+    await until("document.querySelectorAll('#room [role=tabpanel] img').length > 0");
     await press('\uE014');
     await until("location.pathname !== '/p/1004'");
     await press('\uE00C');

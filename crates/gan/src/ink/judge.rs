@@ -46,7 +46,7 @@ impl InkJudging {
     /// What `tadne ink` takes for `kimg` thousand patches.
     pub fn new(kimg: f64) -> Self {
         let channels = vec![128, 128, 128, 96, 48];
-        Self { channels, scales: vec![1, 2], kimg, weight: 0.1, faithful: 1.0, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
+        Self { channels, scales: vec![1, 2], kimg, weight: 0.4, faithful: 0.2, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
     }
 
     /// The scale of the `i`-th square of a batch, and its side in pixels of the redrawn picture.

@@ -188,7 +188,8 @@ fn what_is_no_checkpoint_is_refused() {
 
 /// Compares for a few steps, then with a judge of squares of 16 pixels, which are whole patches of 8.
 fn judged() -> InkConfig {
-    let judging = InkJudging { channels: vec![8, 8], kimg: 0.4, lr: 2e-3, weight: 0.1, ..InkJudging::new(0.4) };
+    let judging =
+        InkJudging { channels: vec![8, 8], kimg: 0.4, lr: 2e-3, weight: 0.1, faithful: 1.0, ..InkJudging::new(0.4) };
     InkConfig { batch: 8, kimg: 0.16, judging: Some(judging), lr: 4e-3, ..small() }
 }
 
