@@ -44,7 +44,7 @@ impl Pictures {
     /// How this generator makes them, shard by shard.
     ///
     /// # Errors
-    /// There are none.
+    /// No picture is asked for.
     pub fn plan(&self, generator: &Generator) -> anyhow::Result<Plan> {
         let (height, width) = generator.resolution();
         let own = height.max(width);
