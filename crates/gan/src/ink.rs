@@ -172,15 +172,13 @@ impl InkTrainer {
         let optimizer = OptimizerConfig { beta1: 0.5, ..Config::preset("c64")?.optimizer };
         let (adam, ema) = (Adam::new(weights.len()), weights.clone());
         let net = Network::new(layout, weights);
-        let mut trainer = Self { cpu, passes, net, adam, ema, judge: None, optimizer, config };
-        trainer.judge = trainer.fresh_judge()?;
-        Ok(trainer)
+        let judge = Self::fresh_judge(&config, &cpu)?;
+        Ok(Self { config, cpu, passes, net, adam, ema, judge, optimizer })
     }
 
-    fn fresh_judge(&self) -> Result<Option<JudgeSide>, Error> {
-        let InkConfig { judging, precision, seed, .. } = &self.config;
-        let threads = self.cpu.crew().threads();
-        let seed = step_seed(*seed, u64::MAX - 1);
+    fn fresh_judge(config: &InkConfig, cpu: &Cpu) -> Result<Option<JudgeSide>, Error> {
+        let InkConfig { judging, precision, seed, .. } = config;
+        let (threads, seed) = (cpu.crew().threads(), step_seed(*seed, u64::MAX - 1));
         let fresh = |judging: &InkJudging| JudgeSide::new(&judging.channels, judging.gamma, *precision, threads, seed);
         judging.as_ref().map(fresh).transpose()
     }
@@ -193,28 +191,24 @@ impl InkTrainer {
     /// Goes on with other numbers: lengths, learning rates, noise, the judge. The network stays what it is; a judge of another shape starts afresh.
     ///
     /// # Errors
-    /// [`Error::Config`] if `config` cannot be trained or asks for another network or other arithmetic; the trainer keeps its own then.
+    /// [`Error::Config`] if `config` cannot be trained or changes what a run keeps: network, arithmetic, patches a step, seed. The trainer keeps
+    /// its own then.
     pub fn reconfigure(&mut self, config: InkConfig) -> Result<(), Error> {
         config.validate()?;
-        if (config.ink, config.precision) != (self.config.ink, self.config.precision) {
+        let kept = |c: &InkConfig| (c.ink, c.precision, c.batch, c.seed);
+        if kept(&config) != kept(&self.config) {
             return Err(Error::Config {
-                what: "a run of ink keeps its network and its arithmetic; start a new one".into(),
+                what: "a run of ink keeps its network, arithmetic, batch and seed; start a new one".into(),
             });
         }
-        let shape =
-            |c: &InkConfig| c.judging.as_ref().map(|judging| (judging.channels.clone(), judging.gamma.to_bits()));
-        let [old, new] = [&self.config, &config].map(shape);
-        self.config = config;
-        if old != new {
-            let mut fresh = self.fresh_judge()?;
-            if let (Some(old), Some(fresh)) = (&mut self.judge, &mut fresh)
-                && old.net.layout.len() == fresh.net.layout.len()
-            {
-                old.loss.gamma = fresh.loss.gamma;
-            } else {
-                self.judge = fresh;
-            }
+        let channels = |c: &InkConfig| c.judging.as_ref().map(|judging| judging.channels.clone());
+        if channels(&config) != channels(&self.config) {
+            self.judge = Self::fresh_judge(&config, &self.cpu)?;
         }
+        if let (Some(judge), Some(judging)) = (&mut self.judge, &config.judging) {
+            judge.loss.gamma = judging.gamma;
+        }
+        self.config = config;
         Ok(())
     }
 

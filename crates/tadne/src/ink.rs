@@ -102,8 +102,9 @@ impl Ink {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let path = self.out.join(STATE);
         let (mut trainer, origin) = if path.exists() {
-            let (trainer, origin) = InkTrainer::load(&path, threads)?;
+            let (mut trainer, origin) = InkTrainer::load(&path, threads)?;
             self.same(trainer.config())?;
+            trainer.reconfigure(self.changed(trainer.config().clone())?)?;
             (trainer, Some(origin))
         } else {
             // It may be the very model that was given.
@@ -112,9 +113,8 @@ impl Ink {
                 "there is a {MODEL} in {} but no {STATE} to go on from; it is not replaced: give another --out",
                 self.out.display()
             );
-            (InkTrainer::new(self.configuration(), threads)?, None)
+            (InkTrainer::new(self.changed(self.configuration())?, threads)?, None)
         };
-        trainer.reconfigure(self.changed(trainer.config().clone())?)?;
         if let Some(path) = &self.judge_from
             && !trainer.is_judged()
         {

@@ -364,3 +364,25 @@ fn a_judge_sees_its_scales_by_turns_and_older_states_are_read() {
     assert!(of("scales=[]").fault(40, 16, 4).unwrap().contains("scales"));
     assert!(of("scales=[1,3]").fault(40, 16, 4).unwrap().contains("fit"), "192 of 160 pixels");
 }
+
+#[test]
+fn what_a_run_counts_by_stays_and_a_judge_is_kept_where_it_fits() {
+    let mut t = InkTrainer::new(judged(), 1).unwrap();
+    let judge = t.judge.as_ref().unwrap().net.weights.clone();
+    for config in [InkConfig { batch: 16, ..judged() }, InkConfig { seed: 1, ..judged() }] {
+        assert!(t.reconfigure(config).unwrap_err().to_string().contains("batch and seed"));
+    }
+    let with = |change: fn(&mut InkJudging)| {
+        let mut config = judged();
+        change(config.judging.as_mut().unwrap());
+        config
+    };
+    t.judge.as_mut().unwrap().net.weights[0] += 1.0;
+    t.reconfigure(with(|judging| judging.gamma = 0.25)).unwrap();
+    let kept = t.judge.as_ref().unwrap();
+    assert!(kept.net.weights != judge && (kept.loss.gamma - 0.25).abs() < 1e-12, "what it has learnt stays");
+    t.reconfigure(with(|judging| judging.channels = vec![4, 8])).unwrap();
+    assert_ne!(t.judge.as_ref().unwrap().net.weights.len(), judge.len());
+    t.reconfigure(InkConfig { judging: None, ..judged() }).unwrap();
+    assert!(t.judge.is_none());
+}
