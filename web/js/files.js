@@ -12,6 +12,7 @@ const CRC = Uint32Array.from({ length: 256 }, (_, value) => {
   for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
   return value;
 });
+/** @typedef {{canvas: HTMLCanvasElement, ms: number}} Shown a picture, and for how many milliseconds it is shown */
 /** @typedef {{file: Uint8Array, ms: number}} Frame a picture of an animation, and how long it is shown */
 
 /**
@@ -168,7 +169,7 @@ async function levels(name, kind) {
 
 /**
  * An animation of pictures, each shown for so many milliseconds: a WebP, or where the browser writes none an APNG.
- * @param {{canvas: HTMLCanvasElement, ms: number}[]} pictures of one size
+ * @param {Shown[]} pictures of one size
  * @returns {Promise<Blob>}
  */
 export async function animation(pictures) {

@@ -15,7 +15,7 @@ export const filmed =
 
 /**
  * A film of pictures, each shown for so many milliseconds. It takes as long as it lasts.
- * @param {{canvas: HTMLCanvasElement, ms: number}[]} pictures of one size
+ * @param {import('./files.js').Shown[]} pictures of one size
  * @returns {Promise<Blob>}
  */
 export async function film(pictures) {

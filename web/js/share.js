@@ -62,32 +62,15 @@ async function pngOf({ recipe, psi, noise }) {
   return blobOf(await canvasOf(pictureAddress(recipe, psi, { kind: 'png', size, noise })), 'png');
 }
 
-/** @typedef {{canvas: HTMLCanvasElement, ms: number}} Shown a picture, and how long it is seen */
+/** @typedef {import('./files.js').Shown} Shown */
 
 /**
- * From one creature of a blend to the other.
- * @param {import('./router.js').RoomPlace} place
+ * From one end of a line of creatures to the other, with so many steps from each to the next.
+ * @param {import('./recipe.js').Creature[]} line
+ * @param {import('./router.js').RoomPlace} place how they are drawn
+ * @param {number} steps
  */
-async function crossing({ recipe, psi, noise }) {
-  if (recipe.kind !== 'blend') throw new Error('not a blend');
-  const last = 2 * BETWEEN;
-  /** @type {Shown[]} */
-  const pictures = [];
-  for (let step = 0; step <= last; step += 1) {
-    const one = { ...recipe, percent: Math.round((100 * step) / last) };
-    const canvas = await canvasOf(pictureAddress(one, psi, { noise }));
-    pictures.push({ canvas, ms: step % last === 0 ? STAY_MS : FRAME_MS });
-  }
-  return pictures;
-}
-
-/**
- * The line of descent of a creature: from its seed to itself, child by child.
- * @param {import('./router.js').RoomPlace} place
- */
-async function lineage({ recipe, psi, noise }) {
-  const { seed, path } = recipe.a;
-  const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
+async function along(line, { psi, noise }, steps) {
   /** @type {Shown[]} */
   const pictures = [];
   /**
@@ -99,11 +82,31 @@ async function lineage({ recipe, psi, noise }) {
   for (const [index, one] of line.entries()) {
     await add(single(one), STAY_MS);
     const next = line[index + 1];
-    for (let step = 1; next && step < BETWEEN; step += 1) {
-      await add({ kind: 'blend', a: one, b: next, percent: Math.round((100 * step) / BETWEEN) }, FRAME_MS);
+    for (let step = 1; next && step < steps; step += 1) {
+      await add({ kind: 'blend', a: one, b: next, percent: Math.round((100 * step) / steps) }, FRAME_MS);
     }
   }
   return pictures;
+}
+
+/**
+ * The line of descent of a creature: from its seed to itself, child by child.
+ * @param {import('./router.js').RoomPlace} place
+ */
+function lineage(place) {
+  const { seed, path } = place.recipe.a;
+  const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
+  return along(line, place, BETWEEN);
+}
+
+/**
+ * From one creature of a blend to the other.
+ * @param {import('./router.js').RoomPlace} place
+ */
+async function crossing(place) {
+  const { recipe } = place;
+  if (recipe.kind !== 'blend') throw new Error('not a blend');
+  return along([recipe.a, recipe.b], place, 2 * BETWEEN);
 }
 
 /** Whether the system can be asked to share. */

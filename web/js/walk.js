@@ -228,7 +228,7 @@ export class Walk {
   /**
    * The stretch from this picture to the next, and back.
    * @param {HTMLElement} button that was pressed
-   * @param {(pictures: {canvas: HTMLCanvasElement, ms: number}[]) => Promise<Blob>} write
+   * @param {(pictures: import('./files.js').Shown[]) => Promise<Blob>} write
    */
   async #save(button, write) {
     const { leg } = this;
