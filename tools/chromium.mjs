@@ -84,3 +84,16 @@ export class Chromium {
 
 /** Waits for so many milliseconds. */
 export const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+/**
+ * Waits until an expression is true in a page.
+ * @param {{evaluate(expression: string): Promise<unknown>}} page
+ * @param {string} expression
+ * @param {number} seconds at most
+ */
+export async function until(page, expression, seconds = 120) {
+  for (const end = Date.now() + 1000 * seconds; Date.now() < end; await sleep(100)) {
+    if (await page.evaluate(`Boolean(${expression})`)) return;
+  }
+  throw new Error(`not within ${seconds} s: ${expression}`);
+}

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 
-import { Chromium, sleep } from './chromium.mjs';
+import { Chromium, sleep, until } from './chromium.mjs';
 
 const [origin] = process.argv.slice(2);
 const FOLDER = new URL('../docs/', import.meta.url);
@@ -11,15 +11,6 @@ const FOLDER = new URL('../docs/', import.meta.url);
 const GIVEN = ['42@0p25@4p20', '5~9~50', '1004-3b7', '42_77_4', '777777'];
 
 const browser = new Chromium();
-
-/** @param {{evaluate(expression: string): Promise<unknown>}} page @param {string} expression */
-async function until(page, expression) {
-  for (let attempt = 0; attempt < 600; attempt += 1) {
-    if (await page.evaluate(expression)) return;
-    await sleep(200);
-  }
-  throw new Error(`never came true: ${expression}`);
-}
 
 async function opened() {
   const page = await browser.page();

@@ -7,6 +7,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import { until as comesTrue } from './chromium.mjs';
+
 const [origin, folder] = process.argv.slice(2);
 const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'tadne-firefox-'));
 fs.writeFileSync(path.join(profile, 'user.js'), 'user_pref("intl.accept_languages", "en");\n');
@@ -53,13 +55,7 @@ const evaluate = async (expression) => {
   if (exceptionDetails) throw new Error(exceptionDetails.text);
   return result.value;
 };
-const until = async (expression, seconds = 60) => {
-  for (const end = Date.now() + 1000 * seconds; Date.now() < end; ) {
-    if (await evaluate(`Boolean(${expression})`)) return;
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  throw new Error(`not within ${seconds} s: ${expression}`);
-};
+const until = (expression) => comesTrue({ evaluate }, expression, 60);
 const press = async (value) => {
   const actions = [{ type: 'keyDown', value }, { type: 'keyUp', value }];
   await send('input.performActions', { context, actions: [{ type: 'key', id: 'keys', actions }] });
@@ -89,13 +85,13 @@ const views = [
   ['collection', '/collection', async () => until("document.getElementById('collection')?.open ?? true")],
 ];
 let failed = 0;
-for (const [name, place, holds] of views) {
+for (const [name, place, shows] of views) {
   errors.length = 0;
   const start = Date.now();
   try {
     await send('browsingContext.activate', { context });
     await send('browsingContext.navigate', { context, url: origin + place, wait: 'complete' });
-    await holds();
+    await shows();
     if (folder) {
       const { data } = await send('browsingContext.captureScreenshot', { context });
       fs.writeFileSync(path.join(folder, `${name}.png`), Buffer.from(data, 'base64'));
