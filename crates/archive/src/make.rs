@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use server::{FileMaker, PictureAddress};
 use synth::Generator;
 
@@ -18,7 +19,7 @@ use crate::target::{Target, record_path};
 const TURN: usize = 16;
 
 /// What was done about a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It was whole.
     Kept,
@@ -32,6 +33,51 @@ pub enum Outcome {
         /// How many.
         files: u64,
     },
+}
+
+/// What was done about many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Shards that were there, those with files made again among them.
+    pub kept: u64,
+    /// Shards that were made.
+    pub made: u64,
+    /// Files of kept shards that were made again.
+    pub mended: u64,
+    /// Pictures of the shards that were made.
+    pub pictures: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Counts a shard of so many pictures.
+    pub fn note(&mut self, outcome: Outcome, pictures: u64) {
+        match outcome {
+            Outcome::Kept => self.kept += 1,
+            Outcome::Made { bytes } => {
+                self.made += 1;
+                self.pictures += pictures;
+                self.bytes += bytes;
+            }
+            Outcome::Mended { files } => {
+                self.kept += 1;
+                self.mended += files;
+            }
+        }
+    }
+
+    /// Whether there is anything that was not there before.
+    pub fn is_change(&self) -> bool {
+        self.made + self.mended > 0
+    }
+
+    /// What was kept, in words.
+    pub fn kept_text(&self) -> String {
+        let Self { kept, mended, .. } = self;
+        let mended = if *mended > 0 { format!(", {mended} files of them made again") } else { String::new() };
+        format!("{kept} kept{mended}")
+    }
 }
 
 /// How somebody looks on.

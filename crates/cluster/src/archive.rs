@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::archive::{MANIFEST, Target, write_manifest};
+use ::archive::{MANIFEST, Outcome, Tally, Target, write_manifest};
 use anyhow::{Context, anyhow, bail, ensure};
 use ballista::prelude::SessionContextExt;
 use clap::Args;
@@ -17,7 +17,7 @@ use datafusion::prelude::SessionContext;
 use tokio::runtime::Runtime;
 
 use crate::address::Address;
-use crate::make::{Done, Job, MAKE_SHARD, MakeShard, Report};
+use crate::make::{Job, MAKE_SHARD, MakeShard, Report};
 use crate::session;
 
 /// Tasks that a job is cut into, at most. Executors are to be busy to the end, and a scheduler keeps a record of each.
@@ -45,11 +45,7 @@ pub(crate) struct Archive {
 /// What executors said.
 #[derive(Default)]
 struct Sum {
-    kept: u64,
-    made: u64,
-    mended: u64,
-    pictures: u64,
-    bytes: u64,
+    done: Tally,
     /// Shards that each executor made.
     by: BTreeMap<String, u64>,
     /// Reasons, each with who gave it first and how many shards it was given for.
@@ -118,7 +114,7 @@ impl Archive {
                 "{number} of {shards} shards were not made: the executor {by} says: {reason}; then run the same command again"
             );
         }
-        match write_manifest(target, &job.plan, sum.made + sum.mended > 0 || self.verify)? {
+        match write_manifest(target, &job.plan, sum.done.is_change() || self.verify)? {
             Some(0) => {}
             Some(rows) => println!("{MANIFEST} lists {rows} pictures"),
             None => bail!(
@@ -170,29 +166,23 @@ fn plain(error: DataFusionError) -> anyhow::Error {
 impl Sum {
     fn note(&mut self, report: Report) {
         match report.done {
-            Done::Kept => self.kept += 1,
-            Done::Made { pictures, bytes } => {
-                self.made += 1;
-                self.pictures += pictures;
-                self.bytes += bytes;
-                *self.by.entry(report.by).or_default() += 1;
+            Ok(outcome) => {
+                self.done.note(outcome, report.pictures);
+                if let Outcome::Made { .. } = outcome {
+                    *self.by.entry(report.by).or_default() += 1;
+                }
             }
-            Done::Mended { files } => {
-                self.kept += 1;
-                self.mended += files;
-            }
-            Done::Refused { reason } => self.refused.entry(reason).or_insert((report.by, 0)).1 += 1,
+            Err(reason) => self.refused.entry(reason).or_insert((report.by, 0)).1 += 1,
         }
     }
 
     fn text(&self, start: Instant) -> String {
-        let Self { kept, made, mended, pictures, bytes, .. } = self;
+        let Tally { made, pictures, bytes, .. } = self.done;
         let seconds = start.elapsed().as_secs_f64();
-        let mended = if *mended > 0 { format!(", {mended} files of them made again") } else { String::new() };
         let by: Vec<_> = self.by.iter().map(|(name, shards)| format!("{name} {shards}")).collect();
         let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
-        let mega = *bytes as f64 / 1e6;
-        format!("{made} shards made{by}, {kept} kept{mended}; {pictures} pictures, {mega:.1} MB, {seconds:.1} s")
+        let (kept, mega) = (self.done.kept_text(), bytes as f64 / 1e6);
+        format!("{made} shards made{by}, {kept}; {pictures} pictures, {mega:.1} MB, {seconds:.1} s")
     }
 }
 

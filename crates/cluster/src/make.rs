@@ -32,24 +32,14 @@ pub(crate) struct Report {
     pub(crate) shard: u64,
     /// The executor, as others reach it.
     pub(crate) by: String,
-    pub(crate) done: Done,
+    /// Pictures of the shard; none where nothing could be done.
+    pub(crate) pictures: u64,
+    /// What was done, or why nothing can be: trying again would not help, and the rest of the job goes on.
+    pub(crate) done: std::result::Result<Outcome, String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Done {
-    Kept,
-    Made {
-        pictures: u64,
-        bytes: u64,
-    },
-    Mended {
-        files: u64,
-    },
-    /// Trying again would not help; the rest of the job goes on.
-    Refused {
-        reason: String,
-    },
-}
+/// A shard in a report.
+type Done = (u64, std::result::Result<Outcome, String>);
 
 /// The function. Where nothing draws it can be planned with, and not called.
 #[derive(Debug)]
@@ -123,8 +113,8 @@ impl ScalarUDFImpl for MakeShard {
         let (jobs, shards) = (columns[0].as_string::<i32>(), columns[1].as_primitive::<UInt64Type>());
         let mut rows = StringBuilder::new();
         for row in 0..shards.len() {
-            let done = studio.make(jobs.value(row), shards.value(row))?;
-            let report = Report { shard: shards.value(row), by: studio.name.clone(), done };
+            let (pictures, done) = studio.make(jobs.value(row), shards.value(row))?;
+            let report = Report { shard: shards.value(row), by: studio.name.clone(), pictures, done };
             rows.append_value(serde_json::to_string(&report).map_err(|error| DataFusionError::External(error.into()))?);
         }
         Ok(ColumnarValue::Array(Arc::new(rows.finish()) as ArrayRef))
@@ -141,13 +131,13 @@ impl Studio {
             Ok(Err(Error::File { action, path, reason })) => {
                 Err(DataFusionError::IoError(std::io::Error::other(format!("cannot {action} {path}: {reason}"))))
             }
-            Ok(Err(error)) => Ok(Done::Refused { reason: error.to_string() }),
-            Err(_) => Ok(Done::Refused { reason: "drawing it went wrong; the executor's log says how".into() }),
+            Ok(Err(error)) => Ok((0, Err(error.to_string()))),
+            Err(_) => Ok((0, Err("drawing it went wrong; the executor's log says how".into()))),
         }
     }
 
     fn attempt(&self, job: &str, shard: u64) -> std::result::Result<Done, Error> {
-        let refused = |reason: String| Ok(Done::Refused { reason });
+        let refused = |reason: String| Ok((0, Err(reason)));
         let Job { out, plan, verify } = match serde_json::from_str(job) {
             Ok(job) => job,
             Err(error) => {
@@ -174,11 +164,7 @@ impl Studio {
         };
         let watch = Watch { drawn: &|| (), stop: &AtomicBool::new(false) };
         let outcome = Maker::new(&plan, &target, &self.generator, 1, watch).shard(&shard, verify)?;
-        Ok(match outcome {
-            Outcome::Kept => Done::Kept,
-            Outcome::Made { bytes } => Done::Made { pictures: plan.pictures_of(&shard), bytes },
-            Outcome::Mended { files } => Done::Mended { files },
-        })
+        Ok((plan.pictures_of(&shard), Ok(outcome)))
     }
 }
 
@@ -208,7 +194,7 @@ mod tests {
 
     fn refusal(done: Result<Done>) -> String {
         match done {
-            Ok(Done::Refused { reason }) => reason,
+            Ok((0, Err(reason))) => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -218,8 +204,8 @@ mod tests {
         let (folder, studio) = (tempfile::tempdir().unwrap(), studio());
         let job = job(&studio, folder.path());
         Target::open(&job.out).unwrap().claim(&job.plan.kind()).unwrap();
-        assert!(matches!(make(&studio, &job, 1).unwrap(), Done::Made { pictures: 4, bytes: 1.. }));
-        assert_eq!(make(&studio, &job, 1).unwrap(), Done::Kept);
+        assert!(matches!(make(&studio, &job, 1).unwrap(), (4, Ok(Outcome::Made { bytes: 1.. }))));
+        assert_eq!(make(&studio, &job, 1).unwrap(), (4, Ok(Outcome::Kept)));
         assert!(folder.path().join("results/psi-1.0/seed00007.png").exists());
         assert!(!folder.path().join("results/psi-1.0/seed00000.png").exists());
         assert!(refusal(make(&studio, &job, 2)).contains("no shard 2"));

@@ -1,5 +1,8 @@
 //! `tadne-cluster` as real processes on this computer: one scheduler, two executors, and some of them killed.
 
+#[path = "../../tadne/tests/common/files.rs"]
+mod written;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use archive::{Maker, Part, Plan, Target, Watch, write_manifest};
 use server::Format;
 use synth::{Generator, ModelFile};
+use written::files;
 
 const SHARDS: usize = 24;
 /// Shards that must be there when something is killed.
@@ -127,27 +131,9 @@ fn said(output: &Output) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// All files below a folder, by their path in it.
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.expect("a readable folder").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let contents = fs::read(&path).expect("a readable file");
-                found.insert(path.strip_prefix(root).expect("below").to_owned(), contents);
-            }
-        }
-    }
-    found
-}
-
 /// What `tadne archive` makes of the same arguments: its work, without its arguments and its progress.
-fn alone() -> &'static BTreeMap<PathBuf, Vec<u8>> {
-    static ALONE: OnceLock<BTreeMap<PathBuf, Vec<u8>>> = OnceLock::new();
+fn alone() -> &'static BTreeMap<String, Vec<u8>> {
+    static ALONE: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     ALONE.get_or_init(|| {
         let file = ModelFile::open(&model()).expect("the shipped model");
         let generator = Arc::new(Generator::new(&file).expect("a sound model"));
@@ -170,7 +156,7 @@ fn same_as_alone(out: &Path) {
     let (alone, cluster) = (alone(), files(out));
     assert_eq!(alone.keys().collect::<Vec<_>>(), cluster.keys().collect::<Vec<_>>());
     for (path, contents) in alone {
-        assert!(cluster[path] == *contents, "{} differs", path.display());
+        assert!(cluster[path] == *contents, "{path} differs");
     }
 }
 

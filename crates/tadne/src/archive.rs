@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::archive::{Error, MANIFEST, Maker, Outcome, Part, Plan, Target, Watch, write_manifest};
+use ::archive::{Error, MANIFEST, Maker, Outcome, Part, Plan, Tally, Target, Watch, write_manifest};
 use anyhow::bail;
 use clap::Args;
 use cli::pictures::Pictures;
@@ -54,17 +54,6 @@ pub(crate) struct Archive {
     threads: Option<u16>,
 }
 
-/// What a run has done so far.
-#[derive(Default)]
-struct Done {
-    kept: u64,
-    made: u64,
-    mended: u64,
-    /// Pictures and bytes of what was made.
-    pictures: u64,
-    bytes: u64,
-}
-
 impl Archive {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let part = match self.part {
@@ -91,15 +80,25 @@ impl Archive {
         let stop = progress::stop_on_interrupt("finishing the pictures in hand")?;
         let watch = Watch { drawn: &|| bar.inc(1), stop: &stop };
         let mut maker = Maker::new(plan, target, generator, threads, watch);
-        let (start, mut done) = (Instant::now(), Done::default());
+        let (start, mut done) = (Instant::now(), Tally::default());
         for shard in plan.part(part) {
             match maker.shard(&shard, self.verify) {
-                Ok(outcome) => done.note(outcome, plan.pictures_of(&shard), &bar),
+                Ok(outcome) => {
+                    let pictures = plan.pictures_of(&shard);
+                    done.note(outcome, pictures);
+                    // What is there already would make the rest look quick.
+                    let there = match outcome {
+                        Outcome::Kept => pictures,
+                        Outcome::Made { .. } => 0,
+                        Outcome::Mended { files } => pictures - files,
+                    };
+                    bar.set_length(bar.length().unwrap_or_default().saturating_sub(there));
+                }
                 Err(Error::Stopped) => {
                     bar.finish_and_clear();
                     bail!(
                         "stopped: {}, in {}; run the same command again to go on",
-                        done.text(start),
+                        text(&done, start),
                         self.pictures.out
                     );
                 }
@@ -107,9 +106,9 @@ impl Archive {
             }
         }
         bar.finish_and_clear();
-        let text = done.text(start);
-        let listed = write_manifest(target, plan, done.made + done.mended > 0 || self.verify)?;
-        println!("{text}, in {}", self.pictures.out);
+        let said = text(&done, start);
+        let listed = write_manifest(target, plan, done.is_change() || self.verify)?;
+        println!("{said}, in {}", self.pictures.out);
         match listed {
             Some(0) => {}
             Some(rows) => println!("{MANIFEST} lists {rows} pictures"),
@@ -119,29 +118,11 @@ impl Archive {
     }
 }
 
-impl Done {
-    /// Counts a shard of so many pictures.
-    fn note(&mut self, outcome: Outcome, pictures: u64, bar: &ProgressBar) {
-        if let Outcome::Made { bytes } = outcome {
-            self.made += 1;
-            self.pictures += pictures;
-            self.bytes += bytes;
-            return;
-        }
-        // What is there already would make the rest look quick.
-        let files = if let Outcome::Mended { files } = outcome { files } else { 0 };
-        bar.set_length(bar.length().unwrap_or_default().saturating_sub(pictures - files));
-        self.mended += files;
-        self.kept += 1;
-    }
-
-    fn text(&self, start: Instant) -> String {
-        let Done { kept, made, mended, pictures, bytes } = self;
-        let mended = if *mended > 0 { format!(", {mended} files of them made again") } else { String::new() };
-        let rate = *pictures as f64 / start.elapsed().as_secs_f64();
-        let rate = if *made > 0 { format!(", {rate:.0} pictures/s") } else { String::new() };
-        format!("{made} shards made ({}{rate}), {kept} kept{mended}", HumanBytes(*bytes))
-    }
+/// What a run has done so far, in words.
+fn text(done: &Tally, start: Instant) -> String {
+    let rate = done.pictures as f64 / start.elapsed().as_secs_f64();
+    let rate = if done.made > 0 { format!(", {rate:.0} pictures/s") } else { String::new() };
+    format!("{} shards made ({}{rate}), {}", done.made, HumanBytes(done.bytes), done.kept_text())
 }
 
 /// How many pictures a part has, and whether that is exact.

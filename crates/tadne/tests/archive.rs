@@ -1,6 +1,8 @@
 //! `tadne archive` on the real binary with a tiny model: killed, cut into parts, damaged and mended.
 
 mod common;
+#[path = "common/files.rs"]
+mod written;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use common::{succeed, tadne};
 use server::{FileMaker, PictureAddress};
 use synth::{Architecture, Generator, ModelFile, Precision, Seed};
+use written::files;
 
 struct Place {
     folder: tempfile::TempDir,
@@ -42,24 +45,6 @@ impl Place {
         arguments.extend(more);
         arguments
     }
-}
-
-/// All files below a folder, by their path in it.
-fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.expect("a readable folder").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).expect("below").to_string_lossy().replace('\\', "/");
-                found.insert(name, fs::read(&path).expect("a readable file"));
-            }
-        }
-    }
-    found
 }
 
 fn records(out: &Path) -> BTreeMap<PathBuf, std::time::SystemTime> {
