@@ -20,8 +20,8 @@ use crate::address::Address;
 use crate::make::{Job, MAKE_SHARD, MakeShard, Report};
 use crate::session;
 
-/// Tasks that a job is cut into, at most. Executors are to be busy to the end, and a scheduler keeps a record of each.
-const TASKS: u64 = 4096;
+/// Tasks that a job is cut into, at most. Executors are to be busy to the end, and each task carries the whole plan, some 100 bytes a task.
+const TASKS: u64 = 512;
 /// Shards of a job, at most: their numbers travel with it, in messages of up to 16 MiB.
 const SHARDS: u64 = 1_000_000;
 /// How long to try to reach the scheduler.
@@ -134,10 +134,7 @@ impl Archive {
         // Connecting replaces all functions by Ballista's.
         context.register_udf(MakeShard::planned().as_ref().clone());
         let job = serde_json::to_string(job)?.replace('\'', "''");
-        // DISTINCT is there for its shuffle, which deals the shards out to tasks; a plain list is one task.
-        let sql = format!(
-            "SELECT {MAKE_SHARD}('{job}', shard) FROM (SELECT DISTINCT arrow_cast(shard, 'UInt64') AS shard FROM (SELECT unnest(range(0, {shards})) AS shard))"
-        );
+        let sql = format!("SELECT {MAKE_SHARD}('{job}', shard) FROM ({})", list(shards));
         let batches = context.sql(&sql).await.map_err(plain)?.collect().await.map_err(plain)?;
         let mut sum = Sum::default();
         let mut rows = 0;
@@ -149,6 +146,16 @@ impl Archive {
         ensure!(rows == shards, "{rows} reports came for {shards} shards");
         Ok(sum)
     }
+}
+
+/// The numbers of so many shards as a query, of which each branch is a task. There is no exchange between tasks: where an executor dies
+/// that holds what others are about to fetch, Ballista 55 plans the job back and never frees the places of what runs, and the job stands still.
+fn list(shards: u64) -> String {
+    let tasks = shards.min(TASKS);
+    let begin = |task: u64| shards / tasks * task + (shards % tasks).min(task);
+    let branch =
+        |task| format!("SELECT arrow_cast(unnest(range({}, {})), 'UInt64') AS shard", begin(task), begin(task + 1));
+    (0..tasks).map(branch).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 /// A job's failure in words: what a task said at last, where it said something.
@@ -189,6 +196,20 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_shard_is_in_one_task() {
+        for shards in [1, 2, 511, 512, 513, 5000] {
+            let sql = list(shards);
+            let bounds: Vec<u64> = sql.split(['(', ',', ')']).filter_map(|word| word.trim().parse().ok()).collect();
+            assert_eq!(bounds.len() as u64, 2 * shards.min(TASKS));
+            let (first, last) = (bounds[0], bounds[bounds.len() - 1]);
+            assert_eq!((first, last), (0, shards));
+            let lengths: Vec<u64> = bounds.chunks(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(lengths.iter().max().unwrap() - lengths.iter().min().unwrap() <= 1, "{lengths:?}");
+            assert!(bounds[1..].chunks(2).all(|pair| pair.len() == 1 || pair[0] == pair[1]));
+        }
+    }
 
     #[test]
     fn failures_are_told_without_their_layers() {
