@@ -50,10 +50,7 @@ pub fn write_manifest(target: &Target, plan: &Plan, anew: bool) -> Result<Option
         return Ok(None);
     }
     let records = blake3::hash(shards.join("\n").as_bytes()).to_hex().to_string();
-    if !anew
-        && let Some(tail) = target.tail(MANIFEST, TAIL)?
-        && tail.windows(records.len()).any(|bytes| bytes == records.as_bytes())
-    {
+    if !anew && is_of(target, &records)? {
         return Ok(Some(0));
     }
     let mut order = Vec::with_capacity(shards.len());
@@ -65,9 +62,24 @@ pub fn write_manifest(target: &Target, plan: &Plan, anew: bool) -> Result<Option
     }
     order.sort_unstable();
     target.begin(MANIFEST)?;
-    let wrote = table(target, &order, &records);
-    target.leave(MANIFEST);
-    wrote.map(Some)
+    match table(target, &order, &records) {
+        Ok(rows) => {
+            target.clear(MANIFEST);
+            Ok(Some(rows))
+        }
+        // Somebody else who wrote the same table may have been faster, and taken the unfinished file away.
+        Err(_) if is_of(target, &records)? => Ok(Some(0)),
+        Err(error) => {
+            target.leave(MANIFEST);
+            Err(error)
+        }
+    }
+}
+
+/// Whether the table that is there is of these records, by the hash of their names.
+fn is_of(target: &Target, records: &str) -> Result<bool, Error> {
+    let tail = target.tail(MANIFEST, TAIL)?;
+    Ok(tail.is_some_and(|tail| tail.windows(records.len()).any(|bytes| bytes == records.as_bytes())))
 }
 
 /// A record that may be of another plan.

@@ -138,16 +138,18 @@ impl Target {
             file.persist_noclobber(root.join(path)).map_err(io::Error::from)
         };
         let written = write();
-        // Not if somebody else is at it.
-        let _ = fs::remove_dir(staging(root, path));
         match written {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Ok(_) => {
+                self.clear(path);
+                Ok(true)
+            }
+            // Somebody else was faster, and may have taken the unfinished file away.
+            Err(_) if root.join(path).exists() => Ok(false),
             Err(error) => Err(failed("write", path, &error)),
         }
     }
 
-    /// Takes away what processes left that were killed: of shards that somebody finished since, and what is a day old.
+    /// Takes away what processes left that were killed: of what somebody finished since, and what is a day old.
     ///
     /// # Errors
     /// A folder is there that cannot be read.
@@ -157,7 +159,8 @@ impl Target {
             let name = entry.file_name();
             let Some(shard) = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)) else { continue };
             let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
-            if root.join(record_path(shard)).exists() || age().is_some_and(|age| age > LEFT) {
+            let finished = if shard == ArchiveKind::FILE { shard.to_owned() } else { record_path(shard) };
+            if root.join(finished).exists() || age().is_some_and(|age| age > LEFT) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -272,9 +275,17 @@ impl Target {
                 if let Some(record) = record {
                     self.put(shard, &record_path(shard), &record.into())?;
                 }
-                let _ = fs::remove_dir_all(staging(root, shard));
+                self.clear(shard);
                 Ok(())
             }
+        }
+    }
+
+    /// Takes away the unfinished files of a shard, or of another file by its name, that is in its place: processes that were killed
+    /// left theirs.
+    pub(crate) fn clear(&self, shard: &str) {
+        if let Place::Folder(root) = &self.0 {
+            let _ = fs::remove_dir_all(staging(root, shard));
         }
     }
 

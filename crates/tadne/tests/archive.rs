@@ -87,6 +87,28 @@ fn killed_five_times_it_ends_with_the_same_bytes_and_makes_no_finished_shard_aga
 }
 
 #[test]
+fn what_killed_processes_left_of_the_archives_own_files_is_taken_away() {
+    let place = Place::new();
+    let (calm, out) = (place.out("calm"), place.out("killed"));
+    let leave = |name: &str| {
+        let folder = out.join("records").join(format!(".unfinished-{name}"));
+        fs::create_dir_all(&folder).expect("it can be made");
+        fs::write(folder.join(".tmp1"), b"half").expect("it can be written");
+    };
+    let few = ["--levels", "1.0"];
+    succeed(&place.arguments(&calm, &few));
+    let calm = files(&calm);
+    // Killed before the file was in its place, and after.
+    for _ in 0..2 {
+        leave("archive.json");
+        leave("manifest.parquet");
+        let _ = fs::remove_file(out.join("manifest.parquet"));
+        succeed(&place.arguments(&out, &few));
+        assert!(files(&out) == calm);
+    }
+}
+
+#[test]
 fn three_parts_are_the_whole_and_every_picture_is_the_servers() {
     let place = Place::new();
     let (one, three) = (place.out("one"), place.out("three"));
