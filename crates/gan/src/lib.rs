@@ -21,6 +21,7 @@ mod planes;
 mod project;
 mod run;
 mod schedule;
+mod selection;
 mod tape;
 #[cfg(feature = "torch")]
 mod torch;
@@ -37,4 +38,5 @@ pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer,
 pub use project::{Difference, Found, ProjectConfig, Projector, Space};
 pub use run::{Hold, Observer, Run, Tick, forget_after};
 pub use schedule::Schedule;
+pub use selection::{Foresight, Verdicts};
 pub use trainer::{Averages, Progress, Trainer};

@@ -498,12 +498,29 @@ impl Trainer {
     }
 
     /// D's logits of planar pictures in -1..1.
-    #[cfg(test)]
-    pub(crate) fn judge(&mut self, pictures: &[f32]) -> Vec<f32> {
+    pub(crate) fn judge(&mut self, pictures: &[f32]) -> Result<Vec<f32>, Error> {
         let fade = self.schedule().fade.map(|share| share as f32);
-        let logits = self.passes.d().judge(&self.d.net, pictures, fade).unwrap();
-        self.passes.finish(&mut self.g.net, &mut self.d.net).unwrap();
-        logits
+        let logits = self.passes.d().judge(&self.d.net, pictures, fade)?;
+        self.passes.finish(&mut self.g.net, &mut self.d.net)?;
+        Ok(logits)
+    }
+
+    /// What each discriminator of the run says of planar pictures in -1..1: D, and the one behind ink, where there is one, as the mean of so many
+    /// squares.
+    pub(crate) fn opinions(&mut self, pictures: &[f32], seed: u64, squares: u64) -> Result<Vec<Vec<f32>>, Error> {
+        let mut opinions = vec![self.judge(pictures)?];
+        if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
+            if !inked.is_prepared() {
+                inked.prepare(c, &self.config, self.cpu.crew().threads())?;
+            }
+            let mut means = vec![0.0; opinions[0].len()];
+            for square in 0..squares {
+                let said = inked.opinion(&self.cpu, pictures, step_seed(seed, square))?;
+                means.iter_mut().zip(said).for_each(|(mean, v)| *mean += v / squares as f32);
+            }
+            opinions.push(means);
+        }
+        Ok(opinions)
     }
 
     /// The average that is drawn and exported, or the further one of a relative width.
@@ -613,7 +630,7 @@ pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
 }
 
 /// The same of one picture.
-fn planes(pixels: &[u8], to: &mut [f32]) {
+pub(crate) fn planes(pixels: &[u8], to: &mut [f32]) {
     let area = pixels.len() / 3;
     for (i, rgb) in pixels.chunks_exact(3).enumerate() {
         for k in 0..3 {

@@ -1,6 +1,7 @@
 //! The mean of several states of one generator.
 
 use crate::model::{CENTRES, DIRECTIONS, SPREAD};
+use crate::selection::Selection;
 use crate::{ModelError, ModelFile};
 
 /// Why models have no mean.
@@ -29,13 +30,14 @@ impl ModelFile {
     /// around than any of them is (stochastic weight averaging, arXiv 1803.05407).
     ///
     /// Its origin says what theirs all say, and the largest of their kimg, and holds theirs as `average_of`; its terms are those of the last one. What was measured on
-    /// one of them alone (calibration, centres and spread of truncation, directions) is left out.
+    /// one of them alone (calibration, centres and spread of truncation, directions, selection) is left out.
     ///
     /// # Errors
     /// [`AverageError`], if there are fewer than two or they are not the same network.
     pub fn average(models: &[Self]) -> Result<Self, AverageError> {
         let [first, .., last] = models else { return Err(AverageError::TooFew) };
-        let measured = |name: &str| [CENTRES, SPREAD, DIRECTIONS].contains(&name);
+        let measured =
+            |name: &str| [CENTRES, SPREAD, DIRECTIONS].contains(&name) || name.starts_with(Selection::TENSORS);
         for (i, model) in models.iter().enumerate() {
             model.check()?;
             let differs = |problem: String| Err(AverageError::Different { which: i + 1, problem });
@@ -49,6 +51,7 @@ impl ModelFile {
         }
         let mut mean = last.clone();
         mean.metadata.calibration = None;
+        mean.metadata.selection = None;
         mean.metadata.directions.clear();
         mean.tensors.retain(|name, _| !measured(name));
         for (name, tensor) in &mut mean.tensors {

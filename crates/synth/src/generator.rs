@@ -10,6 +10,7 @@ use crate::directions::Directions;
 use crate::ink::InkLayers;
 use crate::model::{ModelError, ModelFile};
 use crate::prepare::{Styles, Weights, conv, rgb};
+use crate::selection::Selector;
 use crate::truncation::Truncation;
 use crate::{ClassError, NoiseMode, Seed, Variation, Worker};
 
@@ -30,6 +31,7 @@ pub struct Generator {
     pub(crate) mapping: Vec<Linear>,
     pub(crate) truncation: Truncation,
     directions: Directions,
+    pub(crate) selector: Option<Selector>,
     /// The affine layers of all convolutions and `toRGB`s in one: from `w` to the styles, each padded to whole blocks.
     pub(crate) styles: Linear,
     pub(crate) constant: Activation,
@@ -140,7 +142,7 @@ impl Generator {
         model.check()?;
         let (architecture, fingerprint) = (model.architecture.clone(), model.fingerprint());
         let (embeddings, truncation) = (crate::reference::embeddings(model), Truncation::new(model));
-        let directions = Directions::new(model);
+        let (directions, selector) = (Directions::new(model), Selector::new(model));
         let mapping = (0..architecture.mapping_layers).map(|layer| {
             let bias = weights.take(&format!("mapping.fc{layer}.bias")).into_owned();
             Linear::new(&weights.take(&format!("mapping.fc{layer}.weight")), &bias)
@@ -171,6 +173,7 @@ impl Generator {
             mapping,
             truncation,
             directions,
+            selector,
             styles,
             constant,
             blocks,

@@ -4,14 +4,24 @@ use kernels::Crew;
 
 use crate::generator::Noise;
 use crate::mapper::Mapper;
+use crate::selection::Candidates;
 use crate::{Generator, NoiseMode, Seed};
 
 impl Generator {
     /// `z` of a seed as it enters the network, before any normalisation: `z_dim` values.
     pub fn z(&self, seed: Seed) -> Vec<f32> {
         let mut z = vec![0.0; self.architecture().z_dim];
-        self.variation().z(seed, &mut z);
+        self.fill_z(seed, &mut z, &mut Candidates::default());
         z
+    }
+
+    /// The same into `z`: the only one that the seed offers, or the best of several.
+    pub(crate) fn fill_z(&self, seed: Seed, z: &mut [f32], memory: &mut Candidates) {
+        let fill = |candidate, z: &mut [f32]| self.variation().z(seed, candidate, z);
+        match &self.selector {
+            Some(selector) => selector.choose(memory, z, fill),
+            None => fill(0, z),
+        }
     }
 
     /// `w` of a `z`, before truncation: `w_dim` values. A model with classes takes the class of seed 0.

@@ -1,7 +1,8 @@
 //! Seeds to normal numbers: the counter-based generator Philox4x32-10 and Box-Muller, the same on every platform.
 //!
 //! Philox is due to Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011).
-//! The key is the seed; the counter is (block, stream, 0, 0), so any part of any stream is reached directly.
+//! The key is the seed; the counter is (block, stream, candidate, 0), so any part of any stream is reached directly. The candidate is 0 but
+//! for the further `z` of models that choose ([`Selection`](crate::Selection)).
 
 use crate::Seed;
 
@@ -27,9 +28,19 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 /// Each block of four words (a, b, c, d) gives `r cos t, r sin t` with `r = sqrt(-2 ln u)`, `t = 2 pi v`,
 /// `u = (a + 1/2) / 2^32`, `v = (b + 1/2) / 2^32`, and the same for (c, d). Computed in f64, rounded to f32.
 pub fn normal(seed: Seed, stream: u32, out: &mut [f32]) {
+    fill(seed, [stream, 0], out);
+}
+
+/// Fills `out` with the `z` that a seed offers as its `candidate`-th, counted from 0: [`z`] is the first, the others have their number as the
+/// third word of the counter.
+pub fn candidate(seed: Seed, candidate: u32, out: &mut [f32]) {
+    fill(seed, [Z_STREAM, candidate], out);
+}
+
+fn fill(seed: Seed, [stream, turn]: [u32; 2], out: &mut [f32]) {
     let key = [seed.0 as u32, (seed.0 >> 32) as u32];
     for (block, four) in out.chunks_mut(4).enumerate() {
-        let words = philox([block as u32, stream, 0, 0], key);
+        let words = philox([block as u32, stream, turn, 0], key);
         let (n0, n1) = box_muller(words[0], words[1]);
         let (n2, n3) = box_muller(words[2], words[3]);
         four.copy_from_slice(&[n0, n1, n2, n3][..four.len()]);

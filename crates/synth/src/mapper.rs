@@ -4,6 +4,7 @@ use kernels::Crew;
 
 use crate::generator::{GAIN, SLOPE};
 use crate::reference::normalise;
+use crate::selection::Candidates;
 use crate::{Architecture, Generator, LabelNorm, ModelError, ModelFile, NoiseInputs, Seed};
 
 /// Memory for the mapping network.
@@ -13,18 +14,19 @@ pub(crate) struct Mapper {
     z: Vec<f32>,
     /// Inputs and outputs of the layers by turns; the outputs are padded to whole blocks.
     turns: [Vec<f32>; 2],
+    candidates: Candidates,
 }
 
 impl Mapper {
     pub(crate) fn new(generator: &Generator) -> Self {
         let widest = generator.mapping.iter().map(kernels::Linear::padded_output).max().unwrap_or(0);
         let input = generator.architecture().mapping_input();
-        Mapper { z: vec![0.0; input], turns: [vec![0.0; widest], vec![0.0; widest]] }
+        Mapper { z: vec![0.0; input], turns: [vec![0.0; widest], vec![0.0; widest]], candidates: Candidates::default() }
     }
 
     /// `w` of a seed, before truncation.
     pub(crate) fn map(&mut self, generator: &Generator, crew: &Crew, seed: Seed) -> &[f32] {
-        generator.variation().z(seed, &mut self.z[..generator.architecture().z_dim]);
+        generator.fill_z(seed, &mut self.z[..generator.architecture().z_dim], &mut self.candidates);
         self.run(generator, crew, seed)
     }
 

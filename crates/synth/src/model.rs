@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Architecture, ArchitectureError};
+use crate::selection::{self, Selection};
 use crate::{Seed, latent};
 
 const FORMAT: &str = "tadne-generator";
@@ -54,6 +55,8 @@ pub struct Metadata {
     /// Names of the directions in which pictures can be edited (`smile`), in the order of the rows of the tensor
     /// `directions.w`; empty if none were found.
     pub directions: Vec<String>,
+    /// How a seed's `z` is chosen; none takes the one that there is.
+    pub selection: Option<Selection>,
 }
 
 /// The psi that play the parts of 0.3, 1.0 and 2.0 on the creativity slider.
@@ -179,6 +182,10 @@ impl ModelFile {
             let text = serde_json::to_string(&self.metadata.directions);
             entry("directions", text.map_err(unserialisable("directions"))?);
         }
+        if let Some(selection) = &self.metadata.selection {
+            let text = serde_json::to_string(selection);
+            entry("selection", text.map_err(unserialisable("selection"))?);
+        }
         entry("format", FORMAT.into());
         entry("format_version", FORMAT_VERSION.into());
         entry("license", self.metadata.license.clone());
@@ -252,6 +259,7 @@ impl ModelFile {
             return Err(ModelError::Metadata { entry: "calibration", problem });
         }
         self.check_directions()?;
+        self.check_selection()?;
         let optional = self.architecture.optional_tensors();
         for (name, tensor) in &self.tensors {
             if let Some((_, shape)) = optional.iter().find(|(known, _)| known == name) {
@@ -269,6 +277,8 @@ impl ModelFile {
                 }
             } else if name == DIRECTIONS {
                 check_shape(name, tensor, &[self.metadata.directions.len(), self.architecture.w_dim])?;
+            } else if self.metadata.selection.is_some() && name.starts_with(Selection::TENSORS) {
+                // Checked above.
             } else if !required.iter().any(|(known, _)| known == name) {
                 return Err(ModelError::tensor(name, "is unknown to the file's architecture"));
             }
@@ -297,6 +307,58 @@ impl ModelFile {
             return Ok(());
         };
         Err(ModelError::Metadata { entry: "directions", problem })
+    }
+
+    /// Checks that the network that chooses is whole: every layer takes what the one before gives, the last gives one number.
+    fn check_selection(&self) -> Result<(), ModelError> {
+        let Some(selection) = self.metadata.selection else { return Ok(()) };
+        if !selection.is_sound() {
+            let problem = format!("{} candidates; there must be 2 to 64", selection.candidates);
+            return Err(ModelError::Metadata { entry: "selection", problem });
+        }
+        if self.architecture.labels.is_some() {
+            let problem = "a model with classes cannot choose".into();
+            return Err(ModelError::Metadata { entry: "selection", problem });
+        }
+        let ours = self.tensors.keys().filter(|name| name.starts_with(Selection::TENSORS)).count();
+        let (mut inputs, layers) = (self.architecture.w_dim, ours / 2);
+        if !(1..=selection::MOST_LAYERS).contains(&layers) || ours % 2 > 0 {
+            let problem = format!("{ours} tensors begin with {:?}; two a layer are wanted", Selection::TENSORS);
+            return Err(ModelError::Metadata { entry: "selection", problem });
+        }
+        for layer in 0..layers {
+            let [weight, bias] = ["weight", "bias"].map(|part| format!("{}.{part}", Selection::layer(layer)));
+            let missing = |name: &str| ModelError::tensor(name, "is missing; the selection's layers are numbered");
+            let rows = self.tensors.get(&weight).ok_or_else(|| missing(&weight))?;
+            let outputs = if layer + 1 == layers { 1 } else { rows.shape.first().map_or(1, |&rows| rows.max(1)) };
+            if outputs > selection::WIDEST {
+                let problem = format!("has {outputs} outputs, more than {}", selection::WIDEST);
+                return Err(ModelError::tensor(&weight, problem));
+            }
+            check_shape(&weight, rows, &[outputs, inputs])?;
+            check_shape(&bias, self.tensors.get(&bias).ok_or_else(|| missing(&bias))?, &[outputs])?;
+            inputs = outputs;
+        }
+        Ok(())
+    }
+
+    /// Puts a network that chooses among the `z` of a seed into the file, in place of the one that it may hold: `weight` [outputs, inputs] and bias
+    /// of each layer; none takes it out.
+    ///
+    /// # Errors
+    /// The layers do not follow on `w` and each other, or the number of candidates is not one; the model is as it was then.
+    pub fn set_selection(&mut self, selection: Option<(Selection, Vec<[Tensor; 2]>)>) -> Result<(), ModelError> {
+        let mut changed = self.clone();
+        changed.tensors.retain(|name, _| !name.starts_with(Selection::TENSORS));
+        changed.metadata.selection = selection.as_ref().map(|(selection, _)| *selection);
+        for (index, [weight, bias]) in selection.into_iter().flat_map(|(_, layers)| layers).enumerate() {
+            let name = Selection::layer(index);
+            changed.tensors.insert(format!("{name}.weight"), weight);
+            changed.tensors.insert(format!("{name}.bias"), bias);
+        }
+        changed.check()?;
+        *self = changed;
+        Ok(())
     }
 
     /// Puts directions of w into the file, in place of those that it may hold: names, and `w_dim` values each, whose length is
@@ -344,7 +406,7 @@ impl ModelFile {
         Ok(ModelFile { architecture, tensors, metadata })
     }
 
-    /// Sixteen hexadecimal digits that change whenever the architecture, a weight or the calibration does: FNV-1a, not
+    /// Sixteen hexadecimal digits that change whenever the architecture, a weight, the calibration or the selection does: FNV-1a, not
     /// cryptographic. What is hashed is what a file says, as canonical JSON, so a part that a later version of this program can read, and
     /// the model has not, changes nothing.
     #[allow(clippy::missing_panics_doc, reason = "plain data always serialises")]
@@ -356,6 +418,9 @@ impl ModelFile {
         if let Some(calibration) = &self.metadata.calibration {
             let calibration = serde_json::to_value(calibration).expect("a calibration is plain data");
             canonical(&calibration).bytes().for_each(|byte| add(byte.into()));
+        }
+        if let Some(selection) = &self.metadata.selection {
+            add(selection.candidates.into());
         }
         for (name, tensor) in &self.tensors {
             name.bytes().for_each(|byte| add(byte.into()));
@@ -451,6 +516,7 @@ fn described(entries: Option<&HashMap<String, String>>) -> Result<(Architecture,
         provenance: get("provenance").map(|text| json("provenance", text)).transpose()?.unwrap_or_default(),
         license: get("license").cloned().unwrap_or_default(),
         calibration: get("calibration").map(|text| json("calibration", text)).transpose()?,
+        selection: get("selection").map(|text| json("selection", text)).transpose()?,
         directions: get("directions").map(|text| json("directions", text)).transpose()?.unwrap_or_default(),
     };
     Ok((architecture, metadata))

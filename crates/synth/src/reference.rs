@@ -9,6 +9,7 @@ use kernels::{Edge, scalar};
 use crate::architecture::{Architecture, ConvPlan, LabelNorm, Upsample};
 use crate::generator::{GAIN, SLOPE};
 use crate::model::{ModelError, ModelFile};
+use crate::selection::{Candidates, Selector};
 use crate::{Psi, Seed, latent};
 
 /// `w` of a seed: z and, in a conditional model, the class that the seed chooses, through the mapping network.
@@ -18,7 +19,7 @@ use crate::{Psi, Seed, latent};
 pub fn w(model: &ModelFile, seed: Seed) -> Result<Vec<f32>, ModelError> {
     model.check()?;
     let architecture = &model.architecture;
-    let mut x = latent::z(seed, architecture.z_dim);
+    let mut x = z(model, seed);
     if let Some(labels) = architecture.labels {
         let class = latent::class(seed, labels.classes);
         x.extend(&embeddings(model)[class * labels.features..][..labels.features]);
@@ -32,6 +33,16 @@ pub fn w(model: &ModelFile, seed: Seed) -> Result<Vec<f32>, ModelError> {
         x = affine(model, &format!("mapping.fc{layer}"), &x).into_iter().map(lrelu).collect();
     }
     Ok(x)
+}
+
+/// The `z` that a seed takes in a sound model.
+fn z(model: &ModelFile, seed: Seed) -> Vec<f32> {
+    let mut z = latent::z(seed, model.architecture.z_dim);
+    if let Some(selector) = Selector::new(model) {
+        let fill = |candidate, z: &mut [f32]| latent::candidate(seed, candidate, z);
+        selector.choose(&mut Candidates::default(), &mut z, fill);
+    }
+    z
 }
 
 /// What each class puts behind `z`, [`classes`, `features`]: column k of the embedding plus its bias, divided by its own

@@ -102,11 +102,14 @@ impl Variation {
         }
     }
 
-    /// Fills `z`.
-    pub(crate) fn z(&self, seed: Seed, z: &mut [f32]) {
+    /// Fills `z` with what a seed offers as its `candidate`-th, counted from 0.
+    pub(crate) fn z(&self, seed: Seed, candidate: u32, z: &mut [f32]) {
         match self.seeds {
-            SeedStyle::Philox => latent::normal(seed, latent::Z_STREAM, z),
-            SeedStyle::Numpy => RandomState::new(seed).fill(z),
+            SeedStyle::Philox => latent::candidate(seed, candidate, z),
+            SeedStyle::Numpy => {
+                let mut generator = RandomState::new(seed);
+                (0..=candidate).for_each(|_| generator.fill(z));
+            }
         }
     }
 

@@ -98,9 +98,14 @@ impl Directions {
                 }
             }
         }
-        let format = path.extension().and_then(|e| e.to_str()).and_then(server::Format::from_extension);
-        let format = format.with_context(|| format!("--strips {}: use .png, .webp or .jpg", path.display()))?;
-        let bytes = format.encode(&synth::sheet(&pictures, TENTHS.len() * self.seeds.len()))?;
-        synth::write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+        write_sheet(path, &pictures, TENTHS.len() * self.seeds.len())
     }
+}
+
+/// Writes pictures side by side, `across` in a row, in the format of the path's ending.
+pub(crate) fn write_sheet(path: &Path, pictures: &[Picture], across: usize) -> anyhow::Result<()> {
+    let format = path.extension().and_then(|e| e.to_str()).and_then(server::Format::from_extension);
+    let format = format.with_context(|| format!("{}: use .png, .webp or .jpg", path.display()))?;
+    let bytes = format.encode(&synth::sheet(pictures, across))?;
+    synth::write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
 }

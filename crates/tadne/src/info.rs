@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use interop::Which;
 use serde_json::{Value, json};
-use synth::{Architecture, Calibration, Isa, Metadata, ModelFile, ModelHeader};
+use synth::{Architecture, Calibration, Isa, Metadata, ModelFile, ModelHeader, Selection};
 
 use crate::model::{EMBEDDED, UNKNOWN_TERMS, metadata};
 
@@ -113,6 +113,7 @@ impl About {
             "provenance": self.metadata.provenance,
             "license": self.metadata.license,
             "calibration": self.metadata.calibration,
+            "selection": self.metadata.selection,
             "simd": Isa::from_environment().map(Isa::name).ok(),
         });
         if let Some(fingerprint) = &self.fingerprint {
@@ -138,6 +139,9 @@ impl About {
         println!("training      {}", words::training(&self.metadata.provenance));
         if let Some(Calibration { psi_low, psi_best, psi_high }) = self.metadata.calibration {
             println!("creativity    0.3 is psi {psi_low}, 1 is psi {psi_best}, 2 is psi {psi_high}");
+        }
+        if let Some(Selection { candidates }) = self.metadata.selection {
+            println!("selection     a seed takes the best of {candidates} z");
         }
         let license = self.metadata.license.trim();
         println!("licence       {}", if license.is_empty() { "the file does not say" } else { license });

@@ -18,6 +18,7 @@ mod prepare;
 mod progress;
 mod project;
 mod report;
+mod select;
 mod serve;
 mod settings;
 mod site;
@@ -89,6 +90,8 @@ enum Command {
     Metrics(Box<metrics::Metrics>),
     /// Measure a model for the creativity slider
     Calibrate(calibrate::Calibrate),
+    /// Let each seed take the best of several z
+    Select(select::Select),
     /// Find what of a model's faces can be edited: hair, eyes, mouth, turn, light
     Directions(directions::Directions),
 }
@@ -121,6 +124,7 @@ fn main() -> ExitCode {
         Some(Command::Export(export)) => export.run(),
         Some(Command::Metrics(metrics)) => metrics.run(),
         Some(Command::Calibrate(calibrate)) => calibrate.run(),
+        Some(Command::Select(select)) => select.run(),
         Some(Command::Directions(directions)) => directions.run(),
     };
     match done {

@@ -120,6 +120,13 @@ pub(crate) struct JudgeSide {
 }
 
 impl JudgeSide {
+    /// What it says of planar squares, without learning from them.
+    pub(crate) fn opinion(&mut self, squares: &[f32]) -> Result<Vec<f32>, Error> {
+        let said = self.passes.judge(&self.net, squares, None)?;
+        self.passes.finish(&mut self.net)?;
+        Ok(said)
+    }
+
     /// A fresh one, drawn from `seed`.
     pub(crate) fn new(
         channels: &[usize],

@@ -144,6 +144,21 @@ impl InkedSide {
         Ok(())
     }
 
+    /// Whether it can take a step.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.front.is_some()
+    }
+
+    /// What it says of a square of each planar picture.
+    ///
+    /// # Panics
+    /// If [`InkedSide::prepare`] has not been called.
+    pub(crate) fn opinion(&mut self, cpu: &Cpu, pictures: &[f32], seed: u64) -> Result<Vec<f32>, Error> {
+        let front = self.front.as_mut().expect("the ink network is opened before it is asked");
+        let (squares, _) = front.squares(cpu, pictures, seed);
+        self.judge.opinion(&squares)
+    }
+
     /// One step of the discriminator on planar pictures of both kinds, as many of either, and what it wants of the drawn ones: added to `gradient`, that
     /// of G's loss at them, of `weight` times its length. Gives what was said and how many entries of its own gradient were not finite.
     ///
