@@ -6,7 +6,7 @@ use synth::{Picture, Seed, Tensor};
 
 use crate::adam::{Adam, Rates};
 use crate::config::OptimizerConfig;
-use crate::params::Layout;
+use crate::params::{Layout, Order};
 use crate::tape::{Context, Id, Network, Tape, Walk};
 use crate::trainer::{planes, processor, step_seed};
 use crate::{Config, Error, Trainer};
@@ -120,8 +120,7 @@ fn layer(index: usize) -> String {
 
 fn tensor(net: &Network, index: usize, part: &str) -> Tensor {
     let e = net.layout.get(&format!("{}.{part}", layer(index)));
-    let data = e.to_file(&net.weights).iter().map(|v| v * e.gain as f32).collect();
-    Tensor { shape: e.shape.clone(), data }
+    Tensor { shape: e.shape.clone(), data: e.to_file(&net.weights) }
 }
 
 /// What the network says of rows; gives its node too.
@@ -151,7 +150,10 @@ fn fit(cpu: &Cpu, rows: &[f32], wanted: &[f64], dim: usize, seed: u64) -> Result
     let mut layout = Layout::default();
     let sizes = [&[dim][..], &HIDDEN, &[1]].concat();
     for (index, pair) in sizes.windows(2).enumerate() {
-        layout.linear(&layer(index), pair[1], pair[0], 1.0, 0.0);
+        let (name, deviation) = (layer(index), (3.0 * pair[0] as f64).sqrt().recip());
+        // As they are, small: a training so short goes further than with equalised learning rates.
+        layout.push(&format!("{name}.weight"), &[pair[1], pair[0]], Order::Plain, [deviation, 0.0, 1.0]);
+        layout.push(&format!("{name}.bias"), &[pair[1]], Order::Plain, [0.0, 0.0, 1.0]);
     }
     let weights = layout.initial(step_seed(seed, u64::MAX));
     let mut net = Network::new(layout, weights);
