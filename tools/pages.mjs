@@ -17,7 +17,7 @@ const about = async (page) => {
   await click('about-button')(page);
   await sleep(800);
   await page.evaluate("document.getElementById('contest').scrollIntoView({ block: 'center' })");
-  await sleep(75_000);
+  await sleep(60_000);
 };
 /** Some favourites and a history, as a visitor would have left them. */
 const kept = async (page) => {
