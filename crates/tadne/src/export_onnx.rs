@@ -62,12 +62,18 @@ impl ExportOnnx {
         };
         let model = file(self.model.as_deref())?;
         let exported = onnx::export(&model, options)?;
+        let candidates = model.metadata.selection.filter(|_| matches!(self.input, Input::Z)).map(|s| s.candidates);
         drop(model);
         synth::write_atomically(&self.out, &exported.bytes)
             .with_context(|| format!("cannot write {}", self.out.display()))?;
         println!("written  {} ({:.1} MB)", self.out.display(), exported.bytes.len() as f64 / 1e6);
         println!("inputs   {}", exported.inputs.join(", "));
         println!("output   image [N, 3, H, W], about -1 to 1");
+        if let Some(candidates) = candidates {
+            println!(
+                "note     a seed takes the best of {candidates} z; which one is not in the graph (docs/format.md, Seeds)"
+            );
+        }
         Ok(())
     }
 }
