@@ -19,7 +19,7 @@ pub(crate) const MOST_LAYERS: usize = 8;
 /// Outputs that a layer may have at most.
 pub(crate) const WIDEST: usize = 1024;
 
-/// How a model chooses among the `z` of a seed. Its network, leaky ReLUs between linear layers that follow the mapping network, lies in the
+/// How a model chooses among the `z` of a seed. Its network, linear layers behind the mapping network with a leaky `ReLU` after each but the last, lies in the
 /// tensors `selection.fc0.weight` [outputs, `w_dim`], `selection.fc0.bias` and so on; the last has one output, more for better pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +104,9 @@ impl Selector {
         }
         for (index, Layer { weight, bias }) in self.layers.iter().enumerate() {
             if index > 0 {
-                x.iter_mut().for_each(|v| *v = GAIN * v.max(SLOPE * *v));
+                for v in x.iter_mut() {
+                    *v = GAIN * v.max(SLOPE * *v);
+                }
             }
             y.clear();
             y.extend(bias);
