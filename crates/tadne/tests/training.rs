@@ -64,6 +64,21 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     let sheet = path("sheet.png");
     succeed(&["generate", "--model", &model, "--grid", "2x2", "--psi", "0.7", "--out", &sheet]);
     assert_eq!(image::open(&sheet).unwrap().width(), 32);
+
+    // The run's discriminator says which of several z a seed should take; without that the model is what it was.
+    let (chosen, verdicts) = (path("chosen.safetensors"), path("verdicts.png"));
+    let select = ["select", &model, "--by", &run, "--samples", "2000", "--candidates", "3", "--threads", "1"];
+    let said = succeed(&[&select[..], &["--out", &chosen, "--sheet", &verdicts]].concat());
+    assert!(said.contains("2016 pictures judged") && said.contains("the best of 3"), "{said}");
+    assert_eq!(image::open(&verdicts).unwrap().height(), 8 * 16);
+    let about = |model: &str| -> serde_json::Value {
+        serde_json::from_str(&succeed(&["info", "--json", "--fingerprint", "--model", model])).unwrap()
+    };
+    assert_eq!(about(&chosen)["selection"]["candidates"], 3);
+    assert_ne!(about(&chosen)["fingerprint"], about(&model)["fingerprint"]);
+    succeed(&["generate", "--model", &chosen, "--grid", "2x2", "--out", &sheet]);
+    succeed(&["select", &chosen, "--remove"]);
+    assert_eq!(about(&chosen)["fingerprint"], about(&model)["fingerprint"]);
 }
 
 #[test]
