@@ -60,6 +60,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Pictures that the discriminators of a run cannot judge, or too few of them.
+    #[error("{what}")]
+    Verdicts {
+        /// What is wrong with them, and what to do.
+        what: String,
+    },
     /// The losses stopped being numbers.
     #[error(
         "training diverged at {kimg:.1} kimg: a loss is no longer a finite number; the last checkpoint is intact, \

@@ -22,7 +22,7 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use judge::JudgeSide;
+pub(crate) use judge::{GROUP, JudgeSide};
 pub use judge::{InkJudging, InkOpinion};
 use network::Redraw;
 use pairs::{Difference, Patch, Planes};

@@ -45,15 +45,27 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// Adds what the discriminators of a run say of pictures. They are shown together, so they should be many and of no kind.
+    /// How many pictures a run's discriminators judge together, or a multiple of that: whole groups of each.
+    pub fn group(config: &Config) -> usize {
+        config.discriminator.group * if config.inked.is_some() { crate::ink::GROUP } else { 1 }
+    }
+
+    /// Adds what the discriminators of a run say of pictures, a multiple of [`Verdicts::group`]. They are shown together, so they should be many
+    /// and of no kind.
     ///
     /// # Errors
-    /// The pictures have another size than the run's, or what stands in front of its second discriminator is missing.
+    /// The pictures are so many or have another size than the run's, or what stands in front of its second discriminator is missing.
     pub fn hear(&mut self, trainer: &mut Trainer, pictures: &[Picture]) -> Result<(), Error> {
         let size = trainer.config().resolution();
         if let Some(odd) = pictures.iter().find(|p| (p.width, p.height) != (size, size)) {
-            let what = format!("its discriminator judges {size} x {size} pixels, not {} x {}", odd.width, odd.height);
-            return Err(Error::Config { what });
+            let Picture { width, height, .. } = odd;
+            let what = format!("its discriminator judges {size} x {size} pixels, not {width} x {height}");
+            return Err(Error::Verdicts { what });
+        }
+        let group = Self::group(trainer.config());
+        if !pictures.len().is_multiple_of(group) {
+            let what = format!("{} pictures cannot be judged together; take a multiple of {group}", pictures.len());
+            return Err(Error::Verdicts { what });
         }
         let mut values = vec![0.0; pictures.len() * 3 * size * size];
         for (to, picture) in values.chunks_exact_mut(3 * size * size).zip(pictures) {
@@ -80,7 +92,7 @@ impl Verdicts {
     /// Learns to foretell them from the pictures' `w`, [pictures, `dim`], with `threads` threads. The same seed learns the same.
     ///
     /// # Errors
-    /// [`Error::Config`] if the pictures are too few, or the instruction set that the environment names is not there.
+    /// [`Error::Verdicts`] if the pictures are too few, [`Error::Config`] if the instruction set that the environment names is not there.
     ///
     /// # Panics
     /// If there are not as many `w` as pictures.
@@ -90,7 +102,7 @@ impl Verdicts {
         let learnt = wanted.len() - wanted.len() / KEPT_BACK;
         if learnt < 2 * BATCH {
             let what = format!("{} pictures are too few to learn from; take {} or more", wanted.len(), 4 * BATCH);
-            return Err(Error::Config { what });
+            return Err(Error::Verdicts { what });
         }
         let cpu = processor(threads)?;
         let columns: Vec<[f32; 2]> = (0..dim).map(|i| mean_and_deviation(w, i, dim)).collect();
@@ -284,5 +296,7 @@ mod tests {
         assert_eq!(verdicts.said, [logits.into_iter().map(f64::from).collect::<Vec<_>>()]);
         let error = verdicts.hear(&mut trainer, &[picture(size * 2, 0)]).unwrap_err().to_string();
         assert!(error.contains(&format!("{size} x {size}")), "{error}");
+        let error = verdicts.hear(&mut trainer, &pictures[..7]).unwrap_err().to_string();
+        assert!(error.contains(&format!("a multiple of {}", Verdicts::group(trainer.config()))), "{error}");
     }
 }

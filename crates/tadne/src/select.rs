@@ -48,7 +48,7 @@ pub(crate) struct Select {
     threads: Option<usize>,
 }
 
-/// Pictures that are judged together.
+/// Pictures that are judged together, or a few more.
 const TOGETHER: usize = 32;
 /// Where the seeds to learn from begin: not where pictures are measured.
 const FIRST: u64 = FIRST_SEED + 10_000_000;
@@ -76,18 +76,19 @@ impl Select {
         plain.set_selection(None)?;
         let generator = Arc::new(Generator::consume(plain)?);
         let mut worker = generator.worker_with_threads(threads);
-        let samples = self.samples.next_multiple_of(TOGETHER);
+        let together = TOGETHER.next_multiple_of(Verdicts::group(trainer.config()));
+        let samples = self.samples.next_multiple_of(together);
         let (mut w, mut verdicts) = (Vec::new(), Verdicts::default());
-        let mut pictures = vec![Picture::default(); TOGETHER];
+        let mut pictures = vec![Picture::default(); together];
         bar("judging", samples, |done| {
-            for start in (0..samples).step_by(TOGETHER) {
+            for start in (0..samples).step_by(together) {
                 for (i, picture) in pictures.iter_mut().enumerate() {
                     let seed = Seed(FIRST + (start + i) as u64);
                     worker.draw_into(seed, Psi::default(), picture);
                     w.extend(generator.w(seed));
                 }
                 verdicts.hear(trainer, &pictures).with_context(|| format!("--by {}", by.display()))?;
-                done(start + TOGETHER);
+                done(start + together);
             }
             anyhow::Ok(())
         })?;
