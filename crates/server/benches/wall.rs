@@ -15,9 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use synth::{Generator, ModelFile};
-use visit::{Browsing, EnableNetwork, IN_VIEW, Visit, browse};
+use visit::{Browsing, IN_VIEW, Visit, browse};
 
 /// How long frames are counted.
 const SECONDS: u32 = 20;
@@ -199,8 +199,6 @@ fn memory(browsing: &Browsing, minutes: u32, plain: bool) {
         visit.until_full();
         visit
     };
-    // Who listens to the network makes the tab keep what came over it, if it is not told otherwise.
-    visit.send(EnableNetwork(json!({ "maxTotalBufferSize": 0, "maxResourceBufferSize": 0 })));
     let heap = "performance.memory.usedJSHeapSize / 1048576";
     let elements = "document.querySelectorAll('*').length";
     println!("{}", if plain { "images that only move" } else { "the wall" });

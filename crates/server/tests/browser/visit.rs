@@ -175,7 +175,8 @@ impl Visit {
         tab.enable_runtime().unwrap();
         tab.enable_log().unwrap();
         let visit = Visit { tab, origin: origin.to_owned(), complaints, requests };
-        visit.send(EnableNetwork(json!({})));
+        // Who listens makes the tab keep what came over the network, if it is not told otherwise from the beginning.
+        visit.send(EnableNetwork(json!({ "maxTotalBufferSize": 0, "maxResourceBufferSize": 0 })));
         visit
     }
 
