@@ -109,11 +109,9 @@ impl Select {
         let tenth = (samples / 10).max(shown).min(samples);
         let some = |of: &[usize]| of.iter().step_by((tenth / shown).max(1)).take(shown).copied().collect::<Vec<_>>();
         let chosen = [some(&order[..tenth]), some(&order[samples - tenth..])].concat();
-        let whole = Arc::new(Generator::consume({
-            file.set_selection(None)?;
-            file
-        })?);
-        let mut worker = whole.worker_with_threads(threads);
+        // As the seeds drew them when they were judged, but with ink.
+        file.set_selection(None)?;
+        let mut worker = Arc::new(Generator::consume(file)?).worker_with_threads(threads);
         let drawn: Vec<_> = chosen.iter().map(|&i| worker.draw(Seed(FIRST + i as u64), Psi::default())).collect();
         crate::directions::write_sheet(sheet, &drawn, across)
     }
