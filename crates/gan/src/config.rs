@@ -431,8 +431,11 @@ impl Config {
         if self.discriminator.entrances >= self.discriminator.channels.len() {
             return fail("discriminator.entrances must be smaller than the number of stages".into());
         }
-        if self.growth.stages >= self.discriminator.channels.len() {
-            return fail("growth.stages must be smaller than the number of stages".into());
+        let stages = self.discriminator.channels.len();
+        if self.growth.stages > stages || self.growth.stages == stages && self.growth.fade_kimg > 0.0 {
+            return fail(format!(
+                "growth.stages must be at most {stages}, the number of stages, and smaller while the largest one fades in"
+            ));
         }
         let group = self.discriminator.group;
         if group == 0 || self.batch == 0 || !self.batch.is_multiple_of(group) {

@@ -5,9 +5,15 @@
 //! zero where they would be heard.
 
 use std::collections::HashMap;
+use std::path::Path;
+
+use synth::{Architecture, ModelFile};
 
 use crate::params::{Layout, block};
-use crate::{Config, Error, Trainer};
+use crate::{Checkpoint, Config, Error, Trainer};
+
+/// A G whose D is not at hand is held for so many kimg, and let go in as many again: long enough for a fresh D to know real pictures from G's.
+const HOLD_KIMG: f64 = 40.0;
 
 impl Trainer {
     /// A trainer for `config` that starts from the networks of `small`: the same channels, with any number of stages added. Moments
@@ -34,7 +40,20 @@ impl Trainer {
         }
         config.discriminator.entrances = old.discriminator.entrances + added;
         config.augment.blur = 0.0;
-        config.growth.stages = if added > 0 { old.architecture.channels.len() - 1 } else { 0 };
+        let stages = old.architecture.channels.len();
+        // Otherwise it is fresh, and what it says of G's pictures is worth nothing yet.
+        let d_was_trained = small.progress.images > 0;
+        config.growth.stages = match added {
+            0 if d_was_trained => 0,
+            0 => stages,
+            _ => stages - 1,
+        };
+        if added == 0 {
+            config.growth.fade_kimg = 0.0;
+        }
+        if !d_was_trained && config.growth.hold_kimg.total_cmp(&0.0).is_eq() {
+            (config.growth.inherited, config.growth.hold_kimg) = (0.0, HOLD_KIMG);
+        }
         let first_new = old.architecture.channels.len();
         let mut grown = Self::new(config, threads)?;
         let fades = grown.config.growth.fade_kimg > 0.0;
@@ -60,6 +79,38 @@ impl Trainer {
         grown.w_avg.clone_from(&small.w_avg);
         grown.progress.images_before = small.progress.images_before + small.progress.images;
         Ok(grown)
+    }
+}
+
+impl Checkpoint {
+    /// A generator of which nothing but its model file is left, as a run of length 0 that [`Trainer::grow`] can start from: G and its average are what
+    /// the file holds, D is fresh. Ink, selection, directions and calibration are not G's and are left behind. `name` is what errors call the file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where its architecture cannot be trained.
+    pub fn of_generator(model: &ModelFile, name: &Path, threads: usize) -> Result<Self, Error> {
+        let provenance = &model.metadata.provenance;
+        let preset = provenance["config"].as_str().and_then(|name| Config::preset(name).ok());
+        let mut config = preset.map_or_else(|| Config::preset("c64"), Ok)?;
+        config.architecture = Architecture { ink: None, ..model.architecture.clone() };
+        config.discriminator.channels.clone_from(&model.architecture.channels);
+        let mut trainer = Trainer::bare(config, threads)
+            .map_err(|e| Error::Config { what: format!("{} cannot be trained further: {e}", name.display()) })?;
+        let layout = trainer.g.net.layout.clone();
+        for entry in layout.entries() {
+            let tensor = model.tensors.get(&entry.name).filter(|t| t.shape == entry.shape);
+            let tensor = tensor.ok_or_else(|| Error::Config {
+                what: format!("{}: tensor {} is not as this architecture has it", name.display(), entry.name),
+            })?;
+            let values: Vec<f32> = tensor.data.iter().map(|v| v / entry.gain as f32).collect();
+            entry.set_from_file(&values, &mut trainer.g.net.weights);
+        }
+        trainer.ema.clone_from(&trainer.g.net.weights);
+        if let Some(mean) = model.tensors.get("mapping.w_avg").filter(|t| t.data.len() == trainer.w_avg.len()) {
+            trainer.w_avg.clone_from(&mean.data);
+        }
+        trainer.progress.images_before = (provenance["kimg"].as_f64().unwrap_or(0.0) * 1000.0).round() as u64;
+        Ok(Self { trainer, dataset: String::new(), seconds: provenance["hours"].as_f64().unwrap_or(0.0) * 3600.0 })
     }
 }
 
@@ -110,6 +161,40 @@ mod tests {
                 assert!(moved(1.0), "new stages stand still");
             }
         }
+    }
+
+    #[test]
+    fn a_generator_alone_is_held_while_a_fresh_discriminator_learns() {
+        let config = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
+        let mut trained = Trainer::new(config.clone(), 2).unwrap();
+        let pixels: Vec<u8> = (0..config.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+        trained.step(&pixels).unwrap();
+        let mut model = crate::export::model(&trained, None, "").unwrap();
+        let alone = Checkpoint::of_generator(&model, Path::new("m"), 2).unwrap();
+        assert_eq!(alone.trainer.config().name, "tiny");
+        let (was, is) = (trained.raw(5, 1.0), alone.trainer.raw(5, 1.0));
+        assert!(was.iter().zip(&is).all(|(a, b)| (a - b).abs() < 1e-4), "it draws otherwise");
+
+        // 16 pictures a step: held for two steps, half let go in the third.
+        let growth = GrowthConfig { inherited: 0.0, hold_kimg: 0.032, ..GrowthConfig::default() };
+        let mut run = Trainer::grow(&alone.trainer, Config { growth, ..config.clone() }, 2).unwrap();
+        assert_eq!(run.progress().images_before, trained.progress().images);
+        for held in [true, true, true, false] {
+            let before = [run.g.net.weights.clone(), run.d.net.weights.clone()];
+            run.step(&pixels).unwrap();
+            assert_eq!(run.g.net.weights == before[0], held, "after {} pictures", run.progress().images);
+            assert_ne!(run.d.net.weights, before[1]);
+        }
+        assert!(run.raw(5, 1.0).iter().all(|v| v.is_finite()));
+        // Where nobody says how long, it is held all the same; a pair of networks is not.
+        let growth = |small: &Trainer| Trainer::grow(small, config.clone(), 2).unwrap().config.growth.clone();
+        assert_eq!((growth(&alone.trainer).stages, growth(&alone.trainer).hold_kimg), (3, HOLD_KIMG));
+        assert_eq!((growth(&trained).stages, growth(&trained).hold_kimg.to_bits()), (0, 0));
+
+        let bias = model.tensors.get_mut("synthesis.b4.torgb.bias").unwrap();
+        bias.shape = vec![2];
+        let error = Checkpoint::of_generator(&model, Path::new("m"), 2).err().unwrap().to_string();
+        assert!(error.contains("m: tensor synthesis.b4.torgb.bias"), "{error}");
     }
 
     #[test]

@@ -416,6 +416,7 @@ impl Trainer {
     fn step_on(&mut self, mut real: Vec<f32>) -> Result<(Averages, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.config.batch, self.config.resolution());
+        let g_is_held = self.config.growth.stages == self.config.architecture.channels.len() && schedule.inherited <= 0.0;
         let seed = Seed(step_seed(self.config.seed, self.progress.steps));
         let mut z = vec![0.0; n * self.config.architecture.z_dim];
         synth::latent::normal(seed, Z_STREAM, &mut z);
@@ -444,8 +445,12 @@ impl Trainer {
         passes.d().along_back(d, &back)?;
 
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
-        let back = [vec![0.0; n], back].concat();
-        let mut gradient = passes.d().judge_back(d, &back, n..2 * n, false)?.split_off(half);
+        let mut gradient = if g_is_held {
+            vec![0.0; half]
+        } else {
+            let back = [vec![0.0; n], back].concat();
+            passes.d().judge_back(d, &back, n..2 * n, false)?.split_off(half)
+        };
         let mut said = CriticSaid::default();
         if let Some(critic) = &mut self.critic {
             let seen = self.config.critic_batch() * half / n;
@@ -461,16 +466,21 @@ impl Trainer {
             let pictures = [&real[..seen], &real[half..half + seen]];
             (opinion, astray) = inked.step(&self.cpu, rates, seed.0, pictures, &mut gradient[..seen])?;
         }
-        augmentation.transpose(&self.cpu, &mut gradient);
-        passes.draw_back(g, &gradient)?;
+        if !g_is_held {
+            augmentation.transpose(&self.cpu, &mut gradient);
+            passes.draw_back(g, &gradient)?;
+        }
         passes.finish(g, d)?;
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
-        let dropped = said.dropped
+        let mut dropped = said.dropped
             + astray
-            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault)
-            + self.g.descend(cpu, o.lr_g * schedule.lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
+            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault);
+        if !g_is_held {
+            let lr = o.lr_g * schedule.lr;
+            dropped += self.g.descend(cpu, lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
+        }
         move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
         for average in &mut self.wide {
             average.update(cpu, &self.g.net.weights, self.progress.steps + 1);

@@ -13,6 +13,7 @@ use gan::{Checkpoint, Config, CriticConfig, Device, InkedConfig, Observer, Preci
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use synth::ModelFile;
 
 use crate::taking::{self, Chosen, Taking};
 use crate::{auto, progress, watch};
@@ -49,8 +50,9 @@ pub(crate) struct Train {
     /// Go on with a run: its folder, or one of its checkpoints
     #[arg(long, value_name = "RUN", conflicts_with = "config")]
     resume: Option<PathBuf>,
-    /// Start from the networks of a run, a checkpoint or an exported pair (`shipped` for those of this program); a
-    /// configuration with more stages grows them, e.g. `--config c128 --from runs/00000-c64`
+    /// Start from the networks of a run, a checkpoint or an exported pair (`shipped` for those of this program), or from a
+    /// model file, whose generator is held until a fresh discriminator has learnt; a configuration with more stages grows
+    /// them, e.g. `--config c128 --from runs/00000-c64`
     #[arg(long, visible_alias = "grow", value_name = "RUN|FILE", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Length of the run in thousands of pictures
@@ -211,7 +213,7 @@ impl Train {
         } else {
             let mut from = match &self.from {
                 Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
-                Some(path) => Some(Checkpoint::find(path, threads)?),
+                Some(path) => Some(start_from(path, threads)?),
                 None => None,
             };
             let mut chosen = Chosen::default();
@@ -256,6 +258,18 @@ impl Train {
             run.folder().display()
         );
         Ok(())
+    }
+}
+
+/// What a new run starts from: the networks of a run, a checkpoint or a pair, or a model file's generator.
+fn start_from(path: &Path, threads: usize) -> anyhow::Result<Checkpoint> {
+    match ModelFile::open(path) {
+        Ok(model) => {
+            println!("from      a generator alone: it is held while a fresh discriminator learns, then let go (growth.hold_kimg)");
+            Ok(Checkpoint::of_generator(&model, path, threads)?)
+        }
+        // Errors of what is no model file at all are those of a checkpoint.
+        Err(_) => Ok(Checkpoint::find(path, threads)?),
     }
 }
 
