@@ -27,6 +27,9 @@ export function pictureAddress(recipe, psi, { kind = 'webp', size = 0, noise = t
   return `/api/v1/pictures/${spell(recipe)}.${kind}?${parts.join('&')}`;
 }
 
+/** The sizes below a model's own that are asked for, in eighths of that. */
+const EIGHTHS = [2, 3, 4, 5, 6];
+
 /**
  * A picture that suits a place of so many CSS pixels: of the model's own size where that is large enough, else one that
  * the server enlarges more carefully than browsers do; a small one for visitors who save data. Always a JPEG, which has
@@ -42,8 +45,8 @@ export function suitableAddress(recipe, psi, across, how = {}) {
   const times = [8, 4, 2].find((times) => pixels > own * 0.8 * times) ?? 1;
   if (times === 1) {
     // A place needs no more pixels than it has: from a large model a smaller picture, in steps that caches can share.
-    const part = [4, 2].find((part) => own >= part * 64 && pixels <= own / part);
-    return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: part ? own / part : 0 });
+    const smaller = EIGHTHS.map((eighths) => (own / 8) * eighths).find((size) => size >= Math.max(64, pixels));
+    return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.round(smaller ?? 0) });
   }
   return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(1024, own * times) });
 }

@@ -10,6 +10,8 @@ import { Tile } from './tile.js';
 const FAR = 16_000;
 /** Loading looks this far ahead of the drift. */
 const AHEAD_S = 0.6;
+/** Beyond any squared distance in a window: how much later what hangs outside it is loaded. */
+const SPARE = 1e12;
 /** After a longer gap (a hidden tab, a busy computer) the wall goes on from where it was instead of jumping. */
 const LONGEST_FRAME_S = 0.05;
 
@@ -328,15 +330,17 @@ export class Wall {
   }
 
   /**
-   * Squared distance from where the centre of view will be in a moment.
+   * Squared distance from the centre of view; what will not be in view in a moment comes after everything that will.
    * @param {import('./tile.js').Tile} tile
    */
   #urgency(tile) {
+    const { lattice } = this;
     const ahead = this.camera.ahead(AHEAD_S);
     const middle = this.middle(tile.cell);
     const dx = middle.x - (this.camera.x + this.width / 2 + ahead.x);
     const dy = middle.y - (this.camera.y + this.height / 2 + ahead.y);
-    return dx * dx + dy * dy;
+    const outside = Math.abs(dx) >= (this.width + lattice.tileWidth) / 2 || Math.abs(dy) >= (this.height + lattice.tileHeight) / 2;
+    return dx * dx + dy * dy + (outside ? SPARE : 0);
   }
 
   /**
