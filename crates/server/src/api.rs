@@ -1,4 +1,11 @@
-//! What the addresses below `/api/v1` answer, but for archives of many seeds ([`crate::batch`]). Thin: parse, ask, wrap.
+//! What the addresses below `/api/v1` answer, but for archives of many seeds ([`crate::api::batch`]). Thin: parse, ask, wrap.
+
+pub(crate) mod alike;
+pub(crate) mod batch;
+pub(crate) mod deliver;
+pub(crate) mod facts;
+pub(crate) mod named;
+pub(crate) mod openapi;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -14,15 +21,15 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use synth::{Creature, LONGEST_PATH, Psi, Recipe, Seed};
 
-use crate::access::Visitor;
-use crate::address::AddressError;
+use crate::api::deliver::{NO_STORE, cache_control, deliver};
+use crate::api::named::{JsonFile, Named};
 use crate::app::App;
-use crate::deliver::{NO_STORE, deliver, keep};
-use crate::encode::Format;
+use crate::door::access::Visitor;
 use crate::error::Refusal;
-use crate::latent::{self, Latent, Space};
-use crate::named::{JsonFile, Named};
-use crate::order::{Asked, Bounds, Order, SIZES};
+use crate::pictures::address::AddressError;
+use crate::pictures::encode::Format;
+use crate::pictures::latent::{self, Latent, Space};
+use crate::pictures::order::{Asked, Bounds, Order, SIZES};
 use crate::request::parameter;
 
 /// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.
@@ -38,8 +45,8 @@ pub(crate) async fn order(
     // The kind is a part of the route.
     let kind = uri.path().split('/').nth(3).unwrap_or_default();
     let order = Order::parse(&format!("{kind}/{file}"), query.as_deref(), Bounds::of(&app.generator))?;
-    let keep = keep(&app, query.as_deref())?;
-    deliver(&app, &order, &headers, visitor, keep).await
+    let cache_control = cache_control(&app, query.as_deref())?;
+    deliver(&app, &order, &headers, visitor, cache_control).await
 }
 
 /// `GET /random.png?psi=1.1&size=512` and `/api/v1/random/picture.png`: leads to another picture every time.
@@ -56,7 +63,7 @@ pub(crate) async fn random(
     let seed = any_seed();
     let psi = if parameter(query.as_deref(), "psi").is_some() { asked.psi } else { app.facts.psi.into() };
     let order = Order::Picture { recipe: seed.into(), psi, size: asked.size, noise: asked.noise, format };
-    Ok(lead(format!("/api/v1/{order}&m={}", app.model()), NO_STORE))
+    Ok(redirect(format!("/api/v1/{order}&m={}", app.model()), NO_STORE))
 }
 
 /// A seed drawn by lot: as many pictures as anybody could look at, with names that are still easy to write down.
@@ -65,8 +72,8 @@ pub(crate) fn any_seed() -> Seed {
 }
 
 /// A redirect that lasts as long as `keep` says.
-pub(crate) fn lead(to: String, keep: &'static str) -> Response {
-    (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, keep.to_owned())]).into_response()
+pub(crate) fn redirect(to: String, cache_control: &'static str) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, to), (header::CACHE_CONTROL, cache_control.to_owned())]).into_response()
 }
 
 /// A recipe in a list, with the address of its picture.
@@ -85,7 +92,7 @@ pub(crate) async fn children(
     let parent: Creature = file?.0.parse().map_err(AddressError::Recipe)?;
     Bounds::of(&app.generator).check(&Recipe::Single(parent.clone()))?;
     let asked = Asked::read(query.as_deref())?;
-    let keep = keep(&app, query.as_deref())?;
+    let cache_control = cache_control(&app, query.as_deref())?;
     // The longest lines end; everybody else has sixteen.
     let count = if parent.path.len() < LONGEST_PATH { 16 } else { 0 };
     let children: Vec<_> = (0..count)
@@ -95,7 +102,7 @@ pub(crate) async fn children(
         })
         .collect();
     let body = json!({ "parent": parent.to_string(), "children": children });
-    Ok(([(header::CACHE_CONTROL, keep)], Json(body)).into_response())
+    Ok(([(header::CACHE_CONTROL, cache_control)], Json(body)).into_response())
 }
 
 /// `GET /api/v1/latents/42.json`: a recipe's vectors: `w` before truncation, a mixture's second one, a plain seed's `z`.
@@ -105,7 +112,7 @@ pub(crate) async fn latents(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let JsonFile(name) = file?;
-    let keep = keep(&app, query.as_deref())?;
+    let cache_control = cache_control(&app, query.as_deref())?;
     // Reads the recipe as a picture's would be, with the model's bound on layers.
     let order = Order::parse(&format!("pictures/{name}.png"), None, Bounds::of(&app.generator))?;
     let Order::Picture { recipe, .. } = order else { return Err(Refusal::Failed) };
@@ -128,7 +135,7 @@ pub(crate) async fn latents(
             body["fine"] = json!({ "layer": layer, "w": latent::spell(&w(fine)) });
         }
     }
-    Ok(([(header::CACHE_CONTROL, keep)], Json(body)).into_response())
+    Ok(([(header::CACHE_CONTROL, cache_control)], Json(body)).into_response())
 }
 
 /// The body of `POST /api/v1/pictures`.

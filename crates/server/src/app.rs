@@ -4,22 +4,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, HeaderName, header};
-use synth::{Crowd, Generator};
+use synth::{Generator, SeedIndex};
 use url::Url;
 
-use crate::access::{FORWARDED_HOST, FORWARDED_PROTO};
 use crate::config::Config;
-use crate::drawn_by::{ModelFacts, short};
+use crate::door::access::{FORWARDED_HOST, FORWARDED_PROTO};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::page::Pages;
-use crate::studio::Studio;
+use crate::page::drawn_by::{ModelFacts, short};
+use crate::pictures::studio::PictureService;
 
 /// What all requests share.
 pub(crate) struct App {
     pub(crate) generator: Arc<Generator>,
     pub(crate) metadata: synth::Metadata,
-    pub(crate) studio: Studio,
+    pub(crate) studio: PictureService,
     pub(crate) pages: Pages,
     pub(crate) facts: ModelFacts,
     /// The model's file, for browsers that draw.
@@ -33,7 +33,7 @@ pub(crate) struct App {
     pub(crate) body_bytes: usize,
     stopping: AtomicBool,
     /// Seeds to look for likenesses among, made when first asked for.
-    pub(crate) crowd: OnceLock<Crowd>,
+    pub(crate) seed_index: OnceLock<SeedIndex>,
 }
 
 impl App {
@@ -45,7 +45,7 @@ impl App {
         let facts = ModelFacts::new(&generator, config);
         Ok(Self {
             pages: Pages::open(facts.clone())?,
-            studio: Studio::open(&generator, config)?,
+            studio: PictureService::open(&generator, config)?,
             metadata: config.metadata.clone(),
             public_url: config.public_url.as_deref().map(public_origin).transpose()?,
             metrics: Arc::new(Metrics::new()),
@@ -53,7 +53,7 @@ impl App {
             metrics_elsewhere: config.metrics_addr.is_some(),
             body_bytes: config.body_bytes,
             stopping: AtomicBool::new(false),
-            crowd: OnceLock::new(),
+            seed_index: OnceLock::new(),
             weights: config.weights.clone(),
             generator,
             facts,

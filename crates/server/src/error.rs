@@ -7,9 +7,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::address::AddressError;
-use crate::latent::LatentError;
-use crate::template::TemplateError;
+use crate::page::template::TemplateError;
+use crate::pictures::address::AddressError;
+use crate::pictures::latent::LatentError;
 
 /// Why the service could not start or go on.
 #[derive(Debug, thiserror::Error)]

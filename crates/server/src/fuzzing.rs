@@ -4,11 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::address::PictureAddress;
-use crate::language::Language;
-use crate::order::{Bounds, Order};
-use crate::range::{self, Part};
-use crate::{batch, client, conditional, request, template};
+use crate::api::batch;
+use crate::client;
+use crate::door::conditional;
+use crate::door::range::{self, Part};
+use crate::page::language::Language;
+use crate::page::template;
+use crate::pictures::address::PictureAddress;
+use crate::pictures::order::{Bounds, Order};
+use crate::request;
 
 /// What the model has.
 const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::studio::Studio;
+use crate::pictures::studio::PictureService;
 
 /// The media type of what [`Metrics::text`] writes.
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -106,7 +106,7 @@ impl Metrics {
     }
 
     /// All figures as text.
-    pub(crate) fn text(&self, studio: &Studio) -> String {
+    pub(crate) fn text(&self, studio: &PictureService) -> String {
         let counts = studio.counts();
         self.queue.set(counts.queued as i64);
         self.memory.set(studio.memory() as i64);

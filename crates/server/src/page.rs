@@ -1,23 +1,33 @@
 //! The HTML pages: one shell for all views, the montage, and the page that is not there, each in every language.
 
+pub(crate) mod assets;
+pub(crate) mod crawl;
+pub(crate) mod drawn_by;
+pub(crate) mod handlers;
+pub(crate) mod hosted;
+pub(crate) mod language;
+pub(crate) mod site;
+pub(crate) mod still;
+pub(crate) mod template;
+pub(crate) mod view;
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
 use synth::Seed;
 
-use crate::address::spelled;
-use crate::assets;
-use crate::draft::{LEVELS, level};
-use crate::drawn_by::{ModelFacts, short};
-use crate::hosted::{self, Site};
-use crate::language::Language;
-use crate::still::Still;
-use crate::template::{TemplateError, escape, render};
-use crate::view::View;
+use crate::page::drawn_by::{ModelFacts, short};
+use crate::page::hosted::Site;
+use crate::page::language::Language;
+use crate::page::still::Still;
+use crate::page::template::{TemplateError, escape, render};
+use crate::page::view::View;
+use crate::pictures::address::spelled;
+use crate::pictures::render::{LEVELS, level};
 
 /// The visitor as the pages see it.
 #[derive(Clone, Debug)]
-pub(crate) struct Visitor {
+pub(crate) struct PageContext {
     pub(crate) language: Language,
     /// Whether the language was chosen by the address, so that links should keep it.
     pub(crate) chosen: bool,
@@ -54,7 +64,7 @@ impl Pages {
             missing: assets::text("not-found.html")?,
         };
         for language in Language::ALL {
-            let visitor = Visitor { language, chosen: false, origin: String::new() };
+            let visitor = PageContext { language, chosen: false, origin: String::new() };
             pages.shell(&View::Wall { from: 0, hanging: None }, &visitor)?;
             pages.manifest(language);
             pages.montage(Seed(0), &visitor)?;
@@ -64,7 +74,7 @@ impl Pages {
     }
 
     /// The page itself, opened at a view.
-    pub(crate) fn shell(&self, view: &View, visitor: &Visitor) -> Result<String, TemplateError> {
+    pub(crate) fn shell(&self, view: &View, visitor: &PageContext) -> Result<String, TemplateError> {
         let words = |name: &str| self.string(visitor.language, name);
         let site = words("site.title");
         let title = view.title(&words).map_or_else(|| site.clone(), |title| format!("{title} · {site}"));
@@ -149,7 +159,7 @@ impl Pages {
     }
 
     /// One seed at each of the 18 levels of creativity.
-    pub(crate) fn montage(&self, seed: Seed, visitor: &Visitor) -> Result<String, TemplateError> {
+    pub(crate) fn montage(&self, seed: Seed, visitor: &PageContext) -> Result<String, TemplateError> {
         let words = |name: &str| self.string(visitor.language, name);
         let keep = kept(visitor);
         let still = Still { facts: &self.facts, language: visitor.language, words: &words, keep: &keep };
@@ -185,7 +195,7 @@ impl Pages {
     }
 
     /// For addresses at which there is nothing.
-    pub(crate) fn missing(&self, visitor: &Visitor) -> Result<String, TemplateError> {
+    pub(crate) fn missing(&self, visitor: &PageContext) -> Result<String, TemplateError> {
         self.fill("not-found.html", &self.missing, visitor.language, &[])
     }
 
@@ -237,10 +247,9 @@ fn languages(current: Language) -> String {
 }
 
 /// What links carry on: the language, where it was chosen by an address.
-fn kept(visitor: &Visitor) -> String {
+fn kept(visitor: &PageContext) -> String {
     if visitor.chosen { format!("&amp;lang={}", visitor.language.tag()) } else { String::new() }
 }
 
 #[cfg(test)]
-#[path = "page_tests.rs"]
 mod tests;

@@ -17,12 +17,18 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as Anybody, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::access::{self, Door};
+use crate::api;
+use crate::api::alike;
+use crate::api::batch;
+use crate::api::facts;
 use crate::app::App;
 use crate::config::Config;
-use crate::encode::Format;
+use crate::door::access::{self, RequestGuard};
+use crate::door::compress;
 use crate::error::{Error, Refusal};
-use crate::{api, batch, compress, crawl, facts, handlers, likeness};
+use crate::page::crawl;
+use crate::page::handlers;
+use crate::pictures::encode::Format;
 
 /// An address below `/api/v1` and what answers there.
 type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
@@ -38,8 +44,8 @@ pub(crate) const API: [ApiRoute; 18] = [
     ("/api/v1/cards/{file}", || get(api::order)),
     ("/api/v1/random/{file}", || get(api::random)),
     ("/api/v1/children/{file}", || get(api::children)),
-    ("/api/v1/like/{file}", || get(likeness::like)),
-    ("/api/v1/kinds", || get(likeness::kinds)),
+    ("/api/v1/like/{file}", || get(alike::like)),
+    ("/api/v1/kinds", || get(alike::kinds)),
     ("/api/v1/latents/{file}", || get(api::latents)),
     ("/api/v1/batches/{file}", || get(batch::named)),
     ("/api/v1/batches", || post(batch::listed)),
@@ -125,7 +131,10 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .layer(CatchPanicLayer::custom(panicked))
         .layer(fixed("x-content-type-options", "nosniff"))
         .layer(fixed("referrer-policy", "no-referrer"))
-        .layer(middleware::from_fn_with_state(Arc::new(Door::new(config, Arc::clone(&app.metrics))), access::pass))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(RequestGuard::new(config, Arc::clone(&app.metrics))),
+            access::pass,
+        ))
         .with_state(Arc::clone(&app));
     Ok((router, app))
 }

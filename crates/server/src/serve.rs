@@ -21,10 +21,10 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use crate::access::Peer;
 use crate::app::App;
 use crate::client::{self, Client};
 use crate::config::Config;
+use crate::door::access::Peer;
 use crate::error::{Error, Refusal};
 use crate::routes;
 
@@ -118,7 +118,7 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Asks the system for as many file descriptors as the connections need, and warns if it gives fewer.
-pub fn prepare(config: &Config) {
+pub fn raise_open_files_limit(config: &Config) {
     // Beside connections: files of the store, the model, sockets that are being turned away.
     let wanted = config.connections as u64 + 256;
     let given = rlimit::increase_nofile_limit(wanted).unwrap_or(0);

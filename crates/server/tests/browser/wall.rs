@@ -43,6 +43,32 @@ async fn the_wall_fills_and_drifts_and_pauses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_view_comes_first_and_no_larger_than_its_place_needs() {
+    // 256 pixels.
+    browse(generator(&[8; 7], 1), |browsing: &Browsing| {
+        let visit = browsing.at("/?wall=0000beef&speed=0");
+        visit.until_full();
+        let asked = "performance.getEntriesByType('resource').filter(({ name }) => name.includes('/pictures/'))";
+        visit.until(&format!("{asked}.length >= document.querySelectorAll('.tile').length"));
+        let early = format!(
+            "(() => {{ const seen = new Set({IN_VIEW}.map((tile) => new URL(tile.tile.wished, location.href).href));
+                 return {asked}.slice(0, seen.size).filter(({{ name }}) => !seen.has(name)).length; }})()"
+        );
+        assert!(visit.number("document.querySelectorAll('.tile').length") > visit.number(&format!("{IN_VIEW}.length")));
+        assert_eq!(visit.number(&early) as u32, 0, "pictures outside the window were asked for before some inside it");
+
+        // Tiles of 150 pixels want 160 of 256; larger and smaller places theirs, and what is nearly as large all.
+        let wide = visit.text(&format!("(({{ clientWidth, tile }}) => `${{clientWidth}} ${{tile.picture.naturalWidth}}`)({IN_VIEW}[0])"));
+        assert_eq!(wide, "150 160");
+        let sizes = "Promise.all([import('/js/address.js'), import('/js/recipe.js')]).then(([{ suitableAddress }, { ofSeed }]) => [10, 64, 65, 96, 97, 190, 193, 256, 500].map((across) =>
+            new URL(suitableAddress(ofSeed(1), 1, across), location.href).searchParams.get('size') ?? '').join())";
+        assert_eq!(visit.text(sizes), "64,64,96,96,128,192,,,512");
+        visit.was_clean();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drag_moves_the_wall_and_lets_it_coast() {
     browse(generator(TINY, 1), |browsing: &Browsing| {
         let visit = browsing.at("/?speed=0");

@@ -1,0 +1,58 @@
+//! Pictures by likeness: those that resemble a given one, and an example of each kind of face.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use synth::{Creature, Recipe, Seed, SeedIndex};
+
+use crate::api::deliver::cache_control;
+use crate::api::listed;
+use crate::api::named::{JsonFile, Named};
+use crate::app::App;
+use crate::error::Refusal;
+use crate::pictures::address::AddressError;
+use crate::pictures::order::{Asked, Bounds};
+
+/// What a search found, and where the pictures are.
+fn answer(app: &App, query: Option<&str>, asked: &Asked, found: Vec<Seed>, name: &str) -> Result<Response, Refusal> {
+    let cache_control = cache_control(app, query)?;
+    let found: Vec<_> = found.into_iter().map(|seed| listed(app, seed.into(), asked)).collect();
+    Ok(([(header::CACHE_CONTROL, cache_control)], Json(json!({ name: found }))).into_response())
+}
+
+/// Asks the index on a thread that may take its time: the first to ask waits for all its `w`.
+async fn asking<T: Send + 'static>(
+    app: &Arc<App>,
+    ask: impl FnOnce(&App, &SeedIndex) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let app = Arc::clone(app);
+    let task =
+        move || ask(&app, app.seed_index.get_or_init(|| SeedIndex::new(&app.generator, SeedIndex::DEFAULT_SIZE)));
+    tokio::task::spawn_blocking(task).await.map_err(|_| Refusal::Failed)
+}
+
+/// `GET /api/v1/like/42.json?count=12`: the seeds, of the first 4096, that are most like a creature, the creature itself left out.
+pub(crate) async fn like(
+    State(app): State<Arc<App>>,
+    Named(file): Named<JsonFile>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let creature: Creature = file?.0.parse().map_err(AddressError::Recipe)?;
+    Bounds::of(&app.generator).check(&Recipe::Single(creature.clone()))?;
+    let asked = Asked::read(query.as_deref())?;
+    let count = usize::from(asked.count);
+    let found = asking(&app, move |app, index| index.like_creature(&app.generator, &creature, count));
+    answer(&app, query.as_deref(), &asked, found.await?, "like")
+}
+
+/// `GET /api/v1/kinds?count=24`: an example of each kind of face that the model draws, those that differ most first.
+pub(crate) async fn kinds(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let asked = Asked::read(query.as_deref())?;
+    let mut found = asking(&app, |app, index| index.kinds(&app.generator)).await?;
+    found.truncate(asked.count.into());
+    answer(&app, query.as_deref(), &asked, found, "kinds")
+}
