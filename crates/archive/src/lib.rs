@@ -24,7 +24,7 @@ mod record;
 mod target;
 
 pub use error::Error;
-pub use make::{Maker, Outcome, Tally, Watch};
+pub use make::{Hooks, Maker, Outcome, Tally};
 pub use manifest::{MANIFEST, write_manifest};
 pub use part::{Part, PartError};
 pub use plan::{Plan, Shard};

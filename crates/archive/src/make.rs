@@ -82,7 +82,7 @@ impl Tally {
 
 /// How somebody looks on.
 #[derive(Clone, Copy)]
-pub struct Watch<'a> {
+pub struct Hooks<'a> {
     /// Called for each picture that was made.
     pub drawn: &'a (dyn Fn() + Sync),
     /// Set to stop: the pictures in hand are finished, and the shard is given up.
@@ -94,7 +94,7 @@ pub struct Maker<'a> {
     plan: &'a Plan,
     target: &'a Target,
     threads: Vec<FileMaker>,
-    watch: Watch<'a>,
+    hooks: Hooks<'a>,
 }
 
 impl<'a> Maker<'a> {
@@ -104,7 +104,7 @@ impl<'a> Maker<'a> {
         target: &'a Target,
         generator: &Arc<Generator>,
         threads: usize,
-        watch: Watch<'a>,
+        hooks: Hooks<'a>,
     ) -> Self {
         let threads = (0..threads.max(1)).map(|_| FileMaker::new(generator)).collect();
         Self { plan, target, threads, watch }
@@ -227,7 +227,7 @@ impl<'a> Maker<'a> {
         addresses: &[PictureAddress],
         done: impl Fn(String, Bytes) -> Result<T, Error> + Sync,
     ) -> Result<Vec<T>, Error> {
-        let (size, Watch { drawn, stop }) = (self.plan.size(), self.watch);
+        let (size, Hooks { drawn, stop }) = (self.plan.size(), self.hooks);
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results = Mutex::new(Vec::with_capacity(addresses.len()));
         thread::scope(|scope| {

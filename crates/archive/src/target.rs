@@ -114,7 +114,7 @@ impl Target {
     pub fn is(&self, kind: &ArchiveKind) -> Result<bool, Error> {
         let Some(text) = self.get(ArchiveKind::FILE)? else { return Ok(false) };
         let there = ArchiveKind::parse(&text).map_err(Error::Kind)?;
-        if let Some(reason) = there.unlike(kind) {
+        if let Some(reason) = there.mismatch(kind) {
             return Err(Error::Kind(reason));
         }
         if there.size != kind.size {

@@ -4,8 +4,8 @@ use std::f32::consts::GOLDEN_RATIO;
 use std::sync::Arc;
 
 use synth::{
-    Creature, Crowd, Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Psi, PsiError, Recipe, RecipeError, Seed,
-    Styles, Worker,
+    Creature, Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Psi, PsiError, Recipe, RecipeError, Seed,
+    SeedIndex, Styles, Worker,
 };
 
 /// How far a wandering picture goes towards each of two children of its own, at most.
@@ -68,7 +68,7 @@ pub struct Studio {
     worker: Worker,
     picture: Picture,
     /// Seeds to look for likenesses among, made when first asked for.
-    crowd: Option<Crowd>,
+    seed_index: Option<SeedIndex>,
 }
 
 impl Studio {
@@ -79,7 +79,7 @@ impl Studio {
     pub fn open(file: &[u8]) -> Result<Self, Trouble> {
         let model = ModelFile::from_bytes(file).map_err(Trouble::Model)?;
         let generator = Generator::consume(model).map_err(Trouble::Model)?;
-        Ok(Self { worker: Arc::new(generator).worker(), picture: Picture::default(), crowd: None })
+        Ok(Self { worker: Arc::new(generator).worker(), picture: Picture::default(), seed_index: None })
     }
 
     /// Height and width of the pictures.
@@ -118,17 +118,17 @@ impl Studio {
     pub fn like(&mut self, name: &[u8], count: usize) -> Result<Vec<Seed>, Trouble> {
         let creature: Creature = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
         let generator = Arc::clone(self.worker.generator());
-        Ok(self.crowd(&generator).like_creature(&generator, &creature, count))
+        Ok(self.seed_index(&generator).like_creature(&generator, &creature, count))
     }
 
-    /// An example of each kind of face that the model draws; see [`Crowd::kinds`].
+    /// An example of each kind of face that the model draws; see [`SeedIndex::kinds`].
     pub fn kinds(&mut self) -> Vec<Seed> {
         let generator = Arc::clone(self.worker.generator());
-        self.crowd(&generator).kinds(&generator)
+        self.seed_index(&generator).kinds(&generator)
     }
 
-    fn crowd(&mut self, generator: &Generator) -> &Crowd {
-        self.crowd.get_or_insert_with(|| Crowd::new(generator, Crowd::USUAL))
+    fn seed_index(&mut self, generator: &Generator) -> &SeedIndex {
+        self.seed_index.get_or_insert_with(|| SeedIndex::new(generator, SeedIndex::DEFAULT_SIZE))
     }
 
     /// Draws the picture of style vectors; see [`crate::draw_styles`].
@@ -234,11 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn likenesses_are_those_of_the_crowd_without_the_one_that_asks() {
+    fn likenesses_are_those_of_the_index_without_the_one_that_asks() {
         let mut studio = studio();
         let found = studio.like(b"42", 5).unwrap();
         let generator = Arc::clone(studio.worker.generator());
-        let expected = Crowd::new(&generator, Crowd::USUAL).like(&generator.w(Seed(42)), 6);
+        let expected = SeedIndex::new(&generator, SeedIndex::DEFAULT_SIZE).like(&generator.w(Seed(42)), 6);
         assert_eq!((expected[0], &expected[1..]), (Seed(42), &found[..]));
         assert_eq!(studio.like(b"42-3", 5).unwrap().len(), 5);
         assert!(matches!(studio.like(b"42~1~2", 5), Err(Trouble::Recipe(_))));

@@ -90,7 +90,7 @@ pub fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
         return ModelFile::from_bytes(EMBEDDED).context("the model inside this program is damaged");
     };
     let read = || -> anyhow::Result<ModelFile> {
-        if !interop::is_foreign(path)? {
+        if !interop::is_importable(path)? {
             return Ok(ModelFile::open(path)?);
         }
         let network = interop::open(path, Which::Ema)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
-use archive::{Error, Maker, Outcome, Part, Plan, Target, Watch};
+use archive::{Error, Hooks, Maker, Outcome, Part, Plan, Target};
 use datafusion::arrow::array::{ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
 use datafusion::common::Result;
@@ -162,7 +162,7 @@ impl Studio {
         let Some(shard) = place.and_then(|place| plan.part(place).next()) else {
             return refused(format!("there is no shard {shard} in the plan"));
         };
-        let watch = Watch { drawn: &|| (), stop: &AtomicBool::new(false) };
+        let hooks = Hooks { drawn: &|| (), stop: &AtomicBool::new(false) };
         let outcome = Maker::new(&plan, &target, &self.generator, 1, watch).shard(&shard, verify)?;
         Ok((plan.pictures_of(&shard), Ok(outcome)))
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use archive::{Maker, Part, Plan, Target, Watch, write_manifest};
+use archive::{Hooks, Maker, Part, Plan, Target, write_manifest};
 use server::Format;
 use synth::{Generator, ModelFile};
 use written::files;
@@ -142,7 +142,7 @@ fn alone() -> &'static BTreeMap<String, Vec<u8>> {
         let folder = tempfile::tempdir().expect("a folder");
         let target = Target::open(folder.path().to_str().expect("text")).expect("a folder");
         target.claim(&plan.kind()).expect("an empty folder");
-        let watch = Watch { drawn: &|| (), stop: &AtomicBool::new(false) };
+        let hooks = Hooks { drawn: &|| (), stop: &AtomicBool::new(false) };
         let mut maker = Maker::new(&plan, &target, &generator, 2, watch);
         for shard in plan.part(Part::default()) {
             maker.shard(&shard, false).expect("a shard");

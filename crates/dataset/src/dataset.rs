@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::decode_all::{self, Pictures};
 use crate::listing::{self, Item};
 use crate::order::Order;
-use crate::prepare::{self, Pictures};
 use crate::report::CacheUse;
 use crate::store::Store;
 use crate::{Crop, Error, Options, Report, Source, cache};
@@ -55,14 +55,14 @@ impl Dataset {
             other => {
                 let items = listing::items(files, &mut passed, options)?;
                 let target = cache_path.as_deref().map(|path| (path, key));
-                let mut pictures = prepare::pictures(&items, passed, target, options, &pool)?;
+                let mut pictures = decode_all::pictures(&items, passed, target, options, &pool)?;
                 if let (Err(reason), CacheUse::Written) = (other, &pictures.report.cache) {
                     pictures.report.cache = CacheUse::Remade(reason);
                 }
                 pictures
             }
         };
-        prepare::check_broken(&pictures.report, options)?;
+        decode_all::check_broken(&pictures.report, options)?;
         Self::new(pictures, options).map_err(|report_and_split| empty(arguments, options, &report_and_split))
     }
 

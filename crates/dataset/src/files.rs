@@ -44,7 +44,7 @@ impl Files {
     }
 
     /// Pictures and archives of kinds that are not read: names and reasons.
-    pub fn passed(&self) -> &[(String, String)] {
+    pub fn skipped(&self) -> &[(String, String)] {
         &self.passed
     }
 
@@ -129,6 +129,6 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Unread> {
 }
 
 /// The ending that a picture's name should have, by its first bytes.
-pub fn ending(bytes: &[u8]) -> &'static str {
+pub fn extension_of(bytes: &[u8]) -> &'static str {
     content::ending(bytes)
 }

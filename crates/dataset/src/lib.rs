@@ -31,13 +31,14 @@
 //! # }
 //! ```
 
-mod archive;
 mod cache;
+mod containers;
 mod content;
 #[cfg(test)]
 mod damage;
 mod dataset;
 mod decode;
+mod decode_all;
 mod error;
 mod files;
 mod jpeg;
@@ -48,7 +49,6 @@ mod mutations;
 mod options;
 mod order;
 mod positioned;
-mod prepare;
 mod report;
 mod resize;
 mod single;
@@ -59,9 +59,9 @@ mod webp;
 
 pub use dataset::Dataset;
 pub use error::Error;
-pub use files::{Decoded, Files, Unread, decode, ending};
+pub use files::{Decoded, Files, Unread, decode, extension_of};
 pub use options::{Crop, Options, Progress, Stage};
 pub use report::{CacheUse, Cropped, Labels, Report, Skipped};
-pub use single::picture;
+pub use single::load_picture;
 pub use source::Source;
 pub use survey::Survey;

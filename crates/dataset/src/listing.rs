@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::archive::{self, Entry};
+use crate::containers::{self, Entry};
 use crate::content::{self, Content};
 use crate::options::{Options, Stage};
 use crate::report::{Labels, Skipped};
@@ -221,11 +221,11 @@ impl Item {
                 if !metadata.is_file() {
                     return Err("it is no regular file".into()); // reading a named pipe would wait for ever
                 }
-                archive::check_length(metadata.len())?;
+                containers::check_length(metadata.len())?;
                 std::fs::read(path).map_err(|error| error.to_string())
             }
             Self::Entry(entry) => {
-                archive::check_length(entry.bytes())?;
+                containers::check_length(entry.bytes())?;
                 entry.read()
             }
         }
@@ -237,8 +237,8 @@ pub(crate) fn items(files: Vec<Found>, passed: &mut Passed, options: &Options) -
     let (mut items, mut told) = (Vec::new(), 0);
     for file in files {
         match file.kind {
-            Kind::Tar => archive::tar(&file.path, file.bytes, &mut items, passed)?,
-            Kind::Zip => archive::zip(&file.path, file.bytes, &mut items, passed)?,
+            Kind::Tar => containers::tar(&file.path, file.bytes, &mut items, passed)?,
+            Kind::Zip => containers::zip(&file.path, file.bytes, &mut items, passed)?,
             Kind::Picture => items.push(Item::File(file.path)),
         }
         if items.len() >= told + TELL_EVERY {

@@ -16,7 +16,7 @@ use crate::{Crop, Error, resize};
 ///
 /// # Panics
 /// If a side is 0.
-pub fn picture(path: &Path, [height, width]: [usize; 2], crop: Crop) -> Result<Box<[u8]>, Error> {
+pub fn load_picture(path: &Path, [height, width]: [usize; 2], crop: Crop) -> Result<Box<[u8]>, Error> {
     assert!(height > 0 && width > 0, "a picture has pixels");
     if !path.exists() {
         return Err(Error::Missing { path: path.to_owned() });

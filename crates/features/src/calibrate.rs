@@ -22,7 +22,7 @@ const WITHIN: f64 = 0.995;
 ///
 /// # Errors
 /// [`Error::Model`] if the model is not valid.
-pub fn measure_spread(crew: &Crew, model: &mut ModelFile) -> Result<(), Error> {
+pub fn measure_truncation(crew: &Crew, model: &mut ModelFile) -> Result<(), Error> {
     let generator = Generator::new(model)?;
     let dim = model.architecture.w_dim;
     let w = Rows::new((0..SAMPLES).flat_map(|seed| generator.w(Seed(seed))).collect(), dim);
@@ -100,7 +100,7 @@ pub fn landmarks(sweep: &[Step]) -> Calibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Coverage;
+    use crate::metrics::Prdc;
     use crate::testing::normal;
     use kernels::Isa;
     use synth::Architecture;
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_measured_model_is_valid_and_says_where_its_w_lie() {
         let mut model = ModelFile::random(Architecture::plain(16, 16, &[16, 8]), Seed(1)).unwrap();
-        measure_spread(&Crew::new(Isa::best(), 2), &mut model).unwrap();
+        measure_truncation(&Crew::new(Isa::best(), 2), &mut model).unwrap();
         let centres = &model.tensors["truncation.centres"];
         assert_eq!(centres.shape, [CENTRES, model.architecture.w_dim]);
         let spread = &model.tensors["truncation.spread"].data;
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn landmarks_follow_their_rules() {
         let step = |psi: f32, kd, precision, variety| {
-            let coverage = Coverage { precision, recall: 0.0, density: 0.0, coverage: 0.0 };
+            let coverage = Prdc { precision, recall: 0.0, density: 0.0, coverage: 0.0 };
             Step { psi: Psi::new(psi).unwrap(), distances: Distances { fd: 1.0, kd, coverage }, variety }
         };
         let sweep = [

@@ -40,9 +40,9 @@ pub enum Error {
         /// What does not fit, and what would.
         what: String,
     },
-    /// A real picture could not be spoilt for a floor.
+    /// A real picture could not be corrupted for a floor.
     #[error("a picture of the floor: {0}")]
-    Spoil(image::ImageError),
+    Corruption(image::ImageError),
     /// The data set failed.
     #[error(transparent)]
     Dataset(#[from] dataset::Error),

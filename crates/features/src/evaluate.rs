@@ -10,7 +10,7 @@ use kernels::Crew;
 use serde::{Deserialize, Serialize};
 use synth::Picture;
 
-use crate::metrics::{self, Coverage, Rows};
+use crate::metrics::{self, Prdc, Rows};
 use crate::{Error, Grid, Network, Resizing, Workspace};
 
 /// Pictures that go through the network at once.
@@ -29,7 +29,7 @@ pub struct Distances {
     pub kd: f64,
     /// Precision, recall, density, coverage.
     #[serde(flatten)]
-    pub coverage: Coverage,
+    pub coverage: Prdc,
 }
 
 impl Distances {
@@ -41,12 +41,12 @@ impl Distances {
         Self {
             fd: metrics::frechet_distance(crew, reference, other),
             kd: metrics::kernel_distance(crew, reference, other),
-            coverage: metrics::coverage(crew, reference, other),
+            coverage: metrics::prdc(crew, reference, other),
         }
     }
 }
 
-/// What real pictures score against other real pictures, as they are and spoilt: no figure of a model means anything without these.
+/// What real pictures score against other real pictures, as they are and corrupted: no figure of a model means anything without these.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floors {
     /// Other real pictures as they are.
@@ -187,13 +187,13 @@ impl Evaluator {
         data: &Dataset,
         position: u64,
         n: usize,
-        spoil: Spoil,
+        corruption: Corruption,
         done: impl FnMut(usize),
     ) -> Result<Rows, Error> {
         let next = |i: usize| {
             let mut pixels = Vec::new();
             data.batch(position + i as u64, 1, &mut pixels)?;
-            spoil.apply(pixels, data.size())
+            corruption.apply(pixels, data.size())
         };
         self.features(n, data.size(), next, done)
     }
@@ -221,7 +221,7 @@ impl Evaluator {
 
 /// What is done to a real picture to see how much a figure notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoil {
+pub enum Corruption {
     /// Nothing.
     No,
     /// JPEG of quality 50.
@@ -230,7 +230,7 @@ pub enum Spoil {
     Enlarge,
 }
 
-impl Spoil {
+impl Corruption {
     fn apply(self, pixels: Vec<u8>, size: usize) -> Result<Vec<u8>, Error> {
         let side = size as u32;
         match self {
@@ -239,9 +239,9 @@ impl Spoil {
                 let mut file = Vec::new();
                 JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY)
                     .write_image(&pixels, side, side, ExtendedColorType::Rgb8)
-                    .map_err(Error::Spoil)?;
+                    .map_err(Error::Corruption)?;
                 let read = image::ImageReader::with_format(Cursor::new(file), image::ImageFormat::Jpeg);
-                Ok(read.decode().map_err(Error::Spoil)?.into_rgb8().into_raw())
+                Ok(read.decode().map_err(Error::Corruption)?.into_rgb8().into_raw())
             }
             Self::Enlarge => {
                 let filter = imageops::FilterType::CatmullRom;
@@ -273,13 +273,13 @@ mod tests {
     fn spoilt_pictures_are_near_but_not_the_same() {
         let size = 96;
         let pixels: Vec<u8> = (0..size * size * 3).map(|i| (i / 3 % 7 * 30 + i % 3 * 20) as u8).collect();
-        assert_eq!(Spoil::No.apply(pixels.clone(), size).unwrap(), pixels);
-        for spoil in [Spoil::Jpeg, Spoil::Enlarge] {
-            let spoilt = spoil.apply(pixels.clone(), size).unwrap();
-            assert_eq!(spoilt.len(), pixels.len());
-            let apart: f64 =
-                pixels.iter().zip(&spoilt).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / pixels.len() as f64;
-            assert!((0.5..60.0).contains(&apart), "{spoil:?}: {apart}");
+        assert_eq!(Corruption::No.apply(pixels.clone(), size).unwrap(), pixels);
+        for corruption in [Corruption::Jpeg, Corruption::Enlarge] {
+            let corrupted = corruption.apply(pixels.clone(), size).unwrap();
+            assert_eq!(corrupted.len(), pixels.len());
+            let apart: f64 = pixels.iter().zip(&corrupted).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>()
+                / pixels.len() as f64;
+            assert!((0.5..60.0).contains(&apart), "{corruption:?}: {apart}");
         }
     }
 

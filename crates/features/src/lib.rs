@@ -11,23 +11,23 @@ pub mod directions;
 mod error;
 mod evaluate;
 mod graph;
-mod likeness;
 mod meter;
 pub mod metrics;
 mod network;
 mod ops;
 mod pass;
+mod perceptual;
 mod resample;
 mod spectrum;
 #[cfg(test)]
 mod testing;
 
 pub use error::Error;
-pub use evaluate::{Distances, Evaluator, Floors, Memorisation, Spoil};
+pub use evaluate::{Corruption, Distances, Evaluator, Floors, Memorisation};
 pub use kernels::{Crew, Isa};
-pub use likeness::{Likeness, LikenessWork};
 pub use meter::{FIRST_SEED, Measurement, Meter};
 pub use metrics::Rows;
 pub use network::Network;
 pub use pass::{Grid, Tape, Workspace};
+pub use perceptual::{PerceptualDistance, PerceptualWork};
 pub use resample::Resizing;

@@ -6,8 +6,8 @@ use dataset::Dataset;
 use serde::{Deserialize, Serialize};
 use synth::Picture;
 
-use crate::metrics::{self, Coverage, Kinds, Rows};
-use crate::{Error, Evaluator, Spoil};
+use crate::metrics::{self, Kinds, Prdc, Rows};
+use crate::{Corruption, Error, Evaluator};
 
 /// The first of the seeds that are drawn: far from those a visitor or a grid looks at.
 pub const FIRST_SEED: u64 = 1 << 32;
@@ -26,7 +26,7 @@ pub struct Measurement {
     pub kd: f64,
     /// Precision, recall, density and coverage against held-out pictures; none in older runs, and where too few are held out.
     #[serde(flatten)]
-    pub coverage: Option<Coverage>,
+    pub coverage: Option<Prdc>,
     /// Divergence of the drawn pictures' shares of the kinds of training pictures, in nats; see [`Kinds`]. None in older runs.
     #[serde(default)]
     pub divergence: Option<f64>,
@@ -61,7 +61,7 @@ impl Meter {
     /// # Panics
     /// If `samples` is zero.
     pub fn new(evaluator: Evaluator, data: &Dataset, samples: usize, every_kimg: f64) -> Result<Self, Error> {
-        let real = evaluator.training(data, 0, samples, Spoil::No, |_| ())?;
+        let real = evaluator.training(data, 0, samples, Corruption::No, |_| ())?;
         let held_out = evaluator.held_out(data, |_| ())?;
         let kinds = Kinds::find(evaluator.crew(), &real);
         Ok(Self { evaluator, real, kinds, held_out, every_kimg, took: Duration::ZERO })
@@ -96,7 +96,7 @@ impl Meter {
             kimg,
             average,
             kd: metrics::kernel_distance(crew, &self.real, &drawn),
-            coverage: enough.then(|| metrics::coverage(crew, &self.held_out, &drawn)),
+            coverage: enough.then(|| metrics::prdc(crew, &self.held_out, &drawn)),
             divergence: Some(missing.divergence),
             starved: Some(missing.starved),
             samples,
@@ -122,7 +122,7 @@ mod tests {
         let old = r#"{"kimg": 20.0, "kd": 0.03, "samples": 2000, "network": "n", "hash": "h"}"#;
         let read: Measurement = serde_json::from_str(old).unwrap();
         assert_eq!((read.coverage, read.divergence, read.starved, read.average), (None, None, None, None));
-        let coverage = Coverage { precision: 0.5, recall: 0.1, density: 1.0, coverage: 0.25 };
+        let coverage = Prdc { precision: 0.5, recall: 0.1, density: 1.0, coverage: 0.25 };
         let new = Measurement { coverage: Some(coverage), divergence: Some(0.5), starved: Some(3), ..read };
         let line = serde_json::to_string(&new).unwrap();
         assert!(line.contains(r#""recall":0.1"#), "{line}");

@@ -76,7 +76,7 @@ impl Rows {
 
 /// How well drawn pictures cover the real ones and the reverse; each 0 or more, larger is better.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Coverage {
+pub struct Prdc {
     /// Share of drawn pictures within reach of a real one (improved precision, arXiv 1904.06991, k = 3).
     pub precision: f64,
     /// Share of real pictures within reach of a drawn one (improved recall, same source).
@@ -163,7 +163,7 @@ pub fn kernel_distance(crew: &Crew, a: &Rows, b: &Rows) -> f64 {
 ///
 /// # Panics
 /// If one of the sets has fewer than 6 rows, or their widths differ.
-pub fn coverage(crew: &Crew, real: &Rows, fake: &Rows) -> Coverage {
+pub fn prdc(crew: &Crew, real: &Rows, fake: &Rows) -> Prdc {
     assert!(real.len() >= 6 && fake.len() >= 6, "coverage needs 6 pictures of each kind");
     let reach =
         |x: &Rows, k: usize| -> Vec<f64> { nearest(crew, x, x, k + 1).chunks_exact(k + 1).map(|row| row[k]).collect() };
@@ -184,7 +184,7 @@ pub fn coverage(crew: &Crew, real: &Rows, fake: &Rows) -> Coverage {
         }
     });
     let share = |marks: &[bool]| marks.iter().filter(|&&mark| mark).count() as f64 / marks.len() as f64;
-    Coverage {
+    Prdc {
         precision: share(&precise),
         recall: share(&recalled),
         density: dense as f64 / (5 * m) as f64,

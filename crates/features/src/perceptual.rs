@@ -20,7 +20,7 @@ const EPSILON: f32 = 1e-6;
 
 /// One picture, in what a network sees.
 #[derive(Debug)]
-pub struct Likeness {
+pub struct PerceptualDistance {
     network: Network,
     /// Rows and columns of the pictures.
     picture: [usize; 2],
@@ -32,14 +32,14 @@ pub struct Likeness {
 
 /// Memory of comparisons, kept from one to the next.
 #[derive(Debug, Default)]
-pub struct LikenessWork {
+pub struct PerceptualWork {
     workspace: Workspace,
     tape: Tape,
     taps: Vec<Grid>,
     resized: Vec<f32>,
 }
 
-impl Likeness {
+impl PerceptualDistance {
     /// Of planar `target` [3, height, width] in -1..1 of `picture` (height, width).
     ///
     /// # Errors
@@ -53,9 +53,9 @@ impl Likeness {
         let [h, w] = picture;
         let resampler = (picture != seen)
             .then(|| if h > seen[0] { Resampler::bicubic(picture, seen) } else { Resampler::bilinear(picture, seen) });
-        let mut likeness = Likeness { network, picture, seen, resampler, target: Vec::new() };
+        let mut likeness = PerceptualDistance { network, picture, seen, resampler, target: Vec::new() };
         assert_eq!(target.len(), 3 * h * w, "one picture of the given size");
-        let mut work = LikenessWork::default();
+        let mut work = PerceptualWork::default();
         likeness.look(crew, &mut work, target, false);
         for grid in &mut work.taps {
             for place in grid.data.chunks_exact_mut(grid.channels) {
@@ -82,7 +82,7 @@ impl Likeness {
     pub fn differences(
         &self,
         crew: &Crew,
-        work: &mut LikenessWork,
+        work: &mut PerceptualWork,
         pictures: &[f32],
         gradient: Option<&mut [f32]>,
     ) -> Vec<f64> {
@@ -105,8 +105,8 @@ impl Likeness {
     }
 
     /// Leaves in `work` what the network sees in pictures.
-    fn look(&self, crew: &Crew, work: &mut LikenessWork, pictures: &[f32], record: bool) {
-        let LikenessWork { workspace, tape, taps, resized } = work;
+    fn look(&self, crew: &Crew, work: &mut PerceptualWork, pictures: &[f32], record: bool) {
+        let PerceptualWork { workspace, tape, taps, resized } = work;
         let own = 3 * self.picture[0] * self.picture[1];
         assert!(pictures.len().is_multiple_of(own), "whole pictures of {:?}", self.picture);
         let pictures = if let Some(resampler) = &self.resampler {
@@ -124,8 +124,8 @@ impl Likeness {
     }
 
     /// From slopes at the taps to slopes at the pixels.
-    fn back(&self, crew: &Crew, work: &mut LikenessWork, gradient: &mut [f32]) {
-        let LikenessWork { workspace, tape, taps, resized } = work;
+    fn back(&self, crew: &Crew, work: &mut PerceptualWork, gradient: &mut [f32]) {
+        let PerceptualWork { workspace, tape, taps, resized } = work;
         let passed = if self.resampler.is_some() {
             self.network.gradient(crew, workspace, tape, taps, resized)
         } else {

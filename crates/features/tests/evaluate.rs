@@ -5,7 +5,7 @@ mod common;
 use std::convert::Infallible;
 
 use dataset::{Dataset, Options};
-use features::{Crew, Distances, Evaluator, FIRST_SEED, Isa, Meter, Network, Resizing, Spoil};
+use features::{Corruption, Crew, Distances, Evaluator, FIRST_SEED, Isa, Meter, Network, Resizing};
 use synth::Picture;
 
 const SIZE: u32 = 16;
@@ -41,13 +41,13 @@ fn features_are_rows_in_order_whatever_the_threads() {
     for resizing in [Resizing::Clean, Resizing::Legacy] {
         let (_dir, evaluator, data) = setup(resizing, 2);
         let mut told = Vec::new();
-        let rows = evaluator.training(&data, 3, 70, Spoil::No, |done| told.push(done)).unwrap();
+        let rows = evaluator.training(&data, 3, 70, Corruption::No, |done| told.push(done)).unwrap();
         assert_eq!(told, [32, 64, 70]);
         assert_eq!((rows.len(), rows.width()), (70, 108));
-        let one = evaluator.training(&data, 3 + 41, 1, Spoil::No, |_| ()).unwrap();
+        let one = evaluator.training(&data, 3 + 41, 1, Corruption::No, |_| ()).unwrap();
         assert_eq!(one.row(0), rows.row(41));
         let (_dir, alone, _) = setup(resizing, 1);
-        assert_eq!(alone.training(&data, 3, 70, Spoil::No, |_| ()).unwrap(), rows);
+        assert_eq!(alone.training(&data, 3, 70, Corruption::No, |_| ()).unwrap(), rows);
         let failed = evaluator.features(5, 16, |i| if i == 3 { Err("no picture") } else { Ok(vec![0; 768]) }, |_| ());
         assert_eq!(failed, Err("no picture"));
         assert!(evaluator.features(0, 16, |_| Ok::<_, Infallible>(vec![]), |_| ()).unwrap().is_empty());
@@ -57,10 +57,10 @@ fn features_are_rows_in_order_whatever_the_threads() {
 #[test]
 fn spoilt_pictures_are_farther_than_real_ones() {
     let (_dir, evaluator, data) = setup(Resizing::Clean, 2);
-    let of = |position, spoil| evaluator.training(&data, position, 90, spoil, |_| ()).unwrap();
-    let real = of(0, Spoil::No);
+    let of = |position, corruption| evaluator.training(&data, position, 90, corruption, |_| ()).unwrap();
+    let real = of(0, Corruption::No);
     let kd = |rows| Distances::between(evaluator.crew(), &real, &rows).kd;
-    let (floor, jpeg) = (kd(of(90, Spoil::No)), kd(of(90, Spoil::Jpeg)));
+    let (floor, jpeg) = (kd(of(90, Corruption::No)), kd(of(90, Corruption::Jpeg)));
     assert!(floor.is_finite() && floor < jpeg, "{floor} {jpeg}");
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use features::{Crew, Error, Isa, Likeness, LikenessWork, Network};
+use features::{Crew, Error, Isa, Network, PerceptualDistance, PerceptualWork};
 
 fn network() -> Network {
     let dir = tempfile::tempdir().unwrap();
@@ -20,8 +20,8 @@ fn slopes_equal_finite_differences() {
         let area = 3 * size[0] * size[1];
         let mut values = common::Values(3);
         let (target, pictures) = (values.take(area), values.take(2 * area));
-        let likeness = Likeness::new(network(), &crew, &target, size).unwrap();
-        let mut work = LikenessWork::default();
+        let likeness = PerceptualDistance::new(network(), &crew, &target, size).unwrap();
+        let mut work = PerceptualWork::default();
         let mut gradient = vec![7.0; pictures.len()];
         let found = likeness.differences(&crew, &mut work, &pictures, Some(&mut gradient));
         assert_eq!(found, likeness.differences(&Crew::alone(Isa::best()), &mut work, &pictures, None));
@@ -54,9 +54,9 @@ fn a_picture_is_like_itself_and_less_like_others() {
     let target = values.take(300);
     let noise = values.take(300);
     let other = |share: f32| target.iter().zip(&noise).map(|(t, n)| t + share * n).collect::<Vec<_>>();
-    let likeness = Likeness::new(network(), &crew, &target, [10, 10]).unwrap();
+    let likeness = PerceptualDistance::new(network(), &crew, &target, [10, 10]).unwrap();
     let pictures = [other(0.0), other(0.1), other(1.0)].concat();
-    let found = likeness.differences(&crew, &mut LikenessWork::default(), &pictures, None);
+    let found = likeness.differences(&crew, &mut PerceptualWork::default(), &pictures, None);
     assert!(found[0] < 1e-9 && found[0] < found[1] && found[1] < found[2], "{found:?}");
 }
 
@@ -65,6 +65,6 @@ fn sizes_that_no_network_takes_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _) = common::network(dir.path(), &common::GRAPH.replacen("same", "valid", 1));
     let network = Network::open(&path).unwrap();
-    let error = Likeness::new(network, &Crew::alone(Isa::best()), &[0.0; 3 * 1000], [1, 1000]).unwrap_err();
+    let error = PerceptualDistance::new(network, &Crew::alone(Isa::best()), &[0.0; 3 * 1000], [1, 1000]).unwrap_err();
     assert!(matches!(error, Error::Size { .. }), "{error}");
 }

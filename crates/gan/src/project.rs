@@ -9,7 +9,7 @@
 
 use std::sync::Mutex;
 
-use features::{Likeness, LikenessWork};
+use features::{PerceptualDistance, PerceptualWork};
 use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
 use synth::{ModelFile, Seed};
@@ -165,8 +165,8 @@ pub struct Projector {
     /// What is drawn for [`Projector::look`], where that is another.
     exact: Option<Box<dyn Draw>>,
     pyramid: Pyramid,
-    features: Option<Likeness>,
-    work: LikenessWork,
+    features: Option<PerceptualDistance>,
+    work: PerceptualWork,
     spread: Spread,
     /// Pictures drawn at once.
     together: usize,
@@ -205,7 +205,8 @@ impl Projector {
         let cpu = processor(threads)?;
         let planes = planar(target, h * w);
         let features = features.filter(|_| config.features > 0.0);
-        let features = features.map(|network| Likeness::new(network, cpu.crew(), &planes, [h, w])).transpose()?;
+        let features =
+            features.map(|network| PerceptualDistance::new(network, cpu.crew(), &planes, [h, w])).transpose()?;
         let samples = samples(&cpu, generator, config.seed);
         let spread = Spread::of(&samples, model.architecture.w_dim);
         let rows = if config.space == Space::W { 1 } else { generator.layers() };
@@ -223,7 +224,7 @@ impl Projector {
             exact,
             pyramid: Pyramid::new(&planes, [h, w]),
             features,
-            work: LikenessWork::default(),
+            work: PerceptualWork::default(),
             spread,
             together: (MEMORY / layer_bytes(&model.architecture)).clamp(1, TOGETHER),
             rows,

@@ -416,7 +416,8 @@ impl Trainer {
     fn step_on(&mut self, mut real: Vec<f32>) -> Result<(Averages, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.config.batch, self.config.resolution());
-        let g_is_held = self.config.growth.stages == self.config.architecture.channels.len() && schedule.inherited <= 0.0;
+        let g_is_held =
+            self.config.growth.stages == self.config.architecture.channels.len() && schedule.inherited <= 0.0;
         let seed = Seed(step_seed(self.config.seed, self.progress.steps));
         let mut z = vec![0.0; n * self.config.architecture.z_dim];
         synth::latent::normal(seed, Z_STREAM, &mut z);
@@ -474,9 +475,8 @@ impl Trainer {
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
-        let mut dropped = said.dropped
-            + astray
-            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault);
+        let mut dropped =
+            said.dropped + astray + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault);
         if !g_is_held {
             let lr = o.lr_g * schedule.lr;
             dropped += self.g.descend(cpu, lr, schedule.inherited, schedule.beta2, o, &mut self.fault);

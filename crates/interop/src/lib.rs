@@ -106,7 +106,7 @@ pub fn find(document: &Document, which: Which) -> Result<Network, Error> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn is_foreign(path: &Path) -> std::io::Result<bool> {
+pub fn is_importable(path: &Path) -> std::io::Result<bool> {
     Ok(states::is_safetensors(&Blob::open(path)?) != Some(true))
 }
 

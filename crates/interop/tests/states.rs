@@ -206,7 +206,7 @@ fn what_is_foreign_is_everything_but_our_model_files() {
     let path = folder.path().join("model");
     let foreign = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        interop::is_foreign(&path).unwrap()
+        interop::is_importable(&path).unwrap()
     };
     let ours = ModelFile::random(Architecture::plain(8, 8, &[8, 8]), Seed(1)).unwrap();
     assert!(!foreign(&ours.to_bytes(synth::Precision::F16).unwrap()));

@@ -9,7 +9,7 @@ use crate::epilogue::Epilogue;
 use crate::gemm::Gemm;
 use crate::pack::pack;
 use crate::scheme::{Backwards, Forwards, Input, Layout, Output, Scheme, Tiles};
-use crate::spread::{Spread1, Spread2, Spread4};
+use crate::transposed::{Spread1, Spread2, Spread4};
 use crate::winograd::{F2, F4};
 
 /// How the sums of a convolution are computed. All give the same result up to rounding.

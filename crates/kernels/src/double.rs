@@ -6,7 +6,7 @@ use crate::conv::{Job, KEPT_WEIGHTS, LARGE_SET, Memory, WORKING_SET, run_length,
 use crate::crew::Crew;
 use crate::scheme::{Backwards, Layout, Output, Scheme, Tiles};
 use crate::smooth::Smooth;
-use crate::spread::LINES_ABOVE;
+use crate::transposed::LINES_ABOVE;
 
 /// A run of tiles: some whole pictures, or some rows of tiles of one.
 #[derive(Clone, Copy)]

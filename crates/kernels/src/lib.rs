@@ -50,10 +50,10 @@ pub mod scalar;
 mod scheme;
 mod simd;
 mod smooth;
-mod spread;
 #[cfg(test)]
 mod testing;
 pub mod train;
+mod transposed;
 mod upsample;
 mod winograd;
 
@@ -63,7 +63,7 @@ pub use crew::Crew;
 pub use epilogue::Epilogue;
 pub use ink::{add, enlarge, ink_input};
 pub use linear::Linear;
-pub use peak::multiply_adds;
+pub use peak::peak_multiply_adds;
 pub use rgb::{Edge, Rgb, ToRgb};
 pub use simd::{Isa, IsaError};
 pub use upsample::upsample2x;

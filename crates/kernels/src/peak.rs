@@ -4,7 +4,7 @@ use crate::simd::{Isa, Kernel, Simd};
 
 /// Does `rounds` times as many independent multiply-adds as hide each other's latency, and says how many floating-point
 /// operations that was. Timed by the caller it gives the most that one core can do.
-pub fn multiply_adds(isa: Isa, rounds: usize) -> u64 {
+pub fn peak_multiply_adds(isa: Isa, rounds: usize) -> u64 {
     let mut operations = 0;
     isa.run(Burst { rounds, operations: &mut operations });
     operations
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn every_set_counts_its_lanes() {
-        let counts: Vec<u64> = Isa::available().iter().map(|isa| multiply_adds(*isa, 10)).collect();
+        let counts: Vec<u64> = Isa::available().iter().map(|isa| peak_multiply_adds(*isa, 10)).collect();
         assert!(counts.iter().all(|n| n.is_multiple_of(2 * 10 * AT_A_TIME as u64) && *n > 0));
         assert!(counts.is_sorted());
     }

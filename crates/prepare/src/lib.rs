@@ -13,7 +13,6 @@
 //! | `prepare.json` | the rules, by which a second selection is kept out of the folder |
 
 mod error;
-mod judge;
 mod measure;
 mod near;
 mod pack;
@@ -21,13 +20,14 @@ mod report;
 mod rules;
 mod sheet;
 mod survey;
+mod verdict;
 
 pub use error::Error;
-pub use judge::{Verdict, judge};
 pub use measure::Measures;
-pub use near::FURTHEST;
+pub use near::MAX_HASH_DISTANCE;
 pub use pack::pack;
 pub use report::report;
 pub use rules::Rules;
 pub use sheet::sheets;
 pub use survey::{Looked, Row, survey};
+pub use verdict::{Verdict, decide};

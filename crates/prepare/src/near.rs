@@ -4,7 +4,7 @@
 /// principle), so looking up every band and its 16 neighbours finds all of them.
 const BANDS: usize = 4;
 /// The most bits apart that are found.
-pub const FURTHEST: u32 = 7;
+pub const MAX_HASH_DISTANCE: u32 = 7;
 
 /// Hashes that were kept, by their bands.
 pub(crate) struct Near {
@@ -19,9 +19,9 @@ fn band(hash: u64, at: usize) -> usize {
 }
 
 impl Near {
-    /// Finds hashes at most `within` bits apart, up to [`FURTHEST`].
+    /// Finds hashes at most `within` bits apart, up to [`MAX_HASH_DISTANCE`].
     pub(crate) fn new(within: u32) -> Self {
-        Self { within: within.min(FURTHEST), hashes: Vec::new(), buckets: vec![Vec::new(); BANDS << 16] }
+        Self { within: within.min(MAX_HASH_DISTANCE), hashes: Vec::new(), buckets: vec![Vec::new(); BANDS << 16] }
     }
 
     /// The nearest hash that was added, by its number; of equally near ones the first.
@@ -54,7 +54,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             state ^ (state >> 29)
         };
-        for within in 0..=FURTHEST {
+        for within in 0..=MAX_HASH_DISTANCE {
             let mut near = Near::new(within);
             let mut all: Vec<u64> = Vec::new();
             for n in 0..600 {

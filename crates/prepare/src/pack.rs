@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
-use crate::judge::Verdict;
 use crate::rules::Rules;
 use crate::survey::Row;
+use crate::verdict::Verdict;
 
 /// Pictures of a tar.
 const A_TAR: usize = 1000;
@@ -169,7 +169,7 @@ fn contents(files: &Files, at: usize, row: &Row, rules: &Rules) -> Result<(Strin
     }
     let stem = &blake3::Hash::from(row.content).to_hex()[..32];
     let Some(size) = rules.size else {
-        return Ok((format!("{stem}.{}", dataset::ending(&bytes)), bytes));
+        return Ok((format!("{stem}.{}", dataset::extension_of(&bytes)), bytes));
     };
     let picture = dataset::decode(&bytes).map_err(|unread| changed(unread.to_string()))?;
     let square = picture.square(size, rules.crop());

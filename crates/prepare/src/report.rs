@@ -5,9 +5,9 @@ use std::path::Path;
 use table::{Kind, Table, Value};
 
 use crate::error::Error;
-use crate::judge::Verdict;
 use crate::pack;
 use crate::survey::{Looked, Row};
+use crate::verdict::Verdict;
 
 const ROWS_A_GROUP: u64 = 100_000;
 

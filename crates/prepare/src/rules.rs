@@ -21,7 +21,7 @@ pub struct Rules {
     pub min_brightness: f64,
     /// [`Measures::bars`], at most.
     pub max_bars: f64,
-    /// Bits that perceptual hashes of near duplicates may differ in, 0 to [`FURTHEST`](crate::FURTHEST); none to keep them all.
+    /// Bits that perceptual hashes of near duplicates may differ in, 0 to [`MAX_HASH_DISTANCE`](crate::MAX_HASH_DISTANCE); none to keep them all.
     pub near: Option<u32>,
     /// How pictures become square: `centre`, `top` or `pad`; for measuring, and for writing where `size` is given.
     pub crop: String,

@@ -7,9 +7,9 @@ use dataset::{Crop, Files};
 use rayon::prelude::*;
 
 use crate::error::Error;
-use crate::judge::Verdict;
 use crate::pack;
 use crate::survey::Row;
+use crate::verdict::Verdict;
 
 /// Tiles of a sheet, a row and in all, and their side in pixels.
 const A_ROW: usize = 12;

@@ -27,7 +27,7 @@ impl Verdict {
 }
 
 /// A verdict on each row. The same pictures are kept whatever the files are called and in whichever order they come.
-pub fn judge(rows: &[Row], rules: &Rules) -> Vec<Verdict> {
+pub fn decide(rows: &[Row], rules: &Rules) -> Vec<Verdict> {
     let verdict = |word, reason| Verdict { word, reason };
     let mut verdicts: Vec<Option<Verdict>> = rows.iter().map(|row| alone(row, rules)).collect();
     // Equal files: the first name stays, since something must.
@@ -96,18 +96,18 @@ mod tests {
     }
 
     fn words(rows: &[Row]) -> Vec<&'static str> {
-        judge(rows, &Rules::default()).into_iter().map(|verdict| verdict.word).collect()
+        decide(rows, &Rules::default()).into_iter().map(|verdict| verdict.word).collect()
     }
 
     #[test]
     fn of_duplicates_the_largest_stays_and_the_others_say_which() {
         let rows =
             [row("b", 1, 256, 0xff), row("a", 1, 256, 0xff), row("c", 2, 512, 0xfe), row("d", 3, 256, 0xff_ffff)];
-        let verdicts = judge(&rows, &Rules::default());
+        let verdicts = decide(&rows, &Rules::default());
         assert_eq!(words(&rows), ["duplicate", "near", "kept", "kept"]);
         assert_eq!((&*verdicts[0].reason, &*verdicts[1].reason), ("a", "c"));
         let far = Rules { near: None, ..Rules::default() };
-        assert_eq!(judge(&rows, &far).iter().filter(|verdict| verdict.kept()).count(), 3);
+        assert_eq!(decide(&rows, &far).iter().filter(|verdict| verdict.kept()).count(), 3);
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
             .map(|n| row(&n.to_string(), n % 30, 100 + usize::from(n % 30 % 7), u64::from(n % 30) * 5))
             .collect();
         let kept = |rows: &[Row]| {
-            let verdicts = judge(rows, &Rules::default());
+            let verdicts = decide(rows, &Rules::default());
             let mut kept: Vec<u8> =
                 rows.iter().zip(&verdicts).filter(|(_, v)| v.kept()).map(|(row, _)| row.content[0]).collect();
             kept.sort_unstable();

@@ -11,7 +11,7 @@ use image::imageops::{FilterType, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use prepare::{Error, Rules, judge, pack, report, sheets, survey};
+use prepare::{Error, Rules, decide, pack, report, sheets, survey};
 
 /// A picture like no other: shapes and hatching from a number.
 fn drawn(number: u64, width: u32, height: u32) -> RgbImage {
@@ -112,7 +112,7 @@ fn whole(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
     let stop = AtomicBool::new(false);
     let files = Files::list(&[data])?;
     let rows = survey(&files, rules, &stop, &|| ())?;
-    let verdicts = judge(&rows, rules);
+    let verdicts = decide(&rows, rules);
     let tars = pack(&files, &rows, &verdicts, rules, out, &stop, &|| ())?;
     sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
     report(&rows, &verdicts, &tars, &out.join("report.parquet"))?;
@@ -168,7 +168,7 @@ fn names_and_places_make_no_difference_and_what_is_cut_off_goes_on() {
     let stop = AtomicBool::new(false);
     let files = Files::list(&[&second]).unwrap();
     let rows = survey(&files, &rules, &stop, &|| ()).unwrap();
-    let verdicts = judge(&rows, &rules);
+    let verdicts = decide(&rows, &rules);
     let stopped = pack(&files, &rows, &verdicts, &rules, &cut, &stop, &|| stop.store(true, Ordering::Relaxed));
     assert!(matches!(stopped, Err(Error::Stopped)));
     // As a process that was killed leaves it.

@@ -9,7 +9,7 @@ use crate::architecture::{Architecture, Upsample};
 use crate::directions::Directions;
 use crate::ink::InkLayers;
 use crate::model::{ModelError, ModelFile};
-use crate::prepare::{Styles, Weights, conv, rgb};
+use crate::pack::{Styles, Weights, conv, rgb};
 use crate::selection::Selector;
 use crate::truncation::Truncation;
 use crate::{ClassError, NoiseMode, Seed, Variation, Worker};

@@ -6,7 +6,7 @@ use crate::architecture::{Architecture, Ink};
 use crate::canvas::Watch;
 use crate::generator::SLOPE;
 use crate::model::ModelFile;
-use crate::prepare::Weights;
+use crate::pack::Weights;
 
 /// The composed picture, planar [3, H, W], as [`Ink`] redraws it, [3, factor H, factor W]: the definition, for the eye.
 pub(crate) fn redraw(model: &ModelFile, ink: Ink, picture: &[f32]) -> Vec<f32> {

@@ -7,7 +7,7 @@ use crate::{Creature, Generator, Recipe, Seed};
 /// Likeness is nearness in `w`, where a trained model has unfolded what sets faces apart (Karras et al. 2019, section 4); a
 /// picture's creativity does not matter to it.
 #[derive(Clone, Debug)]
-pub struct Crowd {
+pub struct SeedIndex {
     dim: usize,
     /// [seeds, `w_dim`]
     w: Vec<f32>,
@@ -15,9 +15,9 @@ pub struct Crowd {
     kinds: Vec<usize>,
 }
 
-impl Crowd {
+impl SeedIndex {
     /// Seeds that pages and services search: enough that every kind has many, few enough to be ready in a fraction of a second.
-    pub const USUAL: usize = 4096;
+    pub const DEFAULT_SIZE: usize = 4096;
 
     /// The seeds 0 to `count - 1`; takes `count` passes of the mapping network.
     pub fn new(generator: &Generator, count: usize) -> Self {
@@ -45,7 +45,7 @@ impl Crowd {
         found.into_iter().take(count).map(|(_, seed)| Seed(seed)).collect()
     }
 
-    /// As [`Crowd::like`], for the picture of a creature, which is left out itself if it is a plain seed.
+    /// As [`SeedIndex::like`], for the picture of a creature, which is left out itself if it is a plain seed.
     pub fn like_creature(&self, generator: &Generator, creature: &Creature, count: usize) -> Vec<Seed> {
         let itself = Recipe::Single(creature.clone()) == creature.seed.into();
         let found = self.like(&creature.w(generator), count + 1).into_iter();
@@ -110,16 +110,16 @@ mod tests {
     #[test]
     fn a_seed_is_most_like_itself_and_the_rest_follow_in_order() {
         let generator = model(&[]);
-        let crowd = Crowd::new(&generator, 50);
+        let index = SeedIndex::new(&generator, 50);
         let w = generator.w(Seed(17));
-        let like = crowd.like(&w, 10);
+        let like = index.like(&w, 10);
         assert_eq!((like[0], like.len()), (Seed(17), 10));
         let far = |seed: Seed| distance(&w, &generator.w(seed));
         assert!(like.windows(2).all(|pair| far(pair[0]) <= far(pair[1])));
         let all: Vec<_> = (0..50).map(Seed).filter(|seed| !like.contains(seed)).collect();
         assert!(all.into_iter().all(|seed| far(seed) >= far(like[9])));
-        assert_eq!(crowd.like(&w, 1000).len(), 50);
-        assert!(crowd.kinds(&generator).is_empty(), "without centres there are no kinds");
+        assert_eq!(index.like(&w, 1000).len(), 50);
+        assert!(index.kinds(&generator).is_empty(), "without centres there are no kinds");
     }
 
     #[test]
@@ -128,8 +128,8 @@ mod tests {
         // Two that are there, one next to the first, and one where nobody is.
         let next: Vec<f32> = a.iter().map(|v| v + 1e-3).collect();
         let generator = model(&[&a[..], &next, &b, &[90.0; 4]].concat());
-        let crowd = Crowd::new(&generator, 40);
-        let kinds = crowd.kinds(&generator);
+        let index = SeedIndex::new(&generator, 40);
+        let kinds = index.kinds(&generator);
         assert!(kinds.len() >= 2 && kinds.len() <= 3, "{kinds:?}");
         assert!(kinds[..2].contains(&Seed(9)), "{kinds:?}");
         let mut unique = kinds.clone();

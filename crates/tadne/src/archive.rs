@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::archive::{Error, MANIFEST, Maker, Outcome, Part, Plan, Tally, Target, Watch, write_manifest};
+use ::archive::{Error, Hooks, MANIFEST, Maker, Outcome, Part, Plan, Tally, Target, write_manifest};
 use anyhow::bail;
 use clap::Args;
 use cli::pictures::Pictures;
@@ -78,7 +78,7 @@ impl Archive {
         let style = "{bar:32} {percent:>3} %  {human_pos} of {human_len} pictures  {per_sec}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style)?);
         let stop = progress::stop_on_interrupt("finishing the pictures in hand")?;
-        let watch = Watch { drawn: &|| bar.inc(1), stop: &stop };
+        let hooks = Hooks { drawn: &|| bar.inc(1), stop: &stop };
         let mut maker = Maker::new(plan, target, generator, threads, watch);
         let (start, mut done) = (Instant::now(), Tally::default());
         for shard in plan.part(part) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use clap::Args;
 use dataset::Options;
-use features::{FIRST_SEED, Resizing, Spoil, calibrate};
+use features::{Corruption, FIRST_SEED, Resizing, calibrate};
 use synth::{Generator, Precision, Psi, Seed};
 
 use crate::metrics::{bar, evaluator};
@@ -57,7 +57,7 @@ impl Calibrate {
         ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
         let mut file = model::file(Some(&self.model))?;
         let evaluator = evaluator(&self.features, Resizing::Clean, threads)?;
-        calibrate::measure_spread(evaluator.crew(), &mut file)?;
+        calibrate::measure_truncation(evaluator.crew(), &mut file)?;
         let generator = Arc::new(Generator::new(&file)?);
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
@@ -65,7 +65,7 @@ impl Calibrate {
         let data = taking::open(&self.data, Options { cache: Some(self.cache.clone()), ..usual }, None)?;
         let n = self.samples;
         ensure!(n <= data.len(), "--samples {n}: there are only {} training pictures", data.len());
-        let real = bar("training", n, |done| evaluator.training(&data, 0, n, Spoil::No, done))?;
+        let real = bar("training", n, |done| evaluator.training(&data, 0, n, Corruption::No, done))?;
         println!("{:<6}{:>12}{:>11}{:>9}{:>10}", "psi", "KD x 1000", "precision", "recall", "variety");
         let mut sweep = Vec::new();
         for tenths in TENTHS {

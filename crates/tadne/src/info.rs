@@ -63,7 +63,7 @@ impl Info {
 
     fn about(&self, path: &Path) -> anyhow::Result<About> {
         let bytes = std::fs::metadata(path)?.len();
-        if interop::is_foreign(path)? {
+        if interop::is_importable(path)? {
             let network = interop::open(path, Which::Ema)?;
             let about = metadata(path, &network, UNKNOWN_TERMS);
             let fingerprint =

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use dataset::{Dataset, Options};
 use features::metrics::{Kinds, nearest_with_places};
-use features::{Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows, Spoil};
+use features::{Corruption, Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows};
 use indicatif::{ProgressBar, ProgressStyle};
 use server::Format;
 use synth::{Generator, Psi, Seed};
@@ -127,7 +127,7 @@ impl Metrics {
         println!("network   {} ({}), {:?} resizing", network.name(), network.hash(), self.resize);
         println!("pictures  {n} of each kind, {width} px; {} held out", data.validation_len());
 
-        let real = bar("training", n, |done| evaluator.training(&data, 0, n, Spoil::No, done))?;
+        let real = bar("training", n, |done| evaluator.training(&data, 0, n, Corruption::No, done))?;
         let held_out = if self.reference == Reference::HeldOut || self.memorisation {
             let count = data.validation_len();
             ensure!(count >= 10, "only {count} pictures are held out; compare with --reference training");
@@ -151,8 +151,10 @@ impl Metrics {
             rows.push(row);
         };
         if !self.no_floors {
-            for (name, spoil) in [("real", Spoil::No), ("JPEG q50", Spoil::Jpeg), ("64 px", Spoil::Enlarge)] {
-                row(name.into(), None, &bar(name, n, |done| evaluator.training(&data, n as u64, n, spoil, done))?);
+            for (name, corruption) in
+                [("real", Corruption::No), ("JPEG q50", Corruption::Jpeg), ("64 px", Corruption::Enlarge)]
+            {
+                row(name.into(), None, &bar(name, n, |done| evaluator.training(&data, n as u64, n, corruption, done))?);
             }
             if generator.architecture().ink.is_some() {
                 let mut worker = generator.worker_with_threads(threads);
@@ -180,7 +182,7 @@ impl Metrics {
         };
         if let (true, Some(drawn), Some(held_out)) = (self.memorisation, &drawn, &held_out) {
             let all = data.len();
-            let training = bar("training", all, |done| evaluator.training(&data, 0, all, Spoil::No, done))?;
+            let training = bar("training", all, |done| evaluator.training(&data, 0, all, Corruption::No, done))?;
             let m = Memorisation::measure(crew, drawn, held_out, &training);
             println!(
                 "\nnearest of {all} training pictures, median distance: drawn {:.2}, held out {:.2}; {:.1} % of the drawn are \
@@ -217,7 +219,7 @@ impl Metrics {
         let mut worker = generator.worker();
         let pictures: Vec<_> = (0..rows).map(|i| worker.draw(Seed(i as u64), psi)).collect();
         let all = data.len();
-        let training = bar("training", all, |done| evaluator.training(data, 0, all, Spoil::No, done))?;
+        let training = bar("training", all, |done| evaluator.training(data, 0, all, Corruption::No, done))?;
         let (_, places) = nearest_with_places(evaluator.crew(), &evaluator.drawn(&pictures), &training, nearest);
         let size = data.size();
         let mut cells = Vec::new();

@@ -71,8 +71,8 @@ struct Near(Option<u32>);
 fn near(text: &str) -> Result<Near, String> {
     match text.parse::<u32>() {
         _ if text == "off" => Ok(Near(None)),
-        Ok(bits) if bits <= ::prepare::FURTHEST => Ok(Near(Some(bits))),
-        _ => Err(format!("use 0 to {}, or off", ::prepare::FURTHEST)),
+        Ok(bits) if bits <= ::prepare::MAX_HASH_DISTANCE => Ok(Near(Some(bits))),
+        _ => Err(format!("use 0 to {}, or off", ::prepare::MAX_HASH_DISTANCE)),
     }
 }
 
@@ -160,8 +160,8 @@ fn say(rows: &[::prepare::Row], verdicts: &[Verdict], files: &Files) -> usize {
             None => {}
         }
     }
-    if let [(name, reason), ..] = files.passed() {
-        println!("{:10}  {}, such as {name}: {reason}", "passed by", files.passed().len());
+    if let [(name, reason), ..] = files.skipped() {
+        println!("{:10}  {}, such as {name}: {reason}", "passed by", files.skipped().len());
     }
     counts.get("kept").map_or(0, |(count, ..)| *count)
 }

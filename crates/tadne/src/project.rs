@@ -112,7 +112,7 @@ impl Project {
         config.validate()?;
         let (file, generator) = self.model.file_and_generator()?;
         let (height, width) = file.architecture.composed();
-        let target = dataset::picture(&self.picture, [height, width], self.crop)?;
+        let target = dataset::load_picture(&self.picture, [height, width], self.crop)?;
         let network = self.network()?;
         let said = network.as_ref().map(|network| format!("{} ({})", network.name(), network.hash()));
         let threads = self.threads.map_or_else(cores, usize::from);
@@ -189,7 +189,7 @@ impl Project {
         let mut worker = generator.worker_with_threads(self.threads.map_or_else(cores, usize::from));
         let drawn = worker.draw_w(&found.w, noise);
         let (height, width) = (drawn.height, drawn.width);
-        let rgb = dataset::picture(&self.picture, [height, width], self.crop)?.into_vec();
+        let rgb = dataset::load_picture(&self.picture, [height, width], self.crop)?.into_vec();
         let sheet = synth::sheet(&[Picture { width, height, rgb }, drawn.clone()], 2);
         generate::write(&self.out.join("found.png"), Format::Png, &drawn)?;
         generate::write(&self.out.join("compare.png"), Format::Png, &sheet)?;

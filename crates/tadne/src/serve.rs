@@ -192,7 +192,7 @@ impl Serve {
                 pace.as_secs_f64()
             );
         }
-        server::prepare(&config);
+        server::raise_open_files_limit(&config);
         tokio::runtime::Runtime::new().context("cannot start the network threads")?.block_on(async {
             let server = Server::bind(&config, generator).await?;
             let bound = server.local_addr();

@@ -265,7 +265,9 @@ impl Train {
 fn start_from(path: &Path, threads: usize) -> anyhow::Result<Checkpoint> {
     match ModelFile::open(path) {
         Ok(model) => {
-            println!("from      a generator alone: it is held while a fresh discriminator learns, then let go (growth.hold_kimg)");
+            println!(
+                "from      a generator alone: it is held while a fresh discriminator learns, then let go (growth.hold_kimg)"
+            );
             Ok(Checkpoint::of_generator(&model, path, threads)?)
         }
         // Errors of what is no model file at all are those of a checkpoint.

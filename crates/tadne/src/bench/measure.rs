@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 use server::Format;
-use synth::{Generator, Isa, Picture, Psi, Seed, multiply_adds};
+use synth::{Generator, Isa, Picture, Psi, Seed, peak_multiply_adds};
 
 /// How threads share the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -198,7 +198,7 @@ pub(super) fn peak(generator: &Generator, threads: usize) -> f64 {
     let isa: Isa = generator.simd().parse().unwrap_or(Isa::SCALAR);
     let burst = || {
         let start = Instant::now();
-        let operations = multiply_adds(isa, 2_000_000);
+        let operations = peak_multiply_adds(isa, 2_000_000);
         operations as f64 / start.elapsed().as_secs_f64() / 1e9
     };
     let once = || -> f64 {

@@ -83,7 +83,7 @@ impl Figures {
             self.model, self.network, self.hash, self.samples
         ));
         page.paragraph(
-            "Rows without a psi are real pictures, as they are and spoilt: no figure of a model means anything without them. Figures of \
+            "Rows without a psi are real pictures, as they are and corrupted: no figure of a model means anything without them. Figures of \
              different networks, sample counts or references cannot be compared.",
         );
         let head = ["", "FD", "KD x 1000", "precision", "recall", "density", "coverage", "KL", "starved"];
@@ -158,12 +158,12 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
-    use features::metrics::Coverage;
+    use features::metrics::Prdc;
 
     use super::*;
 
     fn row(of: &str, psi: Option<f64>, kd: f64) -> Row {
-        let coverage = Coverage { precision: 0.5, recall: 0.25, density: 0.75, coverage: 0.375 };
+        let coverage = Prdc { precision: 0.5, recall: 0.25, density: 0.75, coverage: 0.375 };
         let kinds = Missing { divergence: 0.1, starved: 1, shares: vec![0.75, 0.25] };
         Row { of: of.into(), psi, distances: Distances { fd: 12.0, kd, coverage }, kinds }
     }
