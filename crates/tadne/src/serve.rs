@@ -29,7 +29,7 @@ pub(crate) struct Serve {
     /// Threads that draw [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), env = "TADNE_THREADS")]
     threads: Option<u16>,
-    /// Cache for finished pictures: MiB of memory; a second --cache file:///folder keeps them on disk too
+    /// Cache for finished pictures: MiB of memory; a second, `--cache file:///folder`, keeps them on disk too
     #[arg(long, default_values = ["256"], value_name = "MIB|URL", env = "TADNE_CACHE", value_delimiter = ' ')]
     cache: Vec<String>,
     /// The most that a folder of finished pictures may hold, in MiB

@@ -61,7 +61,7 @@ pub(crate) struct Train {
     /// Batch size: pictures per step
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Weight gamma of the gradient penalty at the start of the run (loss.gamma_final at its end)
+    /// Weight gamma of the gradient penalty at the start of the run (`loss.gamma_final` at its end)
     #[arg(long, value_name = "X")]
     gamma: Option<f64>,
     /// Arithmetic: f32, bf16, or auto: bf16 on CUDA, and where the processor has products of it
