@@ -1,5 +1,5 @@
 //! The parts of what every change must pass, each as one command: `cargo xtask PART...`. `.ci/run` installs what they need and runs them
-//! (`ci` adds libtorch, where there is one).
+//! (`ci` adds the cluster, and libtorch where there is one).
 
 mod js;
 mod torch;

@@ -29,10 +29,10 @@ pub struct Pictures {
     /// Pixels of the longer side [default: the model's own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(16..=1024))]
     pub size: Option<u16>,
-    /// One tar a shard instead of files
+    /// One tar per shard instead of files
     #[arg(long)]
     pub tar: bool,
-    /// Seeds a shard: what is begun again after an interruption
+    /// Seeds per shard: what is begun again after an interruption
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub shard_seeds: u64,
     /// What draws them

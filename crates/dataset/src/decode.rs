@@ -62,7 +62,7 @@ pub(crate) fn picture(bytes: &[u8], options: &Options) -> Result<Picture, Refusa
     fitting(bytes, |width, height| options.unfit(width, height))
 }
 
-/// The same for a picture of any size and shape.
+/// As [`picture`], for a picture of any size and shape.
 pub(crate) fn any_picture(bytes: &[u8]) -> Result<Picture, Refusal> {
     fitting(bytes, |_, _| None)
 }

@@ -69,7 +69,7 @@ pub struct Options {
     /// the one in [`cache`](Self::cache), or else an unnamed one in the system's temporary folder that vanishes with
     /// the data set. A picture takes `3 * size * size` bytes. Default: 2 GiB.
     pub memory_budget: u64,
-    /// Whether to mirror every other training picture at random. Default: yes.
+    /// Whether each training picture is mirrored with probability 1/2. Default: yes.
     pub mirror: bool,
     /// Share of the pictures that is held back for validation, 0 to below 1. Default: 0.05.
     pub validation: f32,

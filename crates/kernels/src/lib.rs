@@ -2,7 +2,8 @@
 //!
 //! Kernels know arrays, not models. Each is written once against a small vector trait and compiled for AVX-512, AVX2 with
 //! FMA, NEON, WebAssembly's simd128 (with or without relaxed-simd), and for plain Rust; [`Isa`] chooses at run time
-//! (`TADNE_SIMD=scalar|avx2|avx512|neon` forces one). The same operations in plain loops are in [`scalar`], for tests.
+//! (`TADNE_SIMD=scalar|avx2|avx512|neon|simd128|simd128-relaxed` forces one). The same operations in plain loops are in
+//! [`scalar`], for tests.
 //!
 //! An [`Activation`] keeps 16 channels of a pixel together, one cache line, and a border around the picture. The
 //! convolution ([`Conv3x3`]) scales its input by a style, so that one set of packed weights serves all pictures, uses
@@ -12,7 +13,7 @@
 //! A [`Crew`] is one thread or several that share every layer: one picture a thread for throughput, one picture on all
 //! threads for latency. Several pictures at once share the reading of weights.
 //!
-//! This is the only crate of the workspace with `unsafe` code.
+//! Nearly all `unsafe` code of the workspace is here (ARCHITECTURE.md, Invariants).
 //!
 //! ```
 //! use kernels::{Activation, Conv3x3, Crew, Epilogue, Isa, Method, Scratch, Shape};

@@ -98,8 +98,8 @@ impl Isa {
         Isa::available().last().copied().unwrap_or(Isa::SCALAR)
     }
 
-    /// The set named by the environment variable `TADNE_SIMD` (`scalar`, `avx2`, `avx512`, `neon`), or the fastest if
-    /// unset.
+    /// The set named by the environment variable `TADNE_SIMD` (`scalar`, `avx2`, `avx512`, `neon`, `simd128` or
+    /// `simd128-relaxed`), or the fastest if unset.
     ///
     /// # Errors
     /// The variable names something else, or a set that this machine lacks.

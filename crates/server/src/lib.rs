@@ -1,6 +1,6 @@
 //! The web service: pictures drawn on the fly at the addresses of the original, and the wall that shows them.
 //!
-//! It turns a [`PictureAddress`] into bytes through bounded caches and a fixed set of drawing threads (clients by turns,
+//! It turns addresses into files through bounded caches and a fixed set of drawing threads (clients by turns,
 //! newest request first, equal requests drawn once, abandoned ones cancelled), and serves the page in `web/`, which is embedded in the
 //! binary. It is not a model runtime (`synth` draws) and knows nothing about training.
 //!

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Architecture {
     /// Length of the latent vector `z`.
     pub z_dim: usize,
-    /// Length of the style vector `w`.
+    /// Length of `w`, the latent vector that the mapping network makes of `z`.
     pub w_dim: usize,
     /// Fully connected layers from `z` to `w`, each followed by the leaky `ReLU`.
     pub mapping_layers: usize,

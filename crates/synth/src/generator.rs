@@ -124,7 +124,7 @@ impl Generator {
     /// much.
     ///
     /// # Errors
-    /// The same.
+    /// The model is not valid (see [`ModelFile::check`]), or `TADNE_SIMD` names a set this machine lacks.
     pub fn consume(model: ModelFile) -> Result<Self, ModelError> {
         Self::prepare(Weights::Owned(Box::new(model)), Isa::from_environment()?)
     }

@@ -52,7 +52,7 @@ pub struct Metadata {
     pub license: String,
     /// Where the creativity slider's landmarks lie for this model, if they were measured.
     pub calibration: Option<Calibration>,
-    /// Names of the directions in which pictures can be edited (`smile`), in the order of the rows of the tensor
+    /// Names of the directions in which pictures can be edited (`hair-light`), in the order of the rows of the tensor
     /// `directions.w`; empty if none were found.
     pub directions: Vec<String>,
     /// How a seed's `z` is chosen; none takes the one that there is.

@@ -39,7 +39,8 @@ impl FromStr for Seed {
     }
 }
 
-/// Creativity: how far `w` goes from its mean, `w' = w_avg + psi (w - w_avg)`. Finite, 0 to 2.
+/// A creativity from 0 to 2, finite. Without a calibration it is the truncation psi itself, how far `w` goes from its mean:
+/// `w' = w_avg + psi (w - w_avg)`; with one see [`Calibration::psi`](crate::Calibration::psi).
 ///
 /// ```
 /// # use synth::Psi;

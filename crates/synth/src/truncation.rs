@@ -6,10 +6,10 @@
 //!
 //! - below 1, `w` is pulled towards the kind of picture that it already resembles: `w' = c + psi (w - c)` with
 //!   `c = sum_k p_k c_k` and `p = softmax(-|w - c_k|^2 / 2 t)`, which moves smoothly as `w` does;
-//! - above 1, the layers up to 16 pixels follow `w_avg + (w - w_avg) r' / r` with
-//!   `r' = r + (R - r) tanh(s r / (R - r))` with `s = t + t^2`, `t = psi - 1`: as far as plain truncation at first, then
-//!   farther, since the farther `w` goes the less a step changes the picture, and never beyond the radius `R`. Finer layers keep
-//!   psi 1, for colours break before shapes do;
+//! - above 1, the layers up to 16 pixels follow `w_avg + (w - w_avg) r' / r`
+//!   where `r' = r + (R - r) tanh(s r / (R - r))`, `r = |w - w_avg|`, `s = a + a^2`, `a = psi - 1`: as far as plain truncation at
+//!   first, then farther, since the farther `w` goes the less a step changes the picture, and never beyond the radius `R`. Finer
+//!   layers keep psi 1, for colours break before shapes do;
 //! - the creativity 0.3, 1 and 2 mean the psi that were found calmest, best and strangest, with straight lines between them.
 
 use crate::model::{CENTRES, Calibration, ModelFile, SPREAD};
@@ -27,7 +27,7 @@ pub(crate) struct Truncation {
     pub(crate) w_avg: Vec<f32>,
     /// [K, `w_dim`]; empty without.
     centres: Vec<f32>,
-    /// `R` and `t`.
+    /// The radius `R` and the temperature `t`.
     spread: Option<[f32; 2]>,
     calibration: Option<Calibration>,
     /// The first convolution that stays at psi 1 when the others go beyond.

@@ -246,7 +246,7 @@ struct Thrift {
     out: Vec<u8>,
     /// The last field's number, of this structure.
     last: u8,
-    /// And of those around it.
+    /// Last field numbers of the enclosing structures.
     around: Vec<u8>,
 }
 

@@ -17,7 +17,7 @@ use crate::progress;
 
 /// Pictures that are drawn to see how large they get and how long they take, at most.
 const SAMPLE: usize = 36;
-/// And for how long.
+/// Longest time to spend on the sample.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Above so many shards a part's pictures are reckoned and not counted.
 const COUNTED: u128 = 1_000_000;

@@ -23,7 +23,7 @@ pub(crate) struct Average {
     /// Model file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Terms of use of the weights [default: theirs, if they are the same]
+    /// Terms of use of the weights [default: the models' own, if all agree]
     #[arg(long, value_name = "TEXT")]
     license: Option<String>,
 }

@@ -26,7 +26,7 @@ instead of all becoming the same mean face, and above 1 they stay within what th
 pub(crate) struct Calibrate {
     /// Model file to measure
     model: PathBuf,
-    /// The pictures it was trained on: folders, tars or globs
+    /// The pictures it was trained on: folders, tars, zips or globs
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(crate) struct Calibrate {
     /// Feature network: a file, or a name that tools/features.py made
     #[arg(long, default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORK")]
     features: String,
-    /// Pictures a psi
+    /// Pictures per psi
     #[arg(long, default_value_t = 1000, value_name = "N")]
     samples: usize,
     /// CPU threads [default: all cores]

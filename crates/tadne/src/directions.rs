@@ -31,7 +31,7 @@ pub(crate) struct Directions {
     /// Pictures to measure
     #[arg(long, default_value_t = 4000, value_name = "N")]
     samples: usize,
-    /// Also put strips on a sheet, a row a direction and seed: -3, -1.5, 0, 1.5 and 3 standard deviations
+    /// Also put strips on a sheet, one row per direction and seed: -3, -1.5, 0, 1.5 and 3 standard deviations
     #[arg(long, value_name = "FILE")]
     strips: Option<PathBuf>,
     /// Seeds of the strips

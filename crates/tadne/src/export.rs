@@ -24,7 +24,7 @@ pub(crate) struct Export {
     /// Write G, its average and D for other runs to start from (`tadne train --from FILE`), instead of a model file
     #[arg(long, conflicts_with_all = ["f32", "license"])]
     networks: bool,
-    /// Take the further average of this relative width (one of the run's ema.widths) [default: the one that is shown]
+    /// Export the power-function EMA of this relative width (one of the run's ema.widths) [default: the EMA that grids show]
     #[arg(long, value_name = "WIDTH", conflicts_with = "networks")]
     average: Option<f64>,
     /// Terms of use of the weights, stored in the file

@@ -20,7 +20,7 @@ In Python:
   z = numpy.random.RandomState(85).randn(4, 512).astype(\"float32\")
   image, = session.run(None, {\"z\": z, \"psi\": numpy.float32([[0.7]])})    # [4, 3, H, W], -1 to 1")]
 pub(crate) struct ExportOnnx {
-    /// Model file, or a StyleGAN2 .pkl or .pt [default: the model inside this program]
+    /// Model file, or a StyleGAN2 .pkl, .pt or .safetensors [default: the model inside this program]
     #[arg(value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Graph to write

@@ -48,7 +48,7 @@ pub(crate) struct Generate {
     /// Put them on one sheet, columns x rows
     #[arg(long, value_name = "CxR")]
     grid: Option<Grid>,
-    /// Put them on one sheet, a row a seed, through the 18 levels of creativity from 0.3 to 2
+    /// Put them on one sheet, one row per seed, through the 18 levels of creativity from 0.3 to 2
     #[arg(long, conflicts_with_all = ["grid", "psi"])]
     sweep: bool,
     /// png, webp or jpg [default: png, or what the sheet's name says]

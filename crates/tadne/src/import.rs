@@ -12,9 +12,10 @@ use crate::model::{UNKNOWN_TERMS, metadata};
 /// Arguments of `tadne import`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Read are NVIDIA's StyleGAN2 files (.pkl of stylegan2-ada-pytorch, of stylegan3 with --cfg=stylegan2, of the TensorFlow
+Reads NVIDIA's StyleGAN2 files (.pkl of stylegan2-ada-pytorch, of stylegan3 with --cfg=stylegan2, of the TensorFlow
 code and what was built on it, such as the 'ext' of This Anime Does Not Exist), rosinality/stylegan2-pytorch's .pt, and bare
-state dictionaries and .safetensors with the names of either (pSp's `decoder.`, say). Nothing in the file is run.
+state dictionaries and .safetensors with the names of NVIDIA's PyTorch code or of rosinality's (pSp's `decoder.`, say).
+Nothing in the file is run.
 
 Examples:
   tadne import network-snapshot-025000.pkl --out model.safetensors

@@ -21,10 +21,10 @@ Examples:
   tadne info model.safetensors --json        all that the file says, for programs
   tadne info stylegan2-ffhq-config-f.pkl     nothing in the file is run")]
 pub(crate) struct Info {
-    /// Model file, or a StyleGAN2 .pkl or .pt [default: the model inside this program]
+    /// Model file, or a StyleGAN2 .pkl, .pt or .safetensors [default: the model inside this program]
     #[arg(value_name = "FILE", conflicts_with = "model")]
     file: Option<PathBuf>,
-    /// The same
+    /// Alias of the positional argument, hidden
     #[arg(long, value_name = "FILE", hide = true)]
     model: Option<PathBuf>,
     /// Read all weights and print their fingerprint

@@ -51,11 +51,12 @@ pub(crate) struct Ink {
     /// Length of the run in thousands of patches [default: 400]
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
-    /// Then go on for so many thousand patches with a judge that also sees what becomes of drawn pictures [default: none]
+    /// Then train N thousand more patches adversarially, with a discriminator (the judge) that also sees the model's own pictures redrawn
+    /// [default: none]
     #[arg(long, value_name = "N")]
     judged: Option<f64>,
-    /// Begin the judge as the discriminator of this checkpoint of tadne train, or of the last one in a folder: as the one behind ink, where it has one.
-    /// Nothing changes once the judge is at work
+    /// Start the judge from the discriminator of this checkpoint of tadne train, or of the newest one in a run folder (the one behind ink, if any);
+    /// ignored once the judge has started
     #[arg(long, value_name = "PATH", requires = "judged")]
     judge_from: Option<PathBuf>,
     /// Changes a value of the configuration, e.g. `--set judging.weight=0.1`

@@ -63,7 +63,7 @@ enum Command {
     Prepare(Box<prepare::Prepare>),
     /// Say what a model is: size, origin, licence
     Info(info::Info),
-    /// Turn a StyleGAN2 .pkl or .pt into a model file
+    /// Turn a StyleGAN2 .pkl, .pt or .safetensors into a model file
     Import(import::Import),
     /// Make one model of several states of a run
     Average(average::Average),
@@ -82,7 +82,7 @@ enum Command {
     Train(Box<train::Train>),
     /// Find the w that a model draws a picture from
     Project(Box<project::Project>),
-    /// Teach a model to redraw its pictures at four times their size
+    /// Teach a model to redraw its pictures at two or four times their size (super-resolution)
     Ink(Box<ink::Ink>),
     /// Turn a training run into a model file
     Export(export::Export),

@@ -38,7 +38,7 @@ pictures are from theirs, and how many kinds get less than a quarter of their sh
 pub(crate) struct Metrics {
     #[command(flatten)]
     model: Model,
-    /// The pictures it was trained on: folders, tars or globs
+    /// The pictures it was trained on: folders, tars, zips or globs
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
     #[command(flatten)]
@@ -46,13 +46,13 @@ pub(crate) struct Metrics {
     /// Feature network: a file, or a name that tools/features.py made
     #[arg(long, default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORK")]
     features: String,
-    /// Pictures of each kind
+    /// Pictures to draw, and real ones to compare them with
     #[arg(long, default_value_t = 5000, value_name = "N")]
     samples: usize,
     /// What the model is compared with
     #[arg(long, value_enum, default_value_t = Reference::Training)]
     reference: Reference,
-    /// Truncations to draw at
+    /// Creativity (psi) to draw at, several by commas
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "PSI")]
     psi: Vec<Psi>,
     /// How pictures are brought to the network's size: clean (bicubic, low-pass) or legacy (bilinear)

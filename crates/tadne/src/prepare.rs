@@ -30,7 +30,7 @@ pub(crate) struct Prepare {
     /// Folder for tars, report and contact sheets
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// Take only the files that this list names, a line each: a file's name, with or without its ending
+    /// Take only the files that this list names, one per line: a file's name, with or without its ending
     #[arg(long, value_name = "FILE")]
     only: Option<PathBuf>,
     /// Write squares of so many pixels as WebP without loss [default: the files as they are]
@@ -42,7 +42,7 @@ pub(crate) struct Prepare {
     /// Pixels that the shorter side must have [default: those of --size, else 64]
     #[arg(long, value_name = "PIXELS")]
     min_side: Option<usize>,
-    /// How often the longer side may hold the shorter one
+    /// Largest ratio of the longer side to the shorter
     #[arg(long, value_name = "RATIO", default_value_t = Rules::default().max_aspect)]
     max_aspect: f64,
     /// Variance of the Laplacian at 256 px that a picture must have: below 15 it is very blurred
@@ -57,7 +57,7 @@ pub(crate) struct Prepare {
     /// Share of a side that bars of one colour may take
     #[arg(long, value_name = "SHARE", default_value_t = Rules::default().max_bars)]
     max_bars: f64,
-    /// Bits of 64 that the perceptual hashes of near duplicates may differ in, up to 7; `off` keeps them all
+    /// Near duplicates are pictures whose 64-bit perceptual hashes differ in at most this many bits, 0 to 7; `off` keeps them
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = near)]
     near: Near,
     /// Say what would be kept and why not, and write nothing

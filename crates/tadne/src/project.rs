@@ -22,7 +22,7 @@ use crate::progress;
 
 /// The vectors, for `tadne generate --w`.
 const VECTORS: &str = "found.safetensors";
-/// The same as the body of a request to the service, where there is one vector.
+/// The vector as the body of POST /api/v1/pictures, where there is one vector.
 const REQUEST: &str = "found.json";
 /// Statistics, a line of JSON a step.
 const STATS: &str = "stats.jsonl";
@@ -58,10 +58,10 @@ pub(crate) struct Project {
     /// w: one vector for all layers, of the model's own kind; w+: one for each convolution, nearer to the picture
     #[arg(long, value_enum, default_value_t = SpaceName::W, value_name = "SPACE")]
     space: SpaceName,
-    /// Points that are refined, the nearest of 64 times as many random ones
+    /// Starting points to refine, the nearest of 64 times as many random w
     #[arg(long, default_value_t = 4, value_name = "N")]
     starts: usize,
-    /// Steps of each
+    /// Optimisation steps per starting point
     #[arg(long, default_value_t = 200, value_name = "N")]
     steps: u64,
     /// Feature network: a file, a name that tools/features.py made, or none [default: efficientnet-lite0 or

@@ -40,7 +40,7 @@ pub(crate) struct Select {
     /// Model file to write [default: the one that was read]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Also put pictures on a sheet: above 32 of the tenth that is foretold to be the worst, below 32 of the best
+    /// Also write a sheet: 32 pictures of the tenth predicted worst above 32 of the tenth predicted best
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     /// CPU threads [default: all cores]

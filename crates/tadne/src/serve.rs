@@ -29,7 +29,7 @@ pub(crate) struct Serve {
     /// Threads that draw [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), env = "TADNE_THREADS")]
     threads: Option<u16>,
-    /// Memory for finished pictures, in MiB; given again, the address of a folder (`file:///folder`) to keep them as well
+    /// Cache for finished pictures: MiB of memory; a second, `--cache file:///folder`, keeps them on disk too
     #[arg(long, default_values = ["256"], value_name = "MIB|URL", env = "TADNE_CACHE", value_delimiter = ' ')]
     cache: Vec<String>,
     /// The most that a folder of finished pictures may hold, in MiB
@@ -44,7 +44,7 @@ pub(crate) struct Serve {
     /// Read options from this TOML file, below command line and environment
     #[arg(long, value_name = "FILE", env = "TADNE_CONFIG")]
     config: Option<PathBuf>,
-    /// Say where each option's value is from, and how requests are answered
+    /// Log every request, and print where each option's value comes from
     #[arg(long, env = "TADNE_VERBOSE")]
     verbose: bool,
     /// How to write the log: text or json
@@ -72,7 +72,7 @@ struct Limits {
     /// Requests a second of one client, with bursts of four seconds' worth; 0 for no limit
     #[arg(long, default_value_t = 500, value_name = "N", env = "TADNE_RATE")]
     rate: u32,
-    /// Proxies to believe when they say who asks (addresses or networks, by commas)
+    /// Trusted proxies (addresses or networks, by commas), whose X-Forwarded-For is believed
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = net, env = "TADNE_TRUST_PROXY")]
     trust_proxy: Vec<IpNet>,
     /// Seconds a request may take
@@ -84,7 +84,7 @@ struct Limits {
     /// Answer /metrics on this address only [default: with everything else, to this computer only]
     #[arg(long, value_name = "ADDR", env = "TADNE_METRICS_ADDR")]
     metrics_addr: Option<SocketAddr>,
-    /// What the original's addresses do: answer, or redirect to those that carry the model's name
+    /// What /results/ addresses do: answer, or redirect to addresses that name the model
     #[arg(long, value_name = "KIND", default_value = "answer", value_parser = ["answer", "redirect"], env = "TADNE_RESULTS")]
     results: String,
 }

@@ -30,7 +30,7 @@ Examples:
   python3 -m http.server --directory dist              look at it
 
 The folder works wherever it is put, in a subfolder too. Files ending in .br and .gz are the same files packed, for hosts
-that can send those; without them all works as well.")]
+that can send those; the site works without them too.")]
 pub(crate) struct Export {
     /// Folder to write; new, empty, or one that an earlier export wrote
     #[arg(long, value_name = "FOLDER")]

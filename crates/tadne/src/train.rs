@@ -34,8 +34,8 @@ Examples:
   tadne train --data pictures/ --config h256 --device cuda    by libtorch, in a build with it: docs/training.md
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
-A run folder holds config.json, data.json, stats.jsonl, grids/*.png and checkpoints/*.safetensors (the last two), and
-skipped.txt: the pictures that were left out, each with the reason.
+A run folder holds config.json, data.json, stats.jsonl, metrics.jsonl, events.out.tfevents.* (for TensorBoard), grids/*.png and
+checkpoints/*.safetensors (the last two), and skipped.txt: the pictures that were left out, each with the reason.
 Ctrl-C finishes the step, saves and exits; --resume goes on as if nothing had happened.")]
 pub(crate) struct Train {
     /// Folders, tars, zips or globs of WebP, JPEG, PNG, GIF and BMP pictures
@@ -58,16 +58,16 @@ pub(crate) struct Train {
     /// Length of the run in thousands of pictures
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
-    /// Pictures a step
+    /// Batch size: pictures per step
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Gradient penalty at the start of the run
+    /// Weight gamma of the gradient penalty at the start of the run (`loss.gamma_final` at its end)
     #[arg(long, value_name = "X")]
     gamma: Option<f64>,
     /// Arithmetic: f32, bf16, or auto: bf16 on CUDA, and where the processor has products of it
     #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
     precision: Option<Precision>,
-    /// Seed of weights, latents and order
+    /// Seed of initial weights, latents, augmentation and data order
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     seed: Option<u64>,
     /// Adds a critic on the features of a frozen network: a file or a name that tools/features.py made, e.g. efficientnet-lite0

@@ -98,7 +98,7 @@ pub(crate) unsafe fn halve<S: Simd, E: Element>(s: S, from: *const E, [height, w
 /// The adjoint of [`halve`]: adds a quarter of every number of `from` to its four pixels of `to`, or writes it there.
 ///
 /// # Safety
-/// As there; `from` has half the size of `to`, which has `height` x `width` pixels.
+/// Both are pictures with borders; `from` has half the size of `to`, which has `height` x `width` pixels.
 #[inline(always)]
 pub(crate) unsafe fn halve_adjoint<S: Simd, E: Element>(
     s: S,
@@ -211,7 +211,8 @@ unsafe fn sloped<S: Simd, E: Element>(s: S, from: *const E, sign: *const E, gain
 /// One column of [`double_adjoint`]: four rows to one, the two in the middle three quarters each.
 ///
 /// # Safety
-/// As there.
+/// `from` and `signs` are pictures with borders, `rows` the places of four of their rows, `at` that of channels within a row:
+/// `S::LANES` numbers can be read at each of `rows` plus `at` in both.
 #[inline(always)]
 unsafe fn column<S: Simd, E: Element>(
     s: S,

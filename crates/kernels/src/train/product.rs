@@ -122,7 +122,9 @@ impl Products {
     /// As `Sealed::multiply`, of bfloat16 bits.
     ///
     /// # Safety
-    /// As there.
+    /// [`Products::rows`] rows of all segments, to the end of their last steps, and both panels (`b` and, beyond 16 columns, `b + panel`)
+    /// must be readable; as many rows of `out`, 32 numbers apart, must be writable. The processor has what `self` names, and for
+    /// `Products::Tiles` the thread holds `tiles::Tiles`.
     #[allow(clippy::too_many_arguments)]
     #[cfg_attr(
         not(target_arch = "x86_64"),
@@ -179,7 +181,8 @@ impl Segments {
 /// As `Sealed::multiply`, of `f32`.
 ///
 /// # Safety
-/// As there.
+/// `S::ROWS` rows of all segments and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable; as many rows of `out`, 32
+/// numbers apart, must be writable.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) unsafe fn multiply_f32<S: Simd>(

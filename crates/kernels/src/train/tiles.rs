@@ -105,7 +105,8 @@ const OUT: usize = 32 * 4;
 /// As `Sealed::multiply`. Sums in tiles 0 to 3, rows in 4 and 5, weights in 6 and 7.
 ///
 /// # Safety
-/// As there; the thread holds [`Tiles`].
+/// 16 rows, 32 where `rows` is above 16, of all segments, to the end of their last steps, and both panels (`b` and, beyond 16 columns,
+/// `b + panel`) must be readable; as many rows of `out`, 32 numbers apart, must be writable. The thread holds [`Tiles`].
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) unsafe fn multiply(
@@ -295,7 +296,8 @@ impl Block {
 /// As `Sealed::multiply`, with AVX-512-BF16: 12 rows.
 ///
 /// # Safety
-/// As there; the processor has AVX-512-BF16.
+/// 12 rows of all segments, to the end of their last steps, and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable;
+/// 12 rows of `out`, 32 numbers apart, must be writable. The processor has AVX-512-BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(crate) unsafe fn dot(
     a: *const u16,

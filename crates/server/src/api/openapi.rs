@@ -129,7 +129,7 @@ fn files() -> Vec<Get> {
         Get {
             path: "/api/v1/pictures/{file}",
             name: "picture",
-            text: "A picture: a seed (42), a descendant (42-3b7), a blend (42~77~35) or a style mix (42_77_5).",
+            text: "A picture: a seed (42), a descendant (42-3b7), an edit (42@0p15), a blend (42~77~35) or a style mix (42_77_5).",
             file: Some(file(format!("{any}\\.({still})"), "42.png")),
             query: PICTURE,
             gives: IMAGES,
