@@ -80,7 +80,7 @@ impl Tally {
     }
 }
 
-/// How somebody looks on.
+/// What a maker calls and looks at while it works.
 #[derive(Clone, Copy)]
 pub struct Hooks<'a> {
     /// Called for each picture that was made.
@@ -107,7 +107,7 @@ impl<'a> Maker<'a> {
         hooks: Hooks<'a>,
     ) -> Self {
         let threads = (0..threads.max(1)).map(|_| FileMaker::new(generator)).collect();
-        Self { plan, target, threads, watch }
+        Self { plan, target, threads, hooks }
     }
 
     /// Sees to it that a shard is there: keeps one whose record is whole, and makes any other. With `verify`, all files of one

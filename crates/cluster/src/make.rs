@@ -163,7 +163,7 @@ impl Studio {
             return refused(format!("there is no shard {shard} in the plan"));
         };
         let hooks = Hooks { drawn: &|| (), stop: &AtomicBool::new(false) };
-        let outcome = Maker::new(&plan, &target, &self.generator, 1, watch).shard(&shard, verify)?;
+        let outcome = Maker::new(&plan, &target, &self.generator, 1, hooks).shard(&shard, verify)?;
         Ok((plan.pictures_of(&shard), Ok(outcome)))
     }
 }

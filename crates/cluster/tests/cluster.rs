@@ -143,7 +143,7 @@ fn alone() -> &'static BTreeMap<String, Vec<u8>> {
         let target = Target::open(folder.path().to_str().expect("text")).expect("a folder");
         target.claim(&plan.kind()).expect("an empty folder");
         let hooks = Hooks { drawn: &|| (), stop: &AtomicBool::new(false) };
-        let mut maker = Maker::new(&plan, &target, &generator, 2, watch);
+        let mut maker = Maker::new(&plan, &target, &generator, 2, hooks);
         for shard in plan.part(Part::default()) {
             maker.shard(&shard, false).expect("a shard");
         }

@@ -46,7 +46,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         RgbImage::from_fn(40, 20, |x, _| Rgb([if x < 20 { 0 } else { 200 }; 3])).save(&path).unwrap();
-        let of = |size: [usize; 2], crop| picture(&path, size, crop).unwrap();
+        let of = |size: [usize; 2], crop| load_picture(&path, size, crop).unwrap();
         assert_eq!(of([1, 2], Crop::Centre)[..], [0, 0, 0, 200, 200, 200]);
         assert_eq!(of([2, 2], Crop::Centre)[..6], [0, 0, 0, 200, 200, 200]);
         assert_eq!(of([2, 2], Crop::Pad)[..3], [0, 0, 0]);
@@ -73,7 +73,7 @@ mod tests {
             (strip, "as long as wide"),
             (folder.path().to_owned(), "no regular file"),
         ] {
-            let error = picture(&path, [8, 8], Crop::Centre).unwrap_err().to_string();
+            let error = load_picture(&path, [8, 8], Crop::Centre).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains(path.file_name().unwrap().to_str().unwrap()), "{error}");
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use features::metrics::{Kinds, coverage, frechet_distance, kernel_distance};
+use features::metrics::{Kinds, frechet_distance, kernel_distance, prdc};
 use features::{Crew, Isa, Rows};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let fd = time(&|| drop(std::hint::black_box(frechet_distance(&crew, &a, &b).to_string())));
         let kd = time(&|| drop(std::hint::black_box(kernel_distance(&crew, &a, &b).to_string())));
-        let covered = time(&|| drop(std::hint::black_box(format!("{:?}", coverage(&crew, &a, &b)))));
+        let covered = time(&|| drop(std::hint::black_box(format!("{:?}", prdc(&crew, &a, &b)))));
         let kinds = time(&|| drop(std::hint::black_box(Kinds::find(&crew, &a))));
         println!("{rows} x {width}: Fréchet {fd:.2}, kernel {kd:.2}, coverage {covered:.2}, kinds {kinds:.2}");
     }

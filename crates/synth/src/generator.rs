@@ -207,7 +207,7 @@ impl Generator {
         if self.variation == Variation::default() {
             return self.fingerprint.clone();
         }
-        let text = format!("{} {:?}", self.fingerprint, self.variation);
+        let text = format!("{} {}", self.fingerprint, self.variation.identity());
         let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv))
     }

@@ -19,6 +19,25 @@ pub struct Variation {
     pub class: Option<usize>,
 }
 
+impl Variation {
+    /// How it stands in fingerprints and cache tags. What is written here once stays, whatever the types and fields are called later:
+    /// archives and caches go by it.
+    pub fn identity(&self) -> String {
+        let seeds = match self.seeds {
+            SeedStyle::Philox => "Philox",
+            SeedStyle::Numpy => "Numpy",
+        };
+        let noise = match self.noise {
+            NoiseMode::Const => "Const",
+            NoiseMode::Random => "Random",
+            NoiseMode::None => "None",
+        };
+        let noise_seed = self.noise_seed.map_or_else(|| "None".to_owned(), |Seed(seed)| format!("Some(Seed({seed}))"));
+        let class = self.class.map_or_else(|| "None".to_owned(), |class| format!("Some({class})"));
+        format!("Variation {{ seeds: {seeds}, noise: {noise}, noise_seed: {noise_seed}, class: {class} }}")
+    }
+}
+
 /// How a seed becomes `z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SeedStyle {
@@ -132,5 +151,20 @@ impl Variation {
                 generator.fill(noise);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_spelled_as_they_always_were() {
+        let plain = "Variation { seeds: Philox, noise: Const, noise_seed: None, class: None }";
+        assert_eq!(Variation::default().identity(), plain);
+        let other =
+            Variation { seeds: SeedStyle::Numpy, noise: NoiseMode::Random, noise_seed: Some(Seed(7)), class: Some(3) };
+        let spelled = "Variation { seeds: Numpy, noise: Random, noise_seed: Some(Seed(7)), class: Some(3) }";
+        assert_eq!(other.identity(), spelled);
     }
 }

@@ -79,7 +79,7 @@ impl Archive {
         bar.set_style(ProgressStyle::with_template(style)?);
         let stop = progress::stop_on_interrupt("finishing the pictures in hand")?;
         let hooks = Hooks { drawn: &|| bar.inc(1), stop: &stop };
-        let mut maker = Maker::new(plan, target, generator, threads, watch);
+        let mut maker = Maker::new(plan, target, generator, threads, hooks);
         let (start, mut done) = (Instant::now(), Tally::default());
         for shard in plan.part(part) {
             match maker.shard(&shard, self.verify) {

@@ -128,13 +128,7 @@ impl Metrics {
         println!("pictures  {n} of each kind, {width} px; {} held out", data.validation_len());
 
         let real = bar("training", n, |done| evaluator.training(&data, 0, n, Corruption::No, done))?;
-        let held_out = if self.reference == Reference::HeldOut || self.memorisation {
-            let count = data.validation_len();
-            ensure!(count >= 10, "only {count} pictures are held out; compare with --reference training");
-            Some(bar("held out", count, |done| evaluator.held_out(&data, done))?)
-        } else {
-            None
-        };
+        let held_out = self.held_out(&evaluator, &data)?;
         let reference = match (self.reference, &held_out) {
             (Reference::HeldOut, Some(held_out)) => held_out,
             _ => &real,
@@ -206,6 +200,16 @@ impl Metrics {
             figures.page().save(path)?;
         }
         Ok(())
+    }
+
+    /// The held-out pictures in features, where something is compared with them.
+    fn held_out(&self, evaluator: &Evaluator, data: &Dataset) -> anyhow::Result<Option<Rows>> {
+        if self.reference != Reference::HeldOut && !self.memorisation {
+            return Ok(None);
+        }
+        let count = data.validation_len();
+        ensure!(count >= 10, "only {count} pictures are held out; compare with --reference training");
+        Ok(Some(bar("held out", count, |done| evaluator.held_out(data, done))?))
     }
 
     fn sheet(

@@ -95,7 +95,7 @@ impl Prepare {
         let bar = bar("looking", files.len())?;
         let rows = ::prepare::survey(&files, &rules, &stop, &|| bar.inc(1))?;
         bar.finish_and_clear();
-        let verdicts = ::prepare::judge(&rows, &rules);
+        let verdicts = ::prepare::decide(&rows, &rules);
         let kept = say(&rows, &verdicts, &files);
         if self.dry_run {
             return Ok(());

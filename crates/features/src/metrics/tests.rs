@@ -23,7 +23,7 @@ fn all_figures_equal_an_independent_implementation() {
     let (a, b, crew) = (set(300, 8, 1, 0.0), set(200, 8, 2, 0.25), crew());
     close(frechet_distance(&crew, &a, &b), GOLDEN_FD, 1e-6);
     close(kernel_distance(&crew, &a, &b), GOLDEN_KD, 1e-6);
-    let c = coverage(&crew, &a, &b);
+    let c = prdc(&crew, &a, &b);
     let found = [c.precision, c.recall, c.density, c.coverage];
     for (f, g) in found.iter().zip(GOLDEN_COVERAGE) {
         close(*f, g, 1e-9);
@@ -40,7 +40,7 @@ fn a_set_is_at_no_distance_from_itself_and_covers_itself() {
     assert!(frechet_distance(&crew, &a, &a).abs() < 1e-6);
     // The unbiased estimate on one and the same set is below 0 by the diagonal's share.
     assert!(kernel_distance(&crew, &a, &a) <= 0.0);
-    let c = coverage(&crew, &a, &a);
+    let c = prdc(&crew, &a, &a);
     close(c.precision, 1.0, 1e-12);
     close(c.recall, 1.0, 1e-12);
     close(c.coverage, 1.0, 1e-12);

@@ -87,6 +87,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_names_every_variant() {
+        // A new variant does not compile before it has its place here.
+        let next = |one: &Language| match one {
+            Language::English => Some(Language::Italian),
+            Language::Italian => Some(Language::Japanese),
+            Language::Japanese => None,
+        };
+        assert!(std::iter::successors(Some(Language::English), next).eq(Language::ALL));
+    }
+
+    #[test]
     fn the_choice_wins_then_the_highest_weight_then_english() {
         let choose = Language::choose;
         for (asked, accept, expected) in [

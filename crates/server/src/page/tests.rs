@@ -92,7 +92,7 @@ fn every_string_that_the_scripts_name_exists_and_none_is_left_over() {
         }
     }
     assert!(named.len() > 40, "only {} strings are said", named.len());
-    for source in ["view.rs", "still.rs", "page.rs"] {
+    for source in ["page.rs", "page/view.rs", "page/still.rs"] {
         everything.push_str(&std::fs::read_to_string(format!("{}/src/{source}", env!("CARGO_MANIFEST_DIR"))).unwrap());
     }
     for name in strings.keys() {

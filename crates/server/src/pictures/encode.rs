@@ -144,6 +144,17 @@ fn jpeg(picture: &Picture, file: &mut Vec<u8>) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn all_names_every_variant() {
+        // A new variant does not compile before it has its place here.
+        let next = |one: &Format| match one {
+            Format::Png => Some(Format::Webp),
+            Format::Webp => Some(Format::Jpeg),
+            Format::Jpeg => None,
+        };
+        assert!(std::iter::successors(Some(Format::Png), next).eq(Format::ALL));
+    }
+
     /// A colourful gradient, which every format must keep recognisable.
     fn gradient() -> Picture {
         let (width, height) = (48, 32);

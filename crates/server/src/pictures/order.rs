@@ -343,6 +343,17 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn all_names_every_variant() {
+        // A new variant does not compile before it has its place here.
+        let next = |one: &AnimationFormat| match one {
+            AnimationFormat::Webp => Some(AnimationFormat::Apng),
+            AnimationFormat::Apng => Some(AnimationFormat::Gif),
+            AnimationFormat::Gif => None,
+        };
+        assert!(std::iter::successors(Some(AnimationFormat::Webp), next).eq(AnimationFormat::ALL));
+    }
+
     const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
 
     fn parse(text: &str) -> Result<Order, AddressError> {

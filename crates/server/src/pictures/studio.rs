@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moka::sync::Cache;
-use synth::Generator;
+use synth::{Calibration, Generator};
 
 use crate::client::Client;
 use crate::config::Config;
@@ -28,6 +28,16 @@ pub(crate) struct PictureService {
     hits: AtomicU64,
 }
 
+/// A calibration as it stands in tags, whatever its fields are called later.
+fn spelled(calibration: Option<Calibration>) -> String {
+    calibration.map_or_else(
+        || "None".to_owned(),
+        |Calibration { psi_low, psi_best, psi_high }| {
+            format!("Some(Calibration {{ psi_low: {psi_low:?}, psi_best: {psi_best:?}, psi_high: {psi_high:?} }})")
+        },
+    )
+}
+
 impl PictureService {
     /// Starts the drawing threads, and the task that keeps the store where there is one.
     pub(crate) fn open(generator: &Arc<Generator>, config: &Config) -> Result<Self, Error> {
@@ -37,7 +47,7 @@ impl PictureService {
             .build();
         // Vector units round differently, so their name belongs to the identity of the bytes; so do how seeds are read
         // and what creativity means.
-        let variation = format!("{:?} {:?}", generator.variation(), config.metadata.calibration);
+        let variation = format!("{} {}", generator.variation().identity(), spelled(config.metadata.calibration));
         let variation =
             u32::from_le_bytes(*blake3::hash(variation.as_bytes()).as_bytes().first_chunk().unwrap_or(&[0; 4]));
         let mut tag =
@@ -144,5 +154,17 @@ fn maker(
             store.put(&order.to_string(), &bytes);
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calibrations_are_spelled_as_they_always_were() {
+        assert_eq!(spelled(None), "None");
+        let calibration = Calibration { psi_low: 0.5, psi_best: 1.0, psi_high: 1.8 };
+        assert_eq!(spelled(Some(calibration)), "Some(Calibration { psi_low: 0.5, psi_best: 1.0, psi_high: 1.8 })");
     }
 }
