@@ -106,7 +106,7 @@ impl Member {
                 .map_err(|_| Error::Ranks { what: format!("{name} is {text:?}, not a number that fits") })
         }
         let needed = |name: &str| {
-            let what = || format!("WORLD_SIZE is set and {name} is not; torchrun sets both (docs/training.md)");
+            let what = || format!("WORLD_SIZE is set and {name} is not; torchrun sets both (docs/scale.md)");
             variable(name).ok_or_else(|| Error::Ranks { what: what() })
         };
         let optional = |name: &str| variable(name).map(|text| number(name, &text)).transpose();
@@ -154,7 +154,7 @@ impl Member {
             Err(Error::Ranks {
                 what: format!(
                     "WORLD_SIZE is {}, and this program was built without libtorch, by which processes train together; build it with \
-                     `cargo build --release --features torch` (docs/training.md, Training on several processes), or unset WORLD_SIZE",
+                     `cargo build --release --features torch` (docs/scale.md, Training on several processes), or unset WORLD_SIZE",
                     self.size
                 ),
             })

@@ -543,7 +543,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Config`] if the batch cannot be shared out among so many.
-    pub(crate) fn part(&self, size: usize) -> Result<usize, Error> {
+    pub fn part(&self, size: usize) -> Result<usize, Error> {
         let group = self.discriminator.group;
         if !self.batch.is_multiple_of(size * group) {
             return Err(Error::Config {
