@@ -211,6 +211,26 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_batch_is_whole_groups() {
+        let mut config = crate::Config::preset("c64").unwrap();
+        config.batch = 64;
+        assert_eq!([1, 2, 8].map(|size| config.part(size).unwrap()), [64, 32, 8]);
+        // Of 64, 32 and 8 pictures a quarter, in groups of 8.
+        assert_eq!([64, 32, 8].map(|part| config.penalty_of(part)), [16, 8, 8]);
+        let refused = |config: &crate::Config, size| config.part(size).unwrap_err().to_string();
+        assert!(refused(&config, 3).contains("multiple of the 3 processes x discriminator.group (8), 24"));
+        assert!(refused(&config, 16).contains("128"));
+        config.critic = Some(crate::CriticConfig { fraction: 0.05, ..crate::CriticConfig::default() });
+        config.part(2).unwrap();
+        assert!(refused(&config, 8).contains("8 pictures: critic.fraction"));
+        config.critic = None;
+        config.inked = Some(crate::InkedConfig::default());
+        config.part(8).unwrap();
+        config.discriminator.group = 2;
+        assert!(refused(&config, 16).contains("4 pictures: inked.fraction"));
+    }
+
+    #[test]
     fn alone_nothing_changes() {
         let (mut alone, mut values) = (Ranks::default(), [1.0, f32::NAN]);
         alone.mean(&mut values).unwrap();

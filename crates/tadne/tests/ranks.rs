@@ -13,7 +13,8 @@ fn train(arguments: &[&str], rank: usize, port: u16) -> Command {
     let mut command = tadne(&[&["train", "--threads", "1"], arguments].concat());
     let own = [("WORLD_SIZE", 2), ("RANK", rank), ("MASTER_PORT", port.into())];
     command.envs(own.map(|(name, value)| (name, value.to_string())));
-    command.envs([("MASTER_ADDR", "127.0.0.1"), ("GLOO_SOCKET_IFNAME", "lo")]);
+    let interface = if cfg!(target_os = "macos") { "lo0" } else { "lo" };
+    command.envs([("MASTER_ADDR", "127.0.0.1"), ("GLOO_SOCKET_IFNAME", interface)]);
     command
 }
 

@@ -71,8 +71,9 @@ impl Group {
         let Member { host, port, size, .. } = member;
         let handle = NonNull::new(handle).ok_or_else(|| {
             fail(format!(
-                "the {size} did not meet at {host}:{port} within {timeout:?} ({}); all must be started, with the same MASTER_ADDR, MASTER_PORT \
-                 and WORLD_SIZE and each with its RANK, and reach each other (GLOO_SOCKET_IFNAME names the network interface)",
+                "the {size} did not meet at {host}:{port}, where they wait {timeout:?} for each other ({}); all must be started, with the same \
+                 MASTER_ADDR, MASTER_PORT and WORLD_SIZE and each with its RANK, and reach each other (GLOO_SOCKET_IFNAME names the network \
+                 interface)",
                 said()
             ))
         })?;
