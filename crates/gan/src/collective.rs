@@ -43,7 +43,9 @@ impl Ranks {
         let Some(ranks) = &mut self.0 else { return Ok(()) };
         ranks.sum(values)?;
         let share = 1.0 / ranks.size() as f32;
-        values.iter_mut().for_each(|v| *v *= share);
+        for v in values {
+            *v *= share;
+        }
         Ok(())
     }
 

@@ -364,6 +364,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Config`] if the batch cannot be shared out among so many, [`Error::Apart`] if another one holds something else, [`Error::Peer`] if one
     /// is gone. The trainer should be dropped then.
+    #[allow(clippy::missing_panics_doc, reason = "plain data always serialises")]
     pub fn join(&mut self, ranks: Box<dyn Collective>, pictures: &str) -> Result<(), Error> {
         self.config.part(ranks.size())?;
         self.ranks = Ranks::new(ranks);
