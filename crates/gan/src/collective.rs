@@ -96,9 +96,26 @@ impl Member {
     /// What the environment says; none where `WORLD_SIZE` is missing or 1.
     ///
     /// # Errors
-    /// [`Error::Ranks`] names the variable that is missing or wrong: no process trains alone by mistake.
+    /// [`Error::Ranks`] names the variable that is missing or wrong, or says that this program was built without libtorch: no process trains alone by
+    /// mistake.
     pub fn from_environment() -> Result<Option<Self>, Error> {
-        Self::read(|name| std::env::var(name).ok())
+        let member = Self::read(|name| std::env::var(name).ok())?;
+        member.as_ref().map_or(Ok(()), Self::check)?;
+        Ok(member)
+    }
+
+    /// Whether this program can be one of several.
+    fn check(&self) -> Result<(), Error> {
+        if cfg!(all(feature = "torch", unix)) {
+            return Ok(());
+        }
+        Err(Error::Ranks {
+            what: format!(
+                "WORLD_SIZE is {}, and this program was built without libtorch, by which processes train together; build it with \
+                 `cargo build --release --features torch` (docs/scale.md, Training on several processes), or unset WORLD_SIZE",
+                self.size
+            ),
+        })
     }
 
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
@@ -148,19 +165,11 @@ impl Member {
     /// # Errors
     /// [`Error::Ranks`] if they do not meet, or this program was built without libtorch.
     pub fn join(&self, device: Device, timeout: Duration) -> Result<Box<dyn Collective>, Error> {
+        self.check()?;
         #[cfg(all(feature = "torch", unix))]
         return Ok(Box::new(crate::torch::Group::join(self, device, timeout)?));
         #[cfg(not(all(feature = "torch", unix)))]
-        {
-            let _ = (device, timeout);
-            Err(Error::Ranks {
-                what: format!(
-                    "WORLD_SIZE is {}, and this program was built without libtorch, by which processes train together; build it with \
-                     `cargo build --release --features torch` (docs/scale.md, Training on several processes), or unset WORLD_SIZE",
-                    self.size
-                ),
-            })
-        }
+        unreachable!("{device} for {timeout:?}: such a program was refused")
     }
 }
 

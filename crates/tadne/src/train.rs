@@ -214,28 +214,28 @@ impl Train {
         }
         let Some(member) = Member::from_environment()? else { return self.train(None) };
         let (rank, size) = (member.rank, member.size);
-        self.train(Some(member)).with_context(|| format!("rank {rank} of {size}"))
+        self.train(Some(&member)).with_context(|| format!("rank {rank} of {size}"))
     }
 
     /// Trains, alone or as one of several processes.
-    fn train(&self, member: Option<Member>) -> anyhow::Result<()> {
+    fn train(&self, member: Option<&Member>) -> anyhow::Result<()> {
         // Before pictures are read and a folder is made.
-        let device = member.as_ref().map_or(self.device, |member| member.device(self.device));
+        let device = member.map_or(self.device, |member| member.device(self.device));
         device.check()?;
         let threads = self.threads.unwrap_or_else(|| {
-            let here = member.as_ref().and_then(|member| member.local_size).unwrap_or(1).max(1);
+            let here = member.and_then(|member| member.local_size).unwrap_or(1).max(1);
             (std::thread::available_parallelism().map_or(1, Into::into) / here).max(1)
         });
         let mut place = Place { threads, leads: true, opens_first: true, ranks: None };
-        if let Some(member) = &member {
+        if let Some(member) = member {
             self.check_member(member)?;
             place.leads = member.rank == 0;
             place.opens_first = member.local_rank.unwrap_or(member.rank) == 0;
             place.ranks = Some(member.join(device, Duration::from_secs(self.peer_timeout))?);
         }
         let (mut run, _held) = match &self.resume {
-            Some(path) => self.old(path, &mut place)?,
-            None => self.new(&mut place)?,
+            Some(path) => self.go_on(path, &mut place)?,
+            None => self.begin(&mut place)?,
         };
         run.move_to(device)?;
         if let Some(ranks) = place.ranks {
@@ -277,7 +277,7 @@ impl Train {
     }
 
     /// A run that goes on. The first rank alone holds its folder, and writes.
-    fn old(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
+    fn go_on(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
         let folder = run_folder(path)?;
         let held = place.leads.then(|| Run::hold(&folder)).transpose()?;
         let checkpoint = Checkpoint::find(path, place.threads)?;
@@ -297,7 +297,7 @@ impl Train {
     }
 
     /// A run that begins, in a folder that the first rank makes.
-    fn new(&self, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
+    fn begin(&self, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
         let threads = place.threads;
         let mut from = match &self.from {
             Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
