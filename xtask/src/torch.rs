@@ -29,7 +29,7 @@ fn find() -> Result<Libtorch, String> {
     }
 }
 
-/// Lints the two packages that have the feature, and runs the tests of the second backend.
+/// Lints the two packages that have the feature, and runs the tests of the second backend and of several processes.
 pub(crate) fn check() -> Outcome {
     let libtorch = match find() {
         Ok(libtorch) => libtorch,
@@ -50,5 +50,6 @@ pub(crate) fn check() -> Outcome {
     };
     let packages = ["--locked", "-ptadne-gan", "-ptadne", "--features", "torch"];
     run(with(&["clippy"]).args(packages).args(["--all-targets", "--", "-D", "warnings"]))?;
-    run(&mut with(&["test", "--locked", "-ptadne-gan", "--features", "torch", "--lib", "torch::"]))
+    run(&mut with(&["test", "--locked", "-ptadne-gan", "--features", "torch", "--lib", "torch::"]))?;
+    run(&mut with(&["test", "--locked", "-ptadne", "--features", "torch", "--test", "ranks"]))
 }

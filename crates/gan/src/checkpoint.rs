@@ -294,6 +294,13 @@ fn kept_when_compact(name: &str) -> bool {
     ["g.weights", "g.ema", "g.w_avg", "d.weights"].contains(&name)
 }
 
+/// A checksum (CRC-32C) of all that a checkpoint holds of a trainer.
+pub(crate) fn checksum(t: &Trainer) -> u32 {
+    let counters = [t.progress.steps, t.progress.images, t.progress.dropped, t.g.adam.steps, t.d.adam.steps];
+    let start = crc32c::crc32c(bytemuck::cast_slice(&counters));
+    state(t).iter().fold(start, |sum, (_, values)| crc32c::crc32c_append(sum, bytemuck::cast_slice(values)))
+}
+
 /// The vectors of a checkpoint by name.
 fn state(t: &Trainer) -> Vec<(String, &[f32])> {
     let all: [(&str, &[f32]); 8] = [

@@ -526,11 +526,54 @@ impl Config {
 
     /// Pictures of a batch that the feature critic sees; 0 without one.
     pub fn critic_batch(&self) -> usize {
-        self.critic.as_ref().map_or(0, |c| (self.batch as f64 * c.fraction).round() as usize)
+        self.critic_of(self.batch)
+    }
+
+    /// The same of another number of pictures.
+    pub(crate) fn critic_of(&self, pictures: usize) -> usize {
+        self.critic.as_ref().map_or(0, |c| (pictures as f64 * c.fraction).round() as usize)
     }
 
     /// Pictures of a batch that the gradient penalty looks at.
     pub fn penalty_batch(&self) -> usize {
         (self.batch as f64 * self.loss.penalty_fraction).round() as usize
+    }
+
+    /// Pictures of a rank's part of a batch: of one of `size`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the batch cannot be shared out among so many.
+    pub fn part(&self, size: usize) -> Result<usize, Error> {
+        let group = self.discriminator.group;
+        if !self.batch.is_multiple_of(size * group) {
+            return Err(Error::Config {
+                what: format!(
+                    "batch ({}) must be a multiple of the {size} processes x discriminator.group ({group}), {}, of which each process \
+                     takes its part; --batch changes it",
+                    self.batch,
+                    size * group
+                ),
+            });
+        }
+        let part = self.batch / size;
+        let fault = |what: String| Error::Config {
+            what: format!("of each process's part of the batch, {part} pictures: {what}"),
+        };
+        if let Some(what) = self.inked.as_ref().and_then(|c| c.fault(part)) {
+            return Err(fault(what));
+        }
+        if self.critic.is_some() && self.critic_of(part) == 0 {
+            return Err(fault("critic.fraction leaves none".into()));
+        }
+        Ok(part)
+    }
+
+    /// Pictures of a rank's part of a batch that the gradient penalty looks at: a part that is no whole number of groups is rounded up.
+    pub(crate) fn penalty_of(&self, part: usize) -> usize {
+        if part == self.batch {
+            return self.penalty_batch();
+        }
+        let share = (part as f64 * self.loss.penalty_fraction).ceil() as usize;
+        share.next_multiple_of(self.discriminator.group).min(part)
     }
 }

@@ -5,6 +5,7 @@ use features::{Grid, Network};
 use kernels::Crew;
 
 use crate::adam::{Adam, Rates};
+use crate::collective::Ranks;
 use crate::{Config, Error};
 
 /// The critic's state, and the critic itself once its frozen network has been opened.
@@ -62,7 +63,10 @@ impl CriticSide {
         Ok(())
     }
 
-    /// One step of the heads on planar pictures of both kinds, the first of the batch.
+    /// One step of the heads on planar pictures of both kinds, the first of the batch; all ranks take the same.
+    ///
+    /// # Errors
+    /// Those of [`crate::Collective::sum`].
     ///
     /// # Panics
     /// If [`CriticSide::prepare`] has not been called.
@@ -71,9 +75,9 @@ impl CriticSide {
         crew: &Crew,
         config: &Config,
         beta2: f64,
-        real: &[f32],
-        drawn: &[f32],
-    ) -> CriticSaid {
+        [real, drawn]: [&[f32]; 2],
+        ranks: &mut Ranks,
+    ) -> Result<CriticSaid, Error> {
         let critic = self.critic.as_ref().expect("the critic is prepared before the first step");
         let CriticState { weights, adam, norms, .. } = &mut self.state;
         let [real_grids, drawn_grids] = &mut self.grids;
@@ -85,10 +89,11 @@ impl CriticSide {
             critic.ask(crew, &mut self.work, question, weights, norms, grids, Some(&mut gradient), None)
         };
         let (on_real, on_drawn) = (ask(Question::Real, real_grids), ask(Question::Drawn, drawn_grids));
+        ranks.mean(&mut gradient)?;
         let lr = config.critic.as_ref().map_or(0.0, |c| c.lr);
         let rates = Rates { lr, factors: None, beta2 };
         let dropped = adam.step(crew, weights, &mut gradient, rates, &config.optimizer).entries;
-        CriticSaid { loss: on_real.value + on_drawn.value, real: on_real.output, drawn: on_drawn.output, dropped }
+        Ok(CriticSaid { loss: on_real.value + on_drawn.value, real: on_real.output, drawn: on_drawn.output, dropped })
     }
 
     /// Adds to the gradient of G's loss at the drawn pictures of the last step what the critic wants: of `weight` times the length that is there, at

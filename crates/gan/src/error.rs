@@ -83,6 +83,36 @@ pub enum Error {
         /// What is the matter, and what to do.
         what: String,
     },
+    /// Processes that are to train one run do not find together.
+    #[error("cannot train on several processes: {what}")]
+    Ranks {
+        /// What is the matter, and what to do.
+        what: String,
+    },
+    /// Another process of the run is gone, or did not answer in time; the run's last checkpoint is intact.
+    #[error(
+        "another process of this run is gone or does not answer ({what}); the step is lost and the last checkpoint intact: start all of \
+         them again with --resume, as torchrun --max-restarts does by itself"
+    )]
+    Peer {
+        /// What was noticed.
+        what: String,
+    },
+    /// The processes of a run hold different values that should be the same.
+    #[error(
+        "at {kimg:.3} kimg the processes of this run differ in their {what} (RANK {}, from 0); {advice}",
+        listed(ranks)
+    )]
+    Apart {
+        /// When.
+        kimg: f64,
+        /// Which differ from rank 0, counted from 0.
+        ranks: Vec<usize>,
+        /// What differs.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
     /// A feature network is missing or damaged.
     #[error(transparent)]
     Features(#[from] features::Error),
@@ -102,6 +132,10 @@ impl Error {
     pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Write { path: path.into(), source }
     }
+}
+
+fn listed(ranks: &[usize]) -> String {
+    ranks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn presets() -> String {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use synth::{Ink, ModelFile, Picture, Seed};
 
 use crate::adam::{Adam, Rates, move_towards};
+use crate::collective::Ranks;
 use crate::config::OptimizerConfig;
 use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
@@ -362,7 +363,7 @@ impl InkTrainer {
         });
         let judge = self.judge.as_mut().expect("a judge was made with the configuration");
         let (opinion, gradient, dropped) =
-            judge.learn(&self.cpu, real, &redrawn, lr).expect("the native passes do not fail");
+            judge.learn(&self.cpu, real, &redrawn, lr, &mut Ranks::default()).expect("the native passes do not fail");
         let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
         each(&self.cpu, &mut slots, |i, (gradient, slopes)| {
             let (scale, size) = judging.square(i);

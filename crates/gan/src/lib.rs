@@ -1,8 +1,12 @@
 //! Training: a generator and a discriminator, their losses, averages and schedules, and runs on disk that can be stopped at any moment and go on as if
 //! nothing had happened.
+#[cfg(test)]
+extern crate self as gan;
+
 mod adam;
 mod augment;
 mod checkpoint;
+mod collective;
 mod config;
 mod critic;
 mod device;
@@ -23,11 +27,15 @@ mod run;
 mod schedule;
 mod selection;
 mod tape;
+#[cfg(test)]
+#[path = "../tests/common/threads.rs"]
+mod threads;
 #[cfg(feature = "torch")]
 mod torch;
 mod trainer;
 
 pub use checkpoint::Checkpoint;
+pub use collective::{Collective, Member};
 pub use config::{
     AugmentConfig, Config, CriticConfig, DiscriminatorConfig, Downsample, EmaConfig, GrowthConfig, LossConfig,
     MetricConfig, OptimizerConfig, Pairing, Penalty, Precision,

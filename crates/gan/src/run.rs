@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::events::Events;
-use crate::{Averages, Config, Device, Error, Progress, Trainer, grid};
+use crate::{Averages, Collective, Config, Device, Error, Progress, Trainer, grid};
 
 /// A checkpoint is never older than this.
 const LONGEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_mins(10);
@@ -68,7 +68,7 @@ pub struct Tick {
     pub fault: Option<String>,
 }
 
-/// Who watches a run: a terminal, a page, a test.
+/// Who watches a run: a terminal, a page, a test. Of several ranks the first one tells all of it, the others that a step is done.
 pub trait Observer {
     /// The run folder stands and the first step follows.
     fn started(&mut self, folder: &Path, trainer: &Trainer);
@@ -86,6 +86,7 @@ pub trait Observer {
 pub struct Run {
     trainer: Trainer,
     data: Arc<Dataset>,
+    /// Empty where another rank keeps it.
     folder: PathBuf,
     seconds_before: f64,
 }
@@ -159,6 +160,28 @@ impl Run {
         Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
     }
 
+    /// A part in a run whose folder rank 0 keeps: nothing is written. `trainer` holds what rank 0's does: networks made with the same configuration, from
+    /// the same checkpoint where it starts from one. [`Run::join`] must follow.
+    ///
+    /// # Errors
+    /// [`Error::Features`] where the feature critic's network is missing, [`Error::Config`] where the ink network is.
+    pub fn beside(mut trainer: Trainer, data: Arc<Dataset>) -> Result<Self, Error> {
+        trainer.prepare()?;
+        Ok(Self { trainer, data, folder: PathBuf::new(), seconds_before: 0.0 })
+    }
+
+    /// Trains together with others; see [`Trainer::join`]. To be called last, right before [`Run::train`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// If rank 0 keeps no folder, or another one does.
+    pub fn join(&mut self, ranks: Box<dyn Collective>) -> Result<(), Error> {
+        assert_eq!(ranks.rank() > 0, self.folder.as_os_str().is_empty(), "rank 0 keeps the folder, and no other");
+        self.trainer.join(ranks, self.data.fingerprint())
+    }
+
     /// Goes on with another recipe; the schedules, being fractions of the run's length, move along with it. See
     /// [`Trainer::reconfigure`].
     ///
@@ -176,7 +199,7 @@ impl Run {
         self.trainer.move_to(device)
     }
 
-    /// Folder of the run.
+    /// Folder of the run; empty where another rank keeps it.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -196,29 +219,34 @@ impl Run {
         write(&self.folder.join("config.json"), &config)
     }
 
-    /// Trains until the run's length is reached or `stop` is set; then finishes the step, saves and returns.
+    /// Trains until the run's length is reached or `stop` is set, on any rank; then finishes the step, saves and returns.
     ///
     /// # Errors
-    /// Losses that are no numbers, data that cannot be read, a disk that is full: the last checkpoint is intact.
+    /// Losses that are no numbers, data that cannot be read, a disk that is full, another rank that is gone: the last checkpoint is intact.
     #[allow(clippy::missing_panics_doc, reason = "plain data always serialises, and the loader hands over its errors")]
     pub fn train(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<(), Error> {
-        self.write_config()?;
-        observer.started(&self.folder, &self.trainer);
-        let (data, batch) = (Arc::clone(&self.data), self.trainer.config().batch);
-        let first = self.trainer.progress().images;
+        let leads = self.trainer.rank() == 0;
+        if leads {
+            self.write_config()?;
+            observer.started(&self.folder, &self.trainer);
+        }
+        let (data, batch, part) = (Arc::clone(&self.data), self.trainer.config().batch, self.trainer.part());
+        // Each rank takes its part of every batch.
+        let first = self.trainer.progress().images + (self.trainer.rank() * part) as u64;
         let (sender, batches) = sync_channel(BATCHES_AHEAD);
         // Ends by itself: the channel closes when the loop below is left.
         let loader = thread::spawn(move || {
             for position in (first..).step_by(batch) {
                 let mut pixels = Vec::new();
-                let loaded = data.batch(position, batch, &mut pixels).map(|()| pixels);
+                let loaded = data.batch(position, part, &mut pixels).map(|()| pixels);
                 let failed = loaded.is_err();
                 if sender.send(loaded).is_err() || failed {
                     break;
                 }
             }
         });
-        let result = self.steps(stop, observer, || batches.recv().expect("the loader sends until it fails"));
+        let next = || batches.recv().expect("the loader sends until it fails");
+        let result = if leads { self.steps(stop, observer, next) } else { self.follow(stop, observer, next) };
         drop(batches);
         loader.join().expect("the loader does not panic");
         result
@@ -243,11 +271,11 @@ impl Run {
         }
         loop {
             let finished = self.trainer.progress().kimg() >= config.kimg;
-            let done = finished || stop.load(Ordering::Relaxed);
+            let done = finished || self.trainer.any(stop.load(Ordering::Relaxed))?;
             let images = self.trainer.progress().images;
             let since = |then: u64| (images - then) as f64 / 1000.0;
             let seconds = self.seconds_before + start.elapsed().as_secs_f64();
-            if images > tick_images && (done || since(tick_images) >= config.kimg_per_tick) {
+            if is_tick(&config, tick_images, images, done) {
                 let speed = (images - tick_images) as f64 / ticked.elapsed().as_secs_f64();
                 self.tick(speed, seconds, &mut events, observer)?;
                 (ticked, tick_images) = (Instant::now(), images);
@@ -269,6 +297,31 @@ impl Run {
                     best = self.measure(meter, average, best, &mut events, observer)?;
                     ticked += meter.took();
                 }
+            }
+            if done {
+                return Ok(());
+            }
+            self.trainer.step(&next()?)?;
+            observer.stepped(self.trainer.progress());
+        }
+    }
+
+    /// What a rank other than the first does: the same steps, and at the same ones the others' calls.
+    fn follow(
+        &mut self,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+        mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
+    ) -> Result<(), Error> {
+        let config = self.trainer.config().clone();
+        let mut tick_images = self.trainer.progress().images;
+        loop {
+            let finished = self.trainer.progress().kimg() >= config.kimg;
+            let done = finished || self.trainer.any(stop.load(Ordering::Relaxed))?;
+            let images = self.trainer.progress().images;
+            if is_tick(&config, tick_images, images, done) {
+                self.trainer.take_averages()?;
+                tick_images = images;
             }
             if done {
                 return Ok(());
@@ -403,6 +456,11 @@ impl Run {
         observer.snapshot(&path);
         Ok(())
     }
+}
+
+/// Whether statistics are due after `images` pictures, the last ones being of after `ticked`.
+fn is_tick(config: &Config, ticked: u64, images: u64, done: bool) -> bool {
+    images > ticked && (done || (images - ticked) as f64 / 1000.0 >= config.kimg_per_tick)
 }
 
 /// Adds `value` as a line.

@@ -21,6 +21,8 @@ use crate::tape::Network;
 const ORDER: &str = "passes come in order, forwards before backwards";
 
 mod draw;
+#[cfg(unix)]
+mod group;
 mod judge;
 mod layers;
 #[cfg(test)]
@@ -29,6 +31,8 @@ mod transfer;
 mod weights;
 
 use draw::Drawing;
+#[cfg(unix)]
+pub(crate) use group::Group;
 use judge::Judging;
 use layers::Place;
 

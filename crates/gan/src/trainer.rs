@@ -9,6 +9,7 @@ use synth::{Picture, Seed};
 
 use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
+use crate::collective::{Collective, Ranks};
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::critic::{CriticSaid, CriticSide};
 use crate::device::Device;
@@ -19,11 +20,14 @@ use crate::params::Layout;
 use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
 use crate::tape::{Context, Network, Tape, share};
-use crate::{Config, Error, loss, schedule};
+use crate::{Config, Error, checkpoint, loss, schedule};
 
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
 const Z_STREAM: u32 = 0;
 const DIRECTION_STREAM: u32 = 1;
+
+/// Seeds of ranks lie below this number of a step, above which those of initial weights are.
+const RANK_SEEDS: u64 = u64::MAX - 3;
 
 /// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
 /// number of pictures seen, and all random numbers follow from the seed and the step's number.
@@ -230,6 +234,8 @@ pub struct Trainer {
     cpu: Cpu,
     passes: Box<dyn Passes>,
     device: Device,
+    /// Those that train with this one, if any.
+    ranks: Ranks,
     generator: Generator,
     discriminator: Discriminator,
     pub(crate) g: Side,
@@ -274,6 +280,7 @@ impl Trainer {
         Ok(Self {
             passes: passes(&config, Device::Cpu, processor(threads)?, &generator, &discriminator)?,
             device: Device::Cpu,
+            ranks: Ranks::default(),
             cpu,
             wide,
             ema: g.net.weights.clone(),
@@ -308,6 +315,7 @@ impl Trainer {
     /// [`Error::Config`] if `config` cannot be trained or asks for other networks; the trainer keeps its own then.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
         config.validate()?;
+        config.part(self.ranks.size())?;
         let old = &self.config;
         if config.architecture != old.architecture || config.discriminator != old.discriminator {
             return Err(Error::Config {
@@ -350,6 +358,54 @@ impl Trainer {
         Ok(())
     }
 
+    /// Trains together with others from the next step on, who hold the same state: `config.batch` pictures are a step of all of them, of which each takes
+    /// an equal part, and all take the same step. Every rank is to make the same calls from now on. `pictures` is the fingerprint of the data set.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the batch cannot be shared out among so many, [`Error::Apart`] if another one holds something else, [`Error::Peer`] if one
+    /// is gone. The trainer should be dropped then.
+    #[allow(clippy::missing_panics_doc, reason = "plain data always serialises")]
+    pub fn join(&mut self, ranks: Box<dyn Collective>, pictures: &str) -> Result<(), Error> {
+        self.config.part(ranks.size())?;
+        self.ranks = Ranks::new(ranks);
+        let config = serde_json::to_vec(&self.config).expect("a configuration is plain data");
+        let advice = "give all of them the same arguments";
+        self.same(crc32c::crc32c(&config), "configuration", advice)?;
+        self.same(crc32c::crc32c(pictures.as_bytes()), "pictures", "give all of them the same --data and options")?;
+        let advice = "they must find the same run folder, by --resume or --from: on a file system that all machines see, or as a copy";
+        self.same(checkpoint::checksum(self), "networks", advice)
+    }
+
+    /// This one's rank among those that train together; 0 alone.
+    pub fn rank(&self) -> usize {
+        self.ranks.rank()
+    }
+
+    /// How many train together; 1 alone.
+    pub fn ranks(&self) -> usize {
+        self.ranks.size()
+    }
+
+    /// Pictures of a batch that this rank takes: all of them alone.
+    pub fn part(&self) -> usize {
+        self.config.batch / self.ranks.size()
+    }
+
+    /// Whether any rank has `flag` set.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] if another one is gone.
+    pub(crate) fn any(&mut self, flag: bool) -> Result<bool, Error> {
+        self.ranks.any(flag)
+    }
+
+    /// Compares a checksum with that of the others.
+    fn same(&mut self, checksum: u32, what: &'static str, advice: &'static str) -> Result<(), Error> {
+        let ranks = self.ranks.that_differ(checksum)?;
+        let kimg = self.progress.kimg();
+        if ranks.is_empty() { Ok(()) } else { Err(Error::Apart { kimg, ranks, what, advice }) }
+    }
+
     fn passes_on(&self, device: Device, config: &Config) -> Result<Box<dyn Passes>, Error> {
         let cpu = processor(self.cpu.crew().threads())?;
         passes(config, device, cpu, &self.generator, &self.discriminator)
@@ -386,15 +442,16 @@ impl Trainer {
         self.config.precision.processor(&self.cpu)
     }
 
-    /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes.
+    /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes, or this rank's part of them.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device that trains fails, which this program's own engine does not. The step is lost; go on from a checkpoint.
+    /// [`Error::Device`] if the device that trains fails, which this program's own engine does not, and [`Error::Peer`] if another rank is gone. The step
+    /// is lost; go on from a checkpoint.
     ///
     /// # Panics
     /// If `pixels` has another length.
     pub fn step(&mut self, pixels: &[u8]) -> Result<(), Error> {
-        let (n, size) = (self.config.batch, self.config.resolution());
+        let (n, size) = (self.part(), self.config.resolution());
         assert_eq!(pixels.len(), n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
         let mut real = vec![0.0; pixels.len()];
         let pictures = real.chunks_exact_mut(3 * size * size).zip(pixels.chunks_exact(3 * size * size));
@@ -404,21 +461,24 @@ impl Trainer {
             for side in [&mut self.g, &mut self.d] {
                 side.net.gradient.fill(0.0);
             }
+            if let Some(inked) = &mut self.inked {
+                inked.judge.net.gradient.fill(0.0);
+            }
         })?;
         self.sums.add(averages);
         self.summed_steps += 1;
         self.progress.dropped += dropped;
         self.progress.steps += 1;
-        self.progress.images += n as u64;
+        self.progress.images += self.config.batch as u64;
         Ok(())
     }
 
     fn step_on(&mut self, mut real: Vec<f32>) -> Result<(Averages, u64), Error> {
         let schedule = self.schedule();
-        let (n, size) = (self.config.batch, self.config.resolution());
+        let (n, size) = (self.part(), self.config.resolution());
         let g_is_held =
             self.config.growth.stages == self.config.architecture.channels.len() && schedule.inherited <= 0.0;
-        let seed = Seed(step_seed(self.config.seed, self.progress.steps));
+        let seed = Seed(step_seed(rank_seed(self.config.seed, self.rank()), self.progress.steps));
         let mut z = vec![0.0; n * self.config.architecture.z_dim];
         synth::latent::normal(seed, Z_STREAM, &mut z);
         // Each picture's noise has a seed of its own.
@@ -437,7 +497,7 @@ impl Trainer {
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
         let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true)?;
 
-        let q = self.config.penalty_batch();
+        let q = self.config.penalty_of(n);
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
         let directions = directions(&self.cpu, &self.config, &gradient, &of, seed);
@@ -454,24 +514,32 @@ impl Trainer {
         };
         let mut said = CriticSaid::default();
         if let Some(critic) = &mut self.critic {
-            let seen = self.config.critic_batch() * half / n;
-            let (crew, drawn) = (self.cpu.crew(), &real[half..half + seen]);
-            said = critic.learn(crew, &self.config, schedule.beta2, &real[..seen], drawn);
+            let seen = self.config.critic_of(n) * half / n;
+            let (crew, pictures) = (self.cpu.crew(), [&real[..seen], &real[half..half + seen]]);
+            said = critic.learn(crew, &self.config, schedule.beta2, pictures, &mut self.ranks)?;
             critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
         }
         let mut opinion = InkOpinion::default();
         let mut astray = 0;
         if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
             let seen = c.pictures(n) * half / n;
-            let rates = [c.lr * schedule.lr, c.weight * inked.warmth(c, n)];
+            let rates = [c.lr * schedule.lr, c.weight * inked.warmth(c, self.config.batch)];
             let pictures = [&real[..seen], &real[half..half + seen]];
-            (opinion, astray) = inked.step(&self.cpu, rates, seed.0, pictures, &mut gradient[..seen])?;
+            let gradient = &mut gradient[..seen];
+            (opinion, astray) = inked.step(&self.cpu, rates, seed.0, pictures, gradient, &mut self.ranks)?;
         }
         if !g_is_held {
             augmentation.transpose(&self.cpu, &mut gradient);
             passes.draw_back(g, &gradient)?;
         }
         passes.finish(g, d)?;
+        self.ranks.mean(&mut d.gradient)?;
+        if !g_is_held {
+            self.ranks.mean(&mut g.gradient)?;
+        }
+        let dim = self.config.architecture.w_dim;
+        let mut w_mean: Vec<f32> = (0..dim).map(|i| w[i..].iter().step_by(dim).sum::<f32>() / n as f32).collect();
+        self.ranks.mean(&mut w_mean)?;
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
@@ -486,8 +554,7 @@ impl Trainer {
             average.update(cpu, &self.g.net.weights, self.progress.steps + 1);
         }
         let keep = self.config.ema.w_avg_beta as f32;
-        for (i, mean) in self.w_avg.iter_mut().enumerate() {
-            let now = w[i..].iter().step_by(self.config.architecture.w_dim).sum::<f32>() / n as f32;
+        for (mean, now) in self.w_avg.iter_mut().zip(w_mean) {
             *mean = *mean * keep + now * (1.0 - keep);
         }
         let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
@@ -547,15 +614,24 @@ impl Trainer {
         })
     }
 
-    /// Means since the last call.
+    /// Means since the last call, over all ranks, which are found to hold the same state.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if one of them is not finite. The trainer should not be saved then.
+    /// [`Error::Diverged`] if one of them is not finite, [`Error::Apart`] if another rank holds something else, [`Error::Peer`] if one is gone. The trainer
+    /// should not be saved then.
     pub fn take_averages(&mut self) -> Result<Averages, Error> {
         let n = self.summed_steps.max(1) as f64;
         let mut averages = std::mem::take(&mut self.sums);
         self.summed_steps = 0;
         averages.values().into_iter().for_each(|v| *v /= n);
+        if self.ranks() > 1 {
+            let mut values = averages.values().map(|v| *v as f32);
+            self.ranks.mean(&mut values)?;
+            averages.values().into_iter().zip(values).for_each(|(to, v)| *to = v.into());
+            let advice =
+                "their machines do not compute alike or one of them is faulty; start all of them again with --resume";
+            self.same(checkpoint::checksum(self), "networks", advice)?;
+        }
         let finite = averages.values().into_iter().all(|v| v.is_finite());
         if finite { Ok(averages) } else { Err(Error::Diverged { kimg: self.progress.kimg() }) }
     }
@@ -663,6 +739,11 @@ pub(crate) fn step_seed(seed: u64, step: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// Where the random numbers of a rank come from: those of rank 0 are what they are alone.
+fn rank_seed(seed: u64, rank: usize) -> u64 {
+    if rank == 0 { seed } else { step_seed(seed, RANK_SEEDS - rank as u64) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -719,5 +800,121 @@ mod tests {
         }
         // 1600 squares of normal numbers: a deviation of 0.035.
         assert!((mean - 1.0).abs() < 0.1, "{mean}");
+    }
+
+    /// `count` pictures of made-up bytes, others for each seed.
+    fn made_up(config: &Config, count: usize, seed: usize) -> Vec<u8> {
+        (0..count * config.resolution().pow(2) * 3).map(|i| ((i + seed) * (37 + 2 * seed) % 251) as u8).collect()
+    }
+
+    /// 16 px in f32, in steps of 16 pictures with groups of 4.
+    fn small() -> Config {
+        let mut config = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
+        (config.batch, config.discriminator.group, config.loss.penalty_fraction) = (16, 4, 0.5);
+        (config.augment.p, config.augment.p_final) = (0.5, 0.5);
+        config
+    }
+
+    /// A step of two ranks is Adam's, by hand, along the mean of the gradients that two trainers alone find with half of the batch each.
+    #[test]
+    fn ranks_take_a_step_along_the_mean_of_their_gradients() {
+        let config = small();
+        let half = Config { batch: 8, ..config.clone() };
+        let pixels = [0, 1].map(|rank| made_up(&config, 8, rank));
+        let alone = [0, 1].map(|rank| {
+            let mut trainer = Trainer::new(half.clone(), 1).unwrap();
+            // Its networks are those of the run; its latents, augmentation and noise the rank's.
+            trainer.config.seed = rank_seed(config.seed, rank);
+            trainer.step(&pixels[rank]).unwrap();
+            let averages = trainer.take_averages().unwrap();
+            // With a beta1 of 0 Adam's first moment is the gradient.
+            (trainer.g.adam.first, trainer.d.adam.first, trainer.w_avg, averages)
+        });
+        let before = Trainer::new(config.clone(), 1).unwrap();
+        let together = crate::threads::on_each(2, |threads| {
+            let rank = threads.rank();
+            let mut trainer = Trainer::new(config.clone(), 1).unwrap();
+            trainer.join(Box::new(threads), "").unwrap();
+            trainer.step(&pixels[rank]).unwrap();
+            let averages = trainer.take_averages().unwrap();
+            let sides = [trainer.g, trainer.d].map(|side| (side.net.weights, side.adam.first));
+            (sides, trainer.w_avg, averages, trainer.progress)
+        });
+        let mean = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| (a + b) / 2.0).collect() };
+        let near = |a: &[f32], b: &[f32], by: f32| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= by * (1e-3 + b.abs()));
+        let [first, second] = &alone;
+        assert!(!near(&first.1, &second.1, 0.1), "the two halves must differ for their mean to be of interest");
+        let gradients = [mean(&first.0, &second.0), mean(&first.1, &second.1)];
+        let o = &config.optimizer;
+        let lr = Schedule::at(&config, 0).lr;
+        for (sides, w_avg, averages, progress) in &together {
+            let sides = sides.iter().zip(&gradients).zip([(&before.g, o.lr_g), (&before.d, o.lr_d)]);
+            for (((weights, moment), gradient), (before, rate)) in sides {
+                assert!(near(moment, gradient, 1e-5), "the gradient is not the mean of the two");
+                let by_hand: Vec<f32> = before
+                    .net
+                    .weights
+                    .iter()
+                    .zip(gradient)
+                    .map(|(w, g)| {
+                        let g = f64::from(*g);
+                        // Of the first step: the second moment, corrected, is the gradient's square.
+                        (f64::from(*w) - lr * rate * g / ((g * g).sqrt() + o.eps)) as f32
+                    })
+                    .collect();
+                assert!(near(weights, &by_hand, 1e-5), "the step is not Adam's");
+            }
+            assert!(near(w_avg, &mean(&first.2, &second.2), 1e-5), "the mean of w is not that of all ranks");
+            assert!((averages.loss_d - f64::midpoint(first.3.loss_d, second.3.loss_d)).abs() < 1e-5);
+            assert_eq!((progress.steps, progress.images), (1, 16));
+        }
+    }
+
+    #[test]
+    fn ranks_stay_equal_and_a_difference_is_noticed_at_the_next_tick() {
+        let config = small();
+        let ends = crate::threads::on_each(2, |threads| {
+            let rank = threads.rank();
+            let mut trainer = Trainer::new(config.clone(), 1).unwrap();
+            trainer.join(Box::new(threads), "").unwrap();
+            for step in 0..50 {
+                trainer.step(&made_up(&config, 8, 2 * step + rank)).unwrap();
+            }
+            trainer.take_averages().unwrap();
+            let end = (checkpoint::checksum(&trainer), trainer.g.net.weights.clone(), trainer.progress.images);
+            if rank == 1 {
+                trainer.ema[7] += 1e-6;
+            }
+            (end, trainer.take_averages().unwrap_err().to_string())
+        });
+        assert!(ends[0].0 == ends[1].0, "equal on both");
+        assert_eq!(ends[0].0.2, 50 * 16);
+        for (_, said) in &ends {
+            assert!(said.contains("0.800 kimg") && said.contains("networks (RANK 1"), "{said}");
+        }
+    }
+
+    /// What is not the same everywhere is refused before a step, on every rank.
+    #[test]
+    fn what_ranks_cannot_train_together_is_refused() {
+        let said = |change: fn(&mut Config), pictures: [&'static str; 2]| {
+            crate::threads::on_each(2, |threads| {
+                let (rank, mut config) = (threads.rank(), small());
+                if rank == 1 {
+                    change(&mut config);
+                }
+                Trainer::new(config, 1).unwrap().join(Box::new(threads), pictures[rank]).unwrap_err().to_string()
+            })
+        };
+        for said in said(|c| c.seed = 1, ["", ""]) {
+            assert!(said.contains("configuration (RANK 1"), "{said}");
+        }
+        for said in said(|_| (), ["a", "b"]) {
+            assert!(said.contains("pictures (RANK 1") && said.contains("--data"), "{said}");
+        }
+        let odd = crate::threads::on_each(3, |threads| {
+            Trainer::new(small(), 1).unwrap().join(Box::new(threads), "").unwrap_err().to_string()
+        });
+        assert!(odd[0].contains("batch (16)") && odd[0].contains("3 processes") && odd[0].contains("12"), "{}", odd[0]);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{apart, config, stopped_and_unstopped, trained};
+use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, trained};
 use gan::{Config, CriticConfig, Error, MetricConfig, Trainer};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -49,6 +49,12 @@ fn with_critic(path: &Path) -> Config {
 fn resume_is_bit_exact_with_a_feature_critic_and_a_meter() {
     let dir = tempfile::tempdir().unwrap();
     stopped_and_unstopped(&with_critic(&network(dir.path())));
+}
+
+#[test]
+fn two_ranks_have_one_critic() {
+    let dir = tempfile::tempdir().unwrap();
+    stopped_and_unstopped_by_two(&with_critic(&network(dir.path())));
 }
 
 #[test]

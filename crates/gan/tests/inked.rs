@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{apart, config, stopped_and_unstopped, trained};
+use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, trained};
 use gan::{Checkpoint, Config, Error, InkedConfig, Trainer, Verdicts};
 use synth::{Generator, Ink, ModelFile, Psi, Seed};
 
@@ -32,6 +32,16 @@ fn with_ink(model: &Path) -> Config {
 fn resume_is_bit_exact_with_a_discriminator_behind_ink() {
     let dir = tempfile::tempdir().unwrap();
     stopped_and_unstopped(&with_ink(&model(dir.path())));
+}
+
+#[test]
+fn two_ranks_have_one_discriminator_behind_ink() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut c = with_ink(&model(dir.path()));
+    if let Some(inked) = &mut c.inked {
+        inked.fraction = 1.0;
+    }
+    stopped_and_unstopped_by_two(&c);
 }
 
 #[test]

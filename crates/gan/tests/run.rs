@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use common::{Watcher, config, data, pictures, state, stopped_and_unstopped};
-use gan::{Checkpoint, Config, Error, Run};
+use common::{Watcher, config, data, pictures, state, stopped_and_unstopped, stopped_and_unstopped_by_two, threads};
+use gan::{Checkpoint, Collective, Config, Error, Run};
 
 /// A run of `config` on pictures below `dir`, not yet started.
 fn fresh(dir: &Path, config: &Config) -> Run {
@@ -43,6 +43,35 @@ fn resume_is_bit_exact_with_further_averages_and_stylegan2s_loss() {
     c.loss.penalty = gan::Penalty::R1;
     c.ema.widths = vec![0.05, 0.2];
     stopped_and_unstopped(&c);
+}
+
+#[test]
+fn two_ranks_stop_and_go_on_together_to_the_bit() {
+    let mut c = config();
+    c.augment.p = 0.5;
+    c.ema.widths = vec![0.1];
+    stopped_and_unstopped_by_two(&c);
+}
+
+#[test]
+fn a_rank_that_found_another_checkpoint_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = finished(dir.path()).folder().to_owned();
+    let all: Vec<_> = fs::read_dir(folder.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
+    let refused = threads::on_each(2, |threads| {
+        let trainer = Checkpoint::load(&all[threads.rank()], 1).unwrap().trainer;
+        let data = data(dir.path(), trainer.config());
+        let mut run = if threads.rank() > 0 {
+            Run::beside(trainer, data).unwrap()
+        } else {
+            let checkpoint = Checkpoint { trainer, dataset: data.fingerprint().into(), seconds: 0.0 };
+            Run::resume(&folder, checkpoint, data).unwrap()
+        };
+        run.join(Box::new(threads)).unwrap_err().to_string()
+    });
+    for refused in refused {
+        assert!(refused.contains("networks (RANK 1") && refused.contains("same run folder"), "{refused}");
+    }
 }
 
 #[test]

@@ -9,7 +9,10 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
 use features::Measurement;
-use gan::{Checkpoint, Config, CriticConfig, Device, InkedConfig, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{
+    Checkpoint, Collective, Config, CriticConfig, Device, Hold, InkedConfig, Member, Observer, Precision, Progress,
+    Run, Tick, Trainer,
+};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +35,7 @@ Examples:
   tadne train --data faces.zip --crop top --min-side 24
   tadne train --config c128 --from runs/00000-c64 --data pictures/    larger pictures, from what it has learnt
   tadne train --data pictures/ --config h256 --device cuda    by libtorch, in a build with it: docs/training.md
+  torchrun --no-python --nproc-per-node 2 tadne train --data pictures/ --config c64    on several processes: docs/scale.md
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
 A run folder holds config.json, data.json, stats.jsonl, metrics.jsonl, events.out.tfevents.* (for TensorBoard), grids/*.png and
@@ -58,7 +62,7 @@ pub(crate) struct Train {
     /// Length of the run in thousands of pictures
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
-    /// Batch size: pictures per step
+    /// Batch size: pictures per step, on all processes together
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Weight gamma of the gradient penalty at the start of the run (`loss.gamma_final` at its end)
@@ -88,7 +92,10 @@ pub(crate) struct Train {
     /// three want a build with libtorch, see docs/training.md. A run can go on with another one
     #[arg(long, default_value_t = Device::Cpu, value_name = "NAME")]
     device: Device,
-    /// CPU threads [default: all cores]
+    /// How long, where several processes train, another one that lives may keep this one waiting, at the start too; one that dies is noticed at once
+    #[arg(long, default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=1_000_000), value_name = "SECONDS")]
+    peer_timeout: u64,
+    /// CPU threads [default: all cores, or this process's part of them where several train on the machine]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Pictures are kept in memory up to this many MiB, beyond that in a file
@@ -176,8 +183,8 @@ impl Train {
     }
 
     /// Opens the pictures; `chosen` is what is taken of them. What was left out is said, and written whole to `skipped.txt`
-    /// in the folder of runs if that is the end.
-    fn open(&self, config: &Config, chosen: Chosen) -> anyhow::Result<Arc<Dataset>> {
+    /// in the folder of runs if that is the end. Of several processes on a machine one makes the cache, and the others find it.
+    fn open(&self, config: &Config, chosen: Chosen, place: &mut Place) -> anyhow::Result<Arc<Dataset>> {
         let options = Options {
             cache: Some(self.cache.clone()),
             memory_budget: self.memory << 20,
@@ -186,7 +193,18 @@ impl Train {
             threads: self.threads.unwrap_or(0),
             ..chosen.options(config.resolution())
         };
-        Ok(Arc::new(taking::open(&self.data, options, Some(&self.out))?))
+        if !place.opens_first {
+            place.meet()?;
+        }
+        let data = if place.leads {
+            taking::open(&self.data, options, Some(&self.out))?
+        } else {
+            Dataset::open(&self.data, &options)?
+        };
+        if place.opens_first {
+            place.meet()?;
+        }
+        Ok(Arc::new(data))
     }
 
     pub(crate) fn run(&self) -> anyhow::Result<()> {
@@ -194,55 +212,39 @@ impl Train {
             println!("{}", serde_json::to_string_pretty(&self.configuration()?)?);
             return Ok(());
         }
+        let Some(member) = Member::from_environment()? else { return self.train(None) };
+        let (rank, size) = (member.rank, member.size);
+        self.train(Some(&member)).with_context(|| format!("rank {rank} of {size}"))
+    }
+
+    /// Trains, alone or as one of several processes.
+    fn train(&self, member: Option<&Member>) -> anyhow::Result<()> {
         // Before pictures are read and a folder is made.
-        self.device.check()?;
-        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        let (mut run, _held) = if let Some(path) = &self.resume {
-            let folder = run_folder(path)?;
-            let held = Run::hold(&folder)?;
-            let checkpoint = Checkpoint::find(path, threads)?;
-            let chosen = self.taking.over(Chosen::of_run(&folder)?);
-            let data = self.open(checkpoint.trainer.config(), chosen)?;
-            taking::note(&folder, chosen, data.report())?;
-            let mut run = Run::resume(&folder, checkpoint, data)?;
-            let config = self.changed(run.trainer().config().clone())?;
-            if config != *run.trainer().config() {
-                run.reconfigure(config)?;
-            }
-            (run, held)
-        } else {
-            let mut from = match &self.from {
-                Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
-                Some(path) => Some(start_from(path, threads)?),
-                None => None,
-            };
-            let mut chosen = Chosen::default();
-            let config = if self.config != AUTO {
-                self.named()?
-            } else if let Some(from) = &from {
-                from.trainer.config().clone()
-            } else {
-                println!("choosing  a configuration; --config NAME takes a preset instead");
-                let choice = auto::choose(&self.data, (threads, self.device), &self.taking)?;
-                chosen.min_side = choice.min_side;
-                choice.reasons.iter().for_each(|reason| println!("          {reason}"));
-                from = choice.from;
-                choice.config
-            };
-            let config = self.changed(config)?;
-            let chosen = self.taking.over(chosen);
-            let data = self.open(&config, chosen)?;
-            let report = data.report().clone();
-            let run = match &from {
-                None => Run::create(config, data, &self.out, threads)?,
-                Some(from) => Run::grow(from, config, data, &self.out, threads)?,
-            };
-            let held = Run::hold(run.folder())?;
-            taking::note(run.folder(), chosen, &report)?;
-            (run, held)
+        let device = member.map_or(self.device, |member| member.device(self.device));
+        device.check()?;
+        let threads = self.threads.unwrap_or_else(|| {
+            let here = member.and_then(|member| member.local_size).unwrap_or(1).max(1);
+            (std::thread::available_parallelism().map_or(1, Into::into) / here).max(1)
+        });
+        let mut place = Place { threads, leads: true, opens_first: true, ranks: None };
+        if let Some(member) = member {
+            self.check_member(member)?;
+            place.leads = member.rank == 0;
+            place.opens_first = member.local_rank.unwrap_or(member.rank) == 0;
+            place.ranks = Some(member.join(device, Duration::from_secs(self.peer_timeout))?);
+        }
+        let (mut run, _held) = match &self.resume {
+            Some(path) => self.go_on(path, &mut place)?,
+            None => self.begin(&mut place)?,
         };
-        run.move_to(self.device)?;
+        run.move_to(device)?;
+        if let Some(ranks) = place.ranks {
+            run.join(ranks)?;
+        }
         let stop = progress::stop_on_interrupt("finishing this step, then saving")?;
+        if !place.leads {
+            return Ok(run.train(&stop, &mut Silent)?);
+        }
         let mut terminal = Terminal::new(run.trainer());
         if let Some(address) = self.watch {
             // The page wants a configuration to show, and the run writes it again when it starts.
@@ -259,19 +261,115 @@ impl Train {
         );
         Ok(())
     }
+
+    /// Whether the arguments can be those of one of several processes.
+    fn check_member(&self, member: &Member) -> anyhow::Result<()> {
+        ensure!(
+            self.resume.is_some() || self.from.is_some() || self.config != AUTO,
+            "several processes train one configuration, and each would choose its own: name it with --config"
+        );
+        ensure!(
+            self.resume.is_some() || member.restarts == 0,
+            "torchrun has started this run again, and without --resume it would begin anew: start it with --resume and the run's folder below {}",
+            self.out.display()
+        );
+        Ok(())
+    }
+
+    /// A run that goes on. The first rank alone holds its folder, and writes.
+    fn go_on(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
+        let folder = run_folder(path)?;
+        let held = place.leads.then(|| Run::hold(&folder)).transpose()?;
+        let checkpoint = Checkpoint::find(path, place.threads)?;
+        let chosen = self.taking.over(Chosen::of_run(&folder)?);
+        let data = self.open(checkpoint.trainer.config(), chosen, place)?;
+        let mut run = if place.leads {
+            taking::note(&folder, chosen, data.report())?;
+            Run::resume(&folder, checkpoint, data)?
+        } else {
+            Run::beside(checkpoint.trainer, data)?
+        };
+        let config = self.changed(run.trainer().config().clone())?;
+        if config != *run.trainer().config() {
+            run.reconfigure(config)?;
+        }
+        Ok((run, held))
+    }
+
+    /// A run that begins, in a folder that the first rank makes.
+    fn begin(&self, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
+        let threads = place.threads;
+        let mut from = match &self.from {
+            Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
+            Some(path) => Some(start_from(path, place)?),
+            None => None,
+        };
+        let mut chosen = Chosen::default();
+        let config = if self.config != AUTO {
+            self.named()?
+        } else if let Some(from) = &from {
+            from.trainer.config().clone()
+        } else {
+            println!("choosing  a configuration; --config NAME takes a preset instead");
+            let choice = auto::choose(&self.data, (threads, self.device), &self.taking)?;
+            chosen.min_side = choice.min_side;
+            choice.reasons.iter().for_each(|reason| println!("          {reason}"));
+            from = choice.from;
+            choice.config
+        };
+        let config = self.changed(config)?;
+        config.part(place.ranks.as_ref().map_or(1, |ranks| ranks.size()))?;
+        let chosen = self.taking.over(chosen);
+        let data = self.open(&config, chosen, place)?;
+        if !place.leads {
+            let trainer = match &from {
+                None => Trainer::new(config, threads)?,
+                Some(from) => Trainer::grow(&from.trainer, config, threads)?,
+            };
+            return Ok((Run::beside(trainer, data)?, None));
+        }
+        let report = data.report().clone();
+        let run = match &from {
+            None => Run::create(config, data, &self.out, threads)?,
+            Some(from) => Run::grow(from, config, data, &self.out, threads)?,
+        };
+        let held = Run::hold(run.folder())?;
+        taking::note(run.folder(), chosen, &report)?;
+        Ok((run, Some(held)))
+    }
+}
+
+/// This process's place in a run.
+struct Place {
+    threads: usize,
+    /// Whether it keeps the folder and talks to the terminal: alone, or as rank 0.
+    leads: bool,
+    /// Whether it opens the pictures before others on its machine do.
+    opens_first: bool,
+    /// The other processes, until the run has them.
+    ranks: Option<Box<dyn Collective>>,
+}
+
+impl Place {
+    /// Waits for the others to get here.
+    fn meet(&mut self) -> Result<(), gan::Error> {
+        self.ranks.as_mut().map_or(Ok(()), |ranks| ranks.sum(&mut [0.0]))
+    }
 }
 
 /// What a new run starts from: the networks of a run, a checkpoint or a pair, or a model file's generator.
-fn start_from(path: &Path, threads: usize) -> anyhow::Result<Checkpoint> {
+fn start_from(path: &Path, place: &Place) -> anyhow::Result<Checkpoint> {
     match ModelFile::open(path) {
         Ok(model) => {
-            println!(
-                "from      a generator alone: it is held while a fresh discriminator learns, then let go (growth.hold_kimg)"
-            );
-            Ok(Checkpoint::of_generator(&model, path, threads)?)
+            if place.leads {
+                println!(
+                    "from      a generator alone: it is held while a fresh discriminator learns, then let go (growth.hold_kimg)"
+                );
+            }
+            Ok(Checkpoint::of_generator(&model, path, place.threads)?)
         }
         // Errors of what is no model file at all are those of a checkpoint.
-        Err(_) => Ok(Checkpoint::find(path, threads)?),
+        Err(_) => Ok(Checkpoint::find(path, place.threads)?),
     }
 }
 
@@ -285,6 +383,17 @@ fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
             path.display()
         ),
     }
+}
+
+/// Of a rank that another one speaks for.
+struct Silent;
+
+impl Observer for Silent {
+    fn started(&mut self, _: &Path, _: &Trainer) {}
+    fn stepped(&mut self, _: Progress) {}
+    fn tick(&mut self, _: &Tick) {}
+    fn measured(&mut self, _: &Measurement) {}
+    fn snapshot(&mut self, _: &Path) {}
 }
 
 /// Prints a run as it goes: configuration first, then a line a tick above a progress bar.
@@ -314,7 +423,9 @@ impl Observer for Terminal {
         self.say(&format!("config    {config}"));
         self.say(&format!("networks  G {:.2} M, D {:.2} M parameters", g as f64 / 1e6, d as f64 / 1e6));
         let (threads, name) = trainer.processor();
-        self.say(&format!("machine   {threads} threads, {name}"));
+        let ranks =
+            if trainer.ranks() > 1 { format!(" in each of {} processes", trainer.ranks()) } else { String::new() };
+        self.say(&format!("machine   {threads} threads{ranks}, {name}"));
         let (device, precision) = trainer.device();
         if device != Device::Cpu {
             self.say(&format!("device    {device}, by libtorch in {}", precision_name(precision)));

@@ -6,6 +6,7 @@ use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::adam::{Adam, Rates};
+use crate::collective::Ranks;
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
 use crate::discriminator::Discriminator;
 use crate::passes::{Judge, NativeJudge};
@@ -175,13 +176,15 @@ impl JudgeSide {
     }
 
     /// One step on squares, planar, real ones and as many redrawn ones, each beside a real one of its place. Gives what was said, the gradient of
-    /// the redrawing network's adversarial loss at the redrawn squares, and how many entries of the gradient were not finite.
+    /// the redrawing network's adversarial loss at the redrawn squares, and how many entries of the gradient were not finite. All ranks take the same
+    /// step.
     pub(crate) fn learn(
         &mut self,
         cpu: &Cpu,
         mut squares: Vec<f32>,
         fake: &[f32],
         lr: f64,
+        ranks: &mut Ranks,
     ) -> Result<(InkOpinion, Vec<f32>, u64), Error> {
         let half = squares.len();
         squares.extend_from_slice(fake);
@@ -200,6 +203,7 @@ impl JudgeSide {
         let back = [vec![0.0; n], back].concat();
         let gradient = self.passes.judge_back(&mut self.net, &back, n..2 * n, false)?.split_off(half);
         self.passes.finish(&mut self.net)?;
+        ranks.mean(&mut self.net.gradient)?;
         let rates = Rates { lr, factors: None, beta2: self.optimizer.beta2 };
         let Network { weights, gradient: slope, .. } = &mut self.net;
         let dropped = self.adam.step(cpu.crew(), weights, slope, rates, &self.optimizer).entries;

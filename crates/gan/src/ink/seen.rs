@@ -10,6 +10,7 @@ use super::each;
 use super::judge::{BASE, GROUP, InkOpinion, JudgeSide};
 use super::network::{self, Redraw};
 use super::pairs::{Patch, Planes};
+use crate::collective::Ranks;
 use crate::critic::{add_at_length, warmth};
 use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
@@ -171,11 +172,12 @@ impl InkedSide {
         seed: u64,
         [real, drawn]: [&[f32]; 2],
         gradient: &mut [f32],
+        ranks: &mut Ranks,
     ) -> Result<(InkOpinion, u64), Error> {
         let front = self.front.as_mut().expect("the ink network is opened before the first step");
         let (real, _) = front.squares(cpu, real, seed);
         let (fake, patches) = front.squares(cpu, drawn, seed);
-        let (opinion, at_squares, dropped) = self.judge.learn(cpu, real, &fake, lr)?;
+        let (opinion, at_squares, dropped) = self.judge.learn(cpu, real, &fake, lr, ranks)?;
         let wanted = front.back(cpu, &patches, &at_squares, drawn);
         add_at_length(gradient, &wanted, weight);
         Ok((opinion, dropped))

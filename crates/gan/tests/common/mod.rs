@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod threads;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dataset::{Dataset, Options};
 use features::Measurement;
-use gan::{Averages, Checkpoint, Config, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{Averages, Checkpoint, Collective, Config, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
 
 /// Discs of many colours and places, `n` of them.
 pub(crate) fn pictures(folder: &Path, n: u32) {
@@ -151,4 +153,56 @@ pub(crate) fn stopped_and_unstopped(config: &Config) {
     let measured = |run: &Run| lines::<Measurement>(run.folder(), "metrics.jsonl");
     assert_eq!(measured(&whole), measured(&last), "the resumed run measured something else");
     assert_eq!(measured(&whole).is_empty(), !Path::new(&config.metric.network).exists());
+}
+
+/// A run of two ranks, as threads, with pictures below `dir`: a new one, or that of `folder`. The second asks to stop after `stop_at` pictures. Gives the
+/// folder, and what either rank was told.
+pub(crate) fn by_two(
+    config: &Config,
+    dir: &Path,
+    folder: Option<&Path>,
+    stop_at: Option<u64>,
+) -> (PathBuf, [Watcher; 2]) {
+    let photos = dir.join("photos");
+    if !photos.exists() {
+        fs::create_dir(&photos).unwrap();
+        pictures(&photos, 60);
+    }
+    let ends = threads::on_each(2, |threads| {
+        let leads = threads.rank() == 0;
+        let mut run = match (folder, leads) {
+            (Some(folder), true) => resume(folder, &photos, 1),
+            (None, true) => Run::create(config.clone(), data(&photos, config), &dir.join("runs"), 1).unwrap(),
+            (_, false) => {
+                let old = folder.map(|folder| Checkpoint::find(folder, 1).unwrap().trainer);
+                Run::beside(old.unwrap_or_else(|| Trainer::new(config.clone(), 1).unwrap()), data(&photos, config))
+                    .unwrap()
+            }
+        };
+        run.join(Box::new(threads)).unwrap();
+        let mut watcher = Watcher { stop_at: stop_at.filter(|_| !leads), ..Watcher::default() };
+        run.train(&watcher.stop.clone(), &mut watcher).unwrap();
+        // What the second holds in the end is what the first has saved.
+        let end = dir.join("end").join(run.trainer().rank().to_string()).join("checkpoints");
+        fs::create_dir_all(&end).unwrap();
+        Checkpoint::save(run.trainer(), "any", 0.0, &end.join("end.safetensors")).unwrap();
+        let kept = if leads { run.folder().to_owned() } else { end.parent().unwrap().to_owned() };
+        (kept.clone(), state(&kept), watcher)
+    });
+    let [(folder, saved, told), (_, other, silent)]: [_; 2] = ends.try_into().ok().unwrap();
+    assert!(saved == other, "the ranks ended with different states");
+    (folder, [told, silent])
+}
+
+/// Two ranks train `config` in one go, and again with a stop in between, and get the same.
+pub(crate) fn stopped_and_unstopped_by_two(config: &Config) {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, [told, silent]) = by_two(config, dir.path(), None, None);
+    assert_eq!((state(&whole).1, told.ticks.len()), (96, 6), "pictures are those of both");
+    assert!(silent.ticks.is_empty() && silent.snapshots.is_empty(), "the first rank speaks for both");
+    assert_eq!(fs::read_dir(dir.path().join("runs")).unwrap().count(), 1, "the first rank alone makes a folder");
+    let (parts, _) = by_two(config, dir.path(), None, Some(40));
+    assert_eq!(state(&parts).1, 40, "one that asks stops both");
+    let (parts, _) = by_two(config, dir.path(), Some(&parts), None);
+    assert!(state(&whole) == state(&parts), "the resumed run's weights, averages or moments differ");
 }
