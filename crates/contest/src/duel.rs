@@ -1,6 +1,6 @@
 //! A generator and a discriminator in training on a pool of pictures held in memory.
 
-use gan::{Averages, Config, Error, Trainer};
+use gan::{Config, Error, StepMeans, Trainer};
 
 /// Sides of pictures that there are networks for, in pixels.
 pub const SIDES: [usize; 2] = [16, 32];
@@ -130,15 +130,15 @@ impl Duel {
     ///
     /// # Errors
     /// [`Trouble::Training`] if they came to nothing; begin again with another seed.
-    pub fn said(&mut self) -> Result<Averages, Trouble> {
-        self.trainer.take_averages().map_err(Trouble::Training)
+    pub fn said(&mut self) -> Result<StepMeans, Trouble> {
+        self.trainer.take_means().map_err(Trouble::Training)
     }
 
     /// Draws the pictures of seeds 0 to `count` as they are now, into `rgba`, one below the other: [count, side, side, 4].
     pub fn draw(&self, count: usize, rgba: &mut Vec<u8>) {
         let seeds: Vec<u64> = (0..count as u64).collect();
         rgba.clear();
-        for picture in self.trainer.draw(&seeds, 1.0).unwrap_or_default() {
+        for picture in self.trainer.draw(&seeds, 1.0) {
             rgba.extend(picture.rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]));
         }
     }

@@ -20,7 +20,7 @@ const VERSION: u32 = 2;
 /// The feature critic's tensors.
 const CRITIC: [&str; 5] =
     ["critic.weights", "critic.adam.first", "critic.adam.second", "critic.norms", "critic.mixing"];
-/// Those of the discriminator behind an ink network.
+/// Tensors of the discriminator behind an ink network.
 const INKED: [&str; 3] = ["inked.weights", "inked.adam.first", "inked.adam.second"];
 
 /// What a checkpoint says besides its tensors.
@@ -328,7 +328,7 @@ fn state(t: &Trainer) -> Vec<(String, &[f32])> {
     own.chain(wide).chain(inked).chain(critic).collect()
 }
 
-/// The same, to be filled.
+/// The vectors of a checkpoint by name, to be filled.
 fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
     let all: [(&str, &mut [f32]); 8] = [
         ("g.weights", &mut t.g.net.weights),

@@ -17,7 +17,7 @@ pub struct Config {
     pub discriminator: DiscriminatorConfig,
     /// Adversarial loss and its gradient penalty.
     pub loss: LossConfig,
-    /// A second critic on the features of a frozen network; none by default.
+    /// A critic on the features of a frozen network; none by default.
     #[serde(default)]
     pub critic: Option<CriticConfig>,
     /// A second discriminator that sees pictures as an ink network redraws them; none by default.
@@ -119,8 +119,8 @@ pub enum Pairing {
 #[serde(rename_all = "snake_case")]
 pub enum Penalty {
     /// Along D's gradient at real and at drawn pictures: `|grad D|^2` (R1 and R2).
-    #[serde(alias = "exact")]
-    Gradient,
+    #[serde(rename = "gradient", alias = "exact")]
+    R1R2,
     /// Along D's gradient at real pictures only, as StyleGAN2 has it.
     R1,
     /// Along random directions: the mean of the same with a relative deviation of the square root of 2 a picture.
@@ -143,7 +143,7 @@ pub struct CriticConfig {
     pub fraction: f64,
     /// Length of its gradient at the drawn pictures it sees as a multiple of the discriminator's.
     pub weight: f64,
-    /// The same at the end of the run.
+    /// [`CriticConfig::weight`] at the end of the run.
     pub weight_final: f64,
     /// Fraction of the run after which the weight goes to its final value along half a cosine.
     pub fade_start: f64,
@@ -204,7 +204,7 @@ pub struct GrowthConfig {
     pub stages: usize,
     /// Factor on the learning rate of what is held, at first.
     pub inherited: f64,
-    /// The same at last. 1 in runs older than this.
+    /// Factor on that learning rate at the end of the hold. 1 in runs older than this.
     #[serde(default = "free")]
     pub inherited_final: f64,
     /// The first values hold for so many kimg, then become the last ones along half a cosine in as many again. 0: the last ones at once.
@@ -279,7 +279,7 @@ pub struct MetricConfig {
     pub network: String,
     /// Measured every so many kimg; 0 turns it off.
     pub kimg: f64,
-    /// Pictures of each kind.
+    /// Drawn pictures, and real ones to compare them with.
     pub samples: usize,
 }
 
@@ -354,7 +354,7 @@ impl Config {
             },
             loss: LossConfig {
                 pairing: Pairing::Relativistic,
-                penalty: Penalty::Gradient,
+                penalty: Penalty::R1R2,
                 gamma: 2.0,
                 gamma_final: 0.5,
                 penalty_fraction: 0.25,

@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// Pictures that the discriminators of a run cannot judge, or too few of them.
     #[error("{what}")]
-    Verdicts {
+    DiscriminatorScores {
         /// What is wrong with them, and what to do.
         what: String,
     },

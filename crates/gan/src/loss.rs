@@ -54,8 +54,8 @@ pub(crate) fn generator(pairing: Pairing, real: &[f32], fake: &[f32]) -> (f64, V
     (total, slopes)
 }
 
-/// The penalty's value a side, the mean square of D's slopes along directions, and its own slopes in them, of which `sides` sets of `count` are
-/// given; its weight is `gamma / 2`.
+/// Sum over real and drawn pictures (real ones alone for R1) of the mean squared slope of D, `count` pictures each, and the gradient of `gamma / 2`
+/// times it in the slopes.
 pub(crate) fn penalty(gamma: f64, slopes: &[f32], count: usize) -> (f64, Vec<f32>) {
     let square: f64 = slopes.iter().map(|v| f64::from(*v).powi(2)).sum();
     let back = slopes.iter().map(|v| (gamma * f64::from(*v) / count as f64) as f32).collect();

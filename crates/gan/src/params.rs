@@ -16,11 +16,11 @@ pub(crate) fn block(i: usize) -> String {
 /// How a tensor's values lie in the flat vector, and how in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// The same in both.
+    /// One order in memory and in files.
     Plain,
     /// [height, width, in, out] here, [out, in, height, width] in files.
     Window,
-    /// The same with the window turned around: [height, width] counted from the last here.
+    /// As [`Order::Window`], with the window turned around: [height, width] counted from the last here.
     Turned,
     /// [height, width, channels] here, [channels, height, width] in files.
     Constant,

@@ -150,7 +150,7 @@ pub struct Found {
 
 /// Where w lies.
 #[derive(Debug)]
-struct Spread {
+struct WStatistics {
     mean: Vec<f32>,
     deviation: Vec<f32>,
 }
@@ -167,7 +167,7 @@ pub struct Projector {
     pyramid: Pyramid,
     features: Option<PerceptualDistance>,
     work: PerceptualWork,
-    spread: Spread,
+    spread: WStatistics,
     /// Pictures drawn at once.
     together: usize,
     /// Rows of a point: 1, or one for each convolution.
@@ -208,7 +208,7 @@ impl Projector {
         let features =
             features.map(|network| PerceptualDistance::new(network, cpu.crew(), &planes, [h, w])).transpose()?;
         let samples = samples(&cpu, generator, config.seed);
-        let spread = Spread::of(&samples, model.architecture.w_dim);
+        let spread = WStatistics::of(&samples, model.architecture.w_dim);
         let rows = if config.space == Space::W { 1 } else { generator.layers() };
         let noise = generator.noise(Seed(0));
         let exact: Box<dyn Draw> = Box::new(Frozen::<f32>::new(model, noise.clone()));
@@ -366,7 +366,7 @@ impl Projector {
     }
 }
 
-impl Spread {
+impl WStatistics {
     /// Of rows of `length` numbers.
     fn of(samples: &[f32], length: usize) -> Self {
         let count = (samples.len() / length) as f64;

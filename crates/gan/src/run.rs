@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::events::Events;
-use crate::{Averages, Collective, Config, Device, Error, Progress, Trainer, grid};
+use crate::{Collective, Config, Device, Error, Progress, StepMeans, Trainer, grid};
 
 /// A checkpoint is never older than this.
 const LONGEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_mins(10);
@@ -43,7 +43,7 @@ pub struct Tick {
     /// Thousands of real pictures seen.
     pub kimg: f64,
     /// Losses and D's outputs, means since the tick before.
-    pub averages: Averages,
+    pub averages: StepMeans,
     /// Weight of the gradient penalty.
     pub gamma: f64,
     /// Probability of augmentation.
@@ -94,7 +94,7 @@ pub struct Run {
 /// A run's folder, held by this process until the value is dropped or the process ends.
 #[derive(Debug)]
 #[must_use = "the folder is free again once this is dropped"]
-pub struct Hold(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
+pub struct RunLock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
 
 impl Run {
     /// Takes the run's folder for this process, before its checkpoint is read: two processes that train one run would overwrite
@@ -102,11 +102,11 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Busy`] while another holds it.
-    pub fn hold(folder: &Path) -> Result<Hold, Error> {
+    pub fn lock(folder: &Path) -> Result<RunLock, Error> {
         let path = folder.join("lock");
         let file = File::create(&path).map_err(Error::write(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Hold(file)),
+            Ok(()) => Ok(RunLock(file)),
             Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.into() }),
             Err(TryLockError::Error(source)) => Err(Error::Write { path, source }),
         }
@@ -136,7 +136,7 @@ impl Run {
 
     fn begin(trainer: Trainer, data: Arc<Dataset>, out: &Path, seconds_before: f64) -> Result<Self, Error> {
         let folder = next_folder(out, &trainer.config().name)?;
-        furnish(&folder)?;
+        create_subfolders(&folder)?;
         Ok(Self { trainer, data, folder, seconds_before })
     }
 
@@ -147,7 +147,7 @@ impl Run {
     /// The folder's statistics cannot be rewritten, or a folder in it cannot be made.
     pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
         checkpoint.trainer.prepare()?;
-        furnish(folder)?;
+        create_subfolders(folder)?;
         if checkpoint.dataset != data.fingerprint() {
             tracing::warn!(
                 "the pictures differ from those of the run so far; it goes on, but is no longer the same run"
@@ -155,7 +155,7 @@ impl Run {
         }
         let seen = checkpoint.trainer.progress().kimg();
         for name in [STATS, MEASUREMENTS] {
-            forget_after(&folder.join(name), seen)?;
+            truncate_stats_after(&folder.join(name), seen)?;
         }
         Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
     }
@@ -173,7 +173,7 @@ impl Run {
     /// Trains together with others; see [`Trainer::join`]. To be called last, right before [`Run::train`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Trainer::move_to`].
     ///
     /// # Panics
     /// If rank 0 keeps no folder, or another one does.
@@ -186,7 +186,7 @@ impl Run {
     /// [`Trainer::reconfigure`].
     ///
     /// # Errors
-    /// As there; the run keeps its own recipe then.
+    /// As [`Trainer::reconfigure`]; the run keeps the configuration it had then.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
         self.trainer.reconfigure(config)
     }
@@ -194,7 +194,7 @@ impl Run {
     /// Trains on `device`; see [`Trainer::move_to`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Trainer::move_to`].
     pub fn move_to(&mut self, device: Device) -> Result<(), Error> {
         self.trainer.move_to(device)
     }
@@ -320,7 +320,7 @@ impl Run {
             let done = finished || self.trainer.any(stop.load(Ordering::Relaxed))?;
             let images = self.trainer.progress().images;
             if is_tick(&config, tick_images, images, done) {
-                self.trainer.take_averages()?;
+                self.trainer.take_means()?;
                 tick_images = images;
             }
             if done {
@@ -338,7 +338,7 @@ impl Run {
         events: &mut Events,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let averages = self.trainer.take_averages()?;
+        let averages = self.trainer.take_means()?;
         let fault = self.trainer.take_fault();
         let (progress, schedule) = (self.trainer.progress(), self.trainer.schedule());
         let config = self.trainer.config();
@@ -440,7 +440,7 @@ impl Run {
         let progress = self.trainer.progress();
         let seeds: Vec<u64> = (0..(GRID * GRID) as u64).collect();
         for psi in GRID_PSI {
-            let pictures = self.trainer.draw(&seeds, psi)?;
+            let pictures = self.trainer.draw(&seeds, psi);
             let png = grid::png(&pictures, GRID);
             let side = GRID * self.trainer.config().resolution();
             events.image(progress.images, &format!("samples/psi-{psi:.1}"), (side, side), &png)?;
@@ -473,7 +473,7 @@ fn append(path: &Path, value: &impl Serialize) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::Write`]; the file is as it was then.
-pub fn forget_after(path: &Path, kimg: f64) -> Result<(), Error> {
+pub fn truncate_stats_after(path: &Path, kimg: f64) -> Result<(), Error> {
     if !path.exists() {
         return Ok(());
     }
@@ -505,7 +505,7 @@ fn next_folder(out: &Path, name: &str) -> Result<PathBuf, Error> {
 }
 
 /// The folders that a run writes into; of one that is resumed, only the checkpoint may be left.
-fn furnish(folder: &Path) -> Result<(), Error> {
+fn create_subfolders(folder: &Path) -> Result<(), Error> {
     for sub in [CHECKPOINTS, GRIDS].map(|sub| folder.join(sub)) {
         fs::create_dir_all(&sub).map_err(Error::write(&sub))?;
     }

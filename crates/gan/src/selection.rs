@@ -28,7 +28,7 @@ const SQUARES: u64 = 4;
 
 /// What was learnt.
 #[derive(Clone, Debug)]
-pub struct Foresight {
+pub struct SelectionFit {
     /// Weight [outputs, inputs] and bias of each layer, as [`synth::ModelFile::set_selection`] takes them.
     pub layers: Vec<[Tensor; 2]>,
     /// Correlation between what it foretells and what was said of pictures that it did not learn from, -1 to 1.
@@ -39,33 +39,33 @@ pub struct Foresight {
 
 /// What discriminators said of pictures.
 #[derive(Clone, Debug, Default)]
-pub struct Verdicts {
+pub struct DiscriminatorScores {
     /// A list each, of one number a picture: more looks more real.
     said: Vec<Vec<f64>>,
 }
 
-impl Verdicts {
+impl DiscriminatorScores {
     /// How many pictures a run's discriminators judge together, or a multiple of that: whole groups of each.
     pub fn group(config: &Config) -> usize {
         config.discriminator.group * if config.inked.is_some() { crate::ink::GROUP } else { 1 }
     }
 
-    /// Adds what the discriminators of a run say of pictures, a multiple of [`Verdicts::group`]. They are shown together, so they should be many
+    /// Adds what the discriminators of a run say of pictures, a multiple of [`DiscriminatorScores::group`]. They are shown together, so they should be many
     /// and of no kind.
     ///
     /// # Errors
     /// The pictures are so many or have another size than the run's, or what stands in front of its second discriminator is missing.
-    pub fn hear(&mut self, trainer: &mut Trainer, pictures: &[Picture]) -> Result<(), Error> {
+    pub fn add(&mut self, trainer: &mut Trainer, pictures: &[Picture]) -> Result<(), Error> {
         let size = trainer.config().resolution();
         if let Some(odd) = pictures.iter().find(|p| (p.width, p.height) != (size, size)) {
             let Picture { width, height, .. } = odd;
             let what = format!("its discriminator judges {size} x {size} pixels, not {width} x {height}");
-            return Err(Error::Verdicts { what });
+            return Err(Error::DiscriminatorScores { what });
         }
         let group = Self::group(trainer.config());
         if !pictures.len().is_multiple_of(group) {
             let what = format!("{} pictures cannot be judged together; take a multiple of {group}", pictures.len());
-            return Err(Error::Verdicts { what });
+            return Err(Error::DiscriminatorScores { what });
         }
         let mut values = vec![0.0; pictures.len() * 3 * size * size];
         for (to, picture) in values.chunks_exact_mut(3 * size * size).zip(pictures) {
@@ -92,17 +92,17 @@ impl Verdicts {
     /// Learns to foretell them from the pictures' `w`, [pictures, `dim`], with `threads` threads. The same seed learns the same.
     ///
     /// # Errors
-    /// [`Error::Verdicts`] if the pictures are too few, [`Error::Config`] if the instruction set that the environment names is not there.
+    /// [`Error::DiscriminatorScores`] if the pictures are too few, [`Error::Config`] if the instruction set that the environment names is not there.
     ///
     /// # Panics
     /// If there are not as many `w` as pictures.
-    pub fn learn(&self, w: &[f32], dim: usize, seed: u64, threads: usize) -> Result<Foresight, Error> {
+    pub fn learn(&self, w: &[f32], dim: usize, seed: u64, threads: usize) -> Result<SelectionFit, Error> {
         let wanted = self.sums();
         assert_eq!(w.len(), wanted.len() * dim, "a w of {dim} numbers for every picture");
         let learnt = wanted.len() - wanted.len() / KEPT_BACK;
         if learnt < 2 * BATCH {
             let what = format!("{} pictures are too few to learn from; take {} or more", wanted.len(), 4 * BATCH);
-            return Err(Error::Verdicts { what });
+            return Err(Error::DiscriminatorScores { what });
         }
         let cpu = processor(threads)?;
         let columns: Vec<[f32; 2]> = (0..dim).map(|i| mean_and_deviation(w, i, dim)).collect();
@@ -122,7 +122,7 @@ impl Verdicts {
                 }
             }
         }
-        Ok(Foresight { layers, correlation, foretold })
+        Ok(SelectionFit { layers, correlation, foretold })
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
     }
 
     /// Rows of `w`, far from zero and unlike in their columns, and two verdicts that follow from them but for some noise.
-    fn cases(count: usize) -> (Vec<f32>, Verdicts) {
+    fn cases(count: usize) -> (Vec<f32>, DiscriminatorScores) {
         let rows = normal(count * DIM, 0);
         let said = |noise: u32| {
             let noise = normal(count, noise);
@@ -240,7 +240,7 @@ mod tests {
             rows.chunks(DIM).zip(&noise).map(say).collect()
         };
         let w = rows.iter().enumerate().map(|(i, v)| 3.0 + v * (1 + i % DIM) as f32).collect();
-        (w, Verdicts { said: vec![said(1), said(2)] })
+        (w, DiscriminatorScores { said: vec![said(1), said(2)] })
     }
 
     #[test]
@@ -287,16 +287,16 @@ mod tests {
             height: side,
             rgb: normal(3 * side * side, stream).iter().map(|v| (128.0 + 50.0 * v).clamp(0.0, 255.0) as u8).collect(),
         };
-        let mut verdicts = Verdicts::default();
+        let mut verdicts = DiscriminatorScores::default();
         let pictures: Vec<_> = (0..8).map(|i| picture(size, i)).collect();
-        verdicts.hear(&mut trainer, &pictures).unwrap();
+        verdicts.add(&mut trainer, &pictures).unwrap();
         let mut values = vec![0.0; 8 * 3 * size * size];
         values.chunks_exact_mut(3 * size * size).zip(&pictures).for_each(|(to, p)| planes(&p.rgb, to));
         let logits = trainer.judge(&values).unwrap();
         assert_eq!(verdicts.said, [logits.into_iter().map(f64::from).collect::<Vec<_>>()]);
-        let error = verdicts.hear(&mut trainer, &[picture(size * 2, 0)]).unwrap_err().to_string();
+        let error = verdicts.add(&mut trainer, &[picture(size * 2, 0)]).unwrap_err().to_string();
         assert!(error.contains(&format!("{size} x {size}")), "{error}");
-        let error = verdicts.hear(&mut trainer, &pictures[..7]).unwrap_err().to_string();
-        assert!(error.contains(&format!("a multiple of {}", Verdicts::group(trainer.config()))), "{error}");
+        let error = verdicts.add(&mut trainer, &pictures[..7]).unwrap_err().to_string();
+        assert!(error.contains(&format!("a multiple of {}", DiscriminatorScores::group(trainer.config()))), "{error}");
     }
 }

@@ -17,9 +17,9 @@ mod ending;
 #[cfg(test)]
 mod golden;
 mod judge;
+mod minibatch_stddev;
 mod resample;
 mod rows;
-mod spread;
 #[cfg(test)]
 mod tests;
 

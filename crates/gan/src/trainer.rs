@@ -96,9 +96,9 @@ impl Side {
     }
 }
 
-/// Means over the steps since the last call of [`Trainer::take_averages`].
+/// Means over the steps since the last call of [`Trainer::take_means`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Averages {
+pub struct StepMeans {
     /// D's loss with penalty and drift.
     pub loss_d: f64,
     /// G's loss.
@@ -129,7 +129,7 @@ pub struct Averages {
     pub inked_fake: f64,
 }
 
-impl Averages {
+impl StepMeans {
     fn values(&mut self) -> [&mut f64; 11] {
         [
             &mut self.loss_d,
@@ -252,7 +252,7 @@ pub struct Trainer {
     /// The last tensor whose gradient had entries that were not finite, since it was asked for.
     fault: Option<String>,
     /// Sums since the last tick.
-    sums: Averages,
+    sums: StepMeans,
     summed_steps: u64,
 }
 
@@ -285,7 +285,7 @@ impl Trainer {
             wide,
             ema: g.net.weights.clone(),
             w_avg: vec![0.0; config.architecture.w_dim],
-            sums: Averages::default(),
+            sums: StepMeans::default(),
             summed_steps: 0,
             fault: None,
             progress: Progress::default(),
@@ -473,7 +473,7 @@ impl Trainer {
         Ok(())
     }
 
-    fn step_on(&mut self, mut real: Vec<f32>) -> Result<(Averages, u64), Error> {
+    fn step_on(&mut self, mut real: Vec<f32>) -> Result<(StepMeans, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.part(), self.config.resolution());
         let g_is_held =
@@ -558,7 +558,7 @@ impl Trainer {
             *mean = *mean * keep + now * (1.0 - keep);
         }
         let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
-        let averages = Averages {
+        let averages = StepMeans {
             loss_d: loss.total + penalty * schedule.gamma / 2.0,
             loss_g,
             real: mean(logits_real),
@@ -619,7 +619,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`] if one of them is not finite, [`Error::Apart`] if another rank holds something else, [`Error::Peer`] if one is gone. The trainer
     /// should not be saved then.
-    pub fn take_averages(&mut self) -> Result<Averages, Error> {
+    pub fn take_means(&mut self) -> Result<StepMeans, Error> {
         let n = self.summed_steps.max(1) as f64;
         let mut averages = std::mem::take(&mut self.sums);
         self.summed_steps = 0;
@@ -642,11 +642,8 @@ impl Trainer {
     }
 
     /// Pictures of the averaged generator for `seeds` at `psi`, the ones the exported model draws.
-    ///
-    /// # Errors
-    /// [`Error::Config`] never; kept for backends that can fail.
-    pub fn draw(&self, seeds: &[u64], psi: f64) -> Result<Vec<Picture>, Error> {
-        Ok(self.draw_with(&self.ema, seeds, psi))
+    pub fn draw(&self, seeds: &[u64], psi: f64) -> Vec<Picture> {
+        self.draw_with(&self.ema, seeds, psi)
     }
 
     /// Pictures of a generator with these weights.
@@ -715,7 +712,7 @@ pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
     all
 }
 
-/// The same of one picture.
+/// Bytes of one picture as planes of numbers in -1..1, into `to`.
 pub(crate) fn planes(pixels: &[u8], to: &mut [f32]) {
     let area = pixels.len() / 3;
     for (i, rgb) in pixels.chunks_exact(3).enumerate() {
@@ -779,7 +776,7 @@ mod tests {
         let weights: Vec<f32> = numbers(n, 2).iter().map(|v| v + v.signum()).collect();
         let weighted = passes.d().judge_back(d, &weights, 0..n, false).unwrap();
         let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false).unwrap(), size);
-        for penalty in [Penalty::Gradient, Penalty::R1] {
+        for penalty in [Penalty::R1R2, Penalty::R1] {
             config.loss.penalty = penalty;
             let slopes =
                 passes.d().along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(3)), None, &of).unwrap();
@@ -826,7 +823,7 @@ mod tests {
             // Its networks are those of the run; its latents, augmentation and noise the rank's.
             trainer.config.seed = rank_seed(config.seed, rank);
             trainer.step(&pixels[rank]).unwrap();
-            let averages = trainer.take_averages().unwrap();
+            let averages = trainer.take_means().unwrap();
             // With a beta1 of 0 Adam's first moment is the gradient.
             (trainer.g.adam.first, trainer.d.adam.first, trainer.w_avg, averages)
         });
@@ -836,7 +833,7 @@ mod tests {
             let mut trainer = Trainer::new(config.clone(), 1).unwrap();
             trainer.join(Box::new(threads), "").unwrap();
             trainer.step(&pixels[rank]).unwrap();
-            let averages = trainer.take_averages().unwrap();
+            let averages = trainer.take_means().unwrap();
             let sides = [trainer.g, trainer.d].map(|side| (side.net.weights, side.adam.first));
             (sides, trainer.w_avg, averages, trainer.progress)
         });
@@ -880,12 +877,12 @@ mod tests {
             for step in 0..50 {
                 trainer.step(&made_up(&config, 8, 2 * step + rank)).unwrap();
             }
-            trainer.take_averages().unwrap();
+            trainer.take_means().unwrap();
             let end = (checkpoint::checksum(&trainer), trainer.g.net.weights.clone(), trainer.progress.images);
             if rank == 1 {
                 trainer.ema[7] += 1e-6;
             }
-            (end, trainer.take_averages().unwrap_err().to_string())
+            (end, trainer.take_means().unwrap_err().to_string())
         });
         assert!(ends[0].0 == ends[1].0, "equal on both");
         assert_eq!(ends[0].0.2, 50 * 16);

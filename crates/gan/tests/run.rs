@@ -112,10 +112,10 @@ fn a_run_leaves_its_files_and_keeps_two_checkpoints() {
 #[test]
 fn a_run_is_trained_by_one_process_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
-    let held = Run::hold(dir.path()).unwrap();
-    assert!(matches!(Run::hold(dir.path()), Err(Error::Busy { .. })));
+    let held = Run::lock(dir.path()).unwrap();
+    assert!(matches!(Run::lock(dir.path()), Err(Error::Busy { .. })));
     drop(held);
-    let _again = Run::hold(dir.path()).unwrap();
+    let _again = Run::lock(dir.path()).unwrap();
 }
 
 #[test]

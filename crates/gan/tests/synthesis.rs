@@ -89,7 +89,7 @@ fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
     }
     {
         grown.step(&vec![100; config.batch * 32 * 32 * 3]).unwrap();
-        assert!(grown.take_averages().unwrap().loss_d.is_finite());
+        assert!(grown.take_means().unwrap().loss_d.is_finite());
     }
     config.architecture.channels[0] += 1;
     assert!(Trainer::grow(&small, config, 1).is_err(), "other channels are no growth");

@@ -159,7 +159,7 @@ fn measure(config: &Config, (threads, device): (usize, Device)) -> anyhow::Resul
     for _ in 0..STEPS.0 {
         trainer.step(&pixels)?;
     }
-    trainer.take_averages()?;
+    trainer.take_means()?;
     let start = Instant::now();
     for _ in 0..STEPS.1 {
         trainer.step(&pixels)?;

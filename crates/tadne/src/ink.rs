@@ -152,7 +152,7 @@ impl Ink {
             .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
         if origin.is_some() {
             // Of a state that was copied back, or lines that an older version wrote before its state.
-            gan::forget_after(&self.out.join(STATS), trainer.patches() as f64 / 1e3)?;
+            gan::truncate_stats_after(&self.out.join(STATS), trainer.patches() as f64 / 1e3)?;
         }
         let origin = InkOrigin { dataset: data.fingerprint().into(), model: Some(model.fingerprint()) };
         let worker = Arc::new(Generator::new(&model)?).worker_with_threads(threads);

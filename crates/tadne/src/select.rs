@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use clap::Args;
 use features::FIRST_SEED;
-use gan::{Checkpoint, Verdicts};
+use gan::{Checkpoint, DiscriminatorScores};
 use synth::{Generator, Picture, Precision, Psi, Seed, Selection};
 
 use crate::metrics::bar;
@@ -54,7 +54,7 @@ const TOGETHER: usize = 32;
 const FIRST: u64 = FIRST_SEED + 10_000_000;
 /// Pictures of each half of the sheet, and of a row.
 const SHOWN: [usize; 2] = [32, 8];
-/// Foresight that agrees less than this with what is said would choose next to at random.
+/// A prediction that agrees less than this with what is said would choose next to at random.
 const LEAST: f64 = 0.1;
 
 impl Select {
@@ -76,9 +76,9 @@ impl Select {
         plain.set_selection(None)?;
         let generator = Arc::new(Generator::consume(plain)?);
         let mut worker = generator.worker_with_threads(threads);
-        let together = TOGETHER.next_multiple_of(Verdicts::group(trainer.config()));
+        let together = TOGETHER.next_multiple_of(DiscriminatorScores::group(trainer.config()));
         let samples = self.samples.next_multiple_of(together);
-        let (mut w, mut verdicts) = (Vec::new(), Verdicts::default());
+        let (mut w, mut verdicts) = (Vec::new(), DiscriminatorScores::default());
         let mut pictures = vec![Picture::default(); together];
         bar("judging", samples, |done| {
             for start in (0..samples).step_by(together) {
@@ -87,7 +87,7 @@ impl Select {
                     worker.draw_into(seed, Psi::default(), picture);
                     w.extend(generator.w(seed));
                 }
-                verdicts.hear(trainer, &pictures).with_context(|| format!("--by {}", by.display()))?;
+                verdicts.add(trainer, &pictures).with_context(|| format!("--by {}", by.display()))?;
                 done(start + together);
             }
             anyhow::Ok(())

@@ -10,8 +10,8 @@ use clap::Args;
 use dataset::{Dataset, Options};
 use features::Measurement;
 use gan::{
-    Checkpoint, Collective, Config, CriticConfig, Device, Hold, InkedConfig, Member, Observer, Precision, Progress,
-    Run, Tick, Trainer,
+    Checkpoint, Collective, Config, CriticConfig, Device, InkedConfig, Member, Observer, Precision, Progress, Run,
+    RunLock, Tick, Trainer,
 };
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -277,9 +277,9 @@ impl Train {
     }
 
     /// A run that goes on. The first rank alone holds its folder, and writes.
-    fn go_on(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
+    fn go_on(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<RunLock>)> {
         let folder = run_folder(path)?;
-        let held = place.leads.then(|| Run::hold(&folder)).transpose()?;
+        let held = place.leads.then(|| Run::lock(&folder)).transpose()?;
         let checkpoint = Checkpoint::find(path, place.threads)?;
         let chosen = self.taking.over(Chosen::of_run(&folder)?);
         let data = self.open(checkpoint.trainer.config(), chosen, place)?;
@@ -297,7 +297,7 @@ impl Train {
     }
 
     /// A run that begins, in a folder that the first rank makes.
-    fn begin(&self, place: &mut Place) -> anyhow::Result<(Run, Option<Hold>)> {
+    fn begin(&self, place: &mut Place) -> anyhow::Result<(Run, Option<RunLock>)> {
         let threads = place.threads;
         let mut from = match &self.from {
             Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
@@ -333,7 +333,7 @@ impl Train {
             None => Run::create(config, data, &self.out, threads)?,
             Some(from) => Run::grow(from, config, data, &self.out, threads)?,
         };
-        let held = Run::hold(run.folder())?;
+        let held = Run::lock(run.folder())?;
         taking::note(run.folder(), chosen, &report)?;
         Ok((run, Some(held)))
     }

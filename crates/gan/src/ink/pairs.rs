@@ -266,7 +266,7 @@ impl Patch {
         difference
     }
 
-    /// The same for one pixel of a drawn picture.
+    /// [`Self::compare`] for one pixel of a drawn picture.
     fn compare_reduced(
         &self,
         drawn: &Planes,

@@ -4,7 +4,7 @@ use kernels::Edge;
 use kernels::train::{Element, Map, Styled, StyledBackward, StyledInput, ToColours, ToColoursBackward, WeightGradient};
 
 use super::back::Way;
-use super::spread::pixel;
+use super::minibatch_stddev::pixel;
 use super::{Context, Id, Network, Op, Tape, Value};
 
 /// Factor after the generator's leaky ReLU.

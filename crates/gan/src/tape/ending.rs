@@ -36,7 +36,7 @@ fn rows<E>(picture: &[E], width: usize, c: usize) -> impl Iterator<Item = &[E]> 
     inside.chunks_exact(pitch).map(move |row| &row[c..row.len() - c])
 }
 
-/// The same, to be changed.
+/// The rows of a picture without its border, to be changed.
 fn rows_mut<E>(picture: &mut [E], width: usize, c: usize) -> impl Iterator<Item = &mut [E]> {
     let pitch = (width + 2) * c;
     let end = picture.len() - pitch;

@@ -3,7 +3,7 @@
 use kernels::train::{self, Backward, Conv, Cpu, Element, Forward, Input, Map, Mask, WeightGradient};
 
 use super::back::{Walk, Way};
-use super::spread::{Spread, pixel, pixel_mut};
+use super::minibatch_stddev::{MinibatchStddev, pixel, pixel_mut};
 use super::{Context, Id, Like, Network, Op, Rows, Tape, Value};
 
 /// A convolution of the discriminator.
@@ -251,12 +251,12 @@ impl<E: Element> Tape<E> {
         let mut y = self.pool.map([n, h, w, channels + features]);
         for first in (0..n).step_by(group) {
             let values = match &like {
-                None => Spread::of(self.map(x), first, group, channels).means(features),
+                None => MinibatchStddev::of(self.map(x), first, group, channels).means(features),
                 Some((of, pictures)) => {
                     let Op::Deviation { x: primal, .. } = &self.nodes[of.0].op else {
                         unreachable!("a deviation's tangent")
                     };
-                    let spread = Spread::of(self.map(*primal), pictures[first], group, channels);
+                    let spread = MinibatchStddev::of(self.map(*primal), pictures[first], group, channels);
                     spread.along(self.map(x), first, features)
                 }
             };
@@ -304,7 +304,7 @@ impl<E: Element> Tape<E> {
                 };
                 (*primal, pictures[first])
             });
-            let spread = Spread::of(self.map(source), start, group, channels);
+            let spread = MinibatchStddev::of(self.map(source), start, group, channels);
             for picture in 0..group {
                 for place in 0..h * w {
                     spread.add_back(picture, place, &sums, pixel_mut(&mut to, first + picture, place));

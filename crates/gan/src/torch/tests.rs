@@ -209,7 +209,7 @@ fn a_run_goes_on_from_one_backend_to_the_other() {
         println!("{error:.1e} of the change");
         assert!(error < 1e-3, "{error:.1e} of the change");
     }
-    let averages = [torch.take_averages().unwrap(), native.take_averages().unwrap()];
+    let averages = [torch.take_means().unwrap(), native.take_means().unwrap()];
     // The native trainer's are of four steps.
     assert!(averages.iter().all(|a| a.loss_d.is_finite() && a.penalty > 0.0), "{averages:?}");
     // And back again.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dataset::{Dataset, Options};
 use features::Measurement;
-use gan::{Averages, Checkpoint, Collective, Config, MetricConfig, Observer, Precision, Progress, Run, Tick, Trainer};
+use gan::{Checkpoint, Collective, Config, MetricConfig, Observer, Precision, Progress, Run, StepMeans, Tick, Trainer};
 
 /// Discs of many colours and places, `n` of them.
 pub(crate) fn pictures(folder: &Path, n: u32) {
@@ -76,11 +76,11 @@ impl Observer for Watcher {
 }
 
 /// What four steps on made-up pixels give: a drawn picture and the averages.
-pub(crate) fn trained(config: Config) -> (Vec<f32>, Averages) {
+pub(crate) fn trained(config: Config) -> (Vec<f32>, StepMeans) {
     let pixels: Vec<u8> = (0..config.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
     let mut trainer = Trainer::new(config, 1).unwrap();
     (0..4).for_each(|_| trainer.step(&pixels).unwrap());
-    let averages = trainer.take_averages().unwrap();
+    let averages = trainer.take_means().unwrap();
     (trainer.raw(1, 1.0), averages)
 }
 

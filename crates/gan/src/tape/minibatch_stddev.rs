@@ -6,7 +6,7 @@ use kernels::train::{Element, Map};
 const EPSILON: f32 = 1e-8;
 
 /// The standard deviation over a group of pictures at every place and channel, and what it changes with.
-pub(super) struct Spread {
+pub(super) struct MinibatchStddev {
     /// `(x - mean) / (group deviation)`, [group, pixels, channels]: the derivative of the deviation.
     slopes: Vec<f32>,
     deviations: Vec<f32>,
@@ -14,7 +14,7 @@ pub(super) struct Spread {
     pixels: usize,
 }
 
-impl Spread {
+impl MinibatchStddev {
     /// Of the pictures from `first` on.
     pub(super) fn of<E: Element>(map: &Map<E>, first: usize, group: usize, channels: usize) -> Self {
         let [_, h, w, _] = map.shape();
@@ -92,7 +92,7 @@ pub(super) fn pixel<E: Element>(map: &Map<E>, picture: usize, pixel: usize) -> &
     &map.elements()[at..at + c]
 }
 
-/// The same, to be changed.
+/// Mutable version of [`pixel`].
 pub(super) fn pixel_mut<E: Element>(map: &mut Map<E>, picture: usize, pixel: usize) -> &mut [E] {
     let [_, h, w, c] = map.shape();
     let at = ((picture * (h + 2) + pixel / w + 1) * (w + 2) + pixel % w + 1) * c;
