@@ -129,7 +129,7 @@ pub struct Difference {
     pub loss: f64,
     /// Mean square difference of pixels in a range of -1 to 1, a mean over several sizes.
     pub pixels: f64,
-    /// Difference of features, 0 to 4; see [`Likeness`].
+    /// Difference of features, 0 to 4; see [`PerceptualDistance`].
     pub features: Option<f64>,
     /// Mean square of w's distance from its mean, in deviations.
     pub distance: f64,
