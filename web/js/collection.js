@@ -1,5 +1,6 @@
 // Favourites and history as a view of their own, and favourites as a file.
 
+import { fetched } from './again.js';
 import { suitableAddress } from './address.js';
 import { announce } from './controls.js';
 import { around, find, part, within } from './dom.js';
@@ -134,7 +135,7 @@ export class Collection {
     const button = find('sheet');
     button.setAttribute('aria-busy', 'true');
     try {
-      const { contactSheet } = await import('./sheet.js');
+      const { contactSheet } = await fetched('./sheet.js', () => import('./sheet.js'));
       const most = 400;
       const shown = favourites.entries.slice(0, most);
       hand(await contactSheet(shown), 'tadne-favourites.png');

@@ -1,5 +1,6 @@
 // Downloads of pictures that this browser draws: single files, the levels in an archive, and animations.
 
+import { fetched } from './again.js';
 import { within } from './dom.js';
 import { atelier, blobOf, fileOf, here, paint } from './easel.js';
 import { LEVELS } from './levels.js';
@@ -224,7 +225,7 @@ export async function made(address) {
   const [, kind, name, ending] = /\/api\/v1\/(\w+)\/([^/]+)\.(\w+)$/.exec(path) ?? [];
   if (kind === 'pictures') return fileOf(address);
   if (kind === 'morphs') return morph(name, Number(new URL(address, location.href).searchParams.get('psi')));
-  if (kind === 'montages') return (await import('./sheet.js')).montage(name);
+  if (kind === 'montages') return (await fetched('./sheet.js', () => import('./sheet.js'))).montage(name);
   if (kind === 'sweeps') return new Blob([await sweep(name, ending)], { type: `image/${ending}` });
   const files = (await levels(name, 'png')).map((file, index) => /** @type {[string, Uint8Array]} */ ([`${name}-psi-${LEVELS[index].toFixed(1)}.png`, file]));
   return new Blob([zip(files)], { type: 'application/zip' });

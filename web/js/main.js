@@ -2,6 +2,7 @@
 
 // First of all, as it may lead elsewhere.
 import './language.js';
+import { fetched } from './again.js';
 import { Camera } from './camera.js';
 import { offer } from './choice.js';
 import { announce, furnish } from './controls.js';
@@ -120,9 +121,9 @@ replaced.addEventListener(
 );
 
 const views = {
-  room: () => import('./room.js').then(({ Room }) => new Room(wall)),
-  walk: () => import('./walk.js').then(({ Walk }) => new Walk()),
-  collection: () => import('./collection.js').then(({ Collection }) => new Collection()),
+  room: () => fetched('./room.js', () => import('./room.js')).then(({ Room }) => new Room(wall)),
+  walk: () => fetched('./walk.js', () => import('./walk.js')).then(({ Walk }) => new Walk()),
+  collection: () => fetched('./collection.js', () => import('./collection.js')).then(({ Collection }) => new Collection()),
 };
 /** @type {Record<string, Promise<{show(place: import('./router.js').Place): void, hide(): void}>>} */
 const made = {};
@@ -160,20 +161,26 @@ follow(async (place) => {
 start();
 if (hosted) store().catch(() => {});
 // Most visitors open a picture: what that needs is fetched when the first screen no longer needs the network.
-setTimeout(() => import('./room.js').catch(() => {}), 2500);
+setTimeout(() => fetched('./room.js', () => import('./room.js')).catch(() => {}), 2500);
 hint(wall);
 
-// What cannot be fetched now is asked for again when the text is unfolded the next time, or the network is back.
+// What cannot be fetched now is asked for again when the text is unfolded the next time, when the network is back, and in a while: the network can be
+// back before the request that it failed has ended.
+const AGAIN_MS = 5000;
 let introduced = false;
+let again = 0;
 async function unfold() {
   if (introduced || find('about').hidden) return;
+  clearTimeout(again);
   try {
-    const { introduce } = await import('./about.js');
+    const { introduce } = await fetched('./about.js', () => import('./about.js'));
     if (introduced) return;
     introduced = true;
     introduce(find('about'), find('facts'));
   } catch {
-    announce(say('status.offline'));
+    // Once is enough.
+    if (!again) announce(say('status.offline'));
+    again = setTimeout(unfold, AGAIN_MS);
   }
 }
 find('about-button').addEventListener('click', unfold);
