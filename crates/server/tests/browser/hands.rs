@@ -228,10 +228,11 @@ async fn the_first_visit_is_told_how_to_blend_and_the_second_is_not() {
         visit.until("document.getElementById('hint').hidden");
         visit.press("Escape");
         visit.mouse("mouseReleased", x, y);
-        visit.go("/?wall=0000beef&speed=0");
-        std::thread::sleep(Duration::from_secs(9));
-        assert_eq!(visit.value("document.getElementById('hint').hidden"), true);
         visit.was_clean();
+        let second = browsing.at("/?wall=0000beef&speed=0");
+        std::thread::sleep(Duration::from_secs(9));
+        assert_eq!(second.value("document.getElementById('hint').hidden"), true);
+        second.was_clean();
     })
     .await;
 }
