@@ -320,6 +320,8 @@ async fn from_the_collection_one_goes_through_it_and_back_to_it() {
 async fn a_collection_has_bounds_and_says_so() {
     browse(generator(TINY, 1), |browsing: &Browsing| {
         let visit = browsing.at("/collection");
+        // A file that is given before the view is there is heard by nobody.
+        visit.until("document.getElementById('collection').open");
         let folder = browsing.folder.path();
         let import = |name: &str, text: &[u8]| {
             let path = folder.join(name);
