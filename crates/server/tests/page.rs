@@ -290,7 +290,9 @@ async fn what_browsers_and_telephones_ask_for_by_themselves_is_there() {
         assert_eq!((answer.status.as_u16(), answer.header("location")), (302, place), "{uri}");
         assert_eq!(get(&router, place).await.status, 200);
     }
-    assert_eq!(get(&router, "/icon.svg").await.header("cache-control"), "public, max-age=86400");
+    for file in ["/icon.svg", "/fonts/zen-old-mincho-latin-500.woff2"] {
+        assert_eq!(get(&router, file).await.header("cache-control"), "public, max-age=86400", "{file}");
+    }
     for (uri, place) in
         [("//", "/"), ("/p//42?psi=1.1", "/p/42?psi=1.1"), ("//evil.example/p/42", "/evil.example/p/42")]
     {

@@ -256,8 +256,9 @@ pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri,
             not_found(&app, &uri, &headers)
         };
     };
-    // Browsers ask for the icon at every change of the address, and an old one does no harm.
-    let cache_control = if uri.path().starts_with("/icon") { A_DAY } else { ASK_FIRST };
+    // Browsers ask for the icon at every change of the address, and for the font at every page, before its text is set: an old one does no harm.
+    let lasting = ["/icon", "/fonts/"].iter().any(|start| uri.path().starts_with(start));
+    let cache_control = if lasting { A_DAY } else { ASK_FIRST };
     let known = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, cache_control)];
     if conditional::has(&headers, &asset.etag) {
         return (StatusCode::NOT_MODIFIED, known).into_response();

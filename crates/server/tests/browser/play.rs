@@ -79,10 +79,14 @@ async fn on_a_slow_network_a_room_shows_at_once_what_is_in_hand() {
             "new Promise((done) => { const start = performance.now();
                  const look = () => document.querySelector('#room[open] .stage-frame canvas, #room[open] .stage-frame img')
                      ? done(performance.now() - start) : requestAnimationFrame(look);
-                 [...document.querySelectorAll('.tile')].find((tile) => tile.getBoundingClientRect().left > 700).click(); look(); })",
+                 [...document.querySelectorAll('.tile')].find((tile) => {
+                     const box = tile.getBoundingClientRect();
+                     return box.left > 700 && box.top > 0 && box.bottom < innerHeight;
+                 }).click(); look(); })",
         );
         eprintln!("a picture after {time:.0} ms at 50 kB/s and 400 ms");
-        assert!(time < 200.0, "{time} ms until a picture was shown");
+        // Sooner than anything can come over this network.
+        assert!(time < 400.0, "{time} ms until a picture was shown");
         assert!(visit.text("document.getElementById('room-title').textContent").starts_with("Seed "));
         network(&visit, false, 0, -1);
         visit.until(SHOWN);

@@ -138,7 +138,8 @@ async fn pictures_grow_and_shrink_by_key_wheel_and_fingers() {
 async fn another_creativity_changes_every_picture_and_leaves_none_blank() {
     browse(generator(TINY, 1), |browsing: &Browsing| {
         let visit = browsing.at("/?speed=0");
-        visit.until_full();
+        // Those out of view too: what comes after the slider is moved is then what the slider asked for.
+        visit.until("[...document.querySelectorAll('.tile')].every(({ tile }) => tile.picture?.naturalWidth > 0)");
         visit.comes_to_rest();
         let empty = format!("{IN_VIEW}.filter((tile) => tile.children.length === 0).length");
         visit.value(&format!(
