@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use kernels::matrix;
-use kernels::train::{Conv, Cpu, Element, Filter, Map, Mask};
+use kernels::train::{Conv, Cpu, Element, Filter, FilterShape, Map, Mask};
 
 use crate::params::Layout;
 
@@ -343,17 +343,24 @@ impl<E: Element> Tape<E> {
         }
     }
 
-    /// A filter with the network's present weights.
-    fn filter(&mut self, cpu: &Cpu, net: &Network, layer: &str, factor: f32, transposed: bool) {
+    /// A filter with the network's present weights, for maps of `map` pixels.
+    fn filter(
+        &mut self,
+        Context { cpu, net }: Context<'_>,
+        layer: &str,
+        factor: f32,
+        transposed: bool,
+        map: [usize; 2],
+    ) {
         let key = (layer.to_owned(), transposed);
-        if self.fresh.contains_key(&key) {
+        if self.fresh.contains_key(&key) && self.filters[&key].suits(map) {
             return;
         }
         let e = net.layout.get(&format!("{layer}.weight"));
-        let [out, input, k] = [e.shape[0], e.shape[1], e.shape[2]];
+        let shape = FilterShape { size: e.shape[2], inputs: e.shape[1], outputs: e.shape[0], map };
         let weights = &net.weights[e.range.clone()];
         let filter = self.filters.entry(key.clone()).or_default();
-        filter.pack(cpu, weights, k, input, out, e.gain as f32 * factor, transposed);
+        filter.pack(cpu, weights, shape, e.gain as f32 * factor, transposed);
         self.fresh.insert(key, true);
     }
 

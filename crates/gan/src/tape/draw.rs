@@ -75,8 +75,8 @@ impl<E: Element> Tape<E> {
         layer: &str,
         after: After,
     ) -> Id {
-        self.filter(cpu, net, layer, 1.0, false);
         let [n, h, w, _] = self.map(x).shape();
+        self.filter(Context { cpu, net }, layer, 1.0, false, [h, w]);
         let out = net.layout.get(&format!("{layer}.weight")).shape[0];
         let doubles = after == After::Doubling;
         let mut low = doubles.then(|| self.pool.map([n, h, w, out]));
@@ -98,7 +98,8 @@ impl<E: Element> Tape<E> {
     ) {
         let Way { cpu, net, walk } = way;
         let Branches { x, style, scale, after } = from;
-        self.filter(cpu, net, layer, 1.0, true);
+        let [_, h, w, _] = self.map(x).shape();
+        self.filter(Context { cpu, net }, layer, 1.0, true, [h, w]);
         let (mut styles, mut scales) = (self.take_rows(style), self.take_rows(scale));
         let mut dx = self.nodes[x.0].wanted.then(|| self.take_map(x));
         let e = net.layout.get(&format!("{layer}.weight"));

@@ -1,6 +1,6 @@
 //! Layers of the discriminator: convolutions with their tangents, halving, deviation, flattening.
 
-use kernels::train::{self, Backward, Conv, Cpu, Element, Forward, Input, Map, Mask, WeightGradient};
+use kernels::train::{self, Backward, Conv, Cpu, Element, FilterShape, Forward, Input, Map, Mask, WeightGradient};
 
 use super::back::{Walk, Way};
 use super::minibatch_stddev::{MinibatchStddev, pixel, pixel_mut};
@@ -29,16 +29,17 @@ impl<E: Element> Tape<E> {
         gain: f32,
         like: Option<Like>,
     ) -> Id {
+        let ([n, h, w], _) = self.picture(pictures);
         let key = (layer.to_owned(), false);
         let e = net.layout.get(&format!("{layer}.weight"));
         let out = e.shape[0];
         if !self.fresh.contains_key(&key) {
             // [3, 3, 3, out] is [27, out]: windows of pictures are its inputs.
             let filter = self.filters.entry(key.clone()).or_default();
-            filter.pack(cpu, &net.weights[e.range.clone()], 1, 27, out, e.gain as f32, false);
+            let shape = FilterShape { size: 1, inputs: 27, outputs: out, map: [h, w] };
+            filter.pack(cpu, &net.weights[e.range.clone()], shape, e.gain as f32, false);
             self.fresh.insert(key.clone(), true);
         }
-        let ([n, h, w], _) = self.picture(pictures);
         let mut windows = self.pool.map([n, h, w, 32]);
         train::windows(cpu, self.picture(pictures).1, &mut windows);
         let bias = net.padded(&format!("{layer}.bias"), kernels::padded(out));
@@ -65,7 +66,7 @@ impl<E: Element> Tape<E> {
         let wanted = self.nodes[pictures.0].wanted;
         let (shape, _) = self.picture(pictures);
         let mut to = wanted.then(|| {
-            self.filter(cpu, net, layer, 1.0, true);
+            self.filter(Context { cpu, net }, layer, 1.0, true, [shape[1], shape[2]]);
             self.pool.numbers(shape.iter().product::<usize>() * 3)
         });
         let e = net.layout.get(&format!("{layer}.weight"));
@@ -125,8 +126,8 @@ impl<E: Element> Tape<E> {
         add: Option<Id>,
         like: Option<Like>,
     ) -> Id {
-        self.filter(cpu, net, layer, factor, false);
         let [n, h, w, _] = self.map(x).shape();
+        self.filter(Context { cpu, net }, layer, factor, false, [h, w]);
         let out = net.layout.get(&format!("{layer}.weight")).shape[0];
         let bias = has_bias(net, layer).then(|| net.padded(&format!("{layer}.bias"), kernels::padded(out)));
         let mut mask = (like.is_none() && conv.gain.is_some()).then(|| self.pool.mask([n, h, w, out]));
@@ -149,7 +150,8 @@ impl<E: Element> Tape<E> {
     ) {
         let Way { cpu, net, walk } = way;
         let mut dx = self.nodes[x.0].wanted.then(|| {
-            self.filter(cpu, net, layer, factor, true);
+            let [_, h, w, _] = self.map(x).shape();
+            self.filter(Context { cpu, net }, layer, factor, true, [h, w]);
             self.take_map(x)
         });
         let e = net.layout.get(&format!("{layer}.weight"));

@@ -116,10 +116,11 @@ impl<E: Element> Task for ForwardTask<'_, '_, E> {
         let work = Work { x: self.x, picture: self.first, pictures: self.pictures, height, width, filter, ending: f };
         // SAFETY: the pictures lie in the map, which `Conv::forward` has compared with all others; nobody else has them.
         unsafe {
-            let Some(to) = self.pooled else { return work.run(s, core) };
+            let memory = &mut self.scratch.convolution;
+            let Some(to) = self.pooled else { return work.run(s, core, memory) };
             let whole = self.scratch.maps[0].take::<E>(self.pictures * f.stride);
             let inner = Finish { y: whole, base: self.first, ..*f };
-            Work { ending: &inner, ..work }.run(s, core);
+            Work { ending: &inner, ..work }.run(s, core, &mut self.scratch.convolution);
             let small = (height / 2 + 2) * (width / 2 + 2) * c;
             for i in 0..self.pictures {
                 pointwise::halve(s, whole.add(i * f.stride), self.shape, to.add((self.first + i) * small));
@@ -257,6 +258,7 @@ impl Conv {
         let [n, h, w, c] = x.shape();
         let full = [n, h, w, filter.outputs];
         assert_eq!(c, filter.inputs, "the filter is for maps of other channels");
+        assert!(filter.suits([h, w]), "the filter is for maps of another size");
         assert_eq!(y.shape(), if self.pooled { [n, h / 2, w / 2, filter.outputs] } else { full }, "the result's shape");
         assert!(add.is_none_or(|add| add.shape() == full && !self.pooled), "only maps of one shape can be summed");
         let mut finish = Finish {
@@ -375,6 +377,7 @@ impl Conv {
                 Some(filter)
             }
         };
+        assert!(filter.is_none_or(|filter| filter.suits([h, w])), "the transposed filter is for maps of another size");
         Pass {
             range: b.range.clone(),
             chunk: Chunk { pictures: 0, height: h, width: w, inputs, outputs, size },

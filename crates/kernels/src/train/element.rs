@@ -48,6 +48,8 @@ pub(crate) mod private {
     pub trait Sealed: Sized {
         /// Elements of the inner dimension that a packed filter keeps side by side for each output channel: 1, or 2 in groups of 32.
         const STEP: usize;
+        /// Whether maps of whole tiles are convolved by Winograd: not bfloat16 ones, whose factors would be rounded once more.
+        const WINOGRAD: bool;
 
         /// Reads `S::LANES` elements.
         ///
@@ -96,6 +98,7 @@ pub(crate) mod private {
 
     impl Sealed for f32 {
         const STEP: usize = 1;
+        const WINOGRAD: bool = true;
 
         #[inline(always)]
         unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::V {
@@ -144,6 +147,7 @@ pub(crate) mod private {
 
     impl Sealed for Bf16 {
         const STEP: usize = 32;
+        const WINOGRAD: bool = false;
 
         #[inline(always)]
         unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::V {

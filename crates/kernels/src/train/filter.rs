@@ -3,7 +3,21 @@
 use super::element::Element;
 use super::map::{Room, Shared};
 use super::product::Cpu;
+use super::winograd::{self, POSITIONS};
 use crate::padded;
+
+/// What a convolution's weights are, and which maps they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterShape {
+    /// Side of the window: 1 or 3.
+    pub size: usize,
+    /// Channels that go in.
+    pub inputs: usize,
+    /// Channels that come out.
+    pub outputs: usize,
+    /// Height and width of the maps: the fastest way to multiply depends on them.
+    pub map: [usize; 2],
+}
 
 /// A convolution's weights in the order in which the products read them: panels of 16 outputs.
 #[derive(Debug, Default)]
@@ -13,8 +27,45 @@ pub struct Filter<E> {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     pub(crate) panel: usize,
+    /// Whether the weights are transformed for whole tiles of 4x4 pixels.
+    pub(crate) winograd: bool,
     room: Room,
     kind: std::marker::PhantomData<E>,
+}
+
+/// Weights [size, size, inputs, outputs] as they are stored, and how they are to be read.
+struct Source<'a> {
+    weights: &'a [f32],
+    shape: FilterShape,
+    gain: f32,
+    transposed: bool,
+}
+
+impl Source<'_> {
+    /// Real channels that go in and come out.
+    fn channels(&self) -> (usize, usize) {
+        let FilterShape { inputs, outputs, .. } = self.shape;
+        if self.transposed { (outputs, inputs) } else { (inputs, outputs) }
+    }
+
+    /// The weights of one tap and input for the sixteen outputs of a panel, zeros for channels that are not real.
+    #[inline(always)]
+    fn sixteen(&self, [row, column]: [usize; 2], input: usize, panel: usize) -> [f32; 16] {
+        let FilterShape { size, inputs, outputs, .. } = self.shape;
+        let (rows, columns) = self.channels();
+        let real = if input < rows { columns.saturating_sub(panel * 16).min(16) } else { 0 };
+        let (start, stride) = if self.transposed {
+            let tap = (size - 1 - row) * size + (size - 1 - column);
+            ((tap * inputs + panel * 16) * outputs + input, outputs)
+        } else {
+            (((row * size + column) * inputs + input) * outputs + panel * 16, 1)
+        };
+        let mut out = [0.0; 16];
+        for (c, out) in out[..real].iter_mut().enumerate() {
+            *out = self.weights[start + c * stride] * self.gain;
+        }
+        out
+    }
 }
 
 impl<E: Element> Filter<E> {
@@ -27,57 +78,74 @@ impl<E: Element> Filter<E> {
     /// has the window turned around and inputs and outputs exchanged.
     ///
     /// # Panics
-    /// If `size` is neither 1 nor 3, or `weights` has another length.
-    #[allow(clippy::too_many_arguments)]
-    pub fn pack(
-        &mut self,
-        cpu: &Cpu,
-        weights: &[f32],
-        size: usize,
-        inputs: usize,
-        outputs: usize,
-        gain: f32,
-        transposed: bool,
-    ) {
+    /// If the window's size is neither 1 nor 3, or `weights` has another length.
+    pub fn pack(&mut self, cpu: &Cpu, weights: &[f32], shape: FilterShape, gain: f32, transposed: bool) {
+        let FilterShape { size, inputs, outputs, map: [height, width] } = shape;
         assert!(size == 1 || size == 3, "windows are of 1 or 3 pixels");
         assert_eq!(weights.len(), size * size * inputs * outputs, "the weights' number");
-        let (rows, columns) = if transposed { (outputs, inputs) } else { (inputs, outputs) };
+        let source = Source { weights, shape, gain, transposed };
+        let (rows, columns) = source.channels();
         (self.size, self.inputs, self.outputs) = (size, padded(rows), padded(columns));
-        let segment = size * self.inputs;
+        self.winograd = winograd::serves::<E>(size, height, width);
+        if self.winograd { self.pack_transformed(cpu, &source) } else { self.pack_plain(cpu, &source) }
+    }
+
+    /// Whether this was packed as maps of `height` x `width` pixels need it.
+    pub fn suits(&self, [height, width]: [usize; 2]) -> bool {
+        self.winograd == winograd::serves::<E>(self.size, height, width)
+    }
+
+    /// Panels of [rows of the window, steps of the inner dimension, 16].
+    fn pack_plain(&mut self, cpu: &Cpu, source: &Source<'_>) {
+        let (size, width) = (self.size, self.inputs);
+        let segment = size * width;
         let steps = segment.div_ceil(E::STEP);
         self.panel = size * steps * E::STEP * 16;
-        let panels = self.outputs / 16;
-        let out = Shared(self.room.take::<E>(self.panel * panels + 1024));
-        let (panel, width) = (self.panel, self.inputs);
+        let (panel, panels) = (self.panel, self.outputs / 16);
+        let out = Shared(self.room.take::<E>(panel * panels + 1024));
         cpu.crew.in_parts(panels, |range| {
             for p in range {
                 // SAFETY: panels do not overlap, and each is in the hands of one thread.
                 let to = unsafe { std::slice::from_raw_parts_mut(out.at(p * panel), panel) };
                 for row in 0..size {
                     for within in 0..steps * E::STEP {
-                        let (column, i) = (within / width, within % width);
                         let at = if E::STEP == 1 {
                             (row * steps + within) * 16
                         } else {
                             (row * steps + within / 32) * 512 + within % 32 / 2 * 32 + within % 2
                         };
                         let apart = if E::STEP == 1 { 1 } else { 2 };
-                        let real =
-                            if within >= segment || i >= rows { 0 } else { columns.saturating_sub(p * 16).min(16) };
-                        let (start, stride) = if transposed {
-                            let tap = (size - 1 - row) * size + (size - 1).saturating_sub(column);
-                            ((tap * inputs + p * 16) * outputs + i, outputs)
+                        let values = if within < segment {
+                            source.sixteen([row, within / width], within % width, p)
                         } else {
-                            (((row * size + column) * inputs + i) * outputs + p * 16, 1)
+                            [0.0; 16]
                         };
-                        for c in 0..real {
-                            to[at + c * apart] = E::from_f32(weights[start + c * stride] * gain);
-                        }
-                        for c in real..16 {
-                            to[at + c * apart] = E::default();
+                        for (c, v) in values.into_iter().enumerate() {
+                            to[at + c * apart] = E::from_f32(v);
                         }
                     }
                 }
+            }
+        });
+    }
+
+    /// For each of 36 positions, panels of [inputs, 16], as `f32`.
+    fn pack_transformed(&mut self, cpu: &Cpu, source: &Source<'_>) {
+        let inputs = self.inputs;
+        self.panel = inputs * 16;
+        let (panel, panels) = (self.panel, self.outputs / 16);
+        let apart = panel * panels;
+        let out = Shared(self.room.take::<f32>(POSITIONS * apart + 1024));
+        let isa = cpu.core.isa;
+        cpu.crew.in_parts(panels, |range| {
+            let mut taps = vec![0.0; 144 * inputs];
+            for p in range {
+                for (i, taps) in taps.chunks_exact_mut(144).enumerate() {
+                    for (tap, to) in taps.chunks_exact_mut(16).enumerate() {
+                        to.copy_from_slice(&source.sixteen([tap / 3, tap % 3], i, p));
+                    }
+                }
+                isa.run(winograd::Pack { taps: &taps, to: out.at(p * panel), apart });
             }
         });
     }

@@ -18,11 +18,12 @@ mod styled;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 mod weights;
+mod winograd;
 mod work;
 
 pub use conv::{Backward, Conv, Forward, Input, halve, halve_backward};
 pub use element::{Bf16, Element};
-pub use filter::Filter;
+pub use filter::{Filter, FilterShape};
 pub use map::{Map, Mask};
 pub use product::Cpu;
 pub use rgb::{ToColours, ToColoursBackward, windows};

@@ -195,6 +195,33 @@ pub(crate) unsafe fn multiply_f32<S: Simd>(
     columns: usize,
     out: *mut f32,
 ) {
+    // SAFETY: the caller vouches for all of it.
+    unsafe {
+        match S::ROWS {
+            12 => row_block::<S, 12>(s, a, pitch, segments, b, panel, columns, out, 32),
+            6 => row_block::<S, 6>(s, a, pitch, segments, b, panel, columns, out, 32),
+            _ => row_block::<S, 4>(s, a, pitch, segments, b, panel, columns, out, 32),
+        }
+    }
+}
+
+/// `R` rows of results, `width` numbers apart, by 16 or 32 columns.
+///
+/// # Safety
+/// `R` rows of all segments and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable, `R` rows of `out` writable.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+pub(crate) unsafe fn row_block<S: Simd, const R: usize>(
+    s: S,
+    a: *const f32,
+    pitch: usize,
+    segments: &Segments,
+    b: *const f32,
+    panel: usize,
+    columns: usize,
+    out: *mut f32,
+    width: usize,
+) {
     let mut column = 0;
     while column < columns {
         // SAFETY: `columns` is 16 or 32 and LANES divides 16, so both vectors lie in the panels; the caller vouches for the rest.
@@ -203,17 +230,9 @@ pub(crate) unsafe fn multiply_f32<S: Simd>(
             let after = column + S::LANES;
             if after < columns {
                 let second = b.add(after / 16 * panel + after % 16);
-                match S::ROWS {
-                    12 => block::<S, 12, 2>(s, a, pitch, segments, [first, second], out.add(column)),
-                    6 => block::<S, 6, 2>(s, a, pitch, segments, [first, second], out.add(column)),
-                    _ => block::<S, 4, 2>(s, a, pitch, segments, [first, second], out.add(column)),
-                }
+                block::<S, R, 2>(s, a, pitch, segments, [first, second], out.add(column), width);
             } else {
-                match S::ROWS {
-                    12 => block::<S, 12, 1>(s, a, pitch, segments, [first], out.add(column)),
-                    6 => block::<S, 6, 1>(s, a, pitch, segments, [first], out.add(column)),
-                    _ => block::<S, 4, 1>(s, a, pitch, segments, [first], out.add(column)),
-                }
+                block::<S, R, 1>(s, a, pitch, segments, [first], out.add(column), width);
             }
         }
         column += 2 * S::LANES;
@@ -232,6 +251,7 @@ unsafe fn block<S: Simd, const R: usize, const N: usize>(
     segments: &Segments,
     mut b: [*const f32; N],
     out: *mut f32,
+    width: usize,
 ) {
     let mut sums = [[s.splat(0.0); N]; R];
     for &offset in &segments.offsets[..segments.count] {
@@ -253,8 +273,8 @@ unsafe fn block<S: Simd, const R: usize, const N: usize>(
     }
     for (r, row) in sums.iter().enumerate() {
         for (n, sum) in row.iter().enumerate() {
-            // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
-            unsafe { s.store(out.add(r * 32 + n * S::LANES), *sum) };
+            // SAFETY: rows of `out` are `width` apart, and the caller vouches for them.
+            unsafe { s.store(out.add(r * width + n * S::LANES), *sum) };
         }
     }
 }

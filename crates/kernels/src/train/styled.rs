@@ -100,7 +100,8 @@ impl<E: Element> Task for ForwardTask<'_, E> {
                 pointwise::scale(s, self.x.add(i * pixels * c), style, pixels, c, styled.add(i * pixels * c));
             }
             let (filter, picture, pictures) = (self.filter, self.first, self.pictures);
-            Work { x: styled, picture, pictures, height, width, filter, ending: f }.run(s, core);
+            let memory = &mut self.scratch.convolution;
+            Work { x: styled, picture, pictures, height, width, filter, ending: f }.run(s, core, memory);
             if let Some(to) = self.doubled {
                 let large = (2 * height + 2) * (2 * width + 2) * f.channels;
                 for i in self.first..self.first + self.pictures {
@@ -239,6 +240,7 @@ impl Styled {
         let [n, h, w, c] = input.x.shape();
         let outputs = filter.outputs;
         assert_eq!(c, filter.inputs, "the filter is for maps of other channels");
+        assert!(filter.suits([h, w]), "the filter is for maps of another size");
         input.check(outputs);
         assert!(low.is_none() || self.gain.is_some(), "what is doubled is activated");
         let doubled = low.is_some().then(|| {
@@ -289,6 +291,7 @@ impl Styled {
         assert_eq!(b.back.shape(), b.y.shape(), "the gradient's shape");
         assert!(b.low.is_none_or(|low| low.shape() == [n, h, w, outputs]), "the shape before doubling");
         assert_eq!((b.filter.inputs, b.filter.outputs), (outputs, inputs), "the transposed filter");
+        assert!(b.filter.suits([h, w]), "the transposed filter is for maps of another size");
         assert!(b.style.len() == n * inputs && b.scale.len() == n * outputs, "the small gradients' number");
         let (mut biases, mut scales) = (vec![0.0; n * outputs], vec![0.0; n * outputs]);
         let prepare = Before {

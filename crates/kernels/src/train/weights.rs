@@ -5,6 +5,7 @@ use super::map::Room;
 use super::product::Products;
 #[cfg(target_arch = "x86_64")]
 use super::tiles;
+use super::winograd::Memory;
 use crate::simd::Simd;
 
 /// Pictures side by side in memory that a sum runs over.
@@ -59,6 +60,9 @@ impl Chunk {
 pub(crate) struct Scratch {
     /// Whole pictures of elements.
     pub(crate) maps: [Room; 3],
+    /// Of a convolution by Winograd, and of a gradient of weights: one goes on while the other is under way.
+    pub(crate) convolution: Memory,
+    pub(crate) gather: Memory,
     #[cfg(target_arch = "x86_64")]
     pairs: Room,
     #[cfg(target_arch = "x86_64")]
@@ -77,58 +81,79 @@ const PIXELS: usize = 256;
 #[inline(always)]
 pub(crate) unsafe fn plain<S: Simd, E: Element>(s: S, x: *const E, g: *const E, chunk: &Chunk, sum: *mut f32) {
     let (first, count) = (chunk.first(), chunk.count());
-    let mut from = 0;
-    while from < count {
+    let (inputs, outputs) = (chunk.inputs, chunk.outputs);
+    for from in (0..count).step_by(PIXELS) {
         let pixels = PIXELS.min(count - from);
         for tap in 0..chunk.taps() {
-            let x = x
-                .wrapping_offset((first + from) as isize * chunk.inputs as isize)
-                .wrapping_offset(chunk.tap(tap) * chunk.inputs as isize);
-            let g = g.wrapping_add((first + from) * chunk.outputs);
-            let sum = sum.wrapping_add(tap * chunk.inputs * chunk.outputs);
-            let rows = if S::LANES == 16 { 8 } else { 4 };
-            for input in (0..chunk.inputs).step_by(rows) {
-                for output in (0..chunk.outputs).step_by(2 * S::LANES) {
-                    let (x, g) = (x.wrapping_add(input), g.wrapping_add(output));
-                    let sum = sum.wrapping_add(input * chunk.outputs + output);
-                    // SAFETY: inputs and outputs are multiples of 16, so every block lies inside; the caller vouches for the rest.
-                    unsafe {
-                        match (S::LANES, output + S::LANES < chunk.outputs) {
-                            (16, true) => block::<S, E, 8, 2>(s, x, g, chunk, pixels, sum),
-                            (16, false) => block::<S, E, 8, 1>(s, x, g, chunk, pixels, sum),
-                            _ => block::<S, E, 4, 2>(s, x, g, chunk, pixels, sum),
-                        }
-                    }
+            let at = (first + from) as isize + chunk.tap(tap);
+            let x = x.wrapping_offset(at * inputs as isize);
+            let g = g.wrapping_add((first + from) * outputs);
+            // SAFETY: the caller vouches for the pictures and the sums.
+            unsafe { multiply(s, x, g, [inputs, outputs], pixels, sum.add(tap * inputs * outputs), true) };
+        }
+    }
+}
+
+/// The sum over `pixels` pixels of `x` [pixels, inputs] times `g` [pixels, outputs] goes to `sum` [inputs, outputs], added to what is there if `add`.
+///
+/// # Safety
+/// All of it must be readable, and the sums writable; channels are multiples of 16.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+pub(crate) unsafe fn multiply<S: Simd, E: Element>(
+    s: S,
+    x: *const E,
+    g: *const E,
+    [inputs, outputs]: [usize; 2],
+    pixels: usize,
+    sum: *mut f32,
+    add: bool,
+) {
+    let rows = if S::LANES == 16 { 8 } else { 4 };
+    // A few columns of `g` stay near while all of `x` goes by.
+    for output in (0..outputs).step_by(2 * S::LANES) {
+        for input in (0..inputs).step_by(rows) {
+            let (x, g) = (x.wrapping_add(input), g.wrapping_add(output));
+            let sum = sum.wrapping_add(input * outputs + output);
+            // SAFETY: inputs and outputs are multiples of 16, so every block lies inside; the caller vouches for the rest.
+            unsafe {
+                match (S::LANES, output + S::LANES < outputs) {
+                    (16, true) => block::<S, E, 8, 2>(s, x, g, [inputs, outputs], pixels, sum, add),
+                    (16, false) => block::<S, E, 8, 1>(s, x, g, [inputs, outputs], pixels, sum, add),
+                    _ => block::<S, E, 4, 2>(s, x, g, [inputs, outputs], pixels, sum, add),
                 }
             }
         }
-        from += pixels;
     }
 }
 
 /// `R` inputs by `N` vectors of outputs.
 ///
 /// # Safety
-/// As [`plain`].
+/// As [`multiply`].
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 unsafe fn block<S: Simd, E: Element, const R: usize, const N: usize>(
     s: S,
     x: *const E,
     g: *const E,
-    chunk: &Chunk,
+    [inputs, outputs]: [usize; 2],
     pixels: usize,
     sum: *mut f32,
+    add: bool,
 ) {
     // SAFETY: the caller vouches for all of it.
     unsafe {
         let mut sums = [[s.splat(0.0); N]; R];
-        for (r, row) in sums.iter_mut().enumerate() {
-            for (n, v) in row.iter_mut().enumerate() {
-                *v = s.load(sum.add(r * chunk.outputs + n * S::LANES));
+        if add {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (n, v) in row.iter_mut().enumerate() {
+                    *v = s.load(sum.add(r * outputs + n * S::LANES));
+                }
             }
         }
         for pixel in 0..pixels {
-            let (x, g) = (x.add(pixel * chunk.inputs), g.add(pixel * chunk.outputs));
+            let (x, g) = (x.add(pixel * inputs), g.add(pixel * outputs));
             let mut back = [s.splat(0.0); N];
             for (n, v) in back.iter_mut().enumerate() {
                 *v = E::load(s, g.add(n * S::LANES));
@@ -142,7 +167,7 @@ unsafe fn block<S: Simd, E: Element, const R: usize, const N: usize>(
         }
         for (r, row) in sums.iter().enumerate() {
             for (n, v) in row.iter().enumerate() {
-                s.store(sum.add(r * chunk.outputs + n * S::LANES), *v);
+                s.store(sum.add(r * outputs + n * S::LANES), *v);
             }
         }
     }

@@ -7,6 +7,7 @@ use super::filter::Filter;
 use super::map::Shared;
 use super::product::{Core, Cpu, MOST_ROWS, Segments};
 use super::weights::{Chunk, Scratch};
+use super::winograd::{self, Gather, Memory};
 use crate::padded;
 use crate::simd::{Kernel, Simd};
 
@@ -47,10 +48,14 @@ impl<E: Element, X: Ending> Work<'_, E, X> {
     ///
     /// # Safety
     /// `x` points to the first picture with its border, of the filter's inputs, with the space after the last one that maps have; the
-    /// ending's maps have the pictures; with tiles the thread holds them.
+    /// ending's maps have the pictures; the filter is for maps of this size; with tiles the thread holds them.
     #[inline(always)]
-    pub(crate) unsafe fn run<S: Simd>(&self, s: S, core: &Core) {
+    pub(crate) unsafe fn run<S: Simd>(&self, s: S, core: &Core, memory: &mut Memory) {
         let f = self.filter;
+        if f.winograd {
+            // SAFETY: the caller vouches for all of it.
+            return unsafe { winograd::convolve(s, self, core, memory) };
+        }
         let segments = Segments::new::<E>(f.size, self.width, f.inputs);
         let pitch = self.width + 2;
         let (first, count) = (pitch + 1, (self.height - 1) * pitch + self.width);
@@ -184,6 +189,8 @@ impl<E: Element, P: Prepare<E>, X: Ending> Task for Group<'_, E, P, X> {
             // SAFETY: the sums of this group are as many, and nobody else's.
             unsafe { self.sum.write_bytes(0, shape.taps() * shape.inputs * shape.outputs) };
         }
+        let mut gather = (!self.sum.is_null() && winograd::serves::<E>(shape.size, shape.height, shape.width))
+            .then(|| Gather::new(&shape, self.pictures.len(), &mut self.scratch.gather));
         for first in self.pictures.clone().step_by(size) {
             let pictures = first..(first + size).min(self.pictures.end);
             let count = pictures.len();
@@ -192,13 +199,20 @@ impl<E: Element, P: Prepare<E>, X: Ending> Task for Group<'_, E, P, X> {
                 let (g, x) = self.pass.prepare.prepare(s, pictures, self.scratch);
                 if let Some((filter, ending)) = self.pass.input {
                     let (height, width) = (shape.height, shape.width);
-                    Work { x: g, picture: first, pictures: count, height, width, filter, ending }.run(s, core);
+                    let memory = &mut self.scratch.convolution;
+                    Work { x: g, picture: first, pictures: count, height, width, filter, ending }.run(s, core, memory);
                 }
-                if !self.sum.is_null() {
-                    let chunk = Chunk { pictures: count, ..shape };
+                let chunk = Chunk { pictures: count, ..shape };
+                if let Some(gather) = &mut gather {
+                    gather.add(s, core, x, g, &chunk);
+                } else if !self.sum.is_null() {
                     E::accumulate(s, core.products, x, g, &chunk, self.sum, self.scratch);
                 }
             }
+        }
+        if let Some(gather) = gather {
+            // SAFETY: the sums are this group's own, and so is the memory.
+            unsafe { gather.finish(core, self.sum) };
         }
     }
 }

@@ -1,0 +1,542 @@
+//! Convolutions of 3x3 and their gradients by Winograd's F(4x4, 3x3): a quarter of the products of the plain sum, for maps of whole tiles of 4x4 pixels.
+//!
+//! With the matrices of [`F4`] a tile of results is `A^T [(G g G^T) * (B^T d B)] A`. Every factor of that is linear, so the gradient of the weights is
+//! `G^T [sum over tiles of (B^T d B) * (A dY A^T)] G`; the one at the input is the convolution with the kernel turned around. `*` multiplies position by
+//! position: over all tiles and channels, each of the 36 positions is a product of two matrices.
+
+use std::mem::MaybeUninit;
+
+use super::element::Element;
+use super::map::Room;
+use super::product::{Core, Segments, row_block};
+use super::weights::{self, Chunk};
+use super::work::{Ending, Work};
+use crate::activation::Block;
+use crate::simd::{Kernel, Simd};
+use crate::winograd::{F4, Winograd};
+
+/// Side of a tile of results, and of the pixels that it comes from.
+const OUT: usize = 4;
+const IN: usize = 6;
+pub(crate) const POSITIONS: usize = IN * IN;
+
+/// Bytes of factors and products that a run of tiles takes where that is enough: they stay in the second-level cache.
+const NEAR: usize = 640 << 10;
+/// Tiles of a run at least: all weights are read once a run.
+const LEAST: usize = 48;
+/// Tiles of a run of a gradient of weights at least: all sums are read and written once a run.
+const LEAST_GATHERED: usize = 128;
+
+/// Numbers between one position and the next, so that all positions of a tile do not fall into one set of the cache.
+const APART: usize = 16;
+
+/// Whether convolutions with windows of `size` are made so: those of 3x3 over maps of whole tiles.
+pub(crate) fn serves<E: Element>(size: usize, height: usize, width: usize) -> bool {
+    E::WINOGRAD && size == 3 && height.is_multiple_of(OUT) && width.is_multiple_of(OUT)
+}
+
+/// Tiles that are multiplied together: of shapes only, so that results do not depend on threads.
+fn run_of(channels: usize, least: usize) -> usize {
+    (NEAR / (4 * POSITIONS * channels)).max(least)
+}
+
+/// Tiles of some pictures side by side.
+#[derive(Clone, Copy)]
+struct Tiles {
+    across: usize,
+    /// Of one picture.
+    each: usize,
+    /// Pixels of a row with its border, and of a picture.
+    row: usize,
+    picture: usize,
+}
+
+impl Tiles {
+    #[inline(always)]
+    fn of(height: usize, width: usize) -> Self {
+        let across = width / OUT;
+        Self { across, each: height / OUT * across, row: width + 2, picture: (height + 2) * (width + 2) }
+    }
+
+    /// The picture of a tile, and in it the first of the 6x6 pixels that the tile comes from.
+    #[inline(always)]
+    fn at(&self, tile: usize) -> (usize, usize) {
+        let (picture, within) = (tile / self.each, tile % self.each);
+        (picture, within / self.across * OUT * self.row + within % self.across * OUT)
+    }
+}
+
+/// A thread's memory.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Factors of the products, [36, tiles, inputs].
+    factors: Room,
+    /// Products, or the other factors, [36, tiles, outputs].
+    others: Room,
+    /// Sums of products over tiles, [36, inputs, outputs].
+    sums: Room,
+}
+
+/// `B^T d B` of one tile: 6x6 pixels of `c` channels, rows `row` pixels apart, to 36 numbers a channel that are `apart` apart.
+///
+/// # Safety
+/// The pixels must be readable, and the places writable.
+#[inline(always)]
+unsafe fn input<S: Simd, E: Element>(s: S, from: *const E, row: usize, c: usize, to: *mut f32, apart: usize) {
+    for lane in (0..c).step_by(S::LANES) {
+        let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; IN];
+        for (x, column) in columns.iter_mut().enumerate() {
+            let mut d = [s.splat(0.0); IN];
+            for (y, d) in d.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for the pixels.
+                *d = unsafe { E::load(s, from.add((y * row + x) * c + lane)) };
+            }
+            column.write(F4::input(s, d));
+        }
+        for y in 0..IN {
+            let mut d = [s.splat(0.0); IN];
+            for (d, column) in d.iter_mut().zip(&columns) {
+                // SAFETY: all columns have been written above.
+                *d = unsafe { column.assume_init_ref()[y] };
+            }
+            for (x, v) in F4::input(s, d).iter().enumerate() {
+                // SAFETY: the caller vouches for the places.
+                unsafe { s.store(to.add((y * IN + x) * apart + lane), *v) };
+            }
+        }
+    }
+}
+
+/// `A^T m A` of one tile and sixteen channels: 36 numbers a channel that are `apart` apart, to 4x4 pixels of 16.
+///
+/// # Safety
+/// The numbers must be readable, and `to` 256 numbers.
+#[inline(always)]
+unsafe fn output<S: Simd>(s: S, from: *const f32, apart: usize, to: *mut f32) {
+    for lane in (0..16).step_by(S::LANES) {
+        let mut columns = [const { MaybeUninit::<[S::V; OUT]>::uninit() }; IN];
+        for (x, column) in columns.iter_mut().enumerate() {
+            let mut m = [s.splat(0.0); IN];
+            for (y, m) in m.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for the numbers.
+                *m = unsafe { s.load(from.add((y * IN + x) * apart + lane)) };
+            }
+            column.write(F4::output(s, m));
+        }
+        for y in 0..OUT {
+            let mut m = [s.splat(0.0); IN];
+            for (m, column) in m.iter_mut().zip(&columns) {
+                // SAFETY: all columns have been written above.
+                *m = unsafe { column.assume_init_ref()[y] };
+            }
+            for (x, v) in F4::output(s, m).iter().enumerate() {
+                // SAFETY: the caller vouches for `to`.
+                unsafe { s.store(to.add((y * OUT + x) * 16 + lane), *v) };
+            }
+        }
+    }
+}
+
+/// `A y`: the adjoint of `F4::output`.
+#[inline(always)]
+fn spread_line<S: Simd>(s: S, [y0, y1, y2, y3]: [S::V; OUT]) -> [S::V; IN] {
+    let four = s.splat(4.0);
+    let (even, odd) = (s.add(y0, y2), s.add(y1, y3));
+    let (far, half) = (s.mul_add(four, y2, y0), s.mul_add(four, y3, y1));
+    let two = s.splat(2.0);
+    [y0, s.add(even, odd), s.sub(even, odd), s.mul_add(two, half, far), s.neg_mul_add(two, half, far), y3]
+}
+
+/// `A y A^T` of one tile: 4x4 pixels of `c` channels, rows `row` pixels apart, to 36 numbers a channel that are `apart` apart.
+///
+/// # Safety
+/// The pixels must be readable, and the places writable.
+#[inline(always)]
+unsafe fn spread<S: Simd, E: Element>(s: S, from: *const E, row: usize, c: usize, to: *mut f32, apart: usize) {
+    for lane in (0..c).step_by(S::LANES) {
+        let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; OUT];
+        for (x, column) in columns.iter_mut().enumerate() {
+            let mut v = [s.splat(0.0); OUT];
+            for (y, v) in v.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for the pixels.
+                *v = unsafe { E::load(s, from.add((y * row + x) * c + lane)) };
+            }
+            column.write(spread_line(s, v));
+        }
+        for y in 0..IN {
+            let mut v = [s.splat(0.0); OUT];
+            for (v, column) in v.iter_mut().zip(&columns) {
+                // SAFETY: all columns have been written above.
+                *v = unsafe { column.assume_init_ref()[y] };
+            }
+            for (x, v) in spread_line(s, v).iter().enumerate() {
+                // SAFETY: the caller vouches for the places.
+                unsafe { s.store(to.add((y * IN + x) * apart + lane), *v) };
+            }
+        }
+    }
+}
+
+/// `G g`
+#[inline(always)]
+fn kernel_line<S: Simd>(s: S, [g0, g1, g2]: [S::V; 3]) -> [S::V; IN] {
+    let (sixth, twelfth) = (s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
+    let ends = s.mul(sixth, s.add(g0, g2));
+    let middle = s.mul(sixth, g1);
+    let slope = s.mul_add(s.splat(1.0 / 24.0), g0, s.mul(sixth, g2));
+    let zero = s.splat(0.0);
+    [
+        s.mul(s.splat(0.25), g0),
+        s.sub(zero, s.add(ends, middle)),
+        s.sub(middle, ends),
+        s.mul_add(twelfth, g1, slope),
+        s.neg_mul_add(twelfth, g1, slope),
+        g2,
+    ]
+}
+
+/// `G g G^T` of sixteen kernels, [9, 16], to 36 times 16 numbers that are `apart` apart.
+///
+/// # Safety
+/// `taps` is 144 numbers, and the places are writable.
+#[inline(always)]
+unsafe fn kernel<S: Simd>(s: S, taps: *const f32, to: *mut f32, apart: usize) {
+    for lane in (0..16).step_by(S::LANES) {
+        let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; 3];
+        for (x, column) in columns.iter_mut().enumerate() {
+            let mut g = [s.splat(0.0); 3];
+            for (y, g) in g.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for the kernels.
+                *g = unsafe { s.load(taps.add((y * 3 + x) * 16 + lane)) };
+            }
+            column.write(kernel_line(s, g));
+        }
+        for y in 0..IN {
+            let mut g = [s.splat(0.0); 3];
+            for (g, column) in g.iter_mut().zip(&columns) {
+                // SAFETY: all columns have been written above.
+                *g = unsafe { column.assume_init_ref()[y] };
+            }
+            let line = kernel_line(s, g);
+            for (x, v) in line.iter().enumerate() {
+                // SAFETY: the caller vouches for the places.
+                unsafe { s.store(to.add((y * IN + x) * apart + lane), *v) };
+            }
+        }
+    }
+}
+
+/// `G^T u`: the adjoint of [`kernel_line`].
+#[inline(always)]
+fn fold_line<S: Simd>(s: S, [u0, u1, u2, u3, u4, u5]: [S::V; IN]) -> [S::V; 3] {
+    let (sixth, twelfth) = (s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
+    let (near, far) = (s.add(u1, u2), s.add(u3, u4));
+    let slope = s.mul(s.splat(1.0 / 24.0), far);
+    [
+        s.mul_add(s.splat(0.25), u0, s.neg_mul_add(sixth, near, slope)),
+        s.mul_add(twelfth, s.sub(u3, u4), s.mul(sixth, s.sub(u2, u1))),
+        s.mul_add(sixth, s.sub(far, near), u5),
+    ]
+}
+
+/// Adds `G^T u G` of `S::LANES` kernels, 36 numbers `apart` apart, to nine sums that are `tap` apart.
+///
+/// # Safety
+/// The numbers must be readable, and the sums writable.
+#[inline(always)]
+unsafe fn fold<S: Simd>(s: S, from: *const f32, apart: usize, to: *mut f32, tap: usize) {
+    let mut columns = [const { MaybeUninit::<[S::V; 3]>::uninit() }; IN];
+    for (x, column) in columns.iter_mut().enumerate() {
+        let mut u = [s.splat(0.0); IN];
+        for (y, u) in u.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for the numbers.
+            *u = unsafe { s.load(from.add((y * IN + x) * apart)) };
+        }
+        column.write(fold_line(s, u));
+    }
+    for y in 0..3 {
+        let mut u = [s.splat(0.0); IN];
+        for (u, column) in u.iter_mut().zip(&columns) {
+            // SAFETY: all columns have been written above.
+            *u = unsafe { column.assume_init_ref()[y] };
+        }
+        for (x, v) in fold_line(s, u).iter().enumerate() {
+            // SAFETY: the caller vouches for the sums.
+            unsafe {
+                let to = to.add((y * 3 + x) * tap);
+                s.store(to, s.add(s.load(to), *v));
+            }
+        }
+    }
+}
+
+/// Transforms the weights of sixteen outputs: `taps` [inputs, 9, 16] to 36 matrices [inputs, 16], `apart` apart.
+pub(crate) struct Pack<'a> {
+    pub(crate) taps: &'a [f32],
+    pub(crate) to: *mut f32,
+    pub(crate) apart: usize,
+}
+
+impl Kernel for Pack<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (input, taps) in self.taps.chunks_exact(144).enumerate() {
+            // SAFETY: `Filter` has made room for all inputs at every position.
+            unsafe { kernel(s, taps.as_ptr(), self.to.add(input * 16), self.apart) };
+        }
+    }
+}
+
+/// At every position, factors [tiles, inputs] times weights [inputs, outputs].
+struct Multiply {
+    factors: *const f32,
+    products: *mut f32,
+    tiles: usize,
+    /// Tiles that there is room for.
+    most: usize,
+    inputs: usize,
+    outputs: usize,
+    weights: *const f32,
+}
+
+/// From one position's matrix of `tiles` rows to the next.
+#[inline(always)]
+fn apart(tiles: usize, channels: usize) -> usize {
+    tiles * channels + APART
+}
+
+/// Numbers of 36 matrices of `tiles` rows, and of rows after the last one that blocks reach.
+fn room(tiles: usize, channels: usize) -> usize {
+    POSITIONS * apart(tiles, channels) + 16 * channels
+}
+
+impl Kernel for Multiply {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (ci, co) = (self.inputs, self.outputs);
+        let segment = Segments { offsets: [0; 3], count: 1, length: ci, steps: ci };
+        let panel = ci * 16;
+        // Positions in their order: the last block of one may write rows of the next, which come after it.
+        for position in 0..POSITIONS {
+            // SAFETY: `convolve` has made room for all tiles at every position and for as many rows after the last as a block has; the filter was packed for
+            // these channels.
+            unsafe {
+                let a = self.factors.add(position * apart(self.most, ci));
+                let c = self.products.add(position * apart(self.most, co));
+                let b = self.weights.add(position * co * ci);
+                for output in (0..co).step_by(32) {
+                    let columns = (co - output).min(32);
+                    let b = b.add(output / 16 * panel);
+                    let mut tile = 0;
+                    while tile < self.tiles {
+                        let (a, c) = (a.add(tile * ci), c.add(tile * co + output));
+                        tile += if self.tiles - tile > 4 && S::ROWS > 4 {
+                            match S::ROWS {
+                                12 => row_block::<S, 12>(s, a, ci, &segment, b, panel, columns, c, co),
+                                _ => row_block::<S, 6>(s, a, ci, &segment, b, panel, columns, c, co),
+                            }
+                            S::ROWS
+                        } else {
+                            row_block::<S, 4>(s, a, ci, &segment, b, panel, columns, c, co);
+                            4
+                        };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Convolves pictures of whole tiles.
+///
+/// # Safety
+/// As [`Work::run`]; the filter was packed for whole tiles.
+#[inline(always)]
+pub(crate) unsafe fn convolve<S: Simd, E: Element, X: Ending>(
+    s: S,
+    work: &Work<'_, E, X>,
+    core: &Core,
+    memory: &mut Memory,
+) {
+    let (ci, co) = (work.filter.inputs, work.filter.outputs);
+    let tiles = Tiles::of(work.height, work.width);
+    let total = work.pictures * tiles.each;
+    let most = run_of(ci + co, LEAST).min(total);
+    let factors: *mut f32 = memory.factors.take(room(most, ci));
+    let products: *mut f32 = memory.others.take(room(most, co));
+    let mut square = [Block::default(); OUT * OUT];
+    for first in (0..total).step_by(most) {
+        let count = most.min(total - first);
+        for tile in 0..count {
+            let (picture, pixel) = tiles.at(first + tile);
+            let from = work.x.wrapping_add((picture * tiles.picture + pixel) * ci);
+            // SAFETY: the tile lies in the picture with its border, which the caller vouches for, and there is room for it.
+            unsafe { input(s, from, tiles.row, ci, factors.add(tile * ci), apart(most, ci)) };
+        }
+        let weights = work.filter.start().cast();
+        core.isa.run(Multiply { factors, products, tiles: count, most, inputs: ci, outputs: co, weights });
+        for tile in 0..count {
+            let (picture, pixel) = tiles.at(first + tile);
+            for channel in (0..co).step_by(16) {
+                // SAFETY: the products of all tiles have been written; every pixel of the tile lies inside the picture.
+                unsafe {
+                    let from = products.add(tile * co + channel);
+                    output(s, from, apart(most, co), square.as_mut_ptr().cast());
+                    for (i, values) in square.iter().enumerate() {
+                        let pixel = pixel + (i / OUT + 1) * tiles.row + i % OUT + 1;
+                        work.ending.finish(s, work.picture + picture, pixel, channel, values.0.as_ptr());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A gradient of weights under way: the factors of tiles are gathered until there are enough to multiply.
+pub(crate) struct Gather {
+    inputs: usize,
+    outputs: usize,
+    factors: *mut f32,
+    others: *mut f32,
+    sums: *mut f32,
+    /// Tiles in hand, and how many there is room for.
+    tiles: usize,
+    most: usize,
+    /// Whether there are sums to add to.
+    begun: bool,
+}
+
+/// Adds the products of the tiles in hand to the sums.
+struct Products<'a>(&'a Gather);
+
+impl Kernel for Products<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Gather { inputs, outputs, factors, others, sums, tiles, most, begun } = *self.0;
+        for position in 0..POSITIONS {
+            let x = factors.wrapping_add(position * apart(most, inputs));
+            let g = others.wrapping_add(position * apart(most, outputs));
+            let sums = sums.wrapping_add(position * apart(inputs, outputs));
+            // SAFETY: the factors of all tiles have been written at every position, and there are as many sums.
+            unsafe { weights::multiply(s, x, g, [inputs, outputs], tiles, sums, begun) };
+        }
+    }
+}
+
+/// Adds what was summed to the gradient.
+struct Fold<'a>(&'a Gather, *mut f32);
+
+impl Kernel for Fold<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Gather { inputs, outputs, sums, .. } = *self.0;
+        for at in (0..inputs * outputs).step_by(S::LANES) {
+            // SAFETY: channels are multiples of 16, so all vectors lie in the sums and in the gradient.
+            unsafe { fold(s, sums.add(at), apart(inputs, outputs), self.1.add(at), inputs * outputs) };
+        }
+    }
+}
+
+impl Gather {
+    /// Of `pictures` pictures in all.
+    pub(crate) fn new(shape: &Chunk, pictures: usize, memory: &mut Memory) -> Self {
+        let (inputs, outputs) = (shape.inputs, shape.outputs);
+        let total = pictures * Tiles::of(shape.height, shape.width).each;
+        let most = run_of(inputs + outputs, LEAST_GATHERED).min(total);
+        let sums: *mut f32 = memory.sums.take(POSITIONS * apart(inputs, outputs));
+        let (factors, others) = (memory.factors.take(room(most, inputs)), memory.others.take(room(most, outputs)));
+        Self { inputs, outputs, factors, others, sums, tiles: 0, most, begun: false }
+    }
+
+    /// Takes in a chunk of pictures: what went in, and the gradient at what came out.
+    ///
+    /// # Safety
+    /// As [`weights::plain`]; the chunk is of the shape that this was made for, and the memory is still its own.
+    #[inline(always)]
+    pub(crate) unsafe fn add<S: Simd, E: Element>(
+        &mut self,
+        s: S,
+        core: &Core,
+        x: *const E,
+        g: *const E,
+        chunk: &Chunk,
+    ) {
+        let tiles = Tiles::of(chunk.height, chunk.width);
+        for tile in 0..chunk.pictures * tiles.each {
+            let (picture, pixel) = tiles.at(tile);
+            let pixel = picture * tiles.picture + pixel;
+            // SAFETY: the tile lies in its picture, the inner 4x4 of it inside, and there is room for one more.
+            unsafe {
+                let to = self.factors.add(self.tiles * self.inputs);
+                input(s, x.add(pixel * self.inputs), tiles.row, self.inputs, to, apart(self.most, self.inputs));
+                let inside = pixel + tiles.row + 1;
+                let to = self.others.add(self.tiles * self.outputs);
+                spread(s, g.add(inside * self.outputs), tiles.row, self.outputs, to, apart(self.most, self.outputs));
+            }
+            self.tiles += 1;
+            if self.tiles == self.most {
+                self.multiply(core);
+            }
+        }
+    }
+
+    fn multiply(&mut self, core: &Core) {
+        core.isa.run(Products(self));
+        (self.tiles, self.begun) = (0, true);
+    }
+
+    /// Adds the gradient to `sum`, [9, inputs, outputs].
+    ///
+    /// # Safety
+    /// The sums must be writable, and the memory still this gradient's own.
+    pub(crate) unsafe fn finish(mut self, core: &Core, sum: *mut f32) {
+        if self.tiles > 0 {
+            self.multiply(core);
+        }
+        core.isa.run(Fold(&self, sum));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every row of `spread_line`, `kernel_line` and `fold_line` against the matrices that they stand for.
+    struct Adjoints;
+
+    impl Kernel for Adjoints {
+        fn run<S: Simd>(self, s: S) {
+            fn first<S: Simd>(s: S, v: S::V) -> f32 {
+                let mut lanes = [0.0; 16];
+                // SAFETY: no vector has more than sixteen lanes.
+                unsafe { s.store(lanes.as_mut_ptr(), v) };
+                lanes[0]
+            }
+            fn unit<S: Simd, const N: usize>(s: S, at: usize) -> [S::V; N] {
+                let mut v = [s.splat(0.0); N];
+                v[at] = s.splat(1.0);
+                v
+            }
+            for row in 0..IN {
+                let back = F4::output(s, unit(s, row)).map(|v| first(s, v));
+                for (column, back) in back.into_iter().enumerate() {
+                    assert_eq!(first(s, spread_line(s, unit(s, column))[row]), back, "A, row {row}, column {column}");
+                }
+                let folded = fold_line(s, unit(s, row)).map(|v| first(s, v));
+                for (column, folded) in folded.into_iter().enumerate() {
+                    let expected = F4::G[row][column] as f32;
+                    let found = first(s, kernel_line(s, unit(s, column))[row]);
+                    assert!((found - expected).abs() < 1e-7, "G, row {row}, column {column}: {found}");
+                    assert!((folded - expected).abs() < 1e-7, "G^T, row {column}, column {row}: {folded}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_transforms_are_the_matrices_and_their_adjoints() {
+        for isa in crate::Isa::available() {
+            isa.run(Adjoints);
+        }
+    }
+}
