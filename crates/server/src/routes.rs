@@ -29,19 +29,14 @@ use crate::error::{Error, Refusal};
 use crate::page::crawl;
 use crate::page::handlers;
 use crate::pictures::encode::Format;
+use crate::pictures::kind::KINDS;
 
 /// An address below `/api/v1` and what answers there.
 type ApiRoute = (&'static str, fn() -> MethodRouter<Arc<App>>);
 
-/// Every address of the interface; the `OpenAPI` document describes each of them, and a test holds it to that.
-pub(crate) const API: [ApiRoute; 18] = [
-    ("/api/v1/pictures/{file}", || get(api::order)),
+/// Every address of the interface but those of [`KINDS`]; the `OpenAPI` document describes each of them, and a test holds it to that.
+pub(crate) const API: [ApiRoute; 12] = [
     ("/api/v1/pictures", || post(api::latent_picture)),
-    ("/api/v1/sweeps/{file}", || get(api::order)),
-    ("/api/v1/morphs/{file}", || get(api::order)),
-    ("/api/v1/montages/{file}", || get(api::order)),
-    ("/api/v1/levels/{file}", || get(api::order)),
-    ("/api/v1/cards/{file}", || get(api::order)),
     ("/api/v1/random/{file}", || get(api::random)),
     ("/api/v1/children/{file}", || get(api::children)),
     ("/api/v1/like/{file}", || get(alike::like)),
@@ -75,6 +70,9 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .route("/api/v1/openapi.json", get(facts::openapi));
     for format in Format::ALL {
         open = open.route(&format!("/random.{}", format.extension()), get(api::random));
+    }
+    for kind in &KINDS {
+        open = open.route(&kind.route(), get(api::order));
     }
     for (path, answer) in API {
         open = open.route(path, answer());

@@ -1,219 +1,177 @@
 //! The description of the interface for programs: `OpenAPI` 3.1, with the bounds that the code itself uses.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use crate::api::batch::MOST;
 use crate::app::App;
 use crate::error::{PROBLEM_JSON, PROBLEMS};
 use crate::pictures::encode::Format;
+use crate::pictures::kind::{Endings, KINDS, PICTURE, Query, Subject};
 use crate::pictures::order::{AnimationFormat, COLUMNS, COUNTS, FRAMES, LARGEST_TILE, SIZES};
-
-/// What may stand after the question mark of an address.
-#[derive(Clone, Copy)]
-enum Query {
-    Psi,
-    Size,
-    Tile,
-    Noise,
-    Columns,
-    Frames,
-    Count,
-    Format,
-    Wall,
-    At,
-    Model,
-}
 
 impl Query {
     fn parameter(self, app: &App) -> Value {
         let number = |least: u16, most: u16| json!({ "type": "integer", "minimum": least, "maximum": most });
-        let (name, text, schema, example) = match self {
+        let (text, schema, example) = match self {
             Query::Psi => (
-                "psi",
                 "Creativity: truncation psi, in plain decimals",
                 json!({ "type": "number", "minimum": 0, "maximum": 2, "default": 1 }),
                 json!(1.1),
             ),
             Query::Size => (
-                "size",
                 "The longer side in pixels; the model's own if left out",
                 number(*SIZES.start(), *SIZES.end()),
                 json!(256),
             ),
-            Query::Tile => {
-                ("size", "The longer side of a tile in pixels", number(*SIZES.start(), LARGEST_TILE), json!(128))
-            }
+            Query::Tile => ("The longer side of a tile in pixels", number(*SIZES.start(), LARGEST_TILE), json!(128)),
             Query::Noise => (
-                "noise",
                 "Whether the model adds its noise, if it has any",
                 json!({ "type": "string", "enum": ["on", "off"], "default": "on" }),
                 json!("on"),
             ),
-            Query::Columns => {
-                ("columns", "Tiles in a row", number((*COLUMNS.start()).into(), (*COLUMNS.end()).into()), json!(6))
-            }
+            Query::Columns => ("Tiles in a row", number((*COLUMNS.start()).into(), (*COLUMNS.end()).into()), json!(6)),
             Query::Frames => (
-                "frames",
                 "Pictures on the way, both ends included",
                 number((*FRAMES.start()).into(), (*FRAMES.end()).into()),
                 json!(24),
             ),
             Query::Count => (
-                "count",
                 "Pictures to name, at most",
                 json!({ "type": "integer", "minimum": COUNTS.start(), "maximum": COUNTS.end(), "default": 12 }),
                 json!(12),
             ),
             Query::Format => (
-                "format",
                 "The kind of pictures",
                 json!({ "type": "string", "enum": Format::ALL.map(Format::extension), "default": "png" }),
                 json!("png"),
             ),
             Query::Wall => (
-                "wall",
                 "The name of a wall; for wall.jpg only.",
                 json!({ "type": "string", "pattern": "^[0-9a-fA-F]{1,8}$" }),
                 json!("1f9c03aa"),
             ),
             Query::At => (
-                "at",
                 "A place on the wall, in pictures across and down; for wall.jpg only.",
                 json!({ "type": "string", "pattern": "^-?[0-9]+,-?[0-9]+$", "default": "0,0" }),
                 json!("12,-3"),
             ),
             Query::Model => (
-                "m",
                 "The model's short name (`m` of /api/v1/model). With it the answer may be kept for ever, and is never that of \
                  another model; without it for an hour.",
                 json!({ "type": "string", "pattern": "^[0-9a-f]{8,64}$" }),
                 json!(app.model()),
             ),
         };
-        json!({ "name": name, "in": "query", "description": text, "schema": schema, "example": example })
+        json!({ "name": self.name(), "in": "query", "description": text, "schema": schema, "example": example })
     }
 }
 
-const PICTURE: &[Query] = &[Query::Psi, Query::Size, Query::Noise, Query::Model];
 const RECIPE: &str = "[0-9]{1,20}(-[0-9a-f]{1,64})?(@[0-9]{1,3}[pm][0-9]{1,2})*";
 
 /// One address that is asked with GET.
 struct Get {
-    path: &'static str,
+    path: Cow<'static, str>,
     name: &'static str,
     text: &'static str,
     /// What `{file}` may be, as a pattern, and one that is.
     file: Option<(String, &'static str)>,
     query: &'static [Query],
     /// Media types of the answer.
-    gives: &'static [&'static str],
+    gives: Vec<&'static str>,
     /// 302 for redirects.
     status: &'static str,
 }
 
-const IMAGES: &[&str] = &["image/png", "image/webp", "image/jpeg"];
-const MOVING: &[&str] = &["image/webp", "image/apng", "image/gif"];
-const JSON: &[&str] = &["application/json"];
+const JSON: &str = "application/json";
 
 /// What `{file}` may be, and one that is.
 fn file(pattern: impl AsRef<str>, example: &'static str) -> (String, &'static str) {
     (format!("^{}$", pattern.as_ref()), example)
 }
 
-/// Those that give files.
+/// A recipe of any kind, as a pattern.
+fn any() -> String {
+    format!("{RECIPE}(~{RECIPE}~[0-9]{{1,3}}|_{RECIPE}_[0-9]{{1,3}})?")
+}
+
+/// The endings of pictures, as a pattern.
+fn still() -> String {
+    format!("({})", Format::ALL.map(Format::extension).join("|"))
+}
+
+/// Media types of pictures.
+fn images() -> Vec<&'static str> {
+    Format::ALL.map(Format::media_type).into()
+}
+
+/// Those that give what can be ordered.
+fn orders() -> impl Iterator<Item = Get> {
+    KINDS.iter().map(|kind| {
+        let name = match kind.subject {
+            Subject::Recipe => any(),
+            Subject::Pair => format!("{RECIPE}~{RECIPE}"),
+            Subject::RecipeOrWall => format!("({}|wall)", any()),
+        };
+        let (ending, gives) = match kind.endings {
+            Endings::Still => (still(), images()),
+            Endings::Moving => (
+                format!("({})", AnimationFormat::ALL.map(AnimationFormat::extension).join("|")),
+                AnimationFormat::ALL.map(AnimationFormat::media_type).into(),
+            ),
+            Endings::Only(ending, media_type) => (ending.to_owned(), vec![media_type]),
+        };
+        Get {
+            path: kind.route().into(),
+            name: kind.id,
+            text: kind.text,
+            file: Some(file(format!("{name}\\.{ending}"), kind.example)),
+            query: kind.query,
+            gives,
+            status: "200",
+        }
+    })
+}
+
+/// Those that lead to pictures or tell about some.
 fn files() -> Vec<Get> {
-    let any = format!("{RECIPE}(~{RECIPE}~[0-9]{{1,3}}|_{RECIPE}_[0-9]{{1,3}})?");
-    let still = Format::ALL.map(Format::extension).join("|");
-    let moving = AnimationFormat::ALL.map(AnimationFormat::extension).join("|");
+    let (any, still) = (any(), still());
     vec![
         Get {
-            path: "/api/v1/pictures/{file}",
-            name: "picture",
-            text: "A picture: a seed (42), a descendant (42-3b7), an edit (42@0p15), a blend (42~77~35) or a style mix (42_77_5).",
-            file: Some(file(format!("{any}\\.({still})"), "42.png")),
-            query: PICTURE,
-            gives: IMAGES,
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/random/{file}",
+            path: "/api/v1/random/{file}".into(),
             name: "random",
             text: "Leads to another picture every time. /random.png, /random.webp and /random.jpg are the same for short.",
-            file: Some(file(format!("picture\\.({still})"), "picture.png")),
+            file: Some(file(format!("picture\\.{still}"), "picture.png")),
             query: &[Query::Psi, Query::Size, Query::Noise],
-            gives: &[],
+            gives: Vec::new(),
             status: "302",
         },
         Get {
-            path: "/api/v1/montages/{file}",
-            name: "montage",
-            text: "The 18 levels of creativity, 0.3 to 2.0, as one picture.",
-            file: Some(file(format!("{any}\\.({still})"), "42.png")),
-            query: &[Query::Columns, Query::Tile, Query::Model],
-            gives: IMAGES,
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/sweeps/{file}",
-            name: "sweep",
-            text: "The 18 levels of creativity there and back, animated; .png is an APNG.",
-            file: Some(file(format!("{any}\\.({moving})"), "42.webp")),
-            query: &[Query::Model],
-            gives: MOVING,
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/morphs/{file}",
-            name: "morph",
-            text: "From one creature to another and back, animated; .png is an APNG.",
-            file: Some(file(format!("{RECIPE}~{RECIPE}\\.({moving})"), "42~77.webp")),
-            query: &[Query::Psi, Query::Frames, Query::Model],
-            gives: MOVING,
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/levels/{file}",
-            name: "levels",
-            text: "The 18 levels of creativity as PNG files in a ZIP archive.",
-            file: Some(file(format!("{any}\\.zip"), "42.zip")),
-            query: &[Query::Model],
-            gives: &["application/zip"],
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/cards/{file}",
-            name: "card",
-            text: "1200 x 630 pixels that introduce a picture where its link is shown; wall.jpg is that of the wall.",
-            file: Some(file(format!("({any}|wall)\\.jpg"), "42.jpg")),
-            query: &[Query::Psi, Query::Wall, Query::At, Query::Model],
-            gives: &["image/jpeg"],
-            status: "200",
-        },
-        Get {
-            path: "/api/v1/children/{file}",
+            path: "/api/v1/children/{file}".into(),
             name: "children",
             text: "The sixteen children of a creature, and the addresses of their pictures.",
             file: Some(file(format!("{RECIPE}\\.json"), "42.json")),
             query: PICTURE,
-            gives: JSON,
+            gives: vec![JSON],
             status: "200",
         },
         Get {
-            path: "/api/v1/latents/{file}",
+            path: "/api/v1/latents/{file}".into(),
             name: "latents",
             text: "The vectors behind a picture as base64 of little-endian 32-bit floats: w before truncation, and z of plain seeds.",
             file: Some(file(format!("{any}\\.json"), "42.json")),
             query: &[Query::Model],
-            gives: JSON,
+            gives: vec![JSON],
             status: "200",
         },
         Get {
-            path: "/api/v1/batches/{file}",
+            path: "/api/v1/batches/{file}".into(),
             name: "batch",
             text: "The pictures of up to 256 seeds in a ZIP archive, sent while they are drawn.",
             file: Some(file("[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?)*\\.zip", "0-7,42.zip")),
             query: &[Query::Psi, Query::Size, Query::Noise, Query::Format, Query::Model],
-            gives: &["application/zip"],
+            gives: vec!["application/zip"],
             status: "200",
         },
     ]
@@ -224,21 +182,21 @@ fn searches() -> [Get; 2] {
     const SEARCH: &[Query] = &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model];
     [
         Get {
-            path: "/api/v1/like/{file}",
+            path: "/api/v1/like/{file}".into(),
             name: "like",
             text: "The seeds whose pictures are most like a creature's, and the addresses of their pictures.",
             file: Some(file(format!("{RECIPE}\\.json"), "42.json")),
             query: SEARCH,
-            gives: JSON,
+            gives: vec![JSON],
             status: "200",
         },
         Get {
-            path: "/api/v1/kinds",
+            path: "/api/v1/kinds".into(),
             name: "kinds",
             text: "An example of each kind of face that the model draws, those that differ most first.",
             file: None,
             query: SEARCH,
-            gives: JSON,
+            gives: vec![JSON],
             status: "200",
         },
     ]
@@ -246,7 +204,15 @@ fn searches() -> [Get; 2] {
 
 /// Those that say something about the service.
 fn facts() -> [Get; 4] {
-    let plain = |path, name, text| Get { path, name, text, file: None, query: &[], gives: JSON, status: "200" };
+    let plain = |path: &'static str, name, text| Get {
+        path: path.into(),
+        name,
+        text,
+        file: None,
+        query: &[],
+        gives: vec![JSON],
+        status: "200",
+    };
     [
         plain("/api/v1/model", "model", "What draws here: size, short name, origin, licence."),
         plain("/api/v1/version", "version", "Version of the program and of this interface."),
@@ -258,8 +224,8 @@ fn facts() -> [Get; 4] {
 /// The whole document.
 pub(crate) fn document(app: &App) -> Value {
     let mut paths = Map::new();
-    for get in files().into_iter().chain(searches()).chain(facts()) {
-        paths.insert(get.path.to_owned(), json!({ "get": operation(app, &get) }));
+    for get in orders().chain(files()).chain(searches()).chain(facts()) {
+        paths.insert(get.path.to_string(), json!({ "get": operation(app, &get) }));
     }
     paths.insert("/api/v1/pictures".to_owned(), json!({ "post": latent_picture(app) }));
     paths.insert("/api/v1/batches".to_owned(), json!({ "post": listed_batch() }));
@@ -318,7 +284,7 @@ fn operation(app: &App, get: &Get) -> Value {
     let success = if get.status == "302" {
         json!({ "description": "Where the picture is", "headers": { "Location": { "schema": { "type": "string" } } } })
     } else {
-        json!({ "description": get.text, "content": content(get.gives) })
+        json!({ "description": get.text, "content": content(&get.gives) })
     };
     json!({
         "operationId": get.name,
@@ -353,7 +319,7 @@ fn latent_picture(app: &App) -> Value {
         "operationId": "latent_picture",
         "summary": "The picture of a z or w that is sent.",
         "requestBody": { "required": true, "content": { "application/json": { "schema": schema, "example": example } } },
-        "responses": answers("200", json!({ "description": "The picture", "content": content(IMAGES) })),
+        "responses": answers("200", json!({ "description": "The picture", "content": content(&images()) })),
     })
 }
 
@@ -380,15 +346,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::pictures::kind::Kind;
     use crate::routes::API;
 
     #[test]
     fn every_route_is_described_and_every_description_is_a_route() {
         let mut described: BTreeSet<_> =
-            files().into_iter().chain(searches()).chain(facts()).map(|get| get.path).collect();
-        described.extend(["/api/v1/pictures", "/api/v1/batches"]);
-        let routed: BTreeSet<_> = API.iter().map(|(path, _)| *path).collect();
+            orders().chain(files()).chain(searches()).chain(facts()).map(|get| get.path.into_owned()).collect();
+        described.extend(["/api/v1/pictures", "/api/v1/batches"].map(str::to_owned));
+        let orders = KINDS.iter().map(Kind::route);
+        let routed: BTreeSet<_> = API.iter().map(|(path, _)| (*path).to_owned()).chain(orders).collect();
         assert_eq!(described, routed);
-        assert!(IMAGES.iter().copied().eq(Format::ALL.map(Format::media_type)), "every format is described");
     }
 }

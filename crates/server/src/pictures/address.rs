@@ -7,6 +7,7 @@ use std::str::FromStr;
 use synth::{Psi, Seed};
 
 use crate::pictures::encode::Format;
+use crate::pictures::kind::KINDS;
 
 /// Which picture, and as what kind of file. Two addresses are equal when they name the same bytes,
 /// however they were spelled (`psi-1/seed42.png` is `psi-1.0/seed00042.png`).
@@ -73,9 +74,7 @@ pub enum AddressError {
     #[error("{0:?} is not a list of seeds: use up to 256 seeds and ranges, as in 0-63,77")]
     Seeds(String),
     /// Not of the form `kind/recipe.ending`.
-    #[error(
-        "{0:?} is nothing that is made here: ask for /api/v1/pictures/42.png, sweeps/42.webp, morphs/42~77.webp, montages/42.png, levels/42.zip or cards/42.jpg"
-    )]
+    #[error("{0:?} is nothing that is made here: ask for /api/v1/{examples}", examples = examples())]
     Order(String),
     /// A text that names no picture.
     #[error(transparent)]
@@ -99,6 +98,12 @@ pub enum AddressError {
         /// What the model has.
         layers: usize,
     },
+}
+
+/// A file of every kind.
+fn examples() -> String {
+    let [first @ .., last] = KINDS.each_ref().map(|kind| format!("{}/{}", kind.name, kind.example));
+    format!("{} or {last}", first.join(", "))
 }
 
 fn no_direction(asked: u8, directions: usize) -> String {

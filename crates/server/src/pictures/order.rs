@@ -20,6 +20,7 @@ use synth::{Creature, Generator, Psi, Recipe, Seed};
 
 use crate::pictures::address::{AddressError, PictureAddress, parse_psi, spelled};
 use crate::pictures::encode::Format;
+use crate::pictures::kind::{KINDS, Query};
 use crate::pictures::latent::Latent;
 use crate::wall_place;
 
@@ -108,11 +109,12 @@ impl AnimationFormat {
         }
     }
 
-    fn from_extension(extension: &str) -> Option<Self> {
+    pub(crate) fn from_extension(extension: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|moving| moving.extension() == extension)
     }
 
-    fn media_type(self) -> &'static str {
+    /// For `Content-Type`.
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
             AnimationFormat::Webp => "image/webp",
             AnimationFormat::Apng => "image/apng",
@@ -177,40 +179,9 @@ impl Order {
     pub(crate) fn parse(path: &str, query: Option<&str>, bounds: Bounds) -> Result<Self, AddressError> {
         let shape = || AddressError::Order(path.chars().take(60).collect());
         let (kind, file) = path.split_once('/').ok_or_else(shape)?;
-        let (name, extension) = file.rsplit_once('.').ok_or_else(shape)?;
-        let asked = Asked::read(query)?;
-        let extension = if extension == "jpeg" { "jpg" } else { extension };
-        if (kind, name, extension) == ("cards", "wall", "jpg") {
-            let (x, y) = asked.at;
-            return Ok(Order::WallCard { psi: asked.psi, place: asked.wall.map(|wall| (wall, x, y)) });
-        }
-        let moving = || {
-            AnimationFormat::from_extension(extension).ok_or_else(|| AddressError::AnimationFormat(excerpt(extension)))
-        };
-        if kind == "morphs" {
-            let (from, to) = name.split_once('~').ok_or_else(shape)?;
-            let (from, to) = (from.parse::<Creature>()?, to.parse::<Creature>()?);
-            bounds.check(&Recipe::Blend { from: from.clone(), to: to.clone(), percent: 0 })?;
-            return Ok(Order::Morph { from, to, psi: asked.psi, frames: asked.frames, moving: moving()? });
-        }
-        let recipe: Recipe = name.parse()?;
-        bounds.check(&recipe)?;
-        let format = || Format::from_extension(extension).ok_or_else(|| AddressError::Format(excerpt(extension)));
-        match (kind, extension) {
-            ("pictures", _) => {
-                Ok(Order::Picture { recipe, psi: asked.psi, size: asked.size, noise: asked.noise, format: format()? })
-            }
-            ("sweeps", _) => Ok(Order::Sweep { recipe, moving: moving()? }),
-            ("montages", _) => {
-                if asked.size.is_some_and(|size| size > LARGEST_TILE) {
-                    return Err(AddressError::Tile);
-                }
-                Ok(Order::Montage { recipe, columns: asked.columns, size: asked.size, format: format()? })
-            }
-            ("levels", "zip") => Ok(Order::Levels { recipe }),
-            ("cards", "jpg") => Ok(Order::Card { recipe, psi: asked.psi }),
-            _ => Err(shape()),
-        }
+        let file = file.rsplit_once('.').ok_or_else(shape)?;
+        let kind = KINDS.iter().find(|known| known.name == kind).ok_or_else(shape)?;
+        kind.read(file, Asked::read(query)?, bounds)?.ok_or_else(shape)
     }
 
     /// For `Content-Type`.
@@ -266,11 +237,11 @@ pub(crate) struct Asked {
     pub(crate) psi: Level,
     pub(crate) size: Option<u16>,
     pub(crate) noise: bool,
-    columns: u8,
-    frames: u8,
+    pub(crate) columns: u8,
+    pub(crate) frames: u8,
     /// A wall's name, and a cell of it.
-    wall: Option<u32>,
-    at: (i32, i32),
+    pub(crate) wall: Option<u32>,
+    pub(crate) at: (i32, i32),
 }
 
 impl Default for Asked {
@@ -293,38 +264,49 @@ impl Asked {
         let mut asked = Asked::default();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
-                "psi" => asked.psi = parse_psi(value)?.into(),
-                "size" => asked.size = Some(within(&SIZES, value).ok_or_else(|| AddressError::Size(excerpt(value)))?),
-                "columns" => {
-                    asked.columns = within(&COLUMNS, value).ok_or_else(|| AddressError::Columns(excerpt(value)))?;
+            let Some(query) = READ.into_iter().find(|query| query.name() == name) else { continue };
+            let refused = || excerpt(value);
+            match query {
+                Query::Psi => asked.psi = parse_psi(value)?.into(),
+                Query::Size | Query::Tile => {
+                    asked.size = Some(within(&SIZES, value).ok_or_else(|| AddressError::Size(refused()))?);
                 }
-                "frames" => {
-                    asked.frames = within(&FRAMES, value).ok_or_else(|| AddressError::Frames(excerpt(value)))?;
+                Query::Columns => {
+                    asked.columns = within(&COLUMNS, value).ok_or_else(|| AddressError::Columns(refused()))?;
                 }
-                "count" => {
-                    asked.count = within(&COUNTS, value).ok_or_else(|| AddressError::Count(excerpt(value)))?;
+                Query::Frames => {
+                    asked.frames = within(&FRAMES, value).ok_or_else(|| AddressError::Frames(refused()))?;
                 }
-                "wall" => {
-                    asked.wall = Some(wall_place::parse_wall(value).ok_or_else(|| AddressError::Wall(excerpt(value)))?);
+                Query::Count => asked.count = within(&COUNTS, value).ok_or_else(|| AddressError::Count(refused()))?,
+                Query::Wall => {
+                    asked.wall = Some(wall_place::parse_wall(value).ok_or_else(|| AddressError::Wall(refused()))?);
                 }
-                "at" => {
-                    let (x, y) = wall_place::parse_at(value).ok_or_else(|| AddressError::At(excerpt(value)))?;
+                Query::At => {
+                    let (x, y) = wall_place::parse_at(value).ok_or_else(|| AddressError::At(refused()))?;
                     asked.at = (x.floor() as i32, y.floor() as i32);
                 }
-                "noise" => {
+                Query::Noise => {
                     asked.noise = match value {
                         "on" => true,
                         "off" => false,
-                        _ => return Err(AddressError::Noise(excerpt(value))),
+                        _ => return Err(AddressError::Noise(refused())),
                     }
                 }
-                _ => {}
+                Query::Format | Query::Model => {}
             }
         }
         Ok(asked)
     }
+
+    /// Refuses a size that only a picture alone may have.
+    pub(crate) fn check_tile(&self) -> Result<(), AddressError> {
+        if self.size.is_some_and(|size| size > LARGEST_TILE) { Err(AddressError::Tile) } else { Ok(()) }
+    }
 }
+
+/// What is read for every kind of order, whether it needs it or not; other names are somebody else's.
+const READ: [Query; 8] =
+    [Query::Psi, Query::Size, Query::Noise, Query::Columns, Query::Frames, Query::Count, Query::Wall, Query::At];
 
 /// A plain whole number inside a range.
 fn within<N: FromStr + PartialOrd>(range: &RangeInclusive<N>, text: &str) -> Option<N> {
@@ -333,7 +315,7 @@ fn within<N: FromStr + PartialOrd>(range: &RangeInclusive<N>, text: &str) -> Opt
 }
 
 /// The start of a visitor's text, short enough for a message.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(20).collect()
 }
 

@@ -1,0 +1,242 @@
+//! The kinds of orders: one table from which the routes below `/api/v1/`, the reading of addresses and the description for programs follow.
+
+use synth::{Creature, Recipe};
+
+use crate::pictures::address::AddressError;
+use crate::pictures::encode::Format;
+use crate::pictures::order::{AnimationFormat, Asked, Bounds, Order, excerpt};
+
+/// A kind of order.
+pub(crate) struct Kind {
+    /// The part of an address below `/api/v1/` before the file.
+    pub(crate) name: &'static str,
+    /// For programs: what one of them is called, and a sentence about it.
+    pub(crate) id: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) subject: Subject,
+    pub(crate) endings: Endings,
+    /// What may stand after the question mark.
+    pub(crate) query: &'static [Query],
+    /// A file.
+    pub(crate) example: &'static str,
+    /// The order for what [`Kind::subject`] and [`Kind::endings`] read.
+    order: fn(Named, Ending, Asked) -> Option<Order>,
+}
+
+/// What a file is named after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Recipe,
+    /// Two creatures with a tilde between them.
+    Pair,
+    /// A recipe, or the word `wall`.
+    RecipeOrWall,
+}
+
+/// A file's name, read.
+enum Named {
+    Recipe(Recipe),
+    Pair(Creature, Creature),
+    Wall,
+}
+
+/// What a file may end in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endings {
+    Still,
+    Moving,
+    /// One ending, without a dot, and the media type that it stands for.
+    Only(&'static str, &'static str),
+}
+
+/// A file's ending, read.
+enum Ending {
+    Still(Format),
+    Moving(AnimationFormat),
+    Only,
+}
+
+/// What may stand after the question mark of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Query {
+    Psi,
+    /// The longer side of a picture.
+    Size,
+    /// That of a montage's tiles, which has a bound of its own.
+    Tile,
+    Noise,
+    Columns,
+    Frames,
+    Count,
+    Format,
+    Wall,
+    At,
+    Model,
+}
+
+impl Query {
+    /// As it is spelled before the equals sign.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Query::Psi => "psi",
+            Query::Size | Query::Tile => "size",
+            Query::Noise => "noise",
+            Query::Columns => "columns",
+            Query::Frames => "frames",
+            Query::Count => "count",
+            Query::Format => "format",
+            Query::Wall => "wall",
+            Query::At => "at",
+            Query::Model => "m",
+        }
+    }
+}
+
+/// What a picture is asked for with.
+pub(crate) const PICTURE: &[Query] = &[Query::Psi, Query::Size, Query::Noise, Query::Model];
+
+/// Every kind.
+pub(crate) const KINDS: [Kind; 6] = [
+    Kind {
+        name: "pictures",
+        id: "picture",
+        text: "A picture: a seed (42), a descendant (42-3b7), an edit (42@0p15), a blend (42~77~35) or a style mix (42_77_5).",
+        subject: Subject::Recipe,
+        endings: Endings::Still,
+        query: PICTURE,
+        example: "42.png",
+        order: |named, ending, Asked { psi, size, noise, .. }| {
+            let (Named::Recipe(recipe), Ending::Still(format)) = (named, ending) else { return None };
+            Some(Order::Picture { recipe, psi, size, noise, format })
+        },
+    },
+    Kind {
+        name: "sweeps",
+        id: "sweep",
+        text: "The 18 levels of creativity there and back, animated; .png is an APNG.",
+        subject: Subject::Recipe,
+        endings: Endings::Moving,
+        query: &[Query::Model],
+        example: "42.webp",
+        order: |named, ending, _| {
+            let (Named::Recipe(recipe), Ending::Moving(moving)) = (named, ending) else { return None };
+            Some(Order::Sweep { recipe, moving })
+        },
+    },
+    Kind {
+        name: "morphs",
+        id: "morph",
+        text: "From one creature to another and back, animated; .png is an APNG.",
+        subject: Subject::Pair,
+        endings: Endings::Moving,
+        query: &[Query::Psi, Query::Frames, Query::Model],
+        example: "42~77.webp",
+        order: |named, ending, Asked { psi, frames, .. }| {
+            let (Named::Pair(from, to), Ending::Moving(moving)) = (named, ending) else { return None };
+            Some(Order::Morph { from, to, psi, frames, moving })
+        },
+    },
+    Kind {
+        name: "montages",
+        id: "montage",
+        text: "The 18 levels of creativity, 0.3 to 2.0, as one picture.",
+        subject: Subject::Recipe,
+        endings: Endings::Still,
+        query: &[Query::Columns, Query::Tile, Query::Model],
+        example: "42.png",
+        order: |named, ending, Asked { columns, size, .. }| {
+            let (Named::Recipe(recipe), Ending::Still(format)) = (named, ending) else { return None };
+            Some(Order::Montage { recipe, columns, size, format })
+        },
+    },
+    Kind {
+        name: "levels",
+        id: "levels",
+        text: "The 18 levels of creativity as PNG files in a ZIP archive.",
+        subject: Subject::Recipe,
+        endings: Endings::Only("zip", "application/zip"),
+        query: &[Query::Model],
+        example: "42.zip",
+        order: |named, _, _| {
+            let Named::Recipe(recipe) = named else { return None };
+            Some(Order::Levels { recipe })
+        },
+    },
+    Kind {
+        name: "cards",
+        id: "card",
+        text: "1200 x 630 pixels that introduce a picture where its link is shown; wall.jpg is that of the wall.",
+        subject: Subject::RecipeOrWall,
+        endings: Endings::Only("jpg", "image/jpeg"),
+        query: &[Query::Psi, Query::Wall, Query::At, Query::Model],
+        example: "42.jpg",
+        order: |named, _, Asked { psi, wall, at: (x, y), .. }| match named {
+            Named::Recipe(recipe) => Some(Order::Card { recipe, psi }),
+            Named::Wall => Some(Order::WallCard { psi, place: wall.map(|wall| (wall, x, y)) }),
+            Named::Pair(..) => None,
+        },
+    },
+];
+
+impl Kind {
+    /// Its route.
+    pub(crate) fn route(&self) -> String {
+        format!("/api/v1/{}/{{file}}", self.name)
+    }
+
+    /// Reads a file of this kind; nothing if it is named or ends as none of them does.
+    pub(crate) fn read(
+        &self,
+        (name, ending): (&str, &str),
+        asked: Asked,
+        bounds: Bounds,
+    ) -> Result<Option<Order>, AddressError> {
+        if self.query.contains(&Query::Tile) {
+            asked.check_tile()?;
+        }
+        let named = match self.subject {
+            Subject::RecipeOrWall if name == "wall" => Named::Wall,
+            Subject::Recipe | Subject::RecipeOrWall => {
+                let recipe: Recipe = name.parse()?;
+                bounds.check(&recipe)?;
+                Named::Recipe(recipe)
+            }
+            Subject::Pair => {
+                let Some((from, to)) = name.split_once('~') else { return Ok(None) };
+                let (from, to) = (from.parse::<Creature>()?, to.parse::<Creature>()?);
+                bounds.check(&Recipe::Blend { from: from.clone(), to: to.clone(), percent: 0 })?;
+                Named::Pair(from, to)
+            }
+        };
+        let ending = if ending == "jpeg" { "jpg" } else { ending };
+        let ending = match self.endings {
+            Endings::Still => {
+                Ending::Still(Format::from_extension(ending).ok_or_else(|| AddressError::Format(excerpt(ending)))?)
+            }
+            Endings::Moving => Ending::Moving(
+                AnimationFormat::from_extension(ending)
+                    .ok_or_else(|| AddressError::AnimationFormat(excerpt(ending)))?,
+            ),
+            Endings::Only(only, _) if only == ending => Ending::Only,
+            Endings::Only(..) => return Ok(None),
+        };
+        Ok((self.order)(named, ending, asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_every_kind_is_an_order_that_is_spelled_with_its_name() {
+        for kind in &KINDS {
+            let path = format!("{}/{}", kind.name, kind.example);
+            let order = Order::parse(&path, None, Bounds { layers: 11, directions: 3 }).unwrap();
+            assert!(order.to_string().starts_with(&path), "{path} is spelled {order}");
+            if let Endings::Only(_, media_type) = kind.endings {
+                assert_eq!(order.media_type(), media_type);
+            }
+        }
+    }
+}
