@@ -204,7 +204,7 @@ impl<E: Element, P: Prepare<E>, X: Ending> Task for Group<'_, E, P, X> {
                 }
                 let chunk = Chunk { pictures: count, ..shape };
                 if let Some(gather) = &mut gather {
-                    gather.add(s, core, x, g, &chunk);
+                    gather.add(core, x, g, &chunk);
                 } else if !self.sum.is_null() {
                     E::accumulate(s, core.products, x, g, &chunk, self.sum, self.scratch);
                 }
