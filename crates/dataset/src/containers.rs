@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use serde::{Deserialize, Serialize};
 
 use crate::content::{self, Content};
 use crate::listing::{CHECK_DISK, CHECK_PERMISSIONS, Item, Passed};
@@ -20,10 +21,24 @@ pub(crate) struct Archive {
     file: File,
 }
 
+impl Archive {
+    /// Opens one whose table of contents is known.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(Error::io("open", path, CHECK_PERMISSIONS))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+}
+
 /// One file in an archive.
 #[derive(Debug)]
 pub(crate) struct Entry {
     archive: Arc<Archive>,
+    stretch: Stretch,
+}
+
+/// What an archive's table of contents says of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stretch {
     name: String,
     offset: u64,
     /// Bytes in the archive and unpacked; the same unless it is deflated.
@@ -35,31 +50,52 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// A file by what the archive's table of contents said.
+    pub(crate) fn of(archive: Arc<Archive>, stretch: Stretch) -> Result<Self, Error> {
+        let path = &archive.path;
+        let length = archive.file.metadata().map_err(Error::io("inspect", path, CHECK_PERMISSIONS))?.len();
+        if stretch.offset.checked_add(stretch.packed).is_none_or(|end| end > length) {
+            return Err(Error::Shortened { path: path.clone(), entry: stretch.name });
+        }
+        Ok(Self { archive, stretch })
+    }
+
+    /// The archive that holds it.
+    pub(crate) fn archive(&self) -> &Path {
+        &self.archive.path
+    }
+
+    /// Where in the archive it is.
+    pub(crate) fn stretch(&self) -> Stretch {
+        self.stretch.clone()
+    }
+
     /// What to call it in a message.
     pub(crate) fn name(&self) -> String {
-        format!("{}:{}", self.archive.path.display(), self.name)
+        format!("{}:{}", self.archive.path.display(), self.stretch.name)
     }
 
     /// Bytes of its content.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.stretch.bytes
     }
 
     /// Its content; the error is a reason to show.
     pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
-        let mut content = vec![0; self.packed as usize];
-        let read = positioned::read_exact_at(&self.archive.file, &mut content, self.offset);
+        let Stretch { offset, packed, bytes, deflated, crc, .. } = self.stretch;
+        let mut content = vec![0; packed as usize];
+        let read = positioned::read_exact_at(&self.archive.file, &mut content, offset);
         read.map_err(|error| error.to_string())?;
-        if self.deflated {
+        if deflated {
             let mut unpacked = Vec::new();
-            let inflated = DeflateDecoder::new(&content[..]).take(self.bytes + 1).read_to_end(&mut unpacked);
+            let inflated = DeflateDecoder::new(&content[..]).take(bytes + 1).read_to_end(&mut unpacked);
             inflated.map_err(|error| format!("it cannot be unpacked ({error})"))?;
             content = unpacked;
         }
-        if content.len() as u64 != self.bytes {
+        if content.len() as u64 != bytes {
             return Err("it has another length in the archive than its table of contents says".into());
         }
-        if let Some(crc) = self.crc {
+        if let Some(crc) = crc {
             let mut sum = Crc::new();
             sum.update(&content);
             if sum.sum() != crc {
@@ -71,11 +107,11 @@ impl Entry {
 
     /// The first bytes, where they lie in the archive as they are.
     fn head(&self) -> Vec<u8> {
-        if self.deflated {
+        if self.stretch.deflated {
             return Vec::new();
         }
-        let mut head = vec![0; content::HEAD.min(self.bytes as usize)];
-        match positioned::read_exact_at(&self.archive.file, &mut head, self.offset) {
+        let mut head = vec![0; content::HEAD.min(self.stretch.bytes as usize)];
+        match positioned::read_exact_at(&self.archive.file, &mut head, self.stretch.offset) {
             Ok(()) => head,
             Err(_) => Vec::new(),
         }
@@ -83,11 +119,11 @@ impl Entry {
 
     /// Puts it with the pictures or with what is passed over.
     fn sort(self, items: &mut Vec<Item>, passed: &mut Passed) {
-        let path = Path::new(&self.name);
+        let path = Path::new(&self.stretch.name);
         if is_hidden(path) || path.components().any(|part| part.as_os_str() == "__MACOSX") {
             passed.ignored += 1;
         } else if path.file_name().is_some_and(|name| name == labels::FILE) {
-            let text = check_length(self.bytes).and_then(|()| self.read()).ok();
+            let text = check_length(self.bytes()).and_then(|()| self.read()).ok();
             passed.labels = text.and_then(|bytes| labels::parse(&bytes)).or(passed.labels);
         } else if is_picture(path) {
             items.push(Item::Entry(self));
@@ -129,7 +165,8 @@ pub(crate) fn tar(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut 
             continue;
         }
         let archive = Arc::clone(&shared);
-        Entry { archive, name, offset, packed: bytes, bytes, deflated: false, crc: None }.sort(items, passed);
+        let stretch = Stretch { name, offset, packed: bytes, bytes, deflated: false, crc: None };
+        Entry { archive, stretch }.sort(items, passed);
     }
     Ok(())
 }
@@ -170,7 +207,7 @@ pub(crate) fn zip(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut 
         }
         let crc = Some(entry.crc32());
         let archive = Arc::clone(&shared);
-        Entry { archive, name, offset, packed, bytes, deflated, crc }.sort(items, passed);
+        Entry { archive, stretch: Stretch { name, offset, packed, bytes, deflated, crc } }.sort(items, passed);
     }
     Ok(())
 }

@@ -71,6 +71,20 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// An archive ends before a file that its table of contents had.
+    #[error("the archive {} has changed since it was listed: it ends within {entry}; list it again", .path.display())]
+    Shortened {
+        /// The archive.
+        path: PathBuf,
+        /// A file in it.
+        entry: String,
+    },
+    /// A path cannot travel to another process.
+    #[error("the name of {} is no Unicode text, so other machines cannot be told of it; rename it", .path.display())]
+    NotText {
+        /// The path.
+        path: PathBuf,
+    },
     /// A zip is damaged, incomplete, encrypted or compressed in an unusual way.
     #[error("the zip {} cannot be read after {entries} entries ({reason}); copy or download it again, or unpack it", .path.display())]
     BrokenZip {

@@ -1,10 +1,15 @@
 //! Files as they lie in folders, tars and zips, one by one: for whoever chooses pictures and does not train on them.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
 
 use image::RgbImage;
+use serde::{Deserialize, Serialize};
 
+use crate::containers::{Archive, Entry, Stretch};
 use crate::decode::{self, Refusal};
 use crate::listing::{self, Item};
 use crate::options::{Crop, Options};
@@ -15,6 +20,24 @@ use crate::{Error, content, resize};
 pub struct Files {
     items: Vec<Item>,
     passed: Vec<(String, String)>,
+    state: [u8; 32],
+}
+
+/// Where a file lies, as it travels to a process that sees the same paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file, or the archive that holds it; absolute.
+    path: PathBuf,
+    /// Where in the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stretch: Option<Stretch>,
+}
+
+impl Place {
+    /// The file, or the archive that holds it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Files {
@@ -24,13 +47,68 @@ impl Files {
     /// A place is missing, or cannot be read.
     pub fn list<P: AsRef<Path>>(arguments: &[P]) -> Result<Self, Error> {
         let (found, mut passed) = listing::files(&Source::parse(arguments)?)?;
+        let state = *listing::key(&found, &passed).finalize().as_bytes();
         let items = listing::items(found, &mut passed, &Options::new(1))?;
         let archives = passed.archives.into_iter().map(|skipped| (skipped.name, skipped.reason));
         let foreign = passed
             .foreign
             .into_iter()
             .flat_map(|(format, names)| names.into_iter().map(move |name| (name, format!("{format} is not read"))));
-        Ok(Self { items, passed: archives.chain(foreign).collect() })
+        Ok(Self { items, passed: archives.chain(foreign).collect(), state })
+    }
+
+    /// Files by their places, in that order; archives are opened, and no file is read. Names are those of absolute paths.
+    ///
+    /// # Errors
+    /// An archive cannot be opened, or is shorter than it was.
+    pub fn at(places: Vec<Place>) -> Result<Self, Error> {
+        let mut archives: HashMap<PathBuf, Arc<Archive>> = HashMap::new();
+        let mut items = Vec::with_capacity(places.len());
+        for Place { path, stretch } in places {
+            items.push(match stretch {
+                None => Item::File(path),
+                Some(stretch) => {
+                    let archive = match archives.get(&path) {
+                        Some(archive) => Arc::clone(archive),
+                        None => {
+                            let archive = Arc::new(Archive::open(&path)?);
+                            archives.insert(path, Arc::clone(&archive));
+                            archive
+                        }
+                    };
+                    Item::Entry(Entry::of(archive, stretch)?)
+                }
+            });
+        }
+        Ok(Self { items, passed: Vec::new(), state: [0; 32] })
+    }
+
+    /// Where some of the files lie, for [`Files::at`] in another process.
+    ///
+    /// # Errors
+    /// A path is no Unicode text, which is how it travels.
+    ///
+    /// # Panics
+    /// There are fewer files.
+    pub fn places(&self, numbers: Range<usize>) -> Result<Vec<Place>, Error> {
+        let place = |item: &Item| {
+            let (path, stretch) = match item {
+                Item::File(path) => (path.as_path(), None),
+                Item::Entry(entry) => (entry.archive(), Some(entry.stretch())),
+            };
+            if path.to_str().is_none() {
+                return Err(Error::NotText { path: path.to_owned() });
+            }
+            let path = absolute(path).map_err(Error::io("find", path, listing::CHECK_PERMISSIONS))?;
+            Ok(Place { path, stretch })
+        };
+        self.items[numbers].iter().map(place).collect()
+    }
+
+    /// A hash of what was found by [`Files::list`]: all paths, lengths and times of modification, also of files that were not retained
+    /// since. Another one means that something may have changed.
+    pub fn state(&self) -> [u8; 32] {
+        self.state
     }
 
     /// How many there are.

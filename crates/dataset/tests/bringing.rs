@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use common::{encoded, entries, folder, name, open, options, picture, put, refusal, stream};
-use dataset::{Crop, Dataset, Labels, Options};
+use dataset::{Crop, Dataset, Error, Files, Labels, Options, Place};
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -115,6 +115,43 @@ fn zips_hold_the_same_pictures_as_the_folder_stored_or_deflated() {
             assert_eq!(pictures.report().ignored, 1);
         }
     }
+}
+
+#[test]
+fn files_are_found_again_by_their_places() {
+    let folder = folder(6);
+    zip(&folder.path().join("stored.zip"), &entries(0..5), false);
+    zip(&folder.path().join("deflated.zip"), &entries(0..5), true);
+    common::tar(&folder.path().join("all.tar"), &entries(0..5));
+    let listed = Files::list(&[folder.path()]).unwrap();
+    assert_eq!(listed.len(), 21);
+    let places: Vec<Place> = listed.places(0..21).unwrap();
+    let travelled = serde_json::from_slice(&serde_json::to_vec(&places).unwrap()).unwrap();
+    assert_eq!(places, travelled);
+    let found = Files::at(travelled).unwrap();
+    for number in 0..21 {
+        assert_eq!((found.name(number), found.read(number)), (listed.name(number), listed.read(number)));
+    }
+    let state = |folder: &Path| Files::list(&[folder]).unwrap().state();
+    assert_eq!(listed.state(), state(folder.path()));
+
+    // An archive that is shorter now, and one that is gone.
+    fs::write(folder.path().join("all.tar"), [0; 1024]).unwrap();
+    let said = Files::at(places.clone()).err().unwrap().to_string();
+    assert!(said.contains("all.tar has changed since it was listed"), "{said}");
+    fs::remove_file(folder.path().join("all.tar")).unwrap();
+    assert!(Files::at(places).err().unwrap().to_string().contains("all.tar"));
+    assert_ne!(listed.state(), state(folder.path()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_no_text_does_not_travel() {
+    let folder = folder(1);
+    let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff.png");
+    fs::write(folder.path().join(name), encoded(3, 24)).unwrap();
+    let listed = Files::list(&[folder.path()]).unwrap();
+    assert!(matches!(listed.places(0..2), Err(Error::NotText { .. })));
 }
 
 #[test]
