@@ -1,5 +1,6 @@
-//! Arguments that more than one program takes: which model, which seeds, which pictures ahead.
+//! Arguments that more than one program takes: which model, which seeds, which pictures ahead, what is curated.
 
+pub mod curation;
 pub mod model;
 pub mod pictures;
 pub mod seeds;

@@ -34,6 +34,9 @@ pub enum Error {
         /// What is wrong with it now.
         reason: String,
     },
+    /// A machine does not see what others do.
+    #[error("there is no {} on this machine; all machines must see pictures and results at the same paths", .0.display())]
+    Unseen(PathBuf),
     /// It was told to stop.
     #[error("stopped; tars that are finished stay, run the same command again to go on")]
     Stopped,

@@ -11,6 +11,10 @@
 //! | `report.parquet` | every file: verdict, reason, measures |
 //! | `sheets/<verdict>.webp` | what some of the files of a verdict look like |
 //! | `prepare.json` | the rules, by which a second selection is kept out of the folder |
+//! | `shards/<key>/` | while many machines work: what each shard is, and the rows that came of it ([`Shards`]) |
+//!
+//! [`survey`] and [`pack`] are the work of one machine. Many that see the same folders do the same by [`Shards`]: one lists, decides and
+//! reports, each of the others calls [`do_shard`], and what comes out has the same bytes.
 
 mod error;
 mod measure;
@@ -18,6 +22,7 @@ mod near;
 mod pack;
 mod report;
 mod rules;
+mod shard;
 mod sheet;
 mod survey;
 mod verdict;
@@ -25,9 +30,10 @@ mod verdict;
 pub use error::Error;
 pub use measure::Measures;
 pub use near::MAX_HASH_DISTANCE;
-pub use pack::pack;
+pub use pack::{Tar, pack, places, tars};
 pub use report::report;
 pub use rules::Rules;
+pub use shard::{Done, Shards, do_shard};
 pub use sheet::sheets;
-pub use survey::{Looked, Row, survey};
+pub use survey::{Looked, Row, look, survey};
 pub use verdict::{Verdict, decide};

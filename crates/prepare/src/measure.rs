@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use dataset::{Crop, Decoded};
+use serde::{Deserialize, Serialize};
 
 /// Side at which pictures are compared: measures of sharpness mean nothing across sizes.
 const SIDE: usize = 256;
@@ -12,8 +13,9 @@ const FREQUENCIES: usize = 8;
 /// A row or column whose values spread less than this (standard deviation, of 255) is part of a bar.
 const FLAT: f64 = 3.0;
 
-/// What is known of a picture that can be read.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What is known of a picture that can be read. As data it is the bits of its numbers, which text would round.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "[u64; 5]", from = "[u64; 5]")]
 pub struct Measures {
     /// 64-bit perceptual hash: which of the lowest frequencies of the picture's brightness lie above their median.
     /// Christoph Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
@@ -27,6 +29,19 @@ pub struct Measures {
     pub brightness: f64,
     /// Share of the height or width that bars of one colour at opposite edges take, 0 to 1, whichever is more.
     pub bars: f64,
+}
+
+impl From<Measures> for [u64; 5] {
+    fn from(Measures { hash, sharpness, chroma, brightness, bars }: Measures) -> Self {
+        [hash, sharpness.to_bits(), chroma.to_bits(), brightness.to_bits(), bars.to_bits()]
+    }
+}
+
+impl From<[u64; 5]> for Measures {
+    fn from([hash, sharpness, chroma, brightness, bars]: [u64; 5]) -> Self {
+        let [sharpness, chroma, brightness, bars] = [sharpness, chroma, brightness, bars].map(f64::from_bits);
+        Self { hash, sharpness, chroma, brightness, bars }
+    }
 }
 
 impl Measures {

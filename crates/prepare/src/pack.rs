@@ -29,57 +29,97 @@ struct Selection {
     kept: String,
 }
 
-/// Writes the kept pictures into `folder`, in the order of their content's hash, and gives the tar of each row, empty for those
-/// thrown out. Tars that are there stay. `done` is called for each picture that is written or was there.
+/// A tar of a selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tar {
+    /// Its path below the result, `tars/<name>.tar`.
+    pub path: String,
+    /// The rows of its pictures, in order.
+    pub pictures: Vec<usize>,
+}
+
+/// Makes `folder` this selection's and gives its tars: the kept pictures in the order of their content's hash.
 ///
 /// # Errors
-/// The folder holds another selection, a file cannot be written, a picture has changed since it was looked at, or it was stopped.
-pub fn pack(
-    files: &Files,
-    rows: &[Row],
-    verdicts: &[Verdict],
-    rules: &Rules,
-    folder: &Path,
-    stop: &AtomicBool,
-    done: &(dyn Fn() + Sync),
-) -> Result<Vec<String>, Error> {
+/// The folder holds another selection, or cannot be written.
+pub fn tars(rows: &[Row], verdicts: &[Verdict], rules: &Rules, folder: &Path) -> Result<Vec<Tar>, Error> {
     let mut kept: Vec<usize> = (0..rows.len()).filter(|&at| verdicts[at].kept()).collect();
     kept.sort_by_key(|&at| rows[at].content);
     claim(folder, &Selection { rules: rules.clone(), kept: name(kept.iter().map(|&at| rows[at].content)) })?;
     let tars = folder.join("tars");
     fs::create_dir_all(&tars).map_err(Error::file("make the folder", &tars))?;
-    let mut places = vec![String::new(); rows.len()];
-    tidy(&tars);
-    for some in kept.chunks(A_TAR) {
-        let tar = format!("tars/{}.tar", name(some.iter().map(|&at| rows[at].content)));
-        for &at in some {
-            places[at].clone_from(&tar);
+    let tar = |some: &[usize]| {
+        let path = format!("tars/{}.tar", name(some.iter().map(|&at| rows[at].content)));
+        Tar { path, pictures: some.to_vec() }
+    };
+    Ok(kept.chunks(A_TAR).map(tar).collect())
+}
+
+/// The path of the tar that each of so many rows is in, empty for those thrown out.
+pub fn places(tars: &[Tar], rows: usize) -> Vec<String> {
+    let mut places = vec![String::new(); rows];
+    for tar in tars {
+        for &at in &tar.pictures {
+            places[at].clone_from(&tar.path);
         }
-        let path = folder.join(&tar);
+    }
+    places
+}
+
+/// Writes the tars that [`tars`] gave into `folder`; those that are there stay. `done` is called for each picture that is written or was
+/// there.
+///
+/// # Errors
+/// A file cannot be written, a picture has changed since it was looked at, or it was stopped.
+pub fn pack(
+    files: &Files,
+    rows: &[Row],
+    tars: &[Tar],
+    rules: &Rules,
+    folder: &Path,
+    stop: &AtomicBool,
+    done: &(dyn Fn() + Sync),
+) -> Result<(), Error> {
+    tidy(folder);
+    for tar in tars {
+        let path = folder.join(&tar.path);
         if path.exists() {
-            for _ in some {
+            for _ in &tar.pictures {
                 done();
             }
             continue;
         }
-        let mut builder = begin(&path)?;
-        for turn in some.chunks(TURN) {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::Stopped);
-            }
-            let made: Result<Vec<_>, Error> =
-                turn.par_iter().map(|&at| contents(files, at, &rows[at], rules)).collect();
-            for (entry, contents) in made? {
-                let mut header = tar::Header::new_ustar();
-                header.set_size(contents.len() as u64);
-                header.set_mode(0o644);
-                builder.append_data(&mut header, entry, &contents[..]).map_err(Error::file("write", &path))?;
-                done();
-            }
-        }
-        end(builder, &path)?;
+        let pictures: Vec<_> = tar.pictures.iter().map(|&at| (at, rows[at].content)).collect();
+        write_tar(files, &pictures, rules, &path, stop, done)?;
     }
-    Ok(places)
+    Ok(())
+}
+
+/// Writes pictures, each a file's number and the hash of its content, into a tar.
+pub(crate) fn write_tar(
+    files: &Files,
+    pictures: &[(usize, [u8; 32])],
+    rules: &Rules,
+    path: &Path,
+    stop: &AtomicBool,
+    done: &(dyn Fn() + Sync),
+) -> Result<(), Error> {
+    let mut builder = begin(path)?;
+    for turn in pictures.chunks(TURN) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        let made: Result<Vec<_>, Error> =
+            turn.par_iter().map(|&(at, content)| contents(files, at, content, rules)).collect();
+        for (entry, contents) in made? {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(contents.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, entry, &contents[..]).map_err(Error::file("write", path))?;
+            done();
+        }
+    }
+    end(builder, path)
 }
 
 type Builder = tar::Builder<BufWriter<NamedTempFile>>;
@@ -107,9 +147,9 @@ fn end(builder: Builder, path: &Path) -> Result<(), Error> {
     write().map_err(Error::file("write", path))
 }
 
-/// Takes away what a killed process left.
-fn tidy(tars: &Path) {
-    for entry in fs::read_dir(tars).into_iter().flatten().flatten() {
+/// Takes away what killed processes left among the tars.
+pub(crate) fn tidy(folder: &Path) {
+    for entry in fs::read_dir(folder.join("tars")).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             let _ = fs::remove_file(entry.path());
         }
@@ -161,13 +201,13 @@ fn name(contents: impl Iterator<Item = [u8; 32]>) -> String {
 }
 
 /// The name and contents of a picture's entry: the file as it was, or the square of the wanted size as WebP without loss.
-fn contents(files: &Files, at: usize, row: &Row, rules: &Rules) -> Result<(String, Vec<u8>), Error> {
-    let changed = |reason: String| Error::Changed { name: row.name.clone(), reason };
+fn contents(files: &Files, at: usize, content: [u8; 32], rules: &Rules) -> Result<(String, Vec<u8>), Error> {
+    let changed = |reason: String| Error::Changed { name: files.name(at), reason };
     let bytes = files.read(at).map_err(changed)?;
-    if *blake3::hash(&bytes).as_bytes() != row.content {
+    if *blake3::hash(&bytes).as_bytes() != content {
         return Err(changed("its content is another".into()));
     }
-    let stem = &blake3::Hash::from(row.content).to_hex()[..32];
+    let stem = &blake3::Hash::from(content).to_hex()[..32];
     let Some(size) = rules.size else {
         return Ok((format!("{stem}.{}", dataset::extension_of(&bytes)), bytes));
     };

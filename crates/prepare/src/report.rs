@@ -40,8 +40,7 @@ pub fn report(rows: &[Row], verdicts: &[Verdict], tars: &[String], path: &Path) 
             Looked::Picture { width, height, measures } => (*width as u64, *height as u64, measures.as_ref()),
             Looked::Broken(_) | Looked::Foreign(_) => (0, 0, None),
         };
-        let content =
-            if row.content == [0; 32] { String::new() } else { blake3::Hash::from(row.content).to_hex().to_string() };
+        let content = if row.unread() { String::new() } else { blake3::Hash::from(row.content).to_hex().to_string() };
         let hash = measures.map_or(String::new(), |measures| format!("{:016x}", measures.hash));
         let number = |of: fn(&crate::Measures) -> f64| Value::F64(measures.map_or(f64::NAN, of));
         let values = [

@@ -5,26 +5,52 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dataset::{Files, Unread};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::measure::Measures;
 use crate::rules::Rules;
 
 /// What is known of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Its path, or the archive's with that of the entry in it.
+    /// Its path, or the archive's with that of the entry in it. Empty after it was read from a file of rows: who listed the files
+    /// knows their names.
+    #[serde(skip)]
     pub name: String,
     /// How long it is; 0 if it cannot be read.
     pub bytes: u64,
     /// BLAKE3 of it; zeros if it cannot be read.
+    #[serde(with = "hex")]
     pub content: [u8; 32],
     /// What a decoder makes of it.
     pub looked: Looked,
 }
 
+impl Row {
+    /// Whether the file could not be read at all, which may be otherwise the next time or on another machine.
+    pub fn unread(&self) -> bool {
+        self.content == [0; 32]
+    }
+}
+
+/// A hash as text.
+mod hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&blake3::Hash::from(*hash).to_hex())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(deserializer)?;
+        blake3::Hash::from_hex(text).map(Into::into).map_err(D::Error::custom)
+    }
+}
+
 /// What a decoder makes of a file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Looked {
     /// A picture.
     Picture {
@@ -57,7 +83,11 @@ pub fn survey(files: &Files, rules: &Rules, stop: &AtomicBool, done: &(dyn Fn() 
     (0..files.len()).into_par_iter().map(look).collect()
 }
 
-fn look(files: &Files, number: usize, rules: &Rules) -> Row {
+/// Reads and measures a file. One that makes a decoder fail is broken.
+///
+/// # Panics
+/// There is no such file.
+pub fn look(files: &Files, number: usize, rules: &Rules) -> Row {
     let name = files.name(number);
     let bytes = match files.read(number) {
         Ok(bytes) => bytes,

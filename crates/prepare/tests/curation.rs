@@ -11,7 +11,7 @@ use image::imageops::{FilterType, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use prepare::{Error, Rules, decide, pack, report, sheets, survey};
+use prepare::{Done, Error, Rules, Shards, Verdict, decide, do_shard, pack, places, report, sheets, survey, tars};
 
 /// A picture like no other: shapes and hatching from a number.
 fn drawn(number: u64, width: u32, height: u32) -> RgbImage {
@@ -113,14 +113,40 @@ fn whole(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
     let files = Files::list(&[data])?;
     let rows = survey(&files, rules, &stop, &|| ())?;
     let verdicts = decide(&rows, rules);
-    let tars = pack(&files, &rows, &verdicts, rules, out, &stop, &|| ())?;
+    let tars = tars(&rows, &verdicts, rules, out)?;
+    pack(&files, &rows, &tars, rules, out, &stop, &|| ())?;
     sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
-    report(&rows, &verdicts, &tars, &out.join("report.parquet"))?;
+    report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
+    Ok(counted(&verdicts))
+}
+
+fn counted(verdicts: &[Verdict]) -> Counts {
     let mut counts = Counts::new();
-    for verdict in &verdicts {
+    for verdict in verdicts {
         *counts.entry(verdict.word).or_insert(0) += 1;
     }
-    Ok(counts)
+    counts
+}
+
+/// What [`whole`] does, in shards of 7 files.
+fn in_shards(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
+    let files = Files::list(&[data])?;
+    let looking = Shards::of_files(&files, rules, out, 7)?;
+    for number in (0..looking.count()).rev() {
+        do_shard(looking.folder(), number)?;
+    }
+    let rows = looking.rows(&files, rules)?;
+    let verdicts = decide(&rows, rules);
+    let tars = tars(&rows, &verdicts, rules, out)?;
+    let packing = Shards::of_tars(&files, &rows, &tars, rules, out)?;
+    for number in 0..packing.count() {
+        assert!(matches!(do_shard(packing.folder(), number)?, Done { files: 100, bytes: Some(1..) }));
+        assert_eq!(do_shard(packing.folder(), number)?, Done { files: 100, bytes: None });
+    }
+    sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
+    report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
+    Shards::clear(out)?;
+    Ok(counted(&verdicts))
 }
 
 #[test]
@@ -169,7 +195,8 @@ fn names_and_places_make_no_difference_and_what_is_cut_off_goes_on() {
     let files = Files::list(&[&second]).unwrap();
     let rows = survey(&files, &rules, &stop, &|| ()).unwrap();
     let verdicts = decide(&rows, &rules);
-    let stopped = pack(&files, &rows, &verdicts, &rules, &cut, &stop, &|| stop.store(true, Ordering::Relaxed));
+    let begun = tars(&rows, &verdicts, &rules, &cut).unwrap();
+    let stopped = pack(&files, &rows, &begun, &rules, &cut, &stop, &|| stop.store(true, Ordering::Relaxed));
     assert!(matches!(stopped, Err(Error::Stopped)));
     // As a process that was killed leaves it.
     fs::write(cut.join("tars/.unfinished-x"), b"half").unwrap();
@@ -200,4 +227,91 @@ fn files_are_kept_as_they_are_without_a_size() {
     let mut held = Vec::new();
     std::io::Read::read_to_end(&mut entry, &mut held).unwrap();
     assert!(held == jpeg);
+}
+
+#[test]
+fn shards_give_the_same_files_to_the_byte() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, alone, cut) = (place.path().join("data"), place.path().join("alone"), place.path().join("cut"));
+    let (files, expected) = collection();
+    spread(&files, &data, "");
+    // What nobody can read is said in the same words.
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", data.join("gone.png")).unwrap();
+    let rules = Rules { size: Some(64), ..Rules::default() };
+    let counts = whole(&data, &rules, &alone).unwrap();
+    assert_eq!(counts["broken"], expected["broken"] + usize::from(cfg!(unix)));
+    assert_eq!(in_shards(&data, &rules, &cut).unwrap(), counts);
+    let names =
+        |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(names(&cut).len(), names(&alone).len());
+    for part in ["tars", "sheets"] {
+        assert!(contents(&cut.join(part)) == contents(&alone.join(part)), "other {part}");
+    }
+    for file in ["report.parquet", "prepare.json"] {
+        assert!(fs::read(cut.join(file)).unwrap() == fs::read(alone.join(file)).unwrap(), "another {file}");
+    }
+}
+
+#[test]
+fn a_shard_is_done_once_and_anew_where_anything_changed() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, out) = (place.path().join("data"), place.path().join("out"));
+    fs::create_dir(&data).unwrap();
+    for n in 0..5 {
+        fs::write(data.join(format!("{n}.png")), encoded(&drawn(n, 96, 96), ImageFormat::Png)).unwrap();
+    }
+    let rules = Rules::default();
+    let begin = |rules: &Rules| {
+        let files = Files::list(&[&data]).unwrap();
+        let shards = Shards::of_files(&files, rules, &out, 2).unwrap();
+        (files, shards)
+    };
+    let (files, shards) = begin(&rules);
+    assert_eq!((shards.count(), shards.looked()), (3, 0));
+    assert!(shards.rows(&files, &rules).unwrap_err().to_string().contains("000000.rows"));
+    for number in 0..3 {
+        assert!(matches!(do_shard(shards.folder(), number).unwrap(), Done { bytes: Some(1..), .. }));
+    }
+    assert_eq!(shards.looked(), 3);
+    // Rules that ask for the same measures find them; others do not.
+    let (_, softer) = begin(&Rules { min_sharpness: 1.0, near: None, size: Some(32), ..rules.clone() });
+    assert_eq!(do_shard(softer.folder(), 2).unwrap(), Done { files: 1, bytes: None });
+    assert_eq!(begin(&Rules { crop: "top".into(), ..rules.clone() }).1.looked(), 0);
+
+    // Rows that were damaged are made again.
+    let row = shards.folder().join("000001.rows");
+    let good = fs::read(&row).unwrap();
+    fs::write(&row, &good[..good.len() / 2]).unwrap();
+    assert!(matches!(shards.rows(&files, &rules), Err(Error::File { action: "read", .. })));
+    assert!(matches!(do_shard(shards.folder(), 1).unwrap(), Done { files: 2, bytes: Some(1..) }));
+    assert!(fs::read(&row).unwrap() == good);
+    // A file that could not be read elsewhere, and can be read here.
+    let text = String::from_utf8(good).unwrap();
+    let hash = blake3::hash(&fs::read(data.join("2.png")).unwrap()).to_hex().to_string();
+    assert!(text.contains(&hash));
+    fs::write(&row, text.replace(&hash, &"0".repeat(64))).unwrap();
+    let rows = shards.rows(&files, &rules).unwrap();
+    let survey = survey(&files, &rules, &AtomicBool::new(false), &|| ()).unwrap();
+    assert_eq!(rows, survey);
+
+    // Another file.
+    fs::write(data.join("3.png"), encoded(&drawn(33, 96, 96), ImageFormat::Png)).unwrap();
+    let (files, shards) = begin(&rules);
+    assert_eq!(shards.looked(), 0);
+    // A machine that does not see the pictures, or the shards.
+    fs::rename(&data, place.path().join("elsewhere")).unwrap();
+    assert!(matches!(do_shard(shards.folder(), 0), Err(Error::Unseen(folder)) if folder == data));
+    fs::rename(place.path().join("elsewhere"), &data).unwrap();
+    assert!(matches!(do_shard(&out.join("shards/none"), 0), Err(Error::Unseen(_))));
+    assert!(matches!(do_shard(shards.folder(), 3), Err(Error::File { action: "read", .. })));
+
+    // A picture that is another one by the time that it is packed.
+    (0..3).for_each(|number| drop(do_shard(shards.folder(), number).unwrap()));
+    let rows = shards.rows(&files, &rules).unwrap();
+    let tars = tars(&rows, &decide(&rows, &rules), &rules, &out).unwrap();
+    let packing = Shards::of_tars(&files, &rows, &tars, &rules, &out).unwrap();
+    fs::write(data.join("4.png"), encoded(&drawn(44, 96, 96), ImageFormat::Png)).unwrap();
+    assert!(matches!(do_shard(packing.folder(), 0), Err(Error::Changed { .. })));
+    assert!(contents(&out.join("tars")).is_empty());
 }

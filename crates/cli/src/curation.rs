@@ -1,0 +1,198 @@
+//! What is curated, by which rules, and what is said of it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use dataset::{Crop, Files};
+use prepare::{Row, Rules, Tar, Verdict};
+
+/// The arguments that a selection follows from, whoever makes it.
+#[derive(Args, Clone, Debug)]
+pub struct Curation {
+    /// Folders, tars and zips of pictures; patterns are expanded
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Folder for tars, report and contact sheets
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Take only the files that this list names, one per line: a file's name, with or without its ending
+    #[arg(long, value_name = "FILE")]
+    pub only: Option<PathBuf>,
+    /// Write squares of so many pixels as WebP without loss [default: the files as they are]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=4096))]
+    pub size: Option<u16>,
+    /// How pictures become square: centre, top (of tall ones, where portraits have their face) or pad (with white)
+    #[arg(long, value_name = "HOW", default_value = "centre")]
+    pub crop: Crop,
+    /// Pixels that the shorter side must have [default: those of --size, else 64]
+    #[arg(long, value_name = "PIXELS")]
+    pub min_side: Option<usize>,
+    /// Largest ratio of the longer side to the shorter
+    #[arg(long, value_name = "RATIO", default_value_t = Rules::default().max_aspect)]
+    pub max_aspect: f64,
+    /// Variance of the Laplacian at 256 px that a picture must have: below 15 it is very blurred
+    #[arg(long, value_name = "X", default_value_t = Rules::default().min_sharpness)]
+    pub min_sharpness: f64,
+    /// Mean distance of red and blue from green, 0 to 255, that a picture must have; 0 keeps greyscale ones
+    #[arg(long, value_name = "X", default_value_t = Rules::default().min_chroma)]
+    pub min_chroma: f64,
+    /// Mean brightness that a picture must have, 0 to 255
+    #[arg(long, value_name = "X", default_value_t = Rules::default().min_brightness)]
+    pub min_brightness: f64,
+    /// Share of a side that bars of one colour may take
+    #[arg(long, value_name = "SHARE", default_value_t = Rules::default().max_bars)]
+    pub max_bars: f64,
+    /// Near duplicates are pictures whose 64-bit perceptual hashes differ in at most this many bits, 0 to 7; `off` keeps them
+    #[arg(long, value_name = "BITS", default_value = "4", value_parser = near)]
+    pub near: Near,
+    /// Say what would be kept and why not, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Bits that perceptual hashes of near duplicates may differ in; none to keep them.
+#[derive(Clone, Copy, Debug)]
+pub struct Near(Option<u32>);
+
+fn near(text: &str) -> Result<Near, String> {
+    match text.parse::<u32>() {
+        _ if text == "off" => Ok(Near(None)),
+        Ok(bits) if bits <= prepare::MAX_HASH_DISTANCE => Ok(Near(Some(bits))),
+        _ => Err(format!("use 0 to {}, or off", prepare::MAX_HASH_DISTANCE)),
+    }
+}
+
+impl Curation {
+    /// The files, of which a list was asked for those that it names.
+    ///
+    /// # Errors
+    /// A place or the list cannot be read.
+    pub fn files(&self) -> anyhow::Result<Files> {
+        let mut files = Files::list(&self.data)?;
+        if let Some(list) = &self.only {
+            select(&mut files, &wanted(list)?, &list.display().to_string());
+        }
+        Ok(files)
+    }
+
+    /// Decides, says how many files there are to each verdict, and gives the verdicts if there is anything to write.
+    ///
+    /// # Errors
+    /// Nothing is kept, and something was to be written.
+    pub fn judge(&self, files: &Files, rows: &[Row], rules: &Rules) -> anyhow::Result<Option<Vec<Verdict>>> {
+        let verdicts = prepare::decide(rows, rules);
+        let kept = say(rows, &verdicts, files);
+        if self.dry_run {
+            return Ok(None);
+        }
+        ensure!(kept > 0, "nothing would be kept: see the counts above, and soften the rules (--help lists them)");
+        Ok(Some(verdicts))
+    }
+
+    /// Writes contact sheets and report, after the tars.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn conclude(&self, files: &Files, rows: &[Row], verdicts: &[Verdict], tars: &[Tar]) -> anyhow::Result<()> {
+        prepare::sheets(files, rows, verdicts, &self.out.join("sheets"))?;
+        // Last: a report says that all is there.
+        let places = prepare::places(tars, rows.len());
+        prepare::report(rows, verdicts, &places, &self.out.join("report.parquet"))?;
+        println!("written     {0}/tars, {0}/report.parquet, {0}/sheets", self.out.display());
+        Ok(())
+    }
+
+    /// The rules that these arguments are.
+    ///
+    /// # Errors
+    /// A number is none, or out of its range.
+    pub fn rules(&self) -> anyhow::Result<Rules> {
+        let size = self.size.map(usize::from);
+        for (name, value) in [
+            ("--max-aspect", self.max_aspect),
+            ("--min-sharpness", self.min_sharpness),
+            ("--min-chroma", self.min_chroma),
+            ("--min-brightness", self.min_brightness),
+            ("--max-bars", self.max_bars),
+        ] {
+            ensure!(value.is_finite() && value >= 0.0, "{name} {value}: use a number from 0");
+        }
+        Ok(Rules {
+            min_side: self.min_side.or(size).unwrap_or(Rules::default().min_side),
+            max_aspect: self.max_aspect,
+            min_sharpness: self.min_sharpness,
+            min_chroma: self.min_chroma,
+            min_brightness: self.min_brightness,
+            max_bars: self.max_bars,
+            near: self.near.0,
+            crop: self.crop.to_string(),
+            size,
+        })
+    }
+}
+
+/// Keeps the files that a list names, each by its name with or without its ending, and says how many.
+pub fn select(files: &mut Files, wanted: &HashSet<String>, list: &str) {
+    let found = files.len();
+    files.retain(|name| is_wanted(wanted, name));
+    println!("list        {} of {found} files are named in {list}", files.len());
+}
+
+/// Prints the counts; how many are kept.
+fn say(rows: &[prepare::Row], verdicts: &[Verdict], files: &Files) -> usize {
+    // Of each verdict how many, and the first.
+    let mut counts: BTreeMap<&str, (usize, &str, &str)> = BTreeMap::new();
+    for (row, verdict) in rows.iter().zip(verdicts) {
+        counts.entry(verdict.word).or_insert((0, &row.name, &verdict.reason)).0 += 1;
+    }
+    println!("{:10}  {}", "files", rows.len());
+    for word in Verdict::WORDS {
+        match counts.get(word) {
+            Some((count, name, reason)) if word != "kept" => {
+                println!("{word:10}  {count}, such as {name}: {reason}");
+            }
+            Some((count, ..)) => println!("{word:10}  {count}"),
+            None => {}
+        }
+    }
+    if let [(name, reason), ..] = files.skipped() {
+        println!("{:10}  {}, such as {name}: {reason}", "passed by", files.skipped().len());
+    }
+    counts.get("kept").map_or(0, |(count, ..)| *count)
+}
+
+/// The lines of a list.
+fn wanted(list: &Path) -> anyhow::Result<HashSet<String>> {
+    let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// Whether a list names a file: by its name, or that without its ending.
+fn is_wanted(wanted: &HashSet<String>, name: &str) -> bool {
+    let name = name.rsplit(['/', '\\', ':']).next().unwrap_or(name);
+    wanted.contains(name) || name.rsplit_once('.').is_some_and(|(stem, _)| wanted.contains(stem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_name_files_with_and_without_their_ending() {
+        let list: HashSet<String> = ["17", "18.png"].map(str::to_owned).into();
+        for (name, wants) in [
+            ("a/17.png", true),
+            ("b.tar:0017/17.jpg", true),
+            ("b.tar:17.webp", true),
+            ("18.png", true),
+            ("18.jpg", false),
+            ("a/17/5.png", false),
+            ("170.png", false),
+        ] {
+            assert_eq!(is_wanted(&list, name), wants, "{name}");
+        }
+        assert!(near("7").is_ok() && near("8").is_err() && near("off").is_ok_and(|near| near.0.is_none()));
+    }
+}
