@@ -1,4 +1,4 @@
-//! `tadne-cluster executor`: draws what a scheduler hands out.
+//! `tadne-cluster executor`: does what a scheduler hands out.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::address::{Address, host};
-use crate::make::{MAKE_SHARD, MakeShard};
+use crate::curate::{self, DO_SHARD};
+use crate::function::{ShardFunction, Work};
+use crate::make::{self, MAKE_SHARD};
 use crate::session;
 
 /// Arguments of `tadne-cluster executor`.
@@ -35,7 +37,7 @@ pub(crate) struct Executor {
     /// Name or address by which others reach this machine [default: the one they see]
     #[arg(long, value_name = "HOST", env = "TADNE_CLUSTER_ADVERTISE")]
     advertise: Option<String>,
-    /// Shards that are made at once, each on one core [default: all cores]
+    /// Shards that are done at once, each on one core [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Seconds to wait for a scheduler at the start
@@ -63,7 +65,14 @@ impl Executor {
         let name = format!("{}:{}", self.advertise.clone().unwrap_or_else(|| host(self.listen)), self.port);
         info!("{name} draws with the model {} for {}", generator.fingerprint(), self.scheduler);
         let mut functions = BallistaFunctionRegistry::default();
-        functions.scalar_functions.insert(MAKE_SHARD.to_owned(), MakeShard::drawing(generator, name));
+        let works: [(&'static str, Box<Work>); 2] = [
+            (MAKE_SHARD, Box::new(move |job: &str, shard| make::make(&generator, job, shard))),
+            (DO_SHARD, Box::new(curate::do_shard)),
+        ];
+        for (function, work) in works {
+            let working = ShardFunction::working(function, name.clone(), work);
+            functions.scalar_functions.insert(function.to_owned(), working);
+        }
         let config = ExecutorProcessConfig {
             bind_host: host(self.listen),
             external_host: self.advertise.clone(),

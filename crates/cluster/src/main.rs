@@ -1,10 +1,15 @@
-//! `tadne-cluster`: what `tadne archive` makes, made by many machines that take work from a scheduler. The engine is Ballista; a shard
-//! is made by one call of a function, [`make::MakeShard`].
+//! `tadne-cluster`: what `tadne archive` and `tadne prepare` make, made by many machines that take work from a scheduler. The engine is
+//! Ballista; a shard is done by one call of a function, [`function::ShardFunction`].
 
 mod address;
 mod archive;
+mod curate;
 mod executor;
+mod function;
+mod job;
 mod make;
+mod metadata;
+mod prepare;
 mod scheduler;
 mod session;
 
@@ -14,7 +19,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Pictures made ahead by a cluster: one scheduler, as many executors as there are machines, and a command that waits for the archive.
+/// Pictures made ahead, and collections curated, by a cluster: one scheduler, as many executors as there are machines, and a command that
+/// waits for the result.
 #[derive(Parser, Debug)]
 #[command(name = "tadne-cluster", version)]
 #[command(after_help = "\
@@ -22,6 +28,7 @@ Examples:
   tadne-cluster scheduler --listen 10.0.0.1:50050
   tadne-cluster executor --scheduler df://10.0.0.1:50050 --listen 10.0.0.2     on every machine
   tadne-cluster archive --cluster df://10.0.0.1:50050 --seeds 0-99999 --out /shared/archive
+  tadne-cluster prepare --cluster df://10.0.0.1:50050 --data /shared/collected --out /shared/curated
 
 Whoever reaches the ports may have work done: keep them on a private network. More: docs/scale.md")]
 struct Cli {
@@ -33,17 +40,19 @@ struct Cli {
 enum Command {
     /// Hand out the work
     Scheduler(scheduler::Scheduler),
-    /// Draw what a scheduler hands out
+    /// Do what a scheduler hands out
     Executor(executor::Executor),
     /// Have an archive made, as `tadne archive` makes it
     Archive(archive::Archive),
+    /// Curate a collection, as `tadne prepare` does it; also by SQL over its metadata
+    Prepare(prepare::Prepare),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let usual = match cli.command {
         // What a client must know it is told; the libraries' errors are the same in more words.
-        Command::Archive(_) => "off",
+        Command::Archive(_) | Command::Prepare(_) => "off",
         _ => "warn,tadne_cluster=info",
     };
     let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
@@ -53,6 +62,7 @@ fn main() -> ExitCode {
         Command::Scheduler(scheduler) => scheduler.run(),
         Command::Executor(executor) => executor.run(),
         Command::Archive(archive) => archive.run(),
+        Command::Prepare(prepare) => prepare.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
