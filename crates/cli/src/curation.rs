@@ -1,12 +1,16 @@
 //! What is curated, by which rules, and what is said of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
-use dataset::{Crop, Files};
+use dataset::{Crop, Files, Region};
 use prepare::{Row, Rules, Tar, Verdict};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// The arguments that a selection follows from, whoever makes it.
 #[derive(Args, Clone, Debug)]
@@ -20,6 +24,10 @@ pub struct Curation {
     /// Take only the files that this list names, one per line: a file's name, with or without its ending
     #[arg(long, value_name = "FILE")]
     pub only: Option<PathBuf>,
+    /// Take of each picture what is in its box, measured from the upper left in pixels: lines of JSON, {"id": 17, "x0": 5, "y0": 9,
+    /// "x1": 260, "y1": 264}, where id is a file's name, with or without its ending; pictures without a box are taken whole
+    #[arg(long, value_name = "FILE")]
+    pub boxes: Option<PathBuf>,
     /// Write squares of so many pixels as WebP without loss [default: the files as they are]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=4096))]
     pub size: Option<u16>,
@@ -73,6 +81,11 @@ impl Curation {
         let mut files = Files::list(&self.data)?;
         if let Some(list) = &self.only {
             select(&mut files, &wanted(list)?, &list.display().to_string());
+        }
+        if let Some(list) = &self.boxes {
+            let boxes = boxes(list)?;
+            let number = files.crop(|name| names(name).find_map(|name| boxes.get(name).copied()));
+            println!("boxes       {number} of {} files have one in {}", files.len(), list.display());
         }
         Ok(files)
     }
@@ -169,10 +182,56 @@ fn wanted(list: &Path) -> anyhow::Result<HashSet<String>> {
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
-/// Whether a list names a file: by its name, or that without its ending.
+/// Whether a list names a file.
 fn is_wanted(wanted: &HashSet<String>, name: &str) -> bool {
+    names(name).any(|name| wanted.contains(name))
+}
+
+/// What lists call a file: its name without folders and archives, or that without its ending.
+fn names(name: &str) -> impl Iterator<Item = &str> {
     let name = name.rsplit(['/', '\\', ':']).next().unwrap_or(name);
-    wanted.contains(name) || name.rsplit_once('.').is_some_and(|(stem, _)| wanted.contains(stem))
+    [Some(name), name.rsplit_once('.').map(|(stem, _)| stem)].into_iter().flatten()
+}
+
+/// A line of a list of boxes.
+#[derive(Deserialize)]
+struct Line {
+    id: Value,
+    x0: f64,
+    y0: f64,
+    x1: f64,
+    y1: f64,
+}
+
+/// The boxes of a list, by the names in it.
+fn boxes(list: &Path) -> anyhow::Result<HashMap<String, Region>> {
+    let cannot = || format!("cannot read {}", list.display());
+    let mut boxes = HashMap::new();
+    for (number, line) in (1..).zip(BufReader::new(File::open(list).with_context(cannot)?).lines()) {
+        let line = line.with_context(cannot)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let wrong = |what: String| anyhow!("{}, line {number}: {what}", list.display());
+        let line: Line = serde_json::from_str(&line).map_err(|error| {
+            wrong(format!("{error}; a line is {{\"id\": 17, \"x0\": 5, \"y0\": 9, \"x1\": 260, \"y1\": 264}}"))
+        })?;
+        let id = match line.id {
+            Value::String(id) => id,
+            Value::Number(id) => id.to_string(),
+            other => return Err(wrong(format!("the id {other} is neither text nor a number"))),
+        };
+        // Detectors give fractions, and reach beyond edges; the cast ends at 0.
+        let [left, top, right, bottom] = [line.x0, line.y0, line.x1, line.y1].map(|edge| edge.round() as u32);
+        if left >= right || top >= bottom {
+            return Err(wrong(format!("the box of {id} holds no pixel: x1 and y1 must be larger than x0 and y0")));
+        }
+        if boxes.contains_key(&id) {
+            return Err(wrong(format!("{id} has a second box, and a picture is cropped once; choose one")));
+        }
+        boxes.insert(id, Region { left, top, right, bottom });
+    }
+    Ok(boxes)
 }
 
 #[cfg(test)]
@@ -194,5 +253,33 @@ mod tests {
             assert_eq!(is_wanted(&list, name), wants, "{name}");
         }
         assert!(near("7").is_ok() && near("8").is_err() && near("off").is_ok_and(|near| near.0.is_none()));
+    }
+    #[test]
+    fn boxes_have_pixels_and_an_id() {
+        let list = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(list.path(), text).unwrap();
+            boxes(list.path()).map_err(|error| error.to_string())
+        };
+        let line = |id: &str, edges: [&str; 4]| {
+            let [x0, y0, x1, y1] = edges;
+            format!("{{\"id\": {id}, \"x0\": {x0}, \"y0\": {y0}, \"x1\": {x1}, \"y1\": {y1}, \"score\": 0.9}}\n")
+        };
+        let good = line("17", ["-3.2", "4.6", "60", "70.2"]) + "\n" + &line("\"a.png\"", ["0", "0", "1", "1e12"]);
+        let found = read(&good).unwrap();
+        assert_eq!(found["17"], Region { left: 0, top: 5, right: 60, bottom: 70 });
+        assert_eq!(found["a.png"].bottom, u32::MAX);
+        for (bad, said) in [
+            (line("1", ["5", "5", "5", "9"]), "line 1: the box of 1 holds no pixel"),
+            (line("1", ["0", "0", "-5", "9"]), "holds no pixel"),
+            (good.clone() + &line("17", ["0", "0", "5", "9"]), "line 4: 17 has a second box"),
+            (line("null", ["0", "0", "5", "9"]), "neither text nor a number"),
+            ("{\"id\": 3}".into(), "line 1: missing field"),
+            ("17,0,0,5,5".into(), "line 1"),
+        ] {
+            let error = read(&bad).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+        assert!(boxes(Path::new("/nowhere/boxes.jsonl")).unwrap_err().to_string().contains("/nowhere"));
     }
 }

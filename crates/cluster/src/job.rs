@@ -88,7 +88,7 @@ impl<'a> Client<'a> {
         there: impl Fn() -> u64 + Send,
     ) -> anyhow::Result<Sum> {
         let before = there();
-        let news = || format!("{} of {shards} shards done so far", there().saturating_sub(before));
+        let news = move || format!("{} of {shards} shards done so far", there().saturating_sub(before));
         let sum =
             with_news(news, || self.runtime.block_on(self.attempt(function, job, shards))).with_context(|| {
                 format!(

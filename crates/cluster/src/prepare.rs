@@ -69,7 +69,9 @@ impl Prepare {
         let stopped = Arc::clone(&stop);
         ctrlc::set_handler(move || stopped.store(true, Ordering::Relaxed))?;
         let count = AtomicU64::new(0);
-        let done = || drop(count.fetch_add(1, Ordering::Relaxed));
+        let done = || {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
         let news = |what: &'static str, of: usize| {
             let count = &count;
             move || format!("{what} {} of {of} pictures", count.load(Ordering::Relaxed))
@@ -77,7 +79,7 @@ impl Prepare {
         let rows = with_news(news("looked at", files.len()), || ::prepare::survey(files, rules, &stop, &done))?;
         let Some(verdicts) = self.curation.judge(files, &rows, rules)? else { return Ok(()) };
         let out = &self.curation.out;
-        let tars = ::prepare::tars(&rows, &verdicts, rules, out)?;
+        let tars = ::prepare::tars(files, &rows, &verdicts, rules, out)?;
         count.store(0, Ordering::Relaxed);
         let kept = tars.iter().map(|tar| tar.pictures.len()).sum();
         with_news(news("wrote", kept), || ::prepare::pack(files, &rows, &tars, rules, out, &stop, &done))?;
@@ -92,7 +94,7 @@ impl Prepare {
             println!("looked at   {}/shards keeps it for the run that writes", out.display());
             return Ok(());
         };
-        let tars = ::prepare::tars(&rows, &verdicts, rules, out)?;
+        let tars = ::prepare::tars(files, &rows, &verdicts, rules, out)?;
         self.pack(&client, files, &rows, &tars, rules)?;
         self.curation.conclude(files, &rows, &verdicts, &tars)?;
         Ok(Shards::clear(out)?)

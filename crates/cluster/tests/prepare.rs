@@ -64,7 +64,7 @@ fn alone() -> &'static (PathBuf, BTreeMap<String, Vec<u8>>) {
         let rows = survey(&files, &rules, &go_on, &|| ()).expect("rows");
         let verdicts = decide(&rows, &rules);
         assert_eq!(verdicts.iter().filter(|verdict| verdict.kept()).count(), GOOD as usize);
-        let tars = tars(&rows, &verdicts, &rules, out).expect("an empty folder");
+        let tars = tars(&files, &rows, &verdicts, &rules, out).expect("an empty folder");
         pack(&files, &rows, &tars, &rules, out, &go_on, &|| ()).expect("tars");
         sheets(&files, &rows, &verdicts, &out.join("sheets")).expect("sheets");
         report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet")).expect("a report");

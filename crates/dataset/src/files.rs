@@ -18,9 +18,28 @@ use crate::{Error, content, resize};
 
 /// All that could be a picture, in the order of their paths.
 pub struct Files {
-    items: Vec<Item>,
+    items: Vec<Listed>,
     passed: Vec<(String, String)>,
     state: [u8; 32],
+}
+
+struct Listed {
+    item: Item,
+    region: Option<Region>,
+}
+
+/// A part of a picture, in pixels from its upper left corner as it stands upright; the last column and row are those before `right`
+/// and `bottom`. What lies outside of the picture does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Region {
+    /// First column.
+    pub left: u32,
+    /// First row.
+    pub top: u32,
+    /// First column beyond it.
+    pub right: u32,
+    /// First row below it.
+    pub bottom: u32,
 }
 
 /// Where a file lies, as it travels to a process that sees the same paths.
@@ -31,6 +50,9 @@ pub struct Place {
     /// Where in the archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     stretch: Option<Stretch>,
+    /// What of the picture counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
 }
 
 impl Place {
@@ -54,6 +76,7 @@ impl Files {
             .foreign
             .into_iter()
             .flat_map(|(format, names)| names.into_iter().map(move |name| (name, format!("{format} is not read"))));
+        let items = items.into_iter().map(|item| Listed { item, region: None }).collect();
         Ok(Self { items, passed: archives.chain(foreign).collect(), state })
     }
 
@@ -64,8 +87,8 @@ impl Files {
     pub fn at(places: Vec<Place>) -> Result<Self, Error> {
         let mut archives: HashMap<PathBuf, Arc<Archive>> = HashMap::new();
         let mut items = Vec::with_capacity(places.len());
-        for Place { path, stretch } in places {
-            items.push(match stretch {
+        for Place { path, stretch, region } in places {
+            let item = match stretch {
                 None => Item::File(path),
                 Some(stretch) => {
                     let archive = match archives.get(&path) {
@@ -78,7 +101,8 @@ impl Files {
                     };
                     Item::Entry(Entry::of(archive, stretch)?)
                 }
-            });
+            };
+            items.push(Listed { item, region });
         }
         Ok(Self { items, passed: Vec::new(), state: [0; 32] })
     }
@@ -91,7 +115,7 @@ impl Files {
     /// # Panics
     /// There are fewer files.
     pub fn places(&self, numbers: Range<usize>) -> Result<Vec<Place>, Error> {
-        let place = |item: &Item| {
+        let place = |Listed { item, region }: &Listed| {
             let (path, stretch) = match item {
                 Item::File(path) => (path.as_path(), None),
                 Item::Entry(entry) => (entry.archive(), Some(entry.stretch())),
@@ -100,7 +124,7 @@ impl Files {
                 return Err(Error::NotText { path: path.to_owned() });
             }
             let path = absolute(path).map_err(Error::io("find", path, listing::CHECK_PERMISSIONS))?;
-            Ok(Place { path, stretch })
+            Ok(Place { path, stretch, region: *region })
         };
         self.items[numbers].iter().map(place).collect()
     }
@@ -131,7 +155,7 @@ impl Files {
     /// # Panics
     /// There is no such file.
     pub fn name(&self, number: usize) -> String {
-        self.items[number].name()
+        self.items[number].item.name()
     }
 
     /// A file's content; the error is a reason to show.
@@ -142,12 +166,49 @@ impl Files {
     /// # Panics
     /// There is no such file.
     pub fn read(&self, number: usize) -> Result<Vec<u8>, String> {
-        self.items[number].read()
+        self.items[number].item.read()
     }
 
     /// Keeps the files of which `wanted` says so, by their names.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
-        self.items.retain(|item| wanted(&item.name()));
+        self.items.retain(|listed| wanted(&listed.item.name()));
+    }
+
+    /// Says by the files' names what of each picture counts; none is the whole. Gives how many have a region.
+    pub fn crop(&mut self, region: impl Fn(&str) -> Option<Region>) -> usize {
+        self.items.iter_mut().for_each(|listed| listed.region = region(&listed.item.name()));
+        self.items.iter().filter(|listed| listed.region.is_some()).count()
+    }
+
+    /// What of a picture counts; none is the whole.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn region(&self, number: usize) -> Option<Region> {
+        self.items[number].region
+    }
+
+    /// Decodes a file's content as [`decode`] does; only its region, where it has one.
+    ///
+    /// # Errors
+    /// It is no picture that is read, or has nothing where its region is.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn decode(&self, number: usize, bytes: &[u8]) -> Result<Decoded, Unread> {
+        let whole = decode(bytes)?;
+        let Some(region) = self.region(number) else { return Ok(whole) };
+        let (right, bottom) = (region.right.min(whole.width as u32), region.bottom.min(whole.height as u32));
+        if region.left >= right || region.top >= bottom {
+            let Region { left, top, right, bottom } = region;
+            return Err(Unread::Broken(format!(
+                "the box ({left}, {top}, {right}, {bottom}) lies outside of its {} x {} pixels",
+                whole.width, whole.height
+            )));
+        }
+        let (width, height) = (right - region.left, bottom - region.top);
+        let pixels = image::imageops::crop_imm(&whole.pixels, region.left, region.top, width, height).to_image();
+        Ok(Decoded { width: width as usize, height: height as usize, pixels })
     }
 }
 
@@ -164,6 +225,11 @@ impl Decoded {
     /// The picture as a square of `size` pixels a side, `[size, size, 3]`, as training sees it.
     pub fn square(&self, size: usize, crop: Crop) -> Box<[u8]> {
         resize::square(&self.pixels, size, crop)
+    }
+
+    /// Its pixels, `[height, width, 3]`.
+    pub fn rgb(&self) -> &[u8] {
+        self.pixels.as_raw()
     }
 
     /// One of these pixels, `[height, width, 3]`; none if they are not as many, or none at all.

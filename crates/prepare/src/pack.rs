@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dataset::Files;
+use dataset::{Files, Region};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -25,7 +25,7 @@ const UNFINISHED: &str = ".unfinished-";
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Selection {
     rules: Rules,
-    /// The hash of the kept pictures' hashes.
+    /// The hash of the kept pictures' hashes and regions.
     kept: String,
 }
 
@@ -42,16 +42,20 @@ pub struct Tar {
 ///
 /// # Errors
 /// The folder holds another selection, or cannot be written.
-pub fn tars(rows: &[Row], verdicts: &[Verdict], rules: &Rules, folder: &Path) -> Result<Vec<Tar>, Error> {
+pub fn tars(
+    files: &Files,
+    rows: &[Row],
+    verdicts: &[Verdict],
+    rules: &Rules,
+    folder: &Path,
+) -> Result<Vec<Tar>, Error> {
+    let name = |some: &[usize]| name(files, rows, some);
     let mut kept: Vec<usize> = (0..rows.len()).filter(|&at| verdicts[at].kept()).collect();
     kept.sort_by_key(|&at| rows[at].content);
-    claim(folder, &Selection { rules: rules.clone(), kept: name(kept.iter().map(|&at| rows[at].content)) })?;
+    claim(folder, &Selection { rules: rules.clone(), kept: name(&kept) })?;
     let tars = folder.join("tars");
     fs::create_dir_all(&tars).map_err(Error::file("make the folder", &tars))?;
-    let tar = |some: &[usize]| {
-        let path = format!("tars/{}.tar", name(some.iter().map(|&at| rows[at].content)));
-        Tar { path, pictures: some.to_vec() }
-    };
+    let tar = |some: &[usize]| Tar { path: format!("tars/{}.tar", name(some)), pictures: some.to_vec() };
     Ok(kept.chunks(A_TAR).map(tar).collect())
 }
 
@@ -191,31 +195,38 @@ pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Error> {
     write().map_err(Error::file("write", path))
 }
 
-/// A name that follows from what is in it.
-fn name(contents: impl Iterator<Item = [u8; 32]>) -> String {
+/// A name that follows from some rows' pictures.
+fn name(files: &Files, rows: &[Row], some: &[usize]) -> String {
     let mut hasher = blake3::Hasher::new();
-    for content in contents {
-        hasher.update(&content);
+    for &at in some {
+        hasher.update(&rows[at].content);
+        if let Some(Region { left, top, right, bottom }) = files.region(at) {
+            for edge in [left, top, right, bottom] {
+                hasher.update(&edge.to_le_bytes());
+            }
+        }
     }
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// The name and contents of a picture's entry: the file as it was, or the square of the wanted size as WebP without loss.
+/// The name and contents of a picture's entry: the file as it was; or its region, or the square of the wanted size, as WebP without loss.
 fn contents(files: &Files, at: usize, content: [u8; 32], rules: &Rules) -> Result<(String, Vec<u8>), Error> {
     let changed = |reason: String| Error::Changed { name: files.name(at), reason };
-    let bytes = files.read(at).map_err(changed)?;
+    let bytes = files.read(at).map_err(Error::file("read", Path::new(&files.name(at))))?;
     if *blake3::hash(&bytes).as_bytes() != content {
         return Err(changed("its content is another".into()));
     }
     let stem = &blake3::Hash::from(content).to_hex()[..32];
-    let Some(size) = rules.size else {
+    if rules.size.is_none() && files.region(at).is_none() {
         return Ok((format!("{stem}.{}", dataset::extension_of(&bytes)), bytes));
-    };
-    let picture = dataset::decode(&bytes).map_err(|unread| changed(unread.to_string()))?;
-    let square = picture.square(size, rules.crop());
+    }
+    let picture = files.decode(at, &bytes).map_err(|unread| changed(unread.to_string()))?;
+    let square = rules.size.map(|size| picture.square(size, rules.crop()));
+    let (width, height) = rules.size.map_or((picture.width, picture.height), |size| (size, size));
     let mut out = Vec::new();
     let encoder = image_webp::WebPEncoder::new(&mut out);
-    let side = size as u32;
-    encoder.encode(&square, side, side, image_webp::ColorType::Rgb8).map_err(|error| changed(error.to_string()))?;
+    encoder
+        .encode(square.as_deref().unwrap_or(picture.rgb()), width as u32, height as u32, image_webp::ColorType::Rgb8)
+        .map_err(|error| changed(error.to_string()))?;
     Ok((format!("{stem}.webp"), out))
 }

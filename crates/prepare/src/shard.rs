@@ -61,7 +61,7 @@ impl Shards {
         let about = (env!("CARGO_PKG_VERSION"), rules.min_side, rules.max_aspect, &rules.crop, a_shard, here);
         key.update(&files.state()).update(format!("{about:?}").as_bytes());
         for number in 0..files.len() {
-            key.update(files.name(number).as_bytes()).update(&[0]);
+            key.update(files.name(number).as_bytes()).update(format!("\0{:?}\0", files.region(number)).as_bytes());
         }
         let tasks = (0..files.len()).step_by(a_shard).map(|first| {
             let places = files.places(first..files.len().min(first + a_shard))?;
@@ -78,7 +78,9 @@ impl Shards {
         let missing: Vec<&Tar> = tars.iter().filter(|tar| !out.join(&tar.path).exists()).collect();
         let mut key = blake3::Hasher::new();
         key.update(&files.state()).update(format!("tars {rules:?}").as_bytes());
-        missing.iter().for_each(|tar| drop(key.update(tar.path.as_bytes())));
+        for tar in &missing {
+            key.update(tar.path.as_bytes());
+        }
         let out = std::path::absolute(out).map_err(Error::file("find", out))?;
         let tasks = missing.into_iter().map(|tar| {
             let places = tar.pictures.iter().map(|&at| files.places(at..at + 1)).collect::<Result<Vec<_>, _>>()?;

@@ -17,7 +17,7 @@ const MOST: usize = 8 * A_ROW;
 const TILE: usize = 96;
 
 /// Writes a sheet `<verdict>.webp` into `folder` for each verdict that has pictures, of those whose content's hashes come first:
-/// a sample that the files' names have no part in. Whole pictures, with white beside them.
+/// a sample that the files' names have no part in. Whole pictures or regions, with white beside them.
 ///
 /// # Errors
 /// A sheet cannot be written.
@@ -26,7 +26,7 @@ pub fn sheets(files: &Files, rows: &[Row], verdicts: &[Verdict], folder: &Path) 
     for word in Verdict::WORDS {
         let mut some: Vec<usize> = (0..rows.len()).filter(|&at| verdicts[at].word == word).collect();
         some.sort_by_key(|&at| rows[at].content);
-        let tile = |&at: &usize| Some(dataset::decode(&files.read(at).ok()?).ok()?.square(TILE, Crop::Pad));
+        let tile = |&at: &usize| Some(files.decode(at, &files.read(at).ok()?).ok()?.square(TILE, Crop::Pad));
         // A file that cannot be read has no tile.
         let tiles: Vec<_> = some.iter().take(MOST).collect::<Vec<_>>().into_par_iter().filter_map(tile).collect();
         if tiles.is_empty() {

@@ -54,7 +54,7 @@ mod hex {
 pub enum Looked {
     /// A picture.
     Picture {
-        /// Pixels across.
+        /// Pixels across, of its region if it has one.
         width: usize,
         /// Pixels down.
         height: usize,
@@ -95,7 +95,7 @@ pub fn look(files: &Files, number: usize, rules: &Rules) -> Row {
     };
     let content = *blake3::hash(&bytes).as_bytes();
     let measured = catch_unwind(AssertUnwindSafe(|| {
-        let picture = dataset::decode(&bytes)?;
+        let picture = files.decode(number, &bytes)?;
         let fits = rules.of_size(picture.width, picture.height).is_none();
         let measures = fits.then(|| Measures::of(&picture, rules.crop()));
         Ok(Looked::Picture { width: picture.width, height: picture.height, measures })

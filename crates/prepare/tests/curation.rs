@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dataset::{Dataset, Files, Options};
+use dataset::{Dataset, Files, Options, Region};
 use image::imageops::{FilterType, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -113,7 +113,7 @@ fn whole(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
     let files = Files::list(&[data])?;
     let rows = survey(&files, rules, &stop, &|| ())?;
     let verdicts = decide(&rows, rules);
-    let tars = tars(&rows, &verdicts, rules, out)?;
+    let tars = tars(&files, &rows, &verdicts, rules, out)?;
     pack(&files, &rows, &tars, rules, out, &stop, &|| ())?;
     sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
     report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
@@ -137,7 +137,7 @@ fn in_shards(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
     }
     let rows = looking.rows(&files, rules)?;
     let verdicts = decide(&rows, rules);
-    let tars = tars(&rows, &verdicts, rules, out)?;
+    let tars = tars(&files, &rows, &verdicts, rules, out)?;
     let packing = Shards::of_tars(&files, &rows, &tars, rules, out)?;
     for number in 0..packing.count() {
         assert!(matches!(do_shard(packing.folder(), number)?, Done { files: 100, bytes: Some(1..) }));
@@ -195,7 +195,7 @@ fn names_and_places_make_no_difference_and_what_is_cut_off_goes_on() {
     let files = Files::list(&[&second]).unwrap();
     let rows = survey(&files, &rules, &stop, &|| ()).unwrap();
     let verdicts = decide(&rows, &rules);
-    let begun = tars(&rows, &verdicts, &rules, &cut).unwrap();
+    let begun = tars(&files, &rows, &verdicts, &rules, &cut).unwrap();
     let stopped = pack(&files, &rows, &begun, &rules, &cut, &stop, &|| stop.store(true, Ordering::Relaxed));
     assert!(matches!(stopped, Err(Error::Stopped)));
     // As a process that was killed leaves it.
@@ -307,11 +307,69 @@ fn a_shard_is_done_once_and_anew_where_anything_changed() {
     assert!(matches!(do_shard(shards.folder(), 3), Err(Error::File { action: "read", .. })));
 
     // A picture that is another one by the time that it is packed.
-    (0..3).for_each(|number| drop(do_shard(shards.folder(), number).unwrap()));
+    for number in 0..3 {
+        do_shard(shards.folder(), number).unwrap();
+    }
     let rows = shards.rows(&files, &rules).unwrap();
-    let tars = tars(&rows, &decide(&rows, &rules), &rules, &out).unwrap();
+    let tars = tars(&files, &rows, &decide(&rows, &rules), &rules, &out).unwrap();
     let packing = Shards::of_tars(&files, &rows, &tars, &rules, &out).unwrap();
     fs::write(data.join("4.png"), encoded(&drawn(44, 96, 96), ImageFormat::Png)).unwrap();
     assert!(matches!(do_shard(packing.folder(), 0), Err(Error::Changed { .. })));
     assert!(contents(&out.join("tars")).is_empty());
+}
+
+#[test]
+fn boxes_are_what_is_measured_and_packed() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, out) = (place.path().join("data"), place.path().join("out"));
+    fs::create_dir(&data).unwrap();
+    // A good picture in the corner of a black one, which as a whole is dark.
+    let (mut framed, good) = (RgbImage::new(400, 400), drawn(1, 100, 120));
+    image::imageops::replace(&mut framed, &good, 300, 50);
+    for name in ["whole.png", "boxed.png", "beyond.png", "outside.png"] {
+        framed.put_pixel(0, 399, Rgb([name.len() as u8; 3]));
+        fs::write(data.join(name), encoded(&framed, ImageFormat::Png)).unwrap();
+    }
+    let rules = Rules { near: None, ..Rules::default() };
+    let cropped = |right| {
+        let mut files = Files::list(&[&data]).unwrap();
+        let region = |left, right| Some(Region { left, top: 50, right, bottom: 170 });
+        let of = |name: &str| match name.rsplit('/').next() {
+            Some("boxed.png") => region(300, right),
+            Some("beyond.png") => region(300, 9999),
+            Some("outside.png") => region(400, 500),
+            _ => None,
+        };
+        assert_eq!(files.crop(of), 3);
+        files
+    };
+    let stop = AtomicBool::new(false);
+    let pack_all = |files: &Files, out: &Path| {
+        let rows = survey(files, &rules, &stop, &|| ()).unwrap();
+        let verdicts = decide(&rows, &rules);
+        let words: Vec<_> = verdicts.iter().map(|verdict| verdict.word).collect();
+        // In the order of their names: beyond, boxed, outside, whole.
+        assert_eq!(words, ["kept", "kept", "broken", "dark"]);
+        assert!(verdicts[2].reason.contains("(400, 50, 500, 170) lies outside of its 400 x 400 pixels"));
+        let tars = tars(files, &rows, &verdicts, &rules, out)?;
+        pack(files, &rows, &tars, &rules, out, &stop, &|| ()).map(|()| tars)
+    };
+    let tars = pack_all(&cropped(400), &out).unwrap();
+    let tar = fs::read(out.join(&tars[0].path)).unwrap();
+    let mut archive = tar::Archive::new(&tar[..]);
+    for entry in archive.entries().unwrap() {
+        let mut held = Vec::new();
+        std::io::Read::read_to_end(&mut entry.unwrap(), &mut held).unwrap();
+        assert!(image::load_from_memory(&held).unwrap().into_rgb8() == good);
+    }
+    // Other boxes are another selection, though the files are the same.
+    assert!(matches!(pack_all(&cropped(390), &out), Err(Error::Other { .. })));
+    // Boxes travel with their files.
+    let shards = Shards::of_files(&cropped(400), &rules, &out, 3).unwrap();
+    for number in 0..2 {
+        do_shard(shards.folder(), number).unwrap();
+    }
+    let rows = shards.rows(&cropped(400), &rules).unwrap();
+    assert_eq!(rows, survey(&cropped(400), &rules, &stop, &|| ()).unwrap());
+    assert_ne!(Shards::of_files(&cropped(390), &rules, &out, 3).unwrap().folder(), shards.folder());
 }

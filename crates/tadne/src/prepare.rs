@@ -38,7 +38,7 @@ impl Prepare {
         bar.finish_and_clear();
         let Some(verdicts) = self.curation.judge(&files, &rows, &rules)? else { return Ok(()) };
         let out = &self.curation.out;
-        let tars = ::prepare::tars(&rows, &verdicts, &rules, out)?;
+        let tars = ::prepare::tars(&files, &rows, &verdicts, &rules, out)?;
         let bar = self::bar("writing", tars.iter().map(|tar| tar.pictures.len()).sum())?;
         ::prepare::pack(&files, &rows, &tars, &rules, out, &stop, &|| bar.inc(1))?;
         bar.finish_and_clear();

@@ -51,6 +51,15 @@ fn a_collection_becomes_tars_and_a_report() {
     let tars = dataset::Files::list(&[path("out/tars")]).expect("tars that training reads");
     assert_eq!(tars.len(), 3);
 
+    // A corner of one picture is too small, and the rest of the pictures are whole.
+    fs::write(path("boxes.jsonl"), "{\"id\": 7, \"x0\": 60, \"y0\": 50, \"x1\": 99.5, \"y1\": 90}\n")
+        .expect("it can be written");
+    let said = run(&["--dry-run", "--near", "off", "--boxes", &text("boxes.jsonl")]);
+    assert_eq!(["boxes", "kept", "tiny"].map(|word| count(&said, word)), [1, 29, 1]);
+    assert!(said.contains("7.png: 36 x 40 pixels"), "{said}");
+    fs::write(path("boxes.jsonl"), "7,60,50,99,90\n").expect("it can be written");
+    assert!(fail(&["--boxes", &text("boxes.jsonl")]).contains("boxes.jsonl, line 1"));
+
     assert!(fail(&["--near", "8"]).contains("or off"));
     assert!(fail(&["--min-chroma", "NaN"]).contains("use a number from 0"));
     assert!(fail(&["--only", &text("nowhere.txt")]).contains("nowhere.txt"));
