@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::canonicalize;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::dataframe::DataFrame;

@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 #[path = "../../../tadne/tests/common/files.rs"]
-mod written;
+mod output;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-pub(crate) use written::files;
+pub(crate) use output::files;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -64,10 +64,6 @@ impl Cluster {
         // SIGKILL, where there are signals.
         self.processes[place].kill().expect("it runs");
         self.processes[place].wait().expect("it ended");
-    }
-
-    pub(crate) fn out(&self) -> PathBuf {
-        self.folder.path().join("out")
     }
 
     /// The program, not yet started, with its output caught.
