@@ -91,13 +91,12 @@ impl Files {
             let item = match stretch {
                 None => Item::File(path),
                 Some(stretch) => {
-                    let archive = match archives.get(&path) {
-                        Some(archive) => Arc::clone(archive),
-                        None => {
-                            let archive = Arc::new(Archive::open(&path)?);
-                            archives.insert(path, Arc::clone(&archive));
-                            archive
-                        }
+                    let archive = if let Some(archive) = archives.get(&path) {
+                        Arc::clone(archive)
+                    } else {
+                        let archive = Arc::new(Archive::open(&path)?);
+                        archives.insert(path, Arc::clone(&archive));
+                        archive
                     };
                     Item::Entry(Entry::of(archive, stretch)?)
                 }
