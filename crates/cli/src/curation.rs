@@ -147,6 +147,7 @@ impl Curation {
 }
 
 /// Keeps the files that a list names, each by its name with or without its ending, and says how many.
+#[allow(clippy::implicit_hasher, reason = "every list is made with the usual one")]
 pub fn select(files: &mut Files, wanted: &HashSet<String>, list: &str) {
     let found = files.len();
     files.retain(|name| is_wanted(wanted, name));
