@@ -80,7 +80,8 @@ impl Curation {
     pub fn files(&self) -> anyhow::Result<Files> {
         let mut files = Files::list(&self.data)?;
         if let Some(list) = &self.only {
-            select(&mut files, &wanted(list)?, &list.display().to_string());
+            let wanted = wanted(list)?;
+            select(&mut files, |name| wanted.contains(name), &list.display().to_string());
         }
         if let Some(list) = &self.boxes {
             let boxes = boxes(list)?;
@@ -147,10 +148,9 @@ impl Curation {
 }
 
 /// Keeps the files that a list names, each by its name with or without its ending, and says how many.
-#[allow(clippy::implicit_hasher, reason = "every list is made with the usual one")]
-pub fn select(files: &mut Files, wanted: &HashSet<String>, list: &str) {
+pub fn select(files: &mut Files, wanted: impl Fn(&str) -> bool, list: &str) {
     let found = files.len();
-    files.retain(|name| is_wanted(wanted, name));
+    files.retain(|name| is_wanted(&wanted, name));
     println!("list        {} of {found} files are named in {list}", files.len());
 }
 
@@ -184,8 +184,8 @@ fn wanted(list: &Path) -> anyhow::Result<HashSet<String>> {
 }
 
 /// Whether a list names a file.
-fn is_wanted(wanted: &HashSet<String>, name: &str) -> bool {
-    names(name).any(|name| wanted.contains(name))
+fn is_wanted(wanted: impl Fn(&str) -> bool, name: &str) -> bool {
+    names(name).any(wanted)
 }
 
 /// What lists call a file: its name without folders and archives, or that without its ending.
@@ -251,7 +251,7 @@ mod tests {
             ("a/17/5.png", false),
             ("170.png", false),
         ] {
-            assert_eq!(is_wanted(&list, name), wants, "{name}");
+            assert_eq!(is_wanted(|name| list.contains(name), name), wants, "{name}");
         }
         assert!(near("7").is_ok() && near("8").is_err() && near("off").is_ok_and(|near| near.0.is_none()));
     }

@@ -51,7 +51,7 @@ impl Prepare {
         let mut files = self.curation.files()?;
         if let Some(table) = &self.metadata {
             let wanted = Runtime::new()?.block_on(metadata::column(table, &self.id, self.condition.as_deref()))?;
-            select(&mut files, &wanted, &table.display().to_string());
+            select(&mut files, |name| wanted.contains(name), &table.display().to_string());
         }
         ensure!(
             !files.is_empty(),
