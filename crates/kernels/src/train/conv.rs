@@ -116,8 +116,7 @@ impl<E: Element> Task for ForwardTask<'_, '_, E> {
         let work = Work { x: self.x, picture: self.first, pictures: self.pictures, height, width, filter, ending: f };
         // SAFETY: the pictures lie in the map, which `Conv::forward` has compared with all others; nobody else has them.
         unsafe {
-            let memory = &mut self.scratch.convolution;
-            let Some(to) = self.pooled else { return work.run(s, core, memory) };
+            let Some(to) = self.pooled else { return work.run(s, core, &mut self.scratch.convolution) };
             let whole = self.scratch.maps[0].take::<E>(self.pictures * f.stride);
             let inner = Finish { y: whole, base: self.first, ..*f };
             Work { ending: &inner, ..work }.run(s, core, &mut self.scratch.convolution);

@@ -124,11 +124,11 @@ pub(crate) mod private {
             b: *const Self,
             panel: usize,
             columns: usize,
-            _: usize,
+            rows: usize,
             out: *mut f32,
         ) {
             // SAFETY: the caller vouches for all of it.
-            unsafe { multiply_f32(s, a, pitch, segments, b, panel, columns, out) }
+            unsafe { multiply_f32(s, a, pitch, segments, b, panel, columns, rows, out, 32) }
         }
         #[inline(always)]
         unsafe fn accumulate<S: Simd>(

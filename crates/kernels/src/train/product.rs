@@ -178,11 +178,11 @@ impl Segments {
     }
 }
 
-/// As `Sealed::multiply`, of `f32`.
+/// As `Sealed::multiply`, of `f32`, with rows of `out` `width` numbers apart: a block of `S::ROWS` rows, or of four where no more are wanted.
 ///
 /// # Safety
-/// `S::ROWS` rows of all segments and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable; as many rows of `out`, 32
-/// numbers apart, must be writable.
+/// The block's rows of all segments and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable; as many rows of `out` must be
+/// writable.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) unsafe fn multiply_f32<S: Simd>(
@@ -193,14 +193,16 @@ pub(crate) unsafe fn multiply_f32<S: Simd>(
     b: *const f32,
     panel: usize,
     columns: usize,
+    rows: usize,
     out: *mut f32,
+    width: usize,
 ) {
     // SAFETY: the caller vouches for all of it.
     unsafe {
         match S::ROWS {
-            12 => row_block::<S, 12>(s, a, pitch, segments, b, panel, columns, out, 32),
-            6 => row_block::<S, 6>(s, a, pitch, segments, b, panel, columns, out, 32),
-            _ => row_block::<S, 4>(s, a, pitch, segments, b, panel, columns, out, 32),
+            12 if rows > 4 => row_block::<S, 12>(s, a, pitch, segments, b, panel, columns, out, width),
+            6 if rows > 4 => row_block::<S, 6>(s, a, pitch, segments, b, panel, columns, out, width),
+            _ => row_block::<S, 4>(s, a, pitch, segments, b, panel, columns, out, width),
         }
     }
 }
@@ -211,7 +213,7 @@ pub(crate) unsafe fn multiply_f32<S: Simd>(
 /// `R` rows of all segments and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable, `R` rows of `out` writable.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
-pub(crate) unsafe fn row_block<S: Simd, const R: usize>(
+unsafe fn row_block<S: Simd, const R: usize>(
     s: S,
     a: *const f32,
     pitch: usize,

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use super::element::Element;
 use super::map::Room;
-use super::product::{Core, Segments, row_block};
+use super::product::{Core, Segments, multiply_f32};
 use super::weights::{self, Chunk};
 use super::work::{Ending, Work};
 use crate::activation::Block;
@@ -77,200 +77,123 @@ pub(crate) struct Memory {
     sums: Room,
 }
 
-/// `B^T d B` of one tile: 6x6 pixels of `c` channels, rows `row` pixels apart, to 36 numbers a channel that are `apart` apart.
-///
-/// # Safety
-/// The pixels must be readable, and the places writable.
-#[inline(always)]
-unsafe fn input<S: Simd, E: Element>(s: S, from: *const E, row: usize, c: usize, to: *mut f32, apart: usize) {
-    for lane in (0..c).step_by(S::LANES) {
-        let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; IN];
-        for (x, column) in columns.iter_mut().enumerate() {
-            let mut d = [s.splat(0.0); IN];
-            for (y, d) in d.iter_mut().enumerate() {
-                // SAFETY: the caller vouches for the pixels.
-                *d = unsafe { E::load(s, from.add((y * row + x) * c + lane)) };
-            }
-            column.write(F4::input(s, d));
-        }
-        for y in 0..IN {
-            let mut d = [s.splat(0.0); IN];
-            for (d, column) in d.iter_mut().zip(&columns) {
-                // SAFETY: all columns have been written above.
-                *d = unsafe { column.assume_init_ref()[y] };
-            }
-            for (x, v) in F4::input(s, d).iter().enumerate() {
-                // SAFETY: the caller vouches for the places.
-                unsafe { s.store(to.add((y * IN + x) * apart + lane), *v) };
-            }
-        }
-    }
+/// One direction of a transform: `FROM` numbers to `TO`, by the matrix that the implementor is named after.
+trait Line<const FROM: usize, const TO: usize> {
+    fn line<S: Simd>(s: S, v: [S::V; FROM]) -> [S::V; TO];
 }
 
-/// `A^T m A` of one tile and sixteen channels: 36 numbers a channel that are `apart` apart, to 4x4 pixels of 16.
-///
-/// # Safety
-/// The numbers must be readable, and `to` 256 numbers.
-#[inline(always)]
-unsafe fn output<S: Simd>(s: S, from: *const f32, apart: usize, to: *mut f32) {
-    for lane in (0..16).step_by(S::LANES) {
-        let mut columns = [const { MaybeUninit::<[S::V; OUT]>::uninit() }; IN];
-        for (x, column) in columns.iter_mut().enumerate() {
-            let mut m = [s.splat(0.0); IN];
-            for (y, m) in m.iter_mut().enumerate() {
-                // SAFETY: the caller vouches for the numbers.
-                *m = unsafe { s.load(from.add((y * IN + x) * apart + lane)) };
-            }
-            column.write(F4::output(s, m));
-        }
-        for y in 0..OUT {
-            let mut m = [s.splat(0.0); IN];
-            for (m, column) in m.iter_mut().zip(&columns) {
-                // SAFETY: all columns have been written above.
-                *m = unsafe { column.assume_init_ref()[y] };
-            }
-            for (x, v) in F4::output(s, m).iter().enumerate() {
-                // SAFETY: the caller vouches for `to`.
-                unsafe { s.store(to.add((y * OUT + x) * 16 + lane), *v) };
-            }
-        }
-    }
-}
-
-/// `A y`: the adjoint of `F4::output`.
-#[inline(always)]
-fn spread_line<S: Simd>(s: S, [y0, y1, y2, y3]: [S::V; OUT]) -> [S::V; IN] {
-    let four = s.splat(4.0);
-    let (even, odd) = (s.add(y0, y2), s.add(y1, y3));
-    let (far, half) = (s.mul_add(four, y2, y0), s.mul_add(four, y3, y1));
-    let two = s.splat(2.0);
-    [y0, s.add(even, odd), s.sub(even, odd), s.mul_add(two, half, far), s.neg_mul_add(two, half, far), y3]
-}
-
-/// `A y A^T` of one tile: 4x4 pixels of `c` channels, rows `row` pixels apart, to 36 numbers a channel that are `apart` apart.
-///
-/// # Safety
-/// The pixels must be readable, and the places writable.
-#[inline(always)]
-unsafe fn spread<S: Simd, E: Element>(s: S, from: *const E, row: usize, c: usize, to: *mut f32, apart: usize) {
-    for lane in (0..c).step_by(S::LANES) {
-        let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; OUT];
-        for (x, column) in columns.iter_mut().enumerate() {
-            let mut v = [s.splat(0.0); OUT];
-            for (y, v) in v.iter_mut().enumerate() {
-                // SAFETY: the caller vouches for the pixels.
-                *v = unsafe { E::load(s, from.add((y * row + x) * c + lane)) };
-            }
-            column.write(spread_line(s, v));
-        }
-        for y in 0..IN {
-            let mut v = [s.splat(0.0); OUT];
-            for (v, column) in v.iter_mut().zip(&columns) {
-                // SAFETY: all columns have been written above.
-                *v = unsafe { column.assume_init_ref()[y] };
-            }
-            for (x, v) in spread_line(s, v).iter().enumerate() {
-                // SAFETY: the caller vouches for the places.
-                unsafe { s.store(to.add((y * IN + x) * apart + lane), *v) };
-            }
-        }
-    }
-}
-
+/// `B^T d`
+struct Bt;
+/// `A^T m`
+struct At;
+/// `A y`, the adjoint of `A^T`.
+struct A;
 /// `G g`
-#[inline(always)]
-fn kernel_line<S: Simd>(s: S, [g0, g1, g2]: [S::V; 3]) -> [S::V; IN] {
-    let (sixth, twelfth) = (s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
-    let ends = s.mul(sixth, s.add(g0, g2));
-    let middle = s.mul(sixth, g1);
-    let slope = s.mul_add(s.splat(1.0 / 24.0), g0, s.mul(sixth, g2));
-    let zero = s.splat(0.0);
-    [
-        s.mul(s.splat(0.25), g0),
-        s.sub(zero, s.add(ends, middle)),
-        s.sub(middle, ends),
-        s.mul_add(twelfth, g1, slope),
-        s.neg_mul_add(twelfth, g1, slope),
-        g2,
-    ]
-}
+struct G;
+/// `G^T u`, the adjoint of `G`.
+struct Gt;
 
-/// `G g G^T` of sixteen kernels, [9, 16], to 36 times 16 numbers that are `apart` apart.
-///
-/// # Safety
-/// `taps` is 144 numbers, and the places are writable.
-#[inline(always)]
-unsafe fn kernel<S: Simd>(s: S, taps: *const f32, to: *mut f32, apart: usize) {
-    for lane in (0..16).step_by(S::LANES) {
-        let mut columns = [const { MaybeUninit::<[S::V; IN]>::uninit() }; 3];
-        for (x, column) in columns.iter_mut().enumerate() {
-            let mut g = [s.splat(0.0); 3];
-            for (y, g) in g.iter_mut().enumerate() {
-                // SAFETY: the caller vouches for the kernels.
-                *g = unsafe { s.load(taps.add((y * 3 + x) * 16 + lane)) };
-            }
-            column.write(kernel_line(s, g));
-        }
-        for y in 0..IN {
-            let mut g = [s.splat(0.0); 3];
-            for (g, column) in g.iter_mut().zip(&columns) {
-                // SAFETY: all columns have been written above.
-                *g = unsafe { column.assume_init_ref()[y] };
-            }
-            let line = kernel_line(s, g);
-            for (x, v) in line.iter().enumerate() {
-                // SAFETY: the caller vouches for the places.
-                unsafe { s.store(to.add((y * IN + x) * apart + lane), *v) };
-            }
-        }
+impl Line<IN, IN> for Bt {
+    #[inline(always)]
+    fn line<S: Simd>(s: S, d: [S::V; IN]) -> [S::V; IN] {
+        F4::input(s, d)
     }
 }
 
-/// `G^T u`: the adjoint of [`kernel_line`].
-#[inline(always)]
-fn fold_line<S: Simd>(s: S, [u0, u1, u2, u3, u4, u5]: [S::V; IN]) -> [S::V; 3] {
-    let (sixth, twelfth) = (s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
-    let (near, far) = (s.add(u1, u2), s.add(u3, u4));
-    let slope = s.mul(s.splat(1.0 / 24.0), far);
-    [
-        s.mul_add(s.splat(0.25), u0, s.neg_mul_add(sixth, near, slope)),
-        s.mul_add(twelfth, s.sub(u3, u4), s.mul(sixth, s.sub(u2, u1))),
-        s.mul_add(sixth, s.sub(far, near), u5),
-    ]
+impl Line<IN, OUT> for At {
+    #[inline(always)]
+    fn line<S: Simd>(s: S, m: [S::V; IN]) -> [S::V; OUT] {
+        F4::output(s, m)
+    }
 }
 
-/// Adds `G^T u G` of `S::LANES` kernels, 36 numbers `apart` apart, to nine sums that are `tap` apart.
+impl Line<OUT, IN> for A {
+    #[inline(always)]
+    fn line<S: Simd>(s: S, [y0, y1, y2, y3]: [S::V; OUT]) -> [S::V; IN] {
+        let (two, four) = (s.splat(2.0), s.splat(4.0));
+        let (even, odd) = (s.add(y0, y2), s.add(y1, y3));
+        let (far, half) = (s.mul_add(four, y2, y0), s.mul_add(four, y3, y1));
+        [y0, s.add(even, odd), s.sub(even, odd), s.mul_add(two, half, far), s.neg_mul_add(two, half, far), y3]
+    }
+}
+
+impl Line<3, IN> for G {
+    #[inline(always)]
+    fn line<S: Simd>(s: S, [g0, g1, g2]: [S::V; 3]) -> [S::V; IN] {
+        let (sixth, twelfth) = (s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
+        let ends = s.mul(sixth, s.add(g0, g2));
+        let middle = s.mul(sixth, g1);
+        let slope = s.mul_add(s.splat(1.0 / 24.0), g0, s.mul(sixth, g2));
+        let zero = s.splat(0.0);
+        [
+            s.mul(s.splat(0.25), g0),
+            s.sub(zero, s.add(ends, middle)),
+            s.sub(middle, ends),
+            s.mul_add(twelfth, g1, slope),
+            s.neg_mul_add(twelfth, g1, slope),
+            g2,
+        ]
+    }
+}
+
+impl Line<IN, 3> for Gt {
+    #[inline(always)]
+    fn line<S: Simd>(s: S, [u0, u1, u2, u3, u4, u5]: [S::V; IN]) -> [S::V; 3] {
+        let (sixth, twelfth) = (s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
+        let (near, far) = (s.add(u1, u2), s.add(u3, u4));
+        let slope = s.mul(s.splat(1.0 / 24.0), far);
+        [
+            s.mul_add(s.splat(0.25), u0, s.neg_mul_add(sixth, near, slope)),
+            s.mul_add(twelfth, s.sub(u3, u4), s.mul(sixth, s.sub(u2, u1))),
+            s.mul_add(sixth, s.sub(far, near), u5),
+        ]
+    }
+}
+
+/// Transforms `S::LANES` squares along both directions, and adds to what is there if `add`. Rows and columns are as far apart as the pairs say.
 ///
 /// # Safety
-/// The numbers must be readable, and the sums writable.
+/// All `FROM` x `FROM` vectors must be readable, and `TO` x `TO` writable.
 #[inline(always)]
-unsafe fn fold<S: Simd>(s: S, from: *const f32, apart: usize, to: *mut f32, tap: usize) {
-    let mut columns = [const { MaybeUninit::<[S::V; 3]>::uninit() }; IN];
+unsafe fn both<S: Simd, E: Element, L: Line<FROM, TO>, const FROM: usize, const TO: usize>(
+    s: S,
+    from: *const E,
+    [from_row, from_column]: [usize; 2],
+    to: *mut f32,
+    [to_row, to_column]: [usize; 2],
+    add: bool,
+) {
+    let mut columns = [const { MaybeUninit::<[S::V; TO]>::uninit() }; FROM];
     for (x, column) in columns.iter_mut().enumerate() {
-        let mut u = [s.splat(0.0); IN];
-        for (y, u) in u.iter_mut().enumerate() {
+        let mut v = [s.splat(0.0); FROM];
+        for (y, v) in v.iter_mut().enumerate() {
             // SAFETY: the caller vouches for the numbers.
-            *u = unsafe { s.load(from.add((y * IN + x) * apart)) };
+            *v = unsafe { E::load(s, from.add(y * from_row + x * from_column)) };
         }
-        column.write(fold_line(s, u));
+        column.write(L::line(s, v));
     }
-    for y in 0..3 {
-        let mut u = [s.splat(0.0); IN];
-        for (u, column) in u.iter_mut().zip(&columns) {
+    for y in 0..TO {
+        let mut v = [s.splat(0.0); FROM];
+        for (v, column) in v.iter_mut().zip(&columns) {
             // SAFETY: all columns have been written above.
-            *u = unsafe { column.assume_init_ref()[y] };
+            *v = unsafe { column.assume_init_ref()[y] };
         }
-        for (x, v) in fold_line(s, u).iter().enumerate() {
-            // SAFETY: the caller vouches for the sums.
+        for (x, v) in L::line(s, v).iter().enumerate() {
+            // SAFETY: the caller vouches for the places.
             unsafe {
-                let to = to.add((y * 3 + x) * tap);
-                s.store(to, s.add(s.load(to), *v));
+                let to = to.add(y * to_row + x * to_column);
+                s.store(to, if add { s.add(s.load(to), *v) } else { *v });
             }
         }
     }
 }
 
-/// Transforms the weights of sixteen outputs: `taps` [inputs, 9, 16] to 36 matrices [inputs, 16], `apart` apart.
+/// How far rows and columns of the 36 positions are apart, where a position is `apart` from the next.
+const fn positions(apart: usize) -> [usize; 2] {
+    [IN * apart, apart]
+}
+
+/// Transforms the weights of sixteen outputs, `G g G^T`: `taps` [inputs, 9, 16] to 36 matrices [inputs, 16], `apart` apart.
 pub(crate) struct Pack<'a> {
     pub(crate) taps: &'a [f32],
     pub(crate) to: *mut f32,
@@ -282,12 +205,17 @@ impl Kernel for Pack<'_> {
     fn run<S: Simd>(self, s: S) {
         for (input, taps) in self.taps.chunks_exact(144).enumerate() {
             // SAFETY: `Filter` has made room for all inputs at every position.
-            unsafe { kernel(s, taps.as_ptr(), self.to.add(input * 16), self.apart) };
+            unsafe {
+                for lane in (0..16).step_by(S::LANES) {
+                    let (taps, to) = (taps.as_ptr().add(lane), self.to.add(input * 16 + lane));
+                    both::<S, f32, G, 3, IN>(s, taps, [48, 16], to, positions(self.apart), false);
+                }
+            }
         }
     }
 }
 
-/// Transforms pixels of tiles: [`input`] of each.
+/// Transforms pixels of tiles: `B^T d B` of 6x6 pixels each.
 struct Factors<E> {
     from: *const E,
     tiles: Tiles,
@@ -307,12 +235,24 @@ impl<E: Element> Kernel for Factors<E> {
             let (picture, pixel) = tiles.at(first + tile);
             let from = from.wrapping_add((picture * tiles.picture + pixel) * channels);
             // SAFETY: the tile lies in its picture with the border, for which whoever makes this vouches, and there is room for it.
-            unsafe { input(s, from, tiles.row, channels, to.add(tile * channels), apart(most, channels)) };
+            unsafe {
+                for lane in (0..channels).step_by(S::LANES) {
+                    let (from, to) = (from.add(lane), to.add(tile * channels + lane));
+                    both::<S, E, Bt, IN, IN>(
+                        s,
+                        from,
+                        [tiles.row * channels, channels],
+                        to,
+                        positions(apart(most, channels)),
+                        false,
+                    );
+                }
+            }
         }
     }
 }
 
-/// Transforms gradients of tiles: [`spread`] of the inner 4x4 pixels of each.
+/// Transforms gradients of tiles: `A y A^T` of the inner 4x4 pixels of each.
 struct Spread<E>(Factors<E>);
 
 impl<E: Element> Kernel for Spread<E> {
@@ -323,7 +263,19 @@ impl<E: Element> Kernel for Spread<E> {
             let (picture, pixel) = tiles.at(first + tile);
             let from = from.wrapping_add((picture * tiles.picture + pixel + tiles.row + 1) * channels);
             // SAFETY: as for `Factors`.
-            unsafe { spread(s, from, tiles.row, channels, to.add(tile * channels), apart(most, channels)) };
+            unsafe {
+                for lane in (0..channels).step_by(S::LANES) {
+                    let (from, to) = (from.add(lane), to.add(tile * channels + lane));
+                    both::<S, E, A, OUT, IN>(
+                        s,
+                        from,
+                        [tiles.row * channels, channels],
+                        to,
+                        positions(apart(most, channels)),
+                        false,
+                    );
+                }
+            }
         }
     }
 }
@@ -368,19 +320,9 @@ impl Kernel for Multiply {
                 for output in (0..co).step_by(32) {
                     let columns = (co - output).min(32);
                     let b = b.add(output / 16 * panel);
-                    let mut tile = 0;
-                    while tile < self.tiles {
-                        let (a, c) = (a.add(tile * ci), c.add(tile * co + output));
-                        tile += if self.tiles - tile > 4 && S::ROWS > 4 {
-                            match S::ROWS {
-                                12 => row_block::<S, 12>(s, a, ci, &segment, b, panel, columns, c, co),
-                                _ => row_block::<S, 6>(s, a, ci, &segment, b, panel, columns, c, co),
-                            }
-                            S::ROWS
-                        } else {
-                            row_block::<S, 4>(s, a, ci, &segment, b, panel, columns, c, co);
-                            4
-                        };
+                    for tile in (0..self.tiles).step_by(S::ROWS) {
+                        let (a, c, rows) = (a.add(tile * ci), c.add(tile * co + output), self.tiles - tile);
+                        multiply_f32(s, a, ci, &segment, b, panel, columns, rows, c, co);
                     }
                 }
             }
@@ -417,7 +359,17 @@ pub(crate) unsafe fn convolve<S: Simd, E: Element, X: Ending>(
                 // SAFETY: the products of all tiles have been written; every pixel of the tile lies inside the picture.
                 unsafe {
                     let from = products.add(tile * co + channel);
-                    output(s, from, apart(most, co), square.as_mut_ptr().cast());
+                    for lane in (0..16).step_by(S::LANES) {
+                        let to = square.as_mut_ptr().cast::<f32>().add(lane);
+                        both::<S, f32, At, IN, OUT>(
+                            s,
+                            from.add(lane),
+                            positions(apart(most, co)),
+                            to,
+                            [OUT * 16, 16],
+                            false,
+                        );
+                    }
                     for (i, values) in square.iter().enumerate() {
                         let pixel = pixel + (i / OUT + 1) * tiles.row + i % OUT + 1;
                         work.ending.finish(s, work.picture + picture, pixel, channel, values.0.as_ptr());
@@ -468,7 +420,10 @@ impl Kernel for Fold<'_> {
         let Gather { inputs, outputs, sums, .. } = *self.0;
         for at in (0..inputs * outputs).step_by(S::LANES) {
             // SAFETY: channels are multiples of 16, so all vectors lie in the sums and in the gradient.
-            unsafe { fold(s, sums.add(at), apart(inputs, outputs), self.1.add(at), inputs * outputs) };
+            unsafe {
+                let (from, to, tap) = (sums.add(at), self.1.add(at), inputs * outputs);
+                both::<S, f32, Gt, IN, 3>(s, from, positions(apart(inputs, outputs)), to, [3 * tap, tap], true);
+            }
         }
     }
 }
@@ -529,7 +484,7 @@ impl Gather {
 mod tests {
     use super::*;
 
-    /// Every row of `spread_line`, `kernel_line` and `fold_line` against the matrices that they stand for.
+    /// Every row of `A`, `G` and `G^T` against the matrices that they stand for.
     struct Adjoints;
 
     impl Kernel for Adjoints {
@@ -548,13 +503,13 @@ mod tests {
             for row in 0..IN {
                 let back = F4::output(s, unit(s, row)).map(|v| first(s, v));
                 for (column, back) in back.into_iter().enumerate() {
-                    let found = first(s, spread_line(s, unit(s, column))[row]);
+                    let found = first(s, A::line(s, unit(s, column))[row]);
                     assert!((found - back).abs() < 1e-7, "A, row {row}, column {column}: {found}");
                 }
-                let folded = fold_line(s, unit(s, row)).map(|v| first(s, v));
+                let folded = Gt::line(s, unit(s, row)).map(|v| first(s, v));
                 for (column, folded) in folded.into_iter().enumerate() {
                     let expected = F4::G[row][column] as f32;
-                    let found = first(s, kernel_line(s, unit(s, column))[row]);
+                    let found = first(s, G::line(s, unit(s, column))[row]);
                     assert!((found - expected).abs() < 1e-7, "G, row {row}, column {column}: {found}");
                     assert!((folded - expected).abs() < 1e-7, "G^T, row {column}, column {row}: {folded}");
                 }
