@@ -12,12 +12,13 @@
 //! | 32 | key: what the pictures were made of |
 //! | 32 | BLAKE3 of the table |
 //! | 3 size^2 each | pixels, `[size, size, 3]` |
-//! | the rest | the table: for each picture the BLAKE3 of its file (32) and the first bytes of that of its pixels (8); then the report as JSON |
+//! | the rest | the table: for each picture the BLAKE3 of its file (32) and the first bytes of that of its pixels (8); then report and names as JSON |
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use tempfile::TempPath;
 
 use crate::report::Report;
@@ -25,7 +26,7 @@ use crate::{Error, positioned};
 
 const MAGIC: &[u8; 8] = b"TADNEPIX";
 /// Raise it when the layout, the decoding or the scaling changes, so that old files are made anew.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 const HEADER: usize = 96;
 const RECORD: usize = 40;
 const MAKE_ROOM: &str = "free some space, or choose another cache folder";
@@ -72,7 +73,16 @@ fn check(pixels: &[u8]) -> [u8; 8] {
 pub(crate) struct Contents {
     pub(crate) file: CacheFile,
     pub(crate) hashes: Vec<blake3::Hash>,
+    pub(crate) names: Vec<String>,
     pub(crate) report: Report,
+}
+
+/// What follows the records of a table.
+#[derive(Serialize, Deserialize)]
+struct Words<R> {
+    report: R,
+    /// Of each picture.
+    names: Vec<String>,
 }
 
 /// Opens the cache at `path` if it was made for `key` and `size`; `None` if there is none. The error is the reason why
@@ -104,11 +114,15 @@ pub(crate) fn open(path: &Path, key: &blake3::Hash, size: usize) -> Result<Optio
     }
     let split = (header.count as usize).checked_mul(RECORD).filter(|split| *split <= table.len());
     let (records, json) = table.split_at(split.ok_or("its table is too short")?);
-    let report = serde_json::from_slice(json).map_err(|error| format!("its report is damaged: {error}"))?;
+    let Words { report, names } =
+        serde_json::from_slice(json).map_err(|error| format!("its report is damaged: {error}"))?;
+    if names.len() as u64 != header.count {
+        return Err("it names another number of pictures than it holds".into());
+    }
     let (records, _) = records.as_chunks::<RECORD>();
     let hashes = records.iter().map(|record| blake3::Hash::from_bytes(field(record, 0))).collect();
     let checks = records.iter().map(|record| field(record, 32)).collect();
-    Ok(Some(Contents { file: CacheFile { file, path: path.to_owned(), picture_bytes, checks }, hashes, report }))
+    Ok(Some(Contents { file: CacheFile { file, path: path.to_owned(), picture_bytes, checks }, hashes, names, report }))
 }
 
 struct Header {
@@ -162,6 +176,7 @@ pub(crate) struct Writer {
     key: [u8; 32],
     table: Vec<u8>,
     checks: Vec<[u8; 8]>,
+    picture_names: Vec<String>,
 }
 
 impl Writer {
@@ -179,19 +194,20 @@ impl Writer {
             let file = tempfile::tempfile_in(&folder).map_err(Error::io("write pictures to", &folder, MAKE_ROOM))?;
             (file, None, [0; 32])
         };
-        let mut writer =
-            Self { out: BufWriter::with_capacity(1 << 20, file), names, size, key, table: vec![], checks: vec![] };
+        let out = BufWriter::with_capacity(1 << 20, file);
+        let mut writer = Self { out, names, size, key, table: vec![], checks: vec![], picture_names: vec![] };
         writer.out.write_all(&[0; HEADER]).map_err(|error| writer.refused(error))?;
         Ok(writer)
     }
 
     /// Appends a picture; the writer is lost when that fails.
-    pub(crate) fn push(mut self, hash: &blake3::Hash, pixels: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn push(mut self, hash: &blake3::Hash, name: String, pixels: &[u8]) -> Result<Self, Error> {
         self.out.write_all(pixels).map_err(|error| self.refused(error))?;
         let check = check(pixels);
         self.table.extend(hash.as_bytes());
         self.table.extend(check);
         self.checks.push(check);
+        self.picture_names.push(name);
         Ok(self)
     }
 
@@ -216,7 +232,8 @@ impl Writer {
     }
 
     fn write_table(&mut self, report: &Report) -> io::Result<()> {
-        serde_json::to_writer(&mut self.table, report)?;
+        let words = Words { report, names: std::mem::take(&mut self.picture_names) };
+        serde_json::to_writer(&mut self.table, &words)?;
         self.out.write_all(&self.table)?;
         let header = Header {
             size: self.size as u32,

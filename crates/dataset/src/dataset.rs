@@ -5,6 +5,7 @@ use std::path::Path;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::decode_all::{self, Pictures};
+use crate::labels::{self, Classes};
 use crate::listing::{self, Item};
 use crate::order::Order;
 use crate::report::CacheUse;
@@ -23,6 +24,10 @@ pub struct Dataset {
     report: Report,
     fingerprint: String,
     size: usize,
+    /// By slot; without names where no labels were asked for.
+    classes: Classes,
+    /// By slot; empty unless they were asked for.
+    names: Vec<String>,
 }
 
 impl Dataset {
@@ -63,11 +68,13 @@ impl Dataset {
             }
         };
         decode_all::check_broken(&pictures.report, options)?;
-        Self::new(pictures, options).map_err(|report_and_split| empty(arguments, options, &report_and_split))
+        let classes = options.labels.as_ref().map(|from| labels::classes(from, &pictures.names)).transpose()?;
+        Self::new(pictures, classes.unwrap_or_default(), options)
+            .map_err(|report_and_split| empty(arguments, options, &report_and_split))
     }
 
-    fn new(pictures: Pictures, options: &Options) -> Result<Self, Box<(Report, usize)>> {
-        let Pictures { store, hashes, report } = pictures;
+    fn new(pictures: Pictures, classes: Classes, options: &Options) -> Result<Self, Box<(Report, usize)>> {
+        let Pictures { store, hashes, names, report } = pictures;
         let mut slots: Vec<u32> = (0..hashes.len() as u32).collect();
         slots.sort_unstable_by_key(|slot| *hashes[*slot as usize].as_bytes());
         let (validation, training): (Vec<u32>, Vec<u32>) =
@@ -84,6 +91,9 @@ impl Dataset {
             fingerprint.update(&(side.len() as u64).to_le_bytes());
             for slot in side {
                 fingerprint.update(hashes[*slot as usize].as_bytes());
+                if let Some(class) = classes.of.get(*slot as usize) {
+                    fingerprint.update(&class.to_le_bytes());
+                }
             }
         }
         Ok(Self {
@@ -94,6 +104,8 @@ impl Dataset {
             report,
             fingerprint: fingerprint.finalize().to_hex().to_string(),
             size: options.size,
+            classes,
+            names: if options.names { names } else { Vec::new() },
         })
     }
 
@@ -152,6 +164,27 @@ impl Dataset {
         Ok(())
     }
 
+    /// Path of training picture `index`; for an entry of an archive, path of the archive, a colon and the entry. None without [`Options::names`].
+    pub fn name(&self, index: usize) -> Option<&str> {
+        self.names.get(*self.training.get(index)? as usize).map(String::as_str)
+    }
+
+    /// The same of validation picture `index`.
+    pub fn validation_name(&self, index: usize) -> Option<&str> {
+        self.names.get(*self.validation.get(index)? as usize).map(String::as_str)
+    }
+
+    /// The names of the classes, in the order of their numbers; empty without [`Options::labels`].
+    pub fn classes(&self) -> &[String] {
+        &self.classes.names
+    }
+
+    /// The classes of the pictures of [`batch`](Self::batch), counted from 0; empty without [`Options::labels`].
+    pub fn batch_classes(&self, position: u64, n: usize) -> Vec<u32> {
+        let class = |position| self.classes.of.get(self.training[self.index_at(position).0] as usize).copied();
+        (position..).take(n).filter_map(class).collect()
+    }
+
     /// Training picture `index` as it is, `[size, size, 3]`. The pictures are numbered by the hashes of their files.
     ///
     /// # Errors
@@ -202,12 +235,15 @@ fn from_cache(
     options: &Options,
     pool: &ThreadPool,
 ) -> Result<Option<Pictures>, String> {
-    let Some(cache::Contents { file, hashes, mut report }) = cache::open(path, key, options.size)? else {
+    let Some(cache::Contents { file, hashes, mut names, mut report }) = cache::open(path, key, options.size)? else {
         return Ok(None);
     };
     report.cache = CacheUse::Reused;
     let store = Store::load(file, options, pool).map_err(|error| error.to_string())?;
-    Ok(Some(Pictures { store, hashes, report }))
+    if !options.keeps_names() {
+        names = Vec::new();
+    }
+    Ok(Some(Pictures { store, hashes, names, report }))
 }
 
 /// A hash, read as a fraction of all hashes, below `share`. So a larger share only adds pictures, and neither the seed

@@ -23,6 +23,8 @@ pub(crate) struct Pictures {
     pub(crate) store: Store,
     /// The hash of each picture's file.
     pub(crate) hashes: Vec<blake3::Hash>,
+    /// Their names; empty where nobody wants them.
+    pub(crate) names: Vec<String>,
     pub(crate) report: Report,
 }
 
@@ -85,6 +87,7 @@ pub(crate) fn pictures(
         writer = keep_going(created, fits, &mut report)?;
     }
     let mut hashes = Vec::with_capacity(items.len());
+    let mut names = Vec::new();
     let mut known = HashSet::with_capacity(items.len());
 
     let mut done = 0;
@@ -97,7 +100,10 @@ pub(crate) fn pictures(
                 Outcome::Kept { hash, pixels, size } => {
                     report.cropped.add(size.0, size.1);
                     if let Some(open) = writer.take() {
-                        writer = keep_going(open.push(&hash, &pixels), fits, &mut report)?;
+                        writer = keep_going(open.push(&hash, item.name(), &pixels), fits, &mut report)?;
+                    }
+                    if options.keeps_names() {
+                        names.push(item.name());
                     }
                     if let Some(memory) = &mut memory {
                         memory.push(pixels);
@@ -125,7 +131,7 @@ pub(crate) fn pictures(
         (None, Some(file)) => Store::File(file),
         (None, None) => Store::Memory(Vec::new()),
     };
-    Ok(Pictures { store, hashes, report })
+    Ok(Pictures { store, hashes, names, report })
 }
 
 /// A cache that cannot be written matters only if the pictures are not in memory as well.

@@ -95,6 +95,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Pictures have no classes.
+    #[error("the labels from {from} cannot be used: {reason}")]
+    Labels {
+        /// `folders`, or a file.
+        from: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The file system refused.
     #[error("cannot {action} {}: {source}; {advice}", .path.display())]
     Io {

@@ -1,13 +1,113 @@
-//! Labels of StyleGAN data sets: `dataset.json`, `{"labels": [["00000/img00000000.png", 6], ...]}` or `null` for none.
+//! Classes of pictures: by the folder that each lies in, or by a StyleGAN data set's `dataset.json`, `{"labels": [["00000/img00000000.png", 6], ...]}`
+//! or `null` for none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::Error;
 use crate::report::Labels;
 
 /// The file that holds them.
 pub(crate) const FILE: &str = "dataset.json";
+
+/// The most classes that a data set may have.
+const MOST: usize = 1 << 16;
+
+/// Where the class of each picture comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelSource {
+    /// The folder that the picture lies in, or the archive where that has none: its name is the class's.
+    Folders,
+    /// A file as StyleGAN's dataset tool writes it: `{"labels": [["folder/picture.png", 6], ...]}`, classes counted from 0. A picture's path may have
+    /// more folders before those that are named.
+    File(PathBuf),
+}
+
+impl From<String> for LabelSource {
+    fn from(text: String) -> Self {
+        if text == "folders" { Self::Folders } else { Self::File(text.into()) }
+    }
+}
+
+impl fmt::Display for LabelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folders => f.write_str("folders"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The classes of a data set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Classes {
+    /// Their names.
+    pub(crate) names: Vec<String>,
+    /// Of each picture its class.
+    pub(crate) of: Vec<u32>,
+}
+
+/// The classes of pictures with these names, as messages spell them.
+pub(crate) fn classes(source: &LabelSource, pictures: &[String]) -> Result<Classes, Error> {
+    let found = match source {
+        LabelSource::Folders => Ok(by_folder(pictures)),
+        LabelSource::File(path) => by_file(path, pictures),
+    };
+    let fail = |reason| Error::Labels { from: source.to_string(), reason };
+    let classes = found.map_err(fail)?;
+    match classes.names.len() {
+        // Nothing to say of: an empty data set is refused with better words.
+        0 => Ok(classes),
+        1 => Err(fail(format!(
+            "all pictures are of one class ({}); give each class a folder of its own, or leave --labels out",
+            classes.names[0]
+        ))),
+        n if n > MOST => Err(fail(format!("there are {n} classes, and {MOST} at most can be told apart"))),
+        _ => Ok(classes),
+    }
+}
+
+fn parts(name: &str) -> Vec<&str> {
+    name.split(['/', '\\', ':']).filter(|part| !part.is_empty()).collect()
+}
+
+fn by_folder(pictures: &[String]) -> Classes {
+    let folder = |name: &String| parts(name).iter().rev().nth(1).map_or_else(String::new, |part| (*part).to_owned());
+    let names: Vec<String> = pictures.iter().map(folder).collect::<BTreeSet<_>>().into_iter().collect();
+    let of = pictures.iter().map(|name| names.binary_search(&folder(name)).expect("it is one of them") as u32);
+    Classes { of: of.collect(), names }
+}
+
+fn by_file(path: &Path, pictures: &[String]) -> Result<Classes, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let json: Value = serde_json::from_slice(&bytes).map_err(|error| format!("it is no JSON: {error}"))?;
+    let pairs = json.get("labels").and_then(Value::as_array).filter(|pairs| !pairs.is_empty());
+    let pairs = pairs.ok_or("it has no list of \"labels\" as StyleGAN's dataset tool writes it")?;
+    let mut known = HashMap::with_capacity(pairs.len());
+    for pair in pairs {
+        let name = pair.get(0).and_then(Value::as_str);
+        let class = pair.get(1).and_then(Value::as_u64).filter(|class| (*class as usize) < MOST);
+        let (Some(name), Some(class)) = (name, class) else {
+            return Err(format!("{pair} is no [\"path\", class] with a class from 0 to {}", MOST - 1));
+        };
+        known.insert(parts(name).join("/"), class as u32);
+    }
+    let class = |name: &String| {
+        let parts = parts(name);
+        (0..parts.len()).find_map(|start| known.get(&parts[start..].join("/")).copied())
+    };
+    let of: Vec<Option<u32>> = pictures.iter().map(class).collect();
+    let without: Vec<&String> = pictures.iter().zip(&of).filter(|(_, of)| of.is_none()).map(|(name, _)| name).collect();
+    if let Some(first) = without.first() {
+        return Err(format!("it has no class for {} of {} pictures, such as {first}", without.len(), pictures.len()));
+    }
+    let of: Vec<u32> = of.into_iter().flatten().collect();
+    let count = known.values().max().map_or(0, |last| *last as usize + 1);
+    Ok(Classes { names: (0..count).map(|class| class.to_string()).collect(), of })
+}
 
 /// What a `dataset.json` says; none if it labels nothing or is something else.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Labels> {
@@ -30,6 +130,52 @@ mod tests {
         assert_eq!(parse(vectors), Some(Labels { pictures: 2, classes: 2 }));
         for other in [&br#"{"labels": null}"#[..], br#"{"labels": []}"#, b"[]", b"{", b"", br#"{"labels": [1, [2]]}"#] {
             assert_eq!(parse(other), None, "{}", String::from_utf8_lossy(other));
+        }
+    }
+
+    fn named(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_folder_or_an_archive_is_a_class() {
+        let pictures = named(&["d/cats/1.png", "d/x.tar:dogs/2.png", "e/cats/deep.png", "d/owls.zip:3.png"]);
+        let found = classes(&LabelSource::Folders, &pictures).unwrap();
+        assert_eq!((found.names, found.of), (named(&["cats", "dogs", "owls.zip"]), vec![0, 1, 0, 2]));
+        let one = classes(&LabelSource::Folders, &named(&["d/1.png", "d/2.png"])).unwrap_err().to_string();
+        assert!(one.contains("one class (d)") && one.contains("--labels"), "{one}");
+    }
+
+    #[test]
+    fn a_file_names_classes_by_the_ends_of_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dataset.json");
+        let said = |text: &str, pictures: &[&str]| {
+            std::fs::write(&path, text).unwrap();
+            classes(&LabelSource::File(path.clone()), &named(pictures))
+        };
+        let text = r#"{"labels": [["00000/a.png", 3], ["00001/a.png", 0], ["b.png", 1]]}"#;
+        let found = said(text, &["data.zip:00001/a.png", "/x/00000/a.png", "x/00009/b.png"]).unwrap();
+        assert_eq!((found.of, found.names.len()), (vec![0, 3, 1], 4));
+        for (text, pictures, expected) in [
+            (text, &["00002/a.png", "b.png"][..], "no class for 1 of 2 pictures, such as 00002/a.png"),
+            (r#"{"labels": null}"#, &["b.png"], "no list"),
+            ("[", &["b.png"], "no JSON"),
+            (r#"{"labels": [["b.png", [0.5, 1]]]}"#, &["b.png"], "from 0 to 65535"),
+            (r#"{"labels": [["b.png", 70000]]}"#, &["b.png"], "from 0 to 65535"),
+            (r#"{"labels": [["b.png", 0]]}"#, &["b.png"], "one class"),
+        ] {
+            let error = said(text, pictures).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("dataset.json"), "{error}");
+        }
+        let missing = LabelSource::File(folder.path().join("nothing.json"));
+        assert!(classes(&missing, &named(&["b.png"])).unwrap_err().to_string().contains("nothing.json"));
+    }
+
+    #[test]
+    fn a_source_is_spelled_as_it_is_read() {
+        for text in ["folders", "pictures/dataset.json"] {
+            assert_eq!(LabelSource::from(text.to_owned()).to_string(), text);
         }
     }
 }

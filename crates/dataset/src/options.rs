@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Error;
+use crate::{Error, LabelSource};
 
 /// The largest training size in pixels; beyond it one picture alone would fill the memory of a batch.
 const LARGEST_SIZE: usize = 4096;
@@ -83,6 +83,10 @@ pub struct Options {
     pub min_side: Option<usize>,
     /// What becomes of pictures that are not square. Default: [`Crop::Centre`].
     pub crop: Crop,
+    /// Where the class of each picture comes from, for training with classes. Default: none.
+    pub labels: Option<LabelSource>,
+    /// Whether the pictures' names are kept, some 60 bytes each, for [`Dataset::name`](crate::Dataset::name). Default: no.
+    pub names: bool,
     /// Share of unreadable pictures above which opening fails, 0 to 1. Default: 0.05.
     pub max_broken: f32,
     /// Called from the opening thread a few times a second. Default: none.
@@ -102,9 +106,16 @@ impl Options {
             threads: 0,
             min_side: None,
             crop: Crop::Centre,
+            labels: None,
+            names: false,
             max_broken: 0.05,
             progress: None,
         }
+    }
+
+    /// Whether names are wanted: to be asked for, or to find classes by.
+    pub(crate) fn keeps_names(&self) -> bool {
+        self.names || self.labels.is_some()
     }
 
     /// Bytes of one reduced picture.

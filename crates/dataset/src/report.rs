@@ -122,7 +122,7 @@ impl Report {
         lines.extend(self.cropped.line(self.kept, crop));
         lines.extend(self.labels.map(|labels| {
             format!(
-                "dataset.json labels {} pictures with {} classes; training here is not conditional, so they are not used",
+                "dataset.json labels {} pictures with {} classes; --labels with its path trains with them",
                 labels.pictures, labels.classes
             )
         }));
