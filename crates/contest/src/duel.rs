@@ -118,7 +118,7 @@ impl Duel {
             }
             self.place += 1;
         }
-        self.trainer.step(&self.batch).expect("the engine in this program does not fail");
+        self.trainer.step(&self.batch, &[]).expect("the engine in this program does not fail");
     }
 
     /// Rounds so far.

@@ -57,7 +57,7 @@ fn measure(name: &str, config: &Config, threads: usize, devices: &[Device]) {
     for _ in 0..12 {
         for (trainer, times) in &mut trainers {
             let start = Instant::now();
-            trainer.step(&pixels).unwrap_or_else(|e| panic!("{e}"));
+            trainer.step(&pixels, &[]).unwrap_or_else(|e| panic!("{e}"));
             times.push(start.elapsed().as_secs_f64());
         }
     }

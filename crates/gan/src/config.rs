@@ -1,7 +1,7 @@
 //! Everything a run depends on, as data: it is printed at the start and stored with the run.
 
 use serde::{Deserialize, Serialize};
-use synth::{Architecture, NoiseInputs, Upsample};
+use synth::{Architecture, LabelNorm, Labels, NoiseInputs, Upsample};
 
 use crate::{Error, InkedConfig};
 
@@ -68,6 +68,9 @@ pub struct DiscriminatorConfig {
     /// network's entrance.
     #[serde(default)]
     pub entrances: usize,
+    /// Classes that it is told of: those of `architecture.labels`, or 0.
+    #[serde(default, skip_serializing_if = "none")]
+    pub classes: usize,
 }
 
 /// How a stage of the discriminator halves its input.
@@ -215,6 +218,11 @@ fn one() -> usize {
     1
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn none(count: &usize) -> bool {
+    *count == 0
+}
+
 fn free() -> f64 {
     1.0
 }
@@ -351,6 +359,7 @@ impl Config {
                 group: 8,
                 features: 1,
                 entrances: 0,
+                classes: 0,
             },
             loss: LossConfig {
                 pairing: Pairing::Relativistic,
@@ -395,6 +404,21 @@ impl Config {
         }
     }
 
+    /// Networks that are told which of so many classes a picture is of: G by an embedding of as many numbers as w has, D by another.
+    #[must_use]
+    pub fn with_classes(self, classes: usize) -> Self {
+        self.with(|c| {
+            let labels = Labels { classes, features: c.architecture.w_dim, normalize: LabelNorm::Apart };
+            c.architecture.labels = (classes > 0).then_some(labels);
+            c.discriminator.classes = classes;
+        })
+    }
+
+    /// Classes that pictures are of; 0 where the networks are told of none.
+    pub fn classes(&self) -> usize {
+        self.architecture.labels.map_or(0, |labels| labels.classes)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
@@ -427,6 +451,10 @@ impl Config {
         let (features, last) = (self.discriminator.features, self.discriminator.channels[0]);
         if features == 0 || !last.is_multiple_of(features) {
             return fail(format!("discriminator.features ({features}) must divide discriminator.channels[0] ({last})"));
+        }
+        let (told, classes) = (self.discriminator.classes, self.classes());
+        if told != classes {
+            return fail(format!("discriminator.classes ({told}) must be those of architecture.labels ({classes})"));
         }
         if self.discriminator.entrances >= self.discriminator.channels.len() {
             return fail("discriminator.entrances must be smaller than the number of stages".into());

@@ -25,6 +25,26 @@ pub(crate) struct Judged {
     layers: Vec<Id>,
     /// Rows of one number.
     pub(crate) logits: Id,
+    /// The pictures' classes.
+    classes: Vec<u32>,
+}
+
+/// What D is to judge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    /// Planar pictures in -1..1, a multiple of the group.
+    pub(crate) pictures: &'a [f32],
+    /// The class that each is said to be of, counted from 0; empty where D knows none.
+    pub(crate) classes: &'a [u32],
+    /// The share of the largest stage in place of the entrance below it; without one, stages and entrances are summed.
+    pub(crate) fade: Option<f32>,
+}
+
+impl<'a> Shown<'a> {
+    /// Pictures without classes, nothing faded.
+    pub(crate) fn plain(pictures: &'a [f32]) -> Self {
+        Self { pictures, classes: &[], fade: None }
+    }
 }
 
 impl Discriminator {
@@ -64,6 +84,10 @@ impl Discriminator {
         l.conv("b4.conv", c[0], c[0] + self.config.features, 3);
         l.flattened("b4.fc", c[0], self.base[0] * self.base[1], c[0]);
         l.linear("b4.out", 1, c[0], 1.0, 0.0);
+        if self.config.classes > 0 {
+            l.push("b4.embed.weight", &[c[0], self.config.classes], Order::Plain, [1.0, 0.0, 1.0]);
+            l.push("b4.embed.bias", &[c[0]], Order::Plain, [0.0, 0.0, 1.0]);
+        }
         l
     }
 
@@ -72,16 +96,9 @@ impl Discriminator {
         i + 1 + self.config.entrances >= self.config.channels.len()
     }
 
-    /// Judges planar pictures in -1..1, a multiple of the group. `fade` is the share of the largest stage in place of the entrance below it; without
-    /// one, stages and entrances are summed.
-    pub(crate) fn judge<E: Element>(
-        &self,
-        tape: &mut Tape<E>,
-        context: Context<'_>,
-        pictures: &[f32],
-        fade: Option<f32>,
-    ) -> Judged {
-        self.pass(tape, context, pictures, fade, None)
+    /// Judges pictures.
+    pub(crate) fn judge<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, shown: Shown<'_>) -> Judged {
+        self.pass(tape, context, shown, None)
     }
 
     /// The derivative of an earlier pass along `directions`, planar like its pictures; `of` says which picture each belongs to, whole groups of
@@ -94,15 +111,20 @@ impl Discriminator {
         fade: Option<f32>,
         (judged, of): (&Judged, Vec<usize>),
     ) -> Judged {
-        self.pass(tape, context, directions, fade, Some((judged, Rc::new(of))))
+        let classes: Vec<u32> = if judged.classes.is_empty() {
+            Vec::new()
+        } else {
+            of.iter().map(|picture| judged.classes[*picture]).collect()
+        };
+        let shown = Shown { pictures: directions, classes: &classes, fade };
+        self.pass(tape, context, shown, Some((judged, Rc::new(of))))
     }
 
     fn pass<E: Element>(
         &self,
         tape: &mut Tape<E>,
         context: Context<'_>,
-        pictures: &[f32],
-        fade: Option<f32>,
+        Shown { pictures, classes, fade }: Shown<'_>,
         like: Option<(&Judged, Rc<Vec<usize>>)>,
     ) -> Judged {
         let last = self.config.channels.len() - 1;
@@ -119,8 +141,8 @@ impl Discriminator {
                 x = pass.tape.blend([below, x], self.shares(i, fade));
             }
         }
-        let logits = self.head(&mut pass, x);
-        Judged { pictures: leaf, layers: pass.layers, logits }
+        let logits = self.head(&mut pass, x, classes);
+        Judged { pictures: leaf, layers: pass.layers, logits, classes: classes.to_vec() }
     }
 
     /// The shares of the entrance below stage `i` and of the stage itself.
@@ -154,8 +176,9 @@ impl Discriminator {
         pass.conv(small, &format!("{b}.skip"), skip, std::f32::consts::FRAC_1_SQRT_2, Some(y))
     }
 
-    /// From the last stage to logits.
-    fn head<E: Element>(&self, pass: &mut Pass<'_, '_, E>, x: Id) -> Id {
+    /// From the last stage to logits. With classes, the inner product of the last features with an embedding of the picture's class, over the root of
+    /// their number, is added (projection, arXiv 1802.05637, equation 3).
+    fn head<E: Element>(&self, pass: &mut Pass<'_, '_, E>, x: Id, classes: &[u32]) -> Id {
         let (group, features, channels) = (self.config.group, self.config.features, self.config.channels[0]);
         let like = pass.like();
         let x = pass.tape.deviation(x, [group, features, channels], like);
@@ -163,7 +186,19 @@ impl Discriminator {
         let x = pass.conv(x, "b4.conv", Conv { gain: Some(ACTIVATION_GAIN), pooled: false }, 1.0, None);
         let x = pass.tape.flatten(x, channels);
         let x = pass.linear(x, "b4.fc", Some(ACTIVATION_GAIN));
-        pass.linear(x, "b4.out", None)
+        let logits = pass.linear(x, "b4.out", None);
+        if self.config.classes == 0 {
+            return logits;
+        }
+        // In a tangent too: it does not depend on the picture.
+        let which = pass.tape.one_hot(classes, self.config.classes);
+        let embedding = pass.tape.linear(pass.context, which, "b4.embed", None, None);
+        pass.tape.product([x, embedding], logits, self.projection())
+    }
+
+    /// What the inner product with a class's embedding is multiplied with.
+    pub(crate) fn projection(&self) -> f32 {
+        1.0 / (self.config.channels[0] as f32).sqrt()
     }
 }
 

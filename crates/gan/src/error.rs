@@ -22,6 +22,17 @@ pub enum Error {
         /// Field and reason.
         what: String,
     },
+    /// Pictures of other classes than the networks are told of.
+    #[error(
+        "the networks are told of {told} classes and the pictures have {has}: --labels says of which class each picture is, and a run keeps those it \
+         began with"
+    )]
+    Classes {
+        /// Classes of the configuration; 0 for none.
+        told: usize,
+        /// Classes of the pictures; 0 for none.
+        has: usize,
+    },
     /// A file or folder could not be read.
     #[error("cannot read {path}: {source}")]
     Read {

@@ -4,7 +4,7 @@
 
 use kernels::Edge;
 use kernels::train::Element;
-use synth::{Architecture, Seed, Upsample};
+use synth::{Architecture, LabelNorm, Seed, Upsample};
 
 use crate::Error;
 use crate::params::{Layout, Order, block};
@@ -27,6 +27,8 @@ pub(crate) struct Generator {
 pub(crate) struct Latents<'a> {
     /// Rows of `z_dim` numbers.
     pub(crate) z: &'a [f32],
+    /// For each row the class of its picture, counted from 0; empty where the architecture has none.
+    pub(crate) classes: &'a [u32],
     /// For each row the seed of its noise; the k-th convolution has stream 1 + k, as in the `synth` crate.
     pub(crate) seeds: &'a [Seed],
 }
@@ -82,9 +84,9 @@ impl Generator {
     /// # Errors
     /// [`Error::Config`] names the part that it lacks.
     pub(crate) fn check(architecture: &Architecture) -> Result<(), Error> {
-        if architecture.labels.is_some() {
+        if architecture.labels.is_some_and(|labels| labels.normalize != LabelNorm::Apart) {
             return Err(Error::Config {
-                what: "architecture.labels must be null: classes are not trained here".into(),
+                what: "architecture.labels.normalize must be apart: joined is not trained here".into(),
             });
         }
         Ok(())
@@ -99,8 +101,13 @@ impl Generator {
     pub(crate) fn layout(&self) -> Layout {
         let a = &self.architecture;
         let mut l = Layout::default();
+        let features = a.labels.map_or(0, |labels| labels.features);
+        if let Some(labels) = a.labels {
+            l.linear("mapping.embed", features, labels.classes, 1.0, 0.0);
+        }
         for k in 0..a.mapping_layers {
-            l.linear(&format!("mapping.fc{k}"), a.w_dim, if k == 0 { a.z_dim } else { a.w_dim }, MAPPING_LR, 0.0);
+            let inputs = if k == 0 { a.z_dim + features } else { a.w_dim };
+            l.linear(&format!("mapping.fc{k}"), a.w_dim, inputs, MAPPING_LR, 0.0);
         }
         self.synthesis(&mut l);
         l
@@ -148,7 +155,7 @@ impl Generator {
         fade: Option<f32>,
     ) -> Drawn {
         let first = tape.rows(latents.z, self.architecture.z_dim, false);
-        let w = self.map(tape, context, first);
+        let w = self.map(tape, context, first, latents.classes);
         let w = match change {
             None => w,
             Some(change) => {
@@ -160,8 +167,15 @@ impl Generator {
         Drawn { first, w, pictures: self.synthesize(tape, context, &[w], Wear::Seeds(latents.seeds), fade) }
     }
 
-    fn map<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, z: Id) -> Id {
+    /// z to w; a class puts its embedding, normalised by itself, behind z (StyleGAN2-ADA, arXiv 2006.06676).
+    fn map<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, z: Id, classes: &[u32]) -> Id {
         let mut x = if self.architecture.normalize_z { tape.normalize(z) } else { z };
+        if let Some(labels) = self.architecture.labels {
+            let which = tape.one_hot(classes, labels.classes);
+            let embedding = tape.linear(context, which, "mapping.embed", None, None);
+            let embedding = tape.normalize(embedding);
+            x = tape.join([x, embedding]);
+        }
         for k in 0..self.architecture.mapping_layers {
             x = tape.linear(context, x, &format!("mapping.fc{k}"), Some(ACTIVATION_GAIN), None);
         }

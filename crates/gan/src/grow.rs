@@ -149,7 +149,7 @@ mod tests {
             let (_, mut grown) = pair(GrowthConfig { inherited, hold_kimg: 1.0, ..GrowthConfig::default() });
             let before = [grown.g.net.weights.clone(), grown.d.net.weights.clone()];
             let pixels: Vec<u8> = (0..grown.config().batch * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
-            grown.step(&pixels).unwrap();
+            grown.step(&pixels, &[]).unwrap();
             for ((side, before), still) in [&grown.g, &grown.d].into_iter().zip(before).zip([still, false]) {
                 let new = side.net.layout.belongs_from(2);
                 let moved = |mask: f32| {
@@ -168,7 +168,7 @@ mod tests {
         let config = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
         let mut trained = Trainer::new(config.clone(), 2).unwrap();
         let pixels: Vec<u8> = (0..config.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
-        trained.step(&pixels).unwrap();
+        trained.step(&pixels, &[]).unwrap();
         let mut model = crate::export::model(&trained, None, "").unwrap();
         let alone = Checkpoint::of_generator(&model, Path::new("m"), 2).unwrap();
         assert_eq!(alone.trainer.config().name, "tiny");
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(run.progress().images_before, trained.progress().images);
         for held in [true, true, true, false] {
             let before = [run.g.net.weights.clone(), run.d.net.weights.clone()];
-            run.step(&pixels).unwrap();
+            run.step(&pixels, &[]).unwrap();
             assert_eq!(run.g.net.weights == before[0], held, "after {} pictures", run.progress().images);
             assert_ne!(run.d.net.weights, before[1]);
         }

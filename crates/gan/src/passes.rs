@@ -6,7 +6,7 @@ use std::rc::Rc;
 use kernels::train::{Cpu, Element};
 
 use crate::Error;
-use crate::discriminator::{Discriminator, Judged};
+use crate::discriminator::{Discriminator, Judged, Shown};
 use crate::generator::{Drawn, Generator, Latents};
 use crate::tape::{Context, Network, Tape, Walk};
 
@@ -29,7 +29,7 @@ pub(crate) trait Passes {
 /// A network that judges pictures, on a device; as in [`Passes`].
 pub(crate) trait Judge {
     /// D's logits of pictures.
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Result<Vec<f32>, Error>;
+    fn judge(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error>;
     /// From the slopes of a loss in the logits just given, of pictures `range` (the others' are zero): the gradient at all pictures, and with `weights`
     /// those of D's weights.
     fn judge_back(
@@ -109,8 +109,8 @@ impl<E: Element> Passes for Native<E> {
 }
 
 impl<E: Element> Judge for NativeJudge<E> {
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Result<Vec<f32>, Error> {
-        let judged = self.discriminator.judge(&mut self.tape, Context { cpu: &self.cpu, net: d }, pictures, fade);
+    fn judge(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error> {
+        let judged = self.discriminator.judge(&mut self.tape, Context { cpu: &self.cpu, net: d }, shown);
         let logits = self.tape.numbers(judged.logits);
         self.judged = Some(judged);
         Ok(logits)

@@ -68,6 +68,12 @@ pub struct Tick {
     pub fault: Option<String>,
 }
 
+/// Pictures of a step and, where they have any, their classes.
+struct Batch {
+    pixels: Vec<u8>,
+    classes: Vec<u32>,
+}
+
 /// Who watches a run: a terminal, a page, a test. Of several ranks the first one tells all of it, the others that a step is done.
 pub trait Observer {
     /// The run folder stands and the first step follows.
@@ -135,9 +141,16 @@ impl Run {
     }
 
     fn begin(trainer: Trainer, data: Arc<Dataset>, out: &Path, seconds_before: f64) -> Result<Self, Error> {
+        Self::check(&trainer, &data)?;
         let folder = next_folder(out, &trainer.config().name)?;
         create_subfolders(&folder)?;
         Ok(Self { trainer, data, folder, seconds_before })
+    }
+
+    /// Refuses pictures of other classes than the networks are told of.
+    fn check(trainer: &Trainer, data: &Dataset) -> Result<(), Error> {
+        let (told, has) = (trainer.config().classes(), data.classes().len());
+        if told == has { Ok(()) } else { Err(Error::Classes { told, has }) }
     }
 
     /// Goes on with the run in `folder` from `checkpoint`, as if it had never stopped. Statistics after the checkpoint are dropped:
@@ -146,6 +159,7 @@ impl Run {
     /// # Errors
     /// The folder's statistics cannot be rewritten, or a folder in it cannot be made.
     pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
+        Self::check(&checkpoint.trainer, &data)?;
         checkpoint.trainer.prepare()?;
         create_subfolders(folder)?;
         if checkpoint.dataset != data.fingerprint() {
@@ -166,6 +180,7 @@ impl Run {
     /// # Errors
     /// [`Error::Features`] where the feature critic's network is missing, [`Error::Config`] where the ink network is.
     pub fn beside(mut trainer: Trainer, data: Arc<Dataset>) -> Result<Self, Error> {
+        Self::check(&trainer, &data)?;
         trainer.prepare()?;
         Ok(Self { trainer, data, folder: PathBuf::new(), seconds_before: 0.0 })
     }
@@ -237,8 +252,8 @@ impl Run {
         // Ends by itself: the channel closes when the loop below is left.
         let loader = thread::spawn(move || {
             for position in (first..).step_by(batch) {
-                let mut pixels = Vec::new();
-                let loaded = data.batch(position, part, &mut pixels).map(|()| pixels);
+                let (mut pixels, classes) = (Vec::new(), data.batch_classes(position, part));
+                let loaded = data.batch(position, part, &mut pixels).map(|()| Batch { pixels, classes });
                 let failed = loaded.is_err();
                 if sender.send(loaded).is_err() || failed {
                     break;
@@ -256,7 +271,7 @@ impl Run {
         &mut self,
         stop: &AtomicBool,
         observer: &mut dyn Observer,
-        mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
+        mut next: impl FnMut() -> Result<Batch, dataset::Error>,
     ) -> Result<(), Error> {
         let config = self.trainer.config().clone();
         let mut meter = self.meter()?;
@@ -301,7 +316,8 @@ impl Run {
             if done {
                 return Ok(());
             }
-            self.trainer.step(&next()?)?;
+            let Batch { pixels, classes } = next()?;
+            self.trainer.step(&pixels, &classes)?;
             observer.stepped(self.trainer.progress());
         }
     }
@@ -311,7 +327,7 @@ impl Run {
         &mut self,
         stop: &AtomicBool,
         observer: &mut dyn Observer,
-        mut next: impl FnMut() -> Result<Vec<u8>, dataset::Error>,
+        mut next: impl FnMut() -> Result<Batch, dataset::Error>,
     ) -> Result<(), Error> {
         let config = self.trainer.config().clone();
         let mut tick_images = self.trainer.progress().images;
@@ -326,7 +342,8 @@ impl Run {
             if done {
                 return Ok(());
             }
-            self.trainer.step(&next()?)?;
+            let Batch { pixels, classes } = next()?;
+            self.trainer.step(&pixels, &classes)?;
             observer.stepped(self.trainer.progress());
         }
     }

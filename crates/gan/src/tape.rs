@@ -104,6 +104,14 @@ enum Op<E> {
         gain: Option<f32>,
         like: Option<Like>,
     },
+    /// Rows side by side.
+    Join([Id; 2]),
+    /// Rows of one number: `other` plus the inner product of two rows, times a factor.
+    Product {
+        of: [Id; 2],
+        other: Id,
+        factor: f32,
+    },
     Demodulate {
         style: Id,
         layer: String,
@@ -372,6 +380,14 @@ impl<E: Element> Tape<E> {
             to[..length].copy_from_slice(from);
         }
         self.push(Op::Leaf, Value::Rows(Rows { count, real: length, values: padded }), wanted)
+    }
+
+    /// Rows of `length` zeros with a 1 at the place that each of `places` names.
+    pub(crate) fn one_hot(&mut self, places: &[u32], length: usize) -> Id {
+        let (count, stride) = (places.len(), kernels::padded(length));
+        let mut values = self.pool.numbers(count * stride);
+        values.chunks_exact_mut(stride).zip(places).for_each(|(row, place)| row[*place as usize] = 1.0);
+        self.push(Op::Leaf, Value::Rows(Rows { count, real: length, values }), false)
     }
 
     /// A map that `fill` writes, every channel of every pixel inside; `wanted` if its gradient is.

@@ -12,7 +12,7 @@ use tch::{Cuda, Kind, TchError};
 
 use crate::Error;
 use crate::device::Device;
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::passes::{Judge, Passes};
 use crate::tape::Network;
@@ -142,8 +142,8 @@ impl Passes for Torch {
 }
 
 impl Judge for TorchJudge {
-    fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Result<Vec<f32>, Error> {
-        self.judging.judge(d, pictures, fade).map_err(|e| failed(self.device, &e))
+    fn judge(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error> {
+        self.judging.judge(d, shown).map_err(|e| failed(self.device, &e))
     }
 
     fn judge_back(

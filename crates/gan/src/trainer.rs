@@ -13,7 +13,7 @@ use crate::collective::{Collective, Ranks};
 use crate::config::{OptimizerConfig, Penalty, Precision};
 use crate::critic::{CriticSaid, CriticSide};
 use crate::device::Device;
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::ink::{InkOpinion, InkedSide};
 use crate::params::Layout;
@@ -442,21 +442,24 @@ impl Trainer {
         self.config.precision.processor(&self.cpu)
     }
 
-    /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes, or this rank's part of them.
+    /// One step of D and one of G on a batch of real pictures: `config.batch` times h x w x 3 bytes, or this rank's part of them, and of each, where the
+    /// networks are told of classes, its own, counted from 0.
     ///
     /// # Errors
     /// [`Error::Device`] if the device that trains fails, which this program's own engine does not, and [`Error::Peer`] if another rank is gone. The step
     /// is lost; go on from a checkpoint.
     ///
     /// # Panics
-    /// If `pixels` has another length.
-    pub fn step(&mut self, pixels: &[u8]) -> Result<(), Error> {
-        let (n, size) = (self.part(), self.config.resolution());
+    /// If `pixels` or `classes` has another length, or there is no such class.
+    pub fn step(&mut self, pixels: &[u8], classes: &[u32]) -> Result<(), Error> {
+        let (n, size, known) = (self.part(), self.config.resolution(), self.config.classes());
         assert_eq!(pixels.len(), n * size * size * 3, "a batch is {n} pictures of {size} x {size} x 3 bytes");
+        assert_eq!(classes.len(), if known > 0 { n } else { 0 }, "a class for each picture, where there are classes");
+        assert!(classes.iter().all(|class| (*class as usize) < known), "classes are counted from 0 to {known}");
         let mut real = vec![0.0; pixels.len()];
         let pictures = real.chunks_exact_mut(3 * size * size).zip(pixels.chunks_exact(3 * size * size));
         share(&self.cpu, pictures, |(to, from)| planes(from, to));
-        let (averages, dropped) = self.step_on(real).inspect_err(|_| {
+        let (averages, dropped) = self.step_on(real, classes).inspect_err(|_| {
             // What has come of it must not be part of another step.
             for side in [&mut self.g, &mut self.d] {
                 side.net.gradient.fill(0.0);
@@ -473,7 +476,7 @@ impl Trainer {
         Ok(())
     }
 
-    fn step_on(&mut self, mut real: Vec<f32>) -> Result<(StepMeans, u64), Error> {
+    fn step_on(&mut self, mut real: Vec<f32>, classes: &[u32]) -> Result<(StepMeans, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.part(), self.config.resolution());
         let g_is_held =
@@ -487,12 +490,14 @@ impl Trainer {
         let augmentation = Augmentation::sample(&self.config.augment, &schedule, n, size, seed);
         let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
-        let (mut fake, w) = passes.draw(g, &Latents { z: &z, seeds: &seeds }, fade)?;
+        let (mut fake, w) = passes.draw(g, &Latents { z: &z, classes, seeds: &seeds }, fade)?;
         augmentation.apply(&self.cpu, &mut real);
         augmentation.apply(&self.cpu, &mut fake);
         let half = real.len();
         real.append(&mut fake);
-        let logits = passes.d().judge(d, &real, fade)?;
+        // A drawn picture is of the class of the real one that it is compared with.
+        let both = classes.repeat(2);
+        let logits = passes.d().judge(d, Shown { pictures: &real, classes: &both, fade })?;
         let (logits_real, logits_fake) = logits.split_at(n);
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
         let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true)?;
@@ -577,7 +582,8 @@ impl Trainer {
     /// D's logits of planar pictures in -1..1.
     pub(crate) fn judge(&mut self, pictures: &[f32]) -> Result<Vec<f32>, Error> {
         let fade = self.schedule().fade.map(|share| share as f32);
-        let logits = self.passes.d().judge(&self.d.net, pictures, fade)?;
+        let shown = Shown { pictures, classes: &[], fade };
+        let logits = self.passes.d().judge(&self.d.net, shown)?;
         self.passes.finish(&mut self.g.net, &mut self.d.net)?;
         Ok(logits)
     }
@@ -673,7 +679,10 @@ impl Trainer {
             w.iter_mut().zip(&self.w_avg).for_each(|(w, mean)| *w = mean + (*w - mean) * psi as f32);
         };
         let fade = self.schedule().fade.map(|share| share as f32);
-        let latents = Latents { z: &z, seeds: &seeds };
+        let known = self.config.classes();
+        let classes = seeds.iter().filter(|_| known > 0).map(|seed| synth::latent::class(*seed, known) as u32);
+        let classes: Vec<u32> = classes.collect();
+        let latents = Latents { z: &z, classes: &classes, seeds: &seeds };
         let context = Context { cpu: &self.cpu, net: &net };
         let drawn = self.generator.draw(&mut tape, context, &latents, Some(&truncate), fade);
         tape.pixels(drawn.pictures).to_vec()
@@ -771,7 +780,7 @@ mod tests {
         let pictures = numbers(n * size, 1);
         let of: Vec<usize> = (0..n).collect();
         let (passes, d) = (&mut trainer.passes, &mut trainer.d.net);
-        passes.d().judge(d, &pictures, None).unwrap();
+        passes.d().judge(d, Shown::plain(&pictures)).unwrap();
         // Whatever weight and sign the loss gives to a logit.
         let weights: Vec<f32> = numbers(n, 2).iter().map(|v| v + v.signum()).collect();
         let weighted = passes.d().judge_back(d, &weights, 0..n, false).unwrap();
@@ -822,7 +831,7 @@ mod tests {
             let mut trainer = Trainer::new(half.clone(), 1).unwrap();
             // Its networks are those of the run; its latents, augmentation and noise the rank's.
             trainer.config.seed = rank_seed(config.seed, rank);
-            trainer.step(&pixels[rank]).unwrap();
+            trainer.step(&pixels[rank], &[]).unwrap();
             let averages = trainer.take_means().unwrap();
             // With a beta1 of 0 Adam's first moment is the gradient.
             (trainer.g.adam.first, trainer.d.adam.first, trainer.w_avg, averages)
@@ -832,7 +841,7 @@ mod tests {
             let rank = threads.rank();
             let mut trainer = Trainer::new(config.clone(), 1).unwrap();
             trainer.join(Box::new(threads), "").unwrap();
-            trainer.step(&pixels[rank]).unwrap();
+            trainer.step(&pixels[rank], &[]).unwrap();
             let averages = trainer.take_means().unwrap();
             let sides = [trainer.g, trainer.d].map(|side| (side.net.weights, side.adam.first));
             (sides, trainer.w_avg, averages, trainer.progress)
@@ -875,7 +884,7 @@ mod tests {
             let mut trainer = Trainer::new(config.clone(), 1).unwrap();
             trainer.join(Box::new(threads), "").unwrap();
             for step in 0..50 {
-                trainer.step(&made_up(&config, 8, 2 * step + rank)).unwrap();
+                trainer.step(&made_up(&config, 8, 2 * step + rank), &[]).unwrap();
             }
             trainer.take_means().unwrap();
             let end = (checkpoint::checksum(&trainer), trainer.g.net.weights.clone(), trainer.progress.images);

@@ -22,8 +22,8 @@ fn every_preset_takes_steps() {
         let mut trainer = Trainer::new(config, 2).unwrap();
         let before = trainer.raw(3, 1.0);
         assert_eq!(before.len(), 3 * size * size);
-        trainer.step(&pixels).unwrap();
-        trainer.step(&pixels).unwrap();
+        trainer.step(&pixels, &[]).unwrap();
+        trainer.step(&pixels, &[]).unwrap();
         let averages = trainer.take_means().unwrap();
         assert!(averages.loss_d > 0.0 && averages.loss_g > 0.0, "{name}: {averages:?}");
         assert_eq!(trainer.progress().dropped, 0, "{name}");

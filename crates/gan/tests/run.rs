@@ -46,6 +46,29 @@ fn resume_is_bit_exact_with_further_averages_and_stylegan2s_loss() {
 }
 
 #[test]
+fn resume_is_bit_exact_with_classes() {
+    stopped_and_unstopped(&config().with_classes(3));
+}
+
+#[test]
+fn a_run_keeps_the_classes_it_began_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { kimg: 0.016, ..config().with_classes(3) };
+    let mut run = fresh(dir.path(), &config);
+    run.train(&AtomicBool::new(false), &mut Watcher::default()).unwrap();
+    let without = data(dir.path(), &common::config());
+    let checkpoint = Checkpoint::find(run.folder(), 1).unwrap();
+    let refused = Run::resume(run.folder(), checkpoint, without.clone()).err().unwrap().to_string();
+    assert!(
+        refused.contains("told of 3 classes") && refused.contains("have 0") && refused.contains("--labels"),
+        "{refused}"
+    );
+    let created = Run::create(config, without, &dir.path().join("other"), 1).err().unwrap();
+    assert!(matches!(created, Error::Classes { told: 3, has: 0 }), "{created}");
+    assert!(!dir.path().join("other").exists(), "a run that cannot begin leaves no folder");
+}
+
+#[test]
 fn two_ranks_stop_and_go_on_together_to_the_bit() {
     let mut c = config();
     c.augment.p = 0.5;

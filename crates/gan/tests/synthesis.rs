@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use gan::{Checkpoint, Config, Precision, Trainer};
-use synth::{Generator, NoiseInputs, Seed, Upsample};
+use synth::{Generator, NoiseInputs, Seed, Upsample, Variation};
 
 /// A trainer whose weights have left their initial values, so that biases, averages and noise strengths take part.
 fn trained(change: impl FnOnce(&mut Config)) -> Trainer {
@@ -14,9 +14,10 @@ fn trained(change: impl FnOnce(&mut Config)) -> Trainer {
     change(&mut c);
     let size = c.resolution();
     let mut trainer = Trainer::new(c.clone(), 1).unwrap();
+    let classes: Vec<u32> = (0..c.batch).filter(|_| c.classes() > 0).map(|i| (i % c.classes()) as u32).collect();
     for step in 0..6usize {
         let pixels: Vec<u8> = (0..c.batch * size * size * 3).map(|i| (i * 31 + step * 97 + i / 48 * 7) as u8).collect();
-        trainer.step(&pixels).unwrap();
+        trainer.step(&pixels, &classes).unwrap();
     }
     trainer
 }
@@ -58,6 +59,23 @@ fn the_exported_model_draws_the_trained_network_s_pictures() {
 }
 
 #[test]
+fn a_network_with_classes_draws_each_seed_s_class_in_both() {
+    let d = largest_difference(trained(|c| *c = c.clone().with_classes(5)));
+    assert!(d < 1e-3, "{d}");
+    // The class matters: another one's picture is another.
+    let checkpoint =
+        Checkpoint { trainer: trained(|c| *c = c.clone().with_classes(5)), dataset: String::new(), seconds: 0.0 };
+    let model = checkpoint.export(None, "test").unwrap();
+    let drawn = [1, 3].map(|class| {
+        let variation = Variation { class: Some(class), ..Variation::default() };
+        let generator = Generator::new(&model).unwrap().with_variation(variation).unwrap();
+        let w = generator.w(Seed(4));
+        Arc::new(generator).worker().synthesize(&w, Seed(4)).to_vec()
+    });
+    assert!(common::apart(&drawn[0], &drawn[1]) > 1e-3, "two classes look the same");
+}
+
+#[test]
 fn a_clamped_network_stays_within_its_clamp_in_both() {
     let d = largest_difference(trained(|c| c.architecture.conv_clamp = Some(0.5)));
     assert!(d < 1e-3, "{d}");
@@ -88,7 +106,7 @@ fn a_grown_network_draws_the_old_picture_enlarged_and_learns_on() {
         }
     }
     {
-        grown.step(&vec![100; config.batch * 32 * 32 * 3]).unwrap();
+        grown.step(&vec![100; config.batch * 32 * 32 * 3], &[]).unwrap();
         assert!(grown.take_means().unwrap().loss_d.is_finite());
     }
     config.architecture.channels[0] += 1;

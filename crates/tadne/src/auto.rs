@@ -157,12 +157,12 @@ fn measure(config: &Config, (threads, device): (usize, Device)) -> anyhow::Resul
     let mut trainer = Trainer::new(config.clone(), threads)?;
     trainer.move_to(device)?;
     for _ in 0..STEPS.0 {
-        trainer.step(&pixels)?;
+        trainer.step(&pixels, &[])?;
     }
     trainer.take_means()?;
     let start = Instant::now();
     for _ in 0..STEPS.1 {
-        trainer.step(&pixels)?;
+        trainer.step(&pixels, &[])?;
     }
     Ok((STEPS.1 * config.batch) as f64 / start.elapsed().as_secs_f64())
 }

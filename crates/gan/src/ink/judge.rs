@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::adam::{Adam, Rates};
 use crate::collective::Ranks;
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
+use crate::params::Entry;
 use crate::passes::{Judge, NativeJudge};
 use crate::tape::Network;
 use crate::trainer::{along, processor};
@@ -123,7 +124,7 @@ pub(crate) struct JudgeSide {
 impl JudgeSide {
     /// What it says of planar squares, without learning from them.
     pub(crate) fn opinion(&mut self, squares: &[f32]) -> Result<Vec<f32>, Error> {
-        let said = self.passes.judge(&self.net, squares, None)?;
+        let said = self.passes.judge(&self.net, Shown::plain(squares))?;
         self.passes.finish(&mut self.net)?;
         Ok(said)
     }
@@ -142,6 +143,7 @@ impl JudgeSide {
             group: GROUP,
             features: 1,
             entrances: 0,
+            classes: 0,
         };
         let discriminator = Discriminator::new(&shape, [BASE; 2]);
         let layout = discriminator.layout();
@@ -163,16 +165,18 @@ impl JudgeSide {
         })
     }
 
-    /// Takes the weights of another discriminator, where it is of the same layers; false where it is not.
+    /// Takes the weights of another discriminator that has all of its layers; false where one is missing or of another shape. Entrances for smaller
+    /// pictures, which a judge lacks, are left out.
     pub(crate) fn begin_as(&mut self, other: &Network) -> bool {
-        let layers = |net: &Network| -> Vec<_> {
-            net.layout.entries().iter().map(|e| (e.name.clone(), e.shape.clone())).collect()
+        let Network { layout, weights, .. } = &mut self.net;
+        let theirs = |e: &Entry| other.layout.entries().iter().find(|o| (&o.name, &o.shape) == (&e.name, &e.shape));
+        let Some(same): Option<Vec<_>> = layout.entries().iter().map(|e| Some((e, theirs(e)?))).collect() else {
+            return false;
         };
-        let same = layers(other) == layers(&self.net);
-        if same {
-            self.net.weights.clone_from(&other.weights);
+        for (own, theirs) in same {
+            weights[own.range.clone()].copy_from_slice(&other.weights[theirs.range.clone()]);
         }
-        same
+        true
     }
 
     /// One step on squares, planar, real ones and as many redrawn ones, each beside a real one of its place. Gives what was said, the gradient of
@@ -188,7 +192,7 @@ impl JudgeSide {
     ) -> Result<(InkOpinion, Vec<f32>, u64), Error> {
         let half = squares.len();
         squares.extend_from_slice(fake);
-        let logits = self.passes.judge(&self.net, &squares, None)?;
+        let logits = self.passes.judge(&self.net, Shown::plain(&squares))?;
         let n = logits.len() / 2;
         let (real, drawn) = logits.split_at(n);
         let said = loss::discriminator(&self.loss, real, drawn);

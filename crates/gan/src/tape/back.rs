@@ -98,6 +98,8 @@ impl<E: Element> Tape<E> {
             Op::Linear { x, layer, gain, like } => {
                 return self.linear_back(way, own, (*x, layer, *gain, like.as_ref()), back);
             }
+            Op::Join(of) => self.join_back(*of, &back),
+            Op::Product { of, other, factor } => self.product_back(*of, *other, *factor, &back),
             Op::Demodulate { style, layer } => self.demodulate_back(way, own, *style, layer, &back),
             Op::Flatten { x, channels } => self.flatten_back(*x, *channels, &back, way.walk),
             _ => unreachable!("a gradient is of its value's kind"),

@@ -8,7 +8,7 @@ use synth::{Architecture, Seed, latent};
 use super::{Context, Network, Tape, Walk};
 use crate::Config;
 use crate::config::Downsample;
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::params::Layout;
 
@@ -106,7 +106,7 @@ fn gradients_of_g_are_those_of_pytorch() {
         let mut net = network(generator.layout());
         let mut golden = Golden::of("g");
         let mut tape = Tape::<f32>::default();
-        let latents = Latents { z: &input(0, 3 * 10), seeds: &[Seed(0); 3] };
+        let latents = Latents { z: &input(0, 3 * 10), classes: &[], seeds: &[Seed(0); 3] };
         let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, Some(0.7));
         golden.compare("pictures", tape.pixels(drawn.pictures));
         let walk = Walk { pictures: 0..3, weights: true };
@@ -179,7 +179,11 @@ fn gradients_of_d_are_those_of_pytorch() {
         let mut net = network(d.layout());
         let mut golden = Golden::of(case.name);
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &case.pictures(), Some(case.fade));
+        let judged = d.judge(
+            &mut tape,
+            Context { cpu: &cpu, net: &net },
+            Shown { fade: Some(case.fade), ..Shown::plain(&case.pictures()) },
+        );
         golden.compare("logits", &tape.numbers(judged.logits));
         let walk = Walk { pictures: 0..case.batch, weights: true };
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &input(3, case.batch), &walk);
@@ -196,7 +200,11 @@ fn gradients_of_the_penalty_are_those_of_pytorch() {
         let part = format!("{} penalty", case.name);
         let mut golden = Golden::of(&part);
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &case.pictures(), Some(case.fade));
+        let judged = d.judge(
+            &mut tape,
+            Context { cpu: &cpu, net: &net },
+            Shown { fade: Some(case.fade), ..Shown::plain(&case.pictures()) },
+        );
         let directions = input(4, case.of.len() * case.length());
         let along = d.along(
             &mut tape,

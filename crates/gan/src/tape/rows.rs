@@ -40,6 +40,65 @@ impl<E: Element> Tape<E> {
         self.nodes[x.0].gradient = Some(Value::Rows(to));
     }
 
+    /// Rows side by side: of each of the two, as many numbers as it has.
+    pub(crate) fn join(&mut self, of: [Id; 2]) -> Id {
+        let [left, right] = of.map(|id| self.row(id).real);
+        let (count, real) = (self.row(of[0]).count, left + right);
+        let mut values = self.pool.numbers(count * kernels::padded(real));
+        for (r, row) in values.chunks_exact_mut(kernels::padded(real)).enumerate() {
+            row[..left].copy_from_slice(&self.row(of[0]).values[r * kernels::padded(left)..][..left]);
+            row[left..real].copy_from_slice(&self.row(of[1]).values[r * kernels::padded(right)..][..right]);
+        }
+        let wanted = self.wanted(&of);
+        self.push(Op::Join(of), Value::Rows(Rows { count, real, values }), wanted)
+    }
+
+    pub(super) fn join_back(&mut self, of: [Id; 2], back: &Rows) {
+        let mut start = 0;
+        for id in of {
+            let real = self.row(id).real;
+            if self.nodes[id.0].wanted {
+                let mut to = self.take_rows(id);
+                let rows = to.values.chunks_exact_mut(kernels::padded(real));
+                for (to, from) in rows.zip(back.values.chunks_exact(kernels::padded(back.real))) {
+                    to.iter_mut().zip(&from[start..start + real]).for_each(|(to, v)| *to += v);
+                }
+                self.nodes[id.0].gradient = Some(Value::Rows(to));
+            }
+            start += real;
+        }
+    }
+
+    /// `other + factor <x, y>` for rows x and y of one length and rows of one number.
+    pub(crate) fn product(&mut self, of: [Id; 2], other: Id, factor: f32) -> Id {
+        let [x, y] = of.map(|id| self.row(id));
+        assert_eq!((x.real, x.count), (y.real, y.count), "an inner product is of equally long rows");
+        let (count, stride, one) = (x.count, kernels::padded(x.real), kernels::padded(1));
+        let mut values = self.pool.numbers(count * one);
+        let [x, y] = of.map(|id| self.row(id).values.chunks_exact(stride));
+        let other_rows = self.row(other).values.chunks_exact(one);
+        for ((to, other), (x, y)) in values.chunks_exact_mut(one).zip(other_rows).zip(x.zip(y)) {
+            to[0] = other[0] + factor * x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>();
+        }
+        self.push(Op::Product { of, other, factor }, Value::Rows(Rows { count, real: 1, values }), true)
+    }
+
+    pub(super) fn product_back(&mut self, of: [Id; 2], other: Id, factor: f32, back: &Rows) {
+        let one = kernels::padded(1);
+        for [own, partner] in [of, [of[1], of[0]]] {
+            let mut to = self.take_rows(own);
+            let stride = kernels::padded(to.real);
+            let rows = to.values.chunks_exact_mut(stride).zip(self.row(partner).values.chunks_exact(stride));
+            for ((to, partner), back) in rows.zip(back.values.chunks_exact(one)) {
+                to.iter_mut().zip(partner).for_each(|(to, v)| *to += factor * back[0] * v);
+            }
+            self.nodes[own.0].gradient = Some(Value::Rows(to));
+        }
+        let mut to = self.take_rows(other);
+        to.values.iter_mut().zip(&back.values).for_each(|(to, v)| *to += v);
+        self.nodes[other.0].gradient = Some(Value::Rows(to));
+    }
+
     /// `x W^T + b`, then `gain leaky_relu` if a gain is given. With `like`, the derivative along `x` of that layer.
     pub(crate) fn linear(
         &mut self,

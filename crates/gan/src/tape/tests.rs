@@ -2,10 +2,10 @@
 
 use kernels::Isa;
 use kernels::train::{Bf16, Cpu, Element};
-use synth::{Architecture, NoiseInputs, Seed, Upsample};
+use synth::{Architecture, LabelNorm, Labels, NoiseInputs, Seed, Upsample};
 
 use super::{Context, Network, Tape, Walk};
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::{Config, Downsample};
 
@@ -64,6 +64,7 @@ struct Drawing {
     cpu: Cpu,
     generator: Generator,
     z: Vec<f32>,
+    classes: Vec<u32>,
     seeds: Vec<Seed>,
 }
 
@@ -76,11 +77,12 @@ impl Drawing {
         // Biases and strengths that are zero have nothing to show.
         net.weights.iter_mut().zip(numbers(1 << 20, 9)).for_each(|(w, n)| *w += 0.1 * n);
         let seeds = [3, 1, 2].map(Seed).to_vec();
-        (Self { cpu: cpu(), generator, z: numbers(3 * architecture.z_dim, 1), seeds }, net)
+        let classes = if architecture.labels.is_some() { vec![2, 0, 2] } else { Vec::new() };
+        (Self { cpu: cpu(), generator, z: numbers(3 * architecture.z_dim, 1), classes, seeds }, net)
     }
 
     fn latents(&self) -> Latents<'_> {
-        Latents { z: &self.z, seeds: &self.seeds }
+        Latents { z: &self.z, classes: &self.classes, seeds: &self.seeds }
     }
 
     fn draw(&self, net: &Network) -> Vec<f32> {
@@ -144,6 +146,15 @@ fn gradients_of_every_kind_of_g_are_difference_quotients() {
     }
 }
 
+const LABELS: Labels = Labels { classes: 4, features: 6, normalize: LabelNorm::Apart };
+
+#[test]
+fn gradients_of_a_g_with_classes_are_difference_quotients() {
+    for normalize_z in [true, false] {
+        compare_g(&Architecture { labels: Some(LABELS), normalize_z, ..plain() });
+    }
+}
+
 #[test]
 fn gradients_of_a_clamped_g_are_difference_quotients() {
     // Low enough that some of what every layer says is at the bound, and most is not.
@@ -166,7 +177,7 @@ fn a_bound_holds_and_noise_is_that_of_its_seed() {
         let net = Network::new(layout, weights);
         let (z, seeds) = (numbers(8, 1).repeat(seeds.len()), seeds.iter().copied().map(Seed).collect::<Vec<_>>());
         let mut tape = Tape::<f32>::default();
-        let latents = Latents { z: &z, seeds: &seeds };
+        let latents = Latents { z: &z, classes: &[], seeds: &seeds };
         let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, Some(1.0));
         tape.pixels(drawn.pictures).to_vec()
     };
@@ -180,9 +191,17 @@ fn a_bound_holds_and_noise_is_that_of_its_seed() {
     assert!(draw(&plain(), &[7]).iter().any(|v| v.abs() > 0.75), "the bound had nothing to do");
 }
 
+fn shown<'a>(pictures: &'a [f32], classes: &'a [u32]) -> Shown<'a> {
+    Shown { pictures, classes, fade: Some(0.6) }
+}
+
 fn discriminator(entrances: usize, downsample: Downsample) -> (Discriminator, Network) {
+    discriminator_of(entrances, downsample, 0)
+}
+
+fn discriminator_of(entrances: usize, downsample: Downsample, classes: usize) -> (Discriminator, Network) {
     let mut config = Config::preset("tiny").unwrap().discriminator;
-    (config.channels, config.downsample) = (vec![20, 16, 12], downsample);
+    (config.channels, config.downsample, config.classes) = (vec![20, 16, 12], downsample, classes);
     (config.group, config.features, config.entrances) = (2, 2, entrances);
     let d = Discriminator::new(&config, [4, 4]);
     let layout = d.layout();
@@ -195,26 +214,27 @@ fn discriminator(entrances: usize, downsample: Downsample) -> (Discriminator, Ne
 #[test]
 fn gradients_of_every_kind_of_d_are_difference_quotients() {
     let cpu = cpu();
-    for (entrances, downsample) in [
-        (0, Downsample::PoolConv),
-        (1, Downsample::PoolConv),
-        (0, Downsample::ConvPool),
-        (0, Downsample::StyleGan2),
-        (1, Downsample::StyleGan2),
+    for (entrances, downsample, known) in [
+        (0, Downsample::PoolConv, 0),
+        (1, Downsample::PoolConv, 3),
+        (0, Downsample::ConvPool, 0),
+        (0, Downsample::StyleGan2, 2),
+        (1, Downsample::StyleGan2, 0),
     ] {
-        let (d, mut net) = discriminator(entrances, downsample);
+        let (d, mut net) = discriminator_of(entrances, downsample, known);
+        let classes: Vec<u32> = [1, 0, 1, 1].into_iter().filter(|_| known > 0).collect();
         let pictures = numbers(4 * 3 * 256, 3);
         let target = [0.5f32, -1.0, 0.7, 1.3];
         let judge = |net: &Network, pictures: &[f32]| {
             let mut tape = Tape::<f32>::default();
-            let judged = d.judge(&mut tape, Context { cpu: &cpu, net }, pictures, Some(0.6));
+            let judged = d.judge(&mut tape, Context { cpu: &cpu, net }, shown(pictures, &classes));
             dot(&tape.numbers(judged.logits), &target)
         };
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, Some(0.6));
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, shown(&pictures, &classes));
         let walk = Walk { pictures: 0..4, weights: true };
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &target, &walk);
-        compare(&format!("{downsample:?}"), &net, 4.0, |net| judge(net, &pictures));
+        compare(&format!("{downsample:?}, {known} classes"), &net, 4.0, |net| judge(net, &pictures));
         let direction = numbers(pictures.len(), 4);
         let at = |by: f32| judge(&net, &moved(&pictures, &direction, by));
         let quotient = (at(3e-4) - at(-3e-4)) / 6e-4;
@@ -230,7 +250,8 @@ fn gradients_of_some_pictures_of_d_are_theirs_in_the_gradient_of_all() {
         let (d, mut net) = discriminator(0, downsample);
         let pictures = numbers(6 * 3 * 256, 3);
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, None);
+        let judged =
+            d.judge(&mut tape, Context { cpu: &cpu, net: &net }, Shown { fade: None, ..Shown::plain(&pictures) });
         let mut gradient = |target: &[f32], range: std::ops::Range<usize>| {
             let walk = Walk { pictures: range, weights: false };
             tape.backward(&cpu, &mut net, judged.pictures, judged.logits, target, &walk);
@@ -244,13 +265,19 @@ fn gradients_of_some_pictures_of_d_are_theirs_in_the_gradient_of_all() {
 #[test]
 fn a_tangent_is_the_slope_and_its_gradient_that_of_the_slope() {
     for downsample in [Downsample::PoolConv, Downsample::ConvPool, Downsample::StyleGan2] {
-        compare_tangent(downsample);
+        compare_tangent(downsample, &[]);
     }
 }
 
-fn compare_tangent(downsample: Downsample) {
+/// The class's part of a slope has gradients of its own, and a tangent's pictures are some of the others in another order.
+#[test]
+fn a_tangent_of_pictures_with_classes_is_the_slope() {
+    compare_tangent(Downsample::PoolConv, &[0, 2, 1, 1, 2, 0]);
+}
+
+fn compare_tangent(downsample: Downsample, classes: &[u32]) {
     let cpu = cpu();
-    let (d, mut net) = discriminator(1, downsample);
+    let (d, mut net) = discriminator_of(1, downsample, if classes.is_empty() { 0 } else { 3 });
     // What the slope of the deviation itself changes with is left out: without its weights nothing is.
     let e = net.layout.get("b4.conv.weight").clone();
     let [out, input] = [e.shape[0], e.shape[1]];
@@ -267,7 +294,7 @@ fn compare_tangent(downsample: Downsample) {
     let own = Network::new(net.layout.clone(), net.weights.clone());
     let slopes = |net: &Network| {
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &own }, &pictures, Some(0.6));
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &own }, shown(&pictures, classes));
         tape.weights_changed();
         let along = d.along(&mut tape, Context { cpu: &cpu, net }, &directions, Some(0.6), (&judged, of.clone()));
         tape.numbers(along.logits)
@@ -279,7 +306,7 @@ fn compare_tangent(downsample: Downsample) {
             own.iter_mut().zip(direction).for_each(|(x, d)| *x += by * d);
         }
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &all, Some(0.6));
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, shown(&all, classes));
         tape.numbers(judged.logits)
     };
     let (up, down, found) = (at(2e-4), at(-2e-4), slopes(&net));
@@ -289,7 +316,7 @@ fn compare_tangent(downsample: Downsample) {
     }
     let mut tape = Tape::<f32>::default();
     let context = Context { cpu: &cpu, net: &net };
-    let judged = d.judge(&mut tape, context, &pictures, Some(0.6));
+    let judged = d.judge(&mut tape, context, shown(&pictures, classes));
     let along = d.along(&mut tape, context, &directions, Some(0.6), (&judged, of.clone()));
     let walk = Walk { pictures: 0..4, weights: true };
     tape.backward(&cpu, &mut net, along.pictures, along.logits, &target, &walk);
@@ -304,7 +331,7 @@ fn gradients<E: Element>(threads: usize) -> [Vec<f32>; 4] {
     let of_d = |downsample: Downsample| {
         let (d, mut net) = discriminator(1, downsample);
         let mut tape = Tape::<E>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, &pictures, Some(0.6));
+        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, shown(&pictures, &[]));
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &[1.0; 6], &walk);
         net.gradient
     };
@@ -315,7 +342,7 @@ fn gradients<E: Element>(threads: usize) -> [Vec<f32>; 4] {
         let mut net = Network::new(layout, weights);
         let (z, seeds) = (numbers(6 * 8, 1), [1, 2, 3, 4, 5, 6].map(Seed));
         let mut tape = Tape::<E>::default();
-        let latents = Latents { z: &z, seeds: &seeds };
+        let latents = Latents { z: &z, classes: &[], seeds: &seeds };
         let drawn = generator.draw(&mut tape, Context { cpu: &cpu, net: &net }, &latents, None, Some(0.6));
         tape.backward(&cpu, &mut net, drawn.first, drawn.pictures, &pictures, &walk);
         net.gradient

@@ -35,7 +35,7 @@ impl Drawing {
 
     pub(super) fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> Made<(Vec<f32>, Vec<f32>)> {
         self.weights.send(g)?;
-        let w = self.map(latents.z)?;
+        let w = self.map(latents.z, latents.classes)?;
         let pictures = self.synthesize(&w, latents.seeds, fade)?;
         let values = (download(&pictures)?, download(&w)?);
         self.drawn = Some(pictures);
@@ -53,12 +53,15 @@ impl Drawing {
         self.weights.finish(g)
     }
 
-    fn map(&mut self, z: &[f32]) -> Made {
+    fn map(&mut self, z: &[f32], classes: &[u32]) -> Made {
         let dim = self.architecture.z_dim;
         let mut x = self.place.upload(z, &[(z.len() / dim) as i64, dim as i64])?;
         if self.architecture.normalize_z {
-            let square = x.f_square()?.f_mean_dim(1i64, true, Kind::Float)?;
-            x = x.f_mul(&square.f_add_scalar(EPSILON)?.f_rsqrt()?)?;
+            x = normalized(&x)?;
+        }
+        if self.architecture.labels.is_some() {
+            let embedding = self.weights.embedding("mapping.embed", classes)?;
+            x = Tensor::f_cat(&[x, normalized(&embedding)?], 1)?;
         }
         for k in 0..self.architecture.mapping_layers {
             x = self.linear(&x, &format!("mapping.fc{k}"), ACTIVATION_GAIN)?;
@@ -176,4 +179,10 @@ impl Drawing {
         let larger = self.grids.resample(self.place, colours, Grid::Spread)?;
         larger.f_narrow(1, 1, 2 * h)?.f_narrow(2, 1, 2 * w)
     }
+}
+
+/// Rows divided by their root mean square.
+fn normalized(x: &Tensor) -> Made {
+    let square = x.f_square()?.f_mean_dim(1i64, true, Kind::Float)?;
+    x.f_mul(&square.f_add_scalar(EPSILON)?.f_rsqrt()?)
 }

@@ -10,7 +10,7 @@ use super::layers::{Grids, Made, Place, activate, conv, halve, halve_planes, lin
 use super::transfer::{download, download_into};
 use super::weights::Weights;
 use crate::config::Downsample;
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
 use crate::generator::ACTIVATION_GAIN;
 use crate::params::block;
 use crate::tape::{Grid, Network};
@@ -32,6 +32,8 @@ pub(super) struct Judging {
 /// alone.
 struct Part {
     pictures: Tensor,
+    /// Empty where D knows none.
+    classes: Vec<u32>,
     logits: Tensor,
     kept: Vec<Tensor>,
 }
@@ -49,19 +51,20 @@ impl Judging {
         Self { place, discriminator, weights, grids, judged: Vec::new(), slopes: None }
     }
 
-    pub(super) fn judge(&mut self, d: &Network, pictures: &[f32], fade: Option<f32>) -> Made<Vec<f32>> {
+    pub(super) fn judge(&mut self, d: &Network, Shown { pictures, classes, fade }: Shown<'_>) -> Made<Vec<f32>> {
         self.weights.send(d)?;
         self.judged.clear();
         self.slopes = None;
         let length = self.length();
         let (count, group) = (pictures.len() / length, self.discriminator.config().group);
         let part = if count.is_multiple_of(2 * group) { count / 2 } else { count };
-        for pictures in pictures.chunks(part * length) {
+        for (i, pictures) in pictures.chunks(part * length).enumerate() {
+            let classes = classes.chunks(part).nth(i).unwrap_or_default().to_vec();
             let pictures = self.upload(pictures)?.f_set_requires_grad(true)?;
-            let mut pass = self.pass(None);
+            let mut pass = self.pass(None, &classes);
             let logits = pass.run(&pictures, fade)?;
             let kept = pass.kept;
-            self.judged.push(Part { pictures, logits, kept });
+            self.judged.push(Part { pictures, classes, logits, kept });
         }
         let logits: Vec<&Tensor> = self.judged.iter().map(|part| &part.logits).collect();
         download(&Tensor::f_cat(&logits, 0)?)
@@ -91,7 +94,9 @@ impl Judging {
     pub(super) fn along(&mut self, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Made<Vec<f32>> {
         let directions = self.upload(directions)?;
         let kept = self.kept(of)?;
-        let slopes = self.pass(Some(&kept)).run(&directions, fade)?;
+        let all: Vec<u32> = self.judged.iter().flat_map(|part| part.classes.iter().copied()).collect();
+        let classes: Vec<u32> = of.iter().filter_map(|picture| all.get(*picture).copied()).collect();
+        let slopes = self.pass(Some(&kept), &classes).run(&directions, fade)?;
         let values = download(&slopes);
         self.slopes = Some(slopes);
         values
@@ -131,9 +136,9 @@ impl Judging {
         (0..self.judged[0].kept.len()).map(layer).collect()
     }
 
-    fn pass<'a>(&'a mut self, like: Option<&'a [Tensor]>) -> Pass<'a> {
+    fn pass<'a>(&'a mut self, like: Option<&'a [Tensor]>, classes: &'a [u32]) -> Pass<'a> {
         let Self { place, discriminator, weights, grids, .. } = self;
-        Pass { place: *place, d: discriminator, weights, grids, like, kept: Vec::new(), layer: 0 }
+        Pass { place: *place, d: discriminator, weights, grids, like, classes, kept: Vec::new(), layer: 0 }
     }
 }
 
@@ -158,6 +163,7 @@ struct Pass<'a> {
     grids: &'a mut Grids,
     /// For a tangent, what the pass kept whose derivative it is.
     like: Option<&'a [Tensor]>,
+    classes: &'a [u32],
     /// Signs before each activation, and the deviation's slopes.
     kept: Vec<Tensor>,
     layer: usize,
@@ -213,7 +219,13 @@ impl Pass<'_> {
         let x = x.f_to_kind(Kind::Float)?.f_reshape([x.size()[0], -1])?;
         let x = self.linear(&x, "b4.fc", ACTIVATION_GAIN)?;
         let x = self.activate(&x)?;
-        self.linear(&x, "b4.out", 1.0)?.f_reshape([-1])
+        let logits = self.linear(&x, "b4.out", 1.0)?.f_reshape([-1])?;
+        if self.classes.is_empty() {
+            return Ok(logits);
+        }
+        let product = x.f_mul(&self.weights.embedding("b4.embed", self.classes)?)?;
+        let product = product.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+        logits.f_add(&product.f_mul_scalar(f64::from(self.d.projection()))?)
     }
 
     /// A convolution with its activation.

@@ -27,6 +27,12 @@ impl Place {
     pub(super) fn upload(self, values: &[f32], shape: &[i64]) -> Made {
         upload(self.device, values, shape)
     }
+
+    /// Classes, as indices on the device.
+    pub(super) fn indices(self, classes: &[u32]) -> Made {
+        let classes: Vec<i64> = classes.iter().copied().map(i64::from).collect();
+        Tensor::f_from_slice(&classes)?.f_to_device(self.device)
+    }
 }
 
 /// Four sizes of a map.

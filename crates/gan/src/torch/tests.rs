@@ -9,7 +9,7 @@ use synth::{Architecture, NoiseInputs, Seed, Upsample, latent};
 use super::Torch;
 use crate::config::Downsample;
 use crate::device::Device;
-use crate::discriminator::Discriminator;
+use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
@@ -56,18 +56,21 @@ fn ask(config: &Config, fade: Option<f32>, passes: &mut dyn Passes) -> Vec<Numbe
     let area = 3 * config.resolution().pow(2);
     let mut all_found = Vec::new();
     let mut found = |name: &str, values: Vec<f32>| all_found.push((name.to_owned(), values));
+    let classes: Vec<u32> = [2, 0, 1, 2].into_iter().filter(|_| config.classes() > 0).collect();
+    let both: Vec<u32> = [1, 1, 0, 2, 2, 0, 1, 2].into_iter().filter(|_| config.classes() > 0).collect();
     // Twice: nothing of a step may be left in the next.
     for round in 0..2 {
         for net in [&mut g, &mut d] {
             net.gradient.fill(0.0);
         }
         let z = numbers(1 + round, BATCH * config.architecture.z_dim);
-        let (pictures, w) = passes.draw(&g, &Latents { z: &z, seeds: &[9, 8, 7, 6].map(Seed) }, fade).unwrap();
+        let (pictures, w) =
+            passes.draw(&g, &Latents { z: &z, classes: &classes, seeds: &[9, 8, 7, 6].map(Seed) }, fade).unwrap();
         found("w", w);
         // Real pictures beside those that were drawn, in two parts of whole groups.
         let all = [numbers(2, BATCH * area), pictures.clone()].concat();
         found("pictures", pictures);
-        found("logits", passes.d().judge(&d, &all, fade).unwrap());
+        found("logits", passes.d().judge(&d, Shown { pictures: &all, classes: &both, fade }).unwrap());
         let back = numbers(3, 2 * BATCH);
         found("at pictures", passes.d().judge_back(&mut d, &back, 0..2 * BATCH, true).unwrap());
         let of = [2, 3, 4, 5];
@@ -122,10 +125,11 @@ fn config(change: impl FnOnce(&mut Config)) -> Config {
 }
 
 /// All that presets and imported networks are made of.
-fn kinds() -> [(&'static str, Config, Option<f32>); 5] {
+fn kinds() -> [(&'static str, Config, Option<f32>); 6] {
     [
         ("plain", config(|_| ()), None),
         ("grown, fading", config(|c| (c.discriminator.features, c.discriminator.entrances) = (4, 1)), Some(0.6)),
+        ("classes", config(|_| ()).with_classes(3), None),
         ("grown, two entrances", config(|c| c.discriminator.entrances = 2), None),
         (
             "pooled and doubled at the larger size",
@@ -179,7 +183,7 @@ fn trained(trainer: &mut Trainer, steps: u64) {
     for step in trainer.progress().steps..trainer.progress().steps + steps {
         let pixels: Vec<u8> =
             numbers(step, length).iter().map(|v| (v * 60.0 + 128.0).clamp(0.0, 255.0) as u8).collect();
-        trainer.step(&pixels).unwrap();
+        trainer.step(&pixels, &[]).unwrap();
     }
 }
 

@@ -65,6 +65,12 @@ impl Weights {
         self.leaves[index].f_mul_scalar(e.gain * f64::from(factor))?.f_reshape(shape)
     }
 
+    /// Rows of an embedding, [features, classes] in files, with its bias.
+    pub(super) fn embedding(&self, layer: &str, classes: &[u32]) -> Made {
+        let table = self.effective(&format!("{layer}.weight"), 1.0)?.f_transpose(0, 1)?;
+        table.f_index_select(0, &self.place.indices(classes)?)?.f_add(&self.effective(&format!("{layer}.bias"), 1.0)?)
+    }
+
     /// A convolution's effective filter times `factor` in the numbers of maps: [out, in, k, k], channels last.
     pub(super) fn filter(&mut self, layer: &str, factor: f32) -> Made {
         self.once(format!("{layer}.weight"), |weights, name| {
