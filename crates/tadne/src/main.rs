@@ -13,6 +13,7 @@ mod health;
 mod import;
 mod info;
 mod ink;
+mod label;
 mod metrics;
 mod prepare;
 mod progress;
@@ -92,6 +93,8 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     /// Let each seed take the best of several z
     Select(select::Select),
+    /// Put pictures into classes by what they look like, for training with classes
+    Label(label::Label),
     /// Find what of a model's faces can be edited: hair, eyes, mouth, turn, light
     Directions(directions::Directions),
 }
@@ -125,6 +128,7 @@ fn main() -> ExitCode {
         Some(Command::Metrics(metrics)) => metrics.run(),
         Some(Command::Calibrate(calibrate)) => calibrate.run(),
         Some(Command::Select(select)) => select.run(),
+        Some(Command::Label(label)) => label.run(),
         Some(Command::Directions(directions)) => directions.run(),
     };
     match done {

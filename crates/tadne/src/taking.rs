@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use dataset::{Crop, Dataset, Options, Report, Stage};
+use dataset::{Crop, Dataset, LabelSource, Options, Report, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub(crate) struct Taking {
 }
 
 /// What holds for a run: the arguments, or what was chosen for it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Chosen {
     /// `centre`, `top` or `pad`.
     #[serde(with = "spelled", default)]
@@ -36,6 +36,9 @@ pub(crate) struct Chosen {
     pub(crate) min_side: Option<usize>,
     #[serde(default)]
     pub(crate) max_broken: Option<f32>,
+    /// Where classes come from: `folders` or a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) labels: Option<String>,
 }
 
 /// What is kept in a run folder.
@@ -50,6 +53,7 @@ impl Taking {
             crop: self.crop.unwrap_or(chosen.crop),
             min_side: self.min_side.or(chosen.min_side),
             max_broken: self.max_broken.or(chosen.max_broken),
+            labels: chosen.labels,
         }
     }
 }
@@ -77,6 +81,7 @@ impl Chosen {
             crop: self.crop,
             min_side: self.min_side,
             max_broken: self.max_broken.unwrap_or(usual.max_broken),
+            labels: self.labels.map(LabelSource::from),
             ..usual
         }
     }
@@ -107,6 +112,9 @@ pub(crate) fn open(data: &[PathBuf], mut options: Options, out: Option<&Path>) -
         None => error.into(),
     })?;
     println!("data      {}", data.report());
+    if !data.classes().is_empty() {
+        println!("classes   {}", data.classes().len());
+    }
     for remark in data.report().remarks(options.crop) {
         println!("          {remark}");
     }
@@ -117,12 +125,12 @@ pub(crate) fn open(data: &[PathBuf], mut options: Options, out: Option<&Path>) -
 ///
 /// # Errors
 /// A file cannot be written.
-pub(crate) fn note(folder: &Path, chosen: Chosen, report: &Report) -> anyhow::Result<()> {
+pub(crate) fn note(folder: &Path, chosen: &Chosen, report: &Report) -> anyhow::Result<()> {
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         synth::write_atomically(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    write(CHOSEN, &serde_json::to_vec_pretty(&chosen)?)?;
+    write(CHOSEN, &serde_json::to_vec_pretty(chosen)?)?;
     if report.skipped().next().is_some() || folder.join(SKIPPED).exists() {
         write(SKIPPED, list(report).as_bytes())?;
     }
@@ -174,12 +182,14 @@ mod tests {
     fn a_run_remembers_what_was_chosen_and_arguments_win() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Chosen::of_run(folder.path()).unwrap(), Chosen::default());
-        let chosen = Chosen { crop: Crop::Top, min_side: Some(24), max_broken: None };
-        note(folder.path(), chosen, &Report::default()).unwrap();
+        let labels = Some("folders".to_owned());
+        let chosen = Chosen { crop: Crop::Top, min_side: Some(24), max_broken: None, labels: labels.clone() };
+        note(folder.path(), &chosen, &Report::default()).unwrap();
         assert_eq!(Chosen::of_run(folder.path()).unwrap(), chosen);
         assert!(!folder.path().join(SKIPPED).exists());
         let arguments = Taking { crop: Some(Crop::Pad), max_broken: Some(0.5), ..Taking::default() };
-        assert_eq!(arguments.over(chosen), Chosen { crop: Crop::Pad, min_side: Some(24), max_broken: Some(0.5) });
+        let expected = Chosen { crop: Crop::Pad, min_side: Some(24), max_broken: Some(0.5), labels };
+        assert_eq!(arguments.over(chosen), expected);
         std::fs::write(folder.path().join(CHOSEN), "{\"crop\": \"left\"}").unwrap();
         assert!(format!("{:#}", Chosen::of_run(folder.path()).unwrap_err()).contains("centre, top or pad"));
     }

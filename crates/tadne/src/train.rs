@@ -33,6 +33,7 @@ Examples:
   tadne train --data 'shards/*.tar' --config c128 --kimg 1000 --out runs/
   tadne train --resume runs/00000-c64 --data pictures/
   tadne train --data faces.zip --crop top --min-side 24
+  tadne train --data characters/ --labels folders --config c64    each folder a class, which tadne generate --class K then draws
   tadne train --config c128 --from runs/00000-c64 --data pictures/    larger pictures, from what it has learnt
   tadne train --data pictures/ --config h256 --device cuda    by libtorch, in a build with it: docs/training.md
   torchrun --no-python --nproc-per-node 2 tadne train --data pictures/ --config c64    on several processes: docs/scale.md
@@ -83,6 +84,9 @@ pub(crate) struct Train {
     /// Changes any value of the configuration, e.g. `--set loss.drift=0`; --print-config shows their names
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// Trains with classes: `folders` takes each folder for one, a file in the form of StyleGAN's dataset.json names them: {"labels": [["path", class], ...]}
+    #[arg(long, value_name = "folders|FILE")]
+    labels: Option<String>,
     #[command(flatten)]
     taking: Taking,
     /// Show the run as a page while it goes on, e.g. 127.0.0.1:8081
@@ -182,16 +186,22 @@ impl Train {
         Ok(config)
     }
 
+    /// The arguments on pictures, and where there are none what was chosen.
+    fn over(&self, chosen: Chosen) -> Chosen {
+        let chosen = self.taking.over(chosen);
+        Chosen { labels: self.labels.clone().or(chosen.labels), ..chosen }
+    }
+
     /// Opens the pictures; `chosen` is what is taken of them. What was left out is said, and written whole to `skipped.txt`
     /// in the folder of runs if that is the end. Of several processes on a machine one makes the cache, and the others find it.
-    fn open(&self, config: &Config, chosen: Chosen, place: &mut Place) -> anyhow::Result<Arc<Dataset>> {
+    fn open(&self, config: &Config, chosen: &Chosen, place: &mut Place) -> anyhow::Result<Arc<Dataset>> {
         let options = Options {
             cache: Some(self.cache.clone()),
             memory_budget: self.memory << 20,
             mirror: config.mirror,
             seed: config.seed,
             threads: self.threads.unwrap_or(0),
-            ..chosen.options(config.resolution())
+            ..chosen.clone().options(config.resolution())
         };
         if !place.opens_first {
             place.meet()?;
@@ -281,10 +291,10 @@ impl Train {
         let folder = run_folder(path)?;
         let held = place.leads.then(|| Run::lock(&folder)).transpose()?;
         let checkpoint = Checkpoint::find(path, place.threads)?;
-        let chosen = self.taking.over(Chosen::of_run(&folder)?);
-        let data = self.open(checkpoint.trainer.config(), chosen, place)?;
+        let chosen = self.over(Chosen::of_run(&folder)?);
+        let data = self.open(checkpoint.trainer.config(), &chosen, place)?;
         let mut run = if place.leads {
-            taking::note(&folder, chosen, data.report())?;
+            taking::note(&folder, &chosen, data.report())?;
             Run::resume(&folder, checkpoint, data)?
         } else {
             Run::beside(checkpoint.trainer, data)?
@@ -319,8 +329,16 @@ impl Train {
         };
         let config = self.changed(config)?;
         config.part(place.ranks.as_ref().map_or(1, |ranks| ranks.size()))?;
-        let chosen = self.taking.over(chosen);
-        let data = self.open(&config, chosen, place)?;
+        let chosen = self.over(chosen);
+        let data = self.open(&config, &chosen, place)?;
+        let config = if self.labels.is_some() { config.with_classes(data.classes().len()) } else { config };
+        if let Some(from) = &from {
+            let (told, has) = (from.trainer.config().classes(), config.classes());
+            ensure!(
+                told == has,
+                "networks that are told of {told} classes cannot be the start of ones that are told of {has}; name a preset with --config and leave --from out"
+            );
+        }
         if !place.leads {
             let trainer = match &from {
                 None => Trainer::new(config, threads)?,
@@ -334,7 +352,7 @@ impl Train {
             Some(from) => Run::grow(from, config, data, &self.out, threads)?,
         };
         let held = Run::lock(run.folder())?;
-        taking::note(run.folder(), chosen, &report)?;
+        taking::note(run.folder(), &chosen, &report)?;
         Ok((run, Some(held)))
     }
 }

@@ -1,0 +1,96 @@
+//! The journey of someone whose pictures are of several classes: found by what they look like or given by folders, trained with, and drawn one by one.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{fail, succeed, text};
+use serde_json::{Value, json};
+
+/// Thirty pictures each of two characters, in a folder of their own: dark ones and bright ones.
+fn characters(folder: &Path) {
+    for (name, shade) in [("bright", 200), ("dark", 20)] {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for i in 0..30u8 {
+            let disc = |x: u32, y: u32| x.abs_diff(u32::from(i) % 6 * 5).pow(2) + y.abs_diff(u32::from(i)).pow(2) < 60;
+            let pixel = |x, y| image::Rgb(if disc(x, y) { [shade, 100 + i, 40] } else { [shade, shade, shade + i] });
+            image::RgbImage::from_fn(32, 32, pixel).save(folder.join(format!("{i}.png"))).unwrap();
+        }
+    }
+}
+
+/// A feature network of one layer, which sees the mean colour.
+fn network(path: &Path) {
+    let graph = json!({
+        "name": "colours", "source": "made here", "license": "none needed", "size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "taps": [1],
+        "nodes": [
+            {"op": "conv", "from": [0], "name": "c", "stride": [1, 1], "pad": "same", "groups": 1, "act": "none"},
+            {"op": "mean", "from": [1]},
+        ],
+    });
+    let weights: Vec<f32> = (0..3 * 3).map(|i| if i % 4 == 0 { 1.0 } else { 0.0 }).chain([0.0; 3]).collect();
+    let header = json!({
+        "__metadata__": {"format": "tadne-features", "format_version": "1", "graph": graph.to_string()},
+        "c.weight": {"dtype": "F32", "shape": [3, 3, 1, 1], "data_offsets": [0, 36]},
+        "c.bias": {"dtype": "F32", "shape": [3], "data_offsets": [36, 48]},
+    });
+    let header = header.to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    let values = weights.iter().flat_map(|v| v.to_le_bytes());
+    fs::write(path, length.into_iter().chain(header.bytes()).chain(values).collect::<Vec<u8>>()).unwrap();
+}
+
+#[test]
+fn from_pictures_of_two_characters_to_a_picture_of_one_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(&dir.path().join(name)).to_owned();
+    let (photos, runs, cache) = (path("photos"), path("runs"), path("cache"));
+    characters(Path::new(&photos));
+
+    // Classes by what the pictures look like are those that they have.
+    let (colours, labels, sheet) = (path("colours.safetensors"), path("labels.json"), path("classes.png"));
+    network(Path::new(&colours));
+    let label =
+        ["label", "--data", &photos, "--classes", "2", "--size", "32", "--features", &colours, "--out", &labels];
+    let said = succeed(&[&label[..], &["--sheet", &sheet, "--cache", &cache]].concat());
+    assert!(said.contains("60 pictures in 2 classes, of 30 to 30 pictures"), "{said}");
+    assert_eq!(image::image_dimensions(&sheet).unwrap(), (8 * 32, 2 * 32));
+    let found: Value = serde_json::from_slice(&fs::read(&labels).unwrap()).unwrap();
+    let found = found["labels"].as_array().unwrap();
+    assert_eq!(found.len(), 60);
+    let bright = |pair: &Value| pair[0].as_str().unwrap().contains("bright");
+    assert!(found.iter().all(|pair| (pair[1] == found[0][1]) == (bright(pair) == bright(&found[0]))), "{found:?}");
+
+    // A run with those, and one with the folders' classes.
+    let train = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--threads", "1"];
+    let short = ["--config", "tiny", "--batch", "16", "--kimg", "0.032", "--set", "metric.kimg=0"];
+    for (from, run) in [(labels.as_str(), "00000-tiny"), ("folders", "00001-tiny")] {
+        let said = succeed(&[&train[..], &short, &["--labels", from]].concat());
+        assert!(said.contains("classes   2"), "{said}");
+        // It remembers where they come from.
+        let run = format!("{runs}/{run}");
+        let resume = ["train", "--resume", &run, "--data", &photos, "--cache", &cache, "--threads", "1"];
+        let said = succeed(&[&resume[..], &["--kimg", "0.048"]].concat());
+        assert!(said.contains("classes   2") && said.contains("0.0 kimg"), "{said}");
+        let model = format!("{run}.safetensors");
+        succeed(&["export", &run, "--out", &model]);
+        let drawn = ["0", "1"].map(|class| {
+            let out = format!("{run}-{class}.png");
+            succeed(&["generate", "--model", &model, "--grid", "2x2", "--class", class, "--out", &out]);
+            fs::read(out).unwrap()
+        });
+        assert_ne!(drawn[0], drawn[1], "classes look different");
+        let said = fail(&["generate", "--model", &model, "--grid", "1x1", "--class", "2", "--out", &path("no.png")]);
+        assert!(said.contains("classes 0 to 1"), "{said}");
+    }
+
+    // What cannot be: pictures without a class, networks that were told of none.
+    fs::write(&labels, json!({"labels": [["bright/0.png", 0], ["dark/0.png", 1]]}).to_string()).unwrap();
+    let said = fail(&[&train[..], &short, &["--labels", &labels]].concat());
+    assert!(said.contains("no class for 58 of 60 pictures"), "{said}");
+    let said = fail(&[&train[..], &["--from", "shipped", "--min-side", "32", "--labels", "folders"]].concat());
+    assert!(said.contains("0 classes") && said.contains("--config"), "{said}");
+    assert!(!Path::new(&format!("{runs}/00002-tiny")).exists());
+}
