@@ -8,7 +8,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::ink::JudgeSide;
+use crate::auxiliary::Auxiliary;
 use crate::params::Layout;
 use crate::trainer::Progress;
 use crate::{Config, Error, Trainer};
@@ -16,12 +16,6 @@ use crate::{Config, Error, Trainer};
 const FORMAT: &str = "tadne-checkpoint";
 /// Version 1 had every tensor in the order of files.
 const VERSION: u32 = 2;
-
-/// The feature critic's tensors.
-const CRITIC: [&str; 5] =
-    ["critic.weights", "critic.adam.first", "critic.adam.second", "critic.norms", "critic.mixing"];
-/// Tensors of the discriminator behind an ink network.
-const INKED: [&str; 3] = ["inked.weights", "inked.adam.first", "inked.adam.second"];
 
 /// What a checkpoint says besides its tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +33,13 @@ struct Header {
     /// Weights only and in half precision: for starting other runs from, not for going on exactly.
     #[serde(default)]
     compact: bool,
+}
+
+impl Header {
+    /// In the order of [`crate::auxiliary::Auxiliaries::all`].
+    fn auxiliary_steps(&self) -> [u64; 2] {
+        [self.critic_steps, self.inked_steps]
+    }
 }
 
 /// A checkpoint read back.
@@ -115,7 +116,7 @@ impl Checkpoint {
                 header.version
             )));
         }
-        let mut config = header.config;
+        let mut config = header.config.clone();
         if header.compact {
             // Its heads were left out, and whoever starts from these networks chooses a critic anew.
             config.critic = None;
@@ -125,9 +126,6 @@ impl Checkpoint {
         let mut trainer = Trainer::bare(config, threads)?;
         trainer.progress = header.progress;
         [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
-        if let Some(inked) = &mut trainer.inked {
-            inked.judge.adam.steps = header.inked_steps;
-        }
         let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
         let layouts = [trainer.g.net.layout.clone(), trainer.d.net.layout.clone()];
         for (name, values) in tensors(&mut trainer) {
@@ -143,20 +141,16 @@ impl Checkpoint {
                 values.copy_from_slice(&read);
             }
         }
-        if let Some(critic) = &mut trainer.critic {
-            let state = &mut critic.state;
-            state.adam.steps = header.critic_steps;
-            let parts = [
-                &mut state.weights,
-                &mut state.adam.first,
-                &mut state.adam.second,
-                &mut state.norms,
-                &mut state.mixing,
-            ];
-            for (name, values) in CRITIC.iter().zip(parts) {
-                // Their lengths depend on the frozen network, which may be elsewhere today; the file knows.
-                let view = file.tensor(name).map_err(|_| fail(format!("tensor {name} is missing")))?;
-                *values = view.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        let read = |name: &str, length: Option<usize>| match length {
+            Some(length) => tensor(&file, name, Dtype::F32, length),
+            None => {
+                let length = file.tensor(name).map_or(0, |view| view.shape().iter().product());
+                tensor(&file, name, Dtype::F32, length)
+            }
+        };
+        for (auxiliary, steps) in trainer.auxiliaries.all_mut().into_iter().zip(header.auxiliary_steps()) {
+            if let Some(auxiliary) = auxiliary {
+                auxiliary.restore(steps, &read).map_err(fail)?;
             }
         }
         Ok(Self { trainer, dataset: header.dataset, seconds: header.seconds })
@@ -185,13 +179,14 @@ impl Checkpoint {
 }
 
 fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: bool) -> Result<(), Error> {
+    let [critic_steps, inked_steps] = trainer.auxiliaries.all().map(|one| one.map_or(0, Auxiliary::steps));
     let header = Header {
         version: VERSION,
         config: trainer.config().clone(),
         progress: trainer.progress,
         adam_steps: if compact { [0, 0] } else { [trainer.g.adam.steps, trainer.d.adam.steps] },
-        critic_steps: trainer.critic.as_ref().map_or(0, |c| c.state.adam.steps),
-        inked_steps: trainer.inked.as_ref().map_or(0, |i| i.judge.adam.steps),
+        critic_steps,
+        inked_steps,
         dataset: dataset.into(),
         seconds,
         compact,
@@ -314,21 +309,13 @@ fn state(t: &Trainer) -> Vec<(String, &[f32])> {
         ("d.adam.second", &t.d.adam.second),
     ];
     let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.as_slice()));
-    let critic = t.critic.iter().flat_map(|c| {
-        let s = &c.state;
-        let parts: [&[f32]; 5] = [&s.weights, &s.adam.first, &s.adam.second, &s.norms, &s.mixing];
-        CRITIC.iter().map(|name| (*name).to_owned()).zip(parts)
-    });
-    let inked = t.inked.iter().flat_map(|i| {
-        let JudgeSide { net, adam, .. } = &i.judge;
-        let parts: [&[f32]; 3] = [&net.weights, &adam.first, &adam.second];
-        INKED.iter().map(|name| (*name).to_owned()).zip(parts)
-    });
+    let auxiliaries = t.auxiliaries.all().into_iter().flatten();
+    let auxiliaries = auxiliaries.flat_map(Auxiliary::state).map(|(name, values)| (name.to_owned(), values));
     let own = all.into_iter().map(|(name, values)| (name.to_owned(), values));
-    own.chain(wide).chain(inked).chain(critic).collect()
+    own.chain(wide).chain(auxiliaries).collect()
 }
 
-/// The vectors of a checkpoint by name, to be filled.
+/// The vectors of a checkpoint by name, to be filled, but for those of auxiliary discriminators.
 fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
     let all: [(&str, &mut [f32]); 8] = [
         ("g.weights", &mut t.g.net.weights),
@@ -342,10 +329,5 @@ fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
     ];
     let wide =
         t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
-    let inked = t.inked.iter_mut().flat_map(|i| {
-        let JudgeSide { net, adam, .. } = &mut i.judge;
-        let parts: [&mut [f32]; 3] = [&mut net.weights, &mut adam.first, &mut adam.second];
-        INKED.iter().map(|name| (*name).to_owned()).zip(parts)
-    });
-    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).chain(inked).collect()
+    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
 }

@@ -5,6 +5,7 @@ extern crate self as gan;
 
 mod adam;
 mod augment;
+mod auxiliary;
 mod checkpoint;
 mod collective;
 mod config;

@@ -9,13 +9,12 @@ use synth::{Picture, Seed};
 
 use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
+use crate::auxiliary::{Auxiliaries, Auxiliary, Said, Scene};
 use crate::collective::{Collective, Ranks};
 use crate::config::{OptimizerConfig, Penalty, Precision};
-use crate::critic::{CriticSaid, CriticSide};
 use crate::device::Device;
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
-use crate::ink::{InkOpinion, InkedSide};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
 use crate::schedule::Schedule;
@@ -221,18 +220,12 @@ pub(crate) fn processor(threads: usize) -> Result<Cpu, Error> {
     Ok(Cpu::new(isa, threads))
 }
 
-/// A fresh discriminator behind an ink network, where there is to be one.
-fn inked_side(config: &Config, threads: usize) -> Result<Option<InkedSide>, Error> {
-    let seed = step_seed(config.seed, u64::MAX - 3);
-    config.inked.as_ref().map(|c| InkedSide::new(c, config, threads, seed)).transpose()
-}
-
 /// The state of a run in memory.
 pub struct Trainer {
     pub(crate) config: Config,
     /// For all that is not the networks' bodies.
     cpu: Cpu,
-    passes: Box<dyn Passes>,
+    pub(crate) passes: Box<dyn Passes>,
     device: Device,
     /// Those that train with this one, if any.
     ranks: Ranks,
@@ -240,8 +233,7 @@ pub struct Trainer {
     discriminator: Discriminator,
     pub(crate) g: Side,
     pub(crate) d: Side,
-    pub(crate) critic: Option<CriticSide>,
-    pub(crate) inked: Option<InkedSide>,
+    pub(crate) auxiliaries: Auxiliaries,
     /// Average of G's weights.
     pub(crate) ema: Vec<f32>,
     /// Further averages, one for each of the configuration's widths.
@@ -293,19 +285,15 @@ impl Trainer {
             discriminator,
             g,
             d,
-            critic: config.critic.as_ref().map(|_| CriticSide::new()),
-            inked: inked_side(&config, threads)?,
+            auxiliaries: Auxiliaries::new(&config, threads)?,
             config,
         })
     }
 
     /// Opens what only steps need.
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
-        let seed = step_seed(self.config.seed, u64::MAX - 2);
-        if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
-            inked.prepare(c, &self.config, self.cpu.crew().threads())?;
-        }
-        self.critic.as_mut().map_or(Ok(()), |critic| critic.prepare(&self.config, seed))
+        let threads = self.cpu.crew().threads();
+        self.auxiliaries.all_mut().into_iter().flatten().try_for_each(|one| one.prepare(&self.config, threads))
     }
 
     /// Goes on with another recipe: anything may change but the networks themselves. A feature critic may join, leave or change;
@@ -333,17 +321,8 @@ impl Trainer {
         if config.precision != old.precision {
             self.passes = self.passes_on(self.device, &config)?;
         }
-        let shape = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
-        if shape(&config) != shape(old) {
-            self.critic = config.critic.as_ref().map(|_| CriticSide::new());
-        }
-        let shape = |c: &Config| c.inked.as_ref().map(|c| c.channels.clone());
-        if shape(&config) != shape(old) {
-            self.inked = inked_side(&config, self.cpu.crew().threads())?;
-            if let Some(inked) = &mut self.inked {
-                inked.judge.begin_as(&self.d.net);
-            }
-        }
+        let threads = self.cpu.crew().threads();
+        self.auxiliaries.change([&self.config, &config], threads, &self.d.net)?;
         self.config = config;
         self.prepare()
     }
@@ -464,9 +443,7 @@ impl Trainer {
             for side in [&mut self.g, &mut self.d] {
                 side.net.gradient.fill(0.0);
             }
-            if let Some(inked) = &mut self.inked {
-                inked.judge.net.gradient.fill(0.0);
-            }
+            self.auxiliaries.all_mut().into_iter().flatten().for_each(Auxiliary::forget);
         })?;
         self.sums.add(averages);
         self.summed_steps += 1;
@@ -517,21 +494,20 @@ impl Trainer {
             let back = [vec![0.0; n], back].concat();
             passes.d().judge_back(d, &back, n..2 * n, false)?.split_off(half)
         };
-        let mut said = CriticSaid::default();
-        if let Some(critic) = &mut self.critic {
-            let seen = self.config.critic_of(n) * half / n;
-            let (crew, pictures) = (self.cpu.crew(), [&real[..seen], &real[half..half + seen]]);
-            said = critic.learn(crew, &self.config, schedule.beta2, pictures, &mut self.ranks)?;
-            critic.ask(crew, schedule.critic * critic.warmth(&self.config), &mut gradient[..seen]);
-        }
-        let mut opinion = InkOpinion::default();
-        let mut astray = 0;
-        if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
-            let seen = c.pictures(n) * half / n;
-            let rates = [c.lr * schedule.lr, c.weight * inked.warmth(c, self.config.batch)];
-            let pictures = [&real[..seen], &real[half..half + seen]];
-            let gradient = &mut gradient[..seen];
-            (opinion, astray) = inked.step(&self.cpu, rates, seed.0, pictures, gradient, &mut self.ranks)?;
+        let mut said = [Said::default(); 2];
+        for (said, auxiliary) in said.iter_mut().zip(self.auxiliaries.all_mut()) {
+            let Some(auxiliary) = auxiliary else { continue };
+            *said = auxiliary.step(Scene {
+                cpu: &self.cpu,
+                config: &self.config,
+                schedule: &schedule,
+                seed: seed.0,
+                count: n,
+                area: half / n,
+                pictures: [&real[..half], &real[half..]],
+                gradient: &mut gradient,
+                ranks: &mut self.ranks,
+            })?;
         }
         if !g_is_held {
             augmentation.transpose(&self.cpu, &mut gradient);
@@ -548,8 +524,9 @@ impl Trainer {
 
         let cpu = &self.cpu;
         let o = &self.config.optimizer;
-        let mut dropped =
-            said.dropped + astray + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault);
+        let mut dropped = said[0].dropped
+            + said[1].dropped
+            + self.d.descend(cpu, o.lr_d * schedule.lr, 1.0, schedule.beta2, o, &mut self.fault);
         if !g_is_held {
             let lr = o.lr_g * schedule.lr;
             dropped += self.g.descend(cpu, lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
@@ -563,18 +540,19 @@ impl Trainer {
             *mean = *mean * keep + now * (1.0 - keep);
         }
         let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
+        let [critic, inked] = said;
         let averages = StepMeans {
             loss_d: loss.total + penalty * schedule.gamma / 2.0,
             loss_g,
             real: mean(logits_real),
             fake: mean(logits_fake),
             penalty,
-            critic: said.loss,
-            critic_real: said.real,
-            critic_fake: said.drawn,
-            inked: opinion.loss_d,
-            inked_real: opinion.real,
-            inked_fake: opinion.fake,
+            critic: critic.loss,
+            critic_real: critic.real,
+            critic_fake: critic.drawn,
+            inked: inked.loss,
+            inked_real: inked.real,
+            inked_fake: inked.drawn,
         };
         Ok((averages, dropped))
     }
@@ -592,9 +570,9 @@ impl Trainer {
     /// squares.
     pub(crate) fn opinions(&mut self, pictures: &[f32], seed: u64, squares: u64) -> Result<Vec<Vec<f32>>, Error> {
         let mut opinions = vec![self.judge(pictures)?];
-        if let (Some(inked), Some(c)) = (&mut self.inked, &self.config.inked) {
+        if let Some(inked) = &mut self.auxiliaries.inked {
             if !inked.is_prepared() {
-                inked.prepare(c, &self.config, self.cpu.crew().threads())?;
+                inked.prepare(&self.config, self.cpu.crew().threads())?;
             }
             let mut means = vec![0.0; opinions[0].len()];
             for square in 0..squares {

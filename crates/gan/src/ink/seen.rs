@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use synth::{Ink, ModelFile};
 
 use super::each;
-use super::judge::{BASE, GROUP, InkOpinion, JudgeSide};
+use super::judge::{BASE, GROUP, JudgeSide};
 use super::network::{self, Redraw};
 use super::pairs::{Patch, Planes};
-use crate::collective::Ranks;
-use crate::critic::{add_at_length, warmth};
+use crate::auxiliary::{Auxiliary, Read, Said, Scene, add_at_length, warmth};
 use crate::tape::Network;
 use crate::trainer::{processor, step_seed};
 use crate::{Config, Error};
@@ -87,6 +86,9 @@ impl InkedConfig {
     }
 }
 
+/// The names of what a checkpoint keeps of it.
+const NAMES: [&str; 3] = ["inked.weights", "inked.adam.first", "inked.adam.second"];
+
 /// That discriminator in training, with the frozen network in front of it.
 pub(crate) struct InkedSide {
     pub(crate) judge: JudgeSide,
@@ -108,16 +110,33 @@ struct Front {
 }
 
 impl InkedSide {
-    /// A fresh one, drawn from `seed`; it cannot take a step before [`InkedSide::prepare`].
-    pub(crate) fn new(c: &InkedConfig, config: &Config, threads: usize, seed: u64) -> Result<Self, Error> {
-        Ok(Self { judge: JudgeSide::new(&c.channels, c.gamma, config.precision, threads, seed)?, front: None })
+    /// A fresh one, where there is to be one.
+    pub(crate) fn of(config: &Config, threads: usize) -> Result<Option<Self>, Error> {
+        let seed = step_seed(config.seed, u64::MAX - 3);
+        let fresh = |c: &InkedConfig| JudgeSide::new(&c.channels, c.gamma, config.precision, threads, seed);
+        let judge = config.inked.as_ref().map(fresh).transpose()?;
+        Ok(judge.map(|judge| Self { judge, front: None }))
     }
 
-    /// Opens the ink network.
+    /// Whether it can take a step.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.front.is_some()
+    }
+
+    /// What it says of a square of each planar picture.
     ///
-    /// # Errors
-    /// [`Error::Config`] if the file is no model with one, or its squares do not fit into the pictures.
-    pub(crate) fn prepare(&mut self, c: &InkedConfig, config: &Config, threads: usize) -> Result<(), Error> {
+    /// # Panics
+    /// If [`InkedSide::prepare`] has not been called.
+    pub(crate) fn opinion(&mut self, cpu: &Cpu, pictures: &[f32], seed: u64) -> Result<Vec<f32>, Error> {
+        let front = self.front.as_mut().expect("the ink network is opened before it is asked");
+        let (squares, _) = front.squares(cpu, pictures, seed);
+        self.judge.opinion(&squares)
+    }
+}
+
+impl Auxiliary for InkedSide {
+    fn prepare(&mut self, config: &Config, threads: usize) -> Result<(), Error> {
+        let Some(c) = &config.inked else { return Ok(()) };
         let fail = |what: String| Error::Config { what: format!("inked.model {}: {what}", c.model) };
         let model = ModelFile::open(Path::new(&c.model)).map_err(|e| fail(e.to_string()))?;
         let ink = model.architecture.ink.ok_or_else(|| fail("it has no ink network; tadne ink makes one".into()))?;
@@ -145,47 +164,41 @@ impl InkedSide {
         Ok(())
     }
 
-    /// Whether it can take a step.
-    pub(crate) fn is_prepared(&self) -> bool {
-        self.front.is_some()
-    }
-
-    /// What it says of a square of each planar picture.
-    ///
-    /// # Panics
-    /// If [`InkedSide::prepare`] has not been called.
-    pub(crate) fn opinion(&mut self, cpu: &Cpu, pictures: &[f32], seed: u64) -> Result<Vec<f32>, Error> {
-        let front = self.front.as_mut().expect("the ink network is opened before it is asked");
-        let (squares, _) = front.squares(cpu, pictures, seed);
-        self.judge.opinion(&squares)
-    }
-
-    /// One step of the discriminator on planar pictures of both kinds, as many of either, and what it wants of the drawn ones: added to `gradient`, that
-    /// of G's loss at them, of `weight` times its length. Gives what was said and how many entries of its own gradient were not finite.
-    ///
-    /// # Panics
-    /// If [`InkedSide::prepare`] has not been called.
-    pub(crate) fn step(
-        &mut self,
-        cpu: &Cpu,
-        [lr, weight]: [f64; 2],
-        seed: u64,
-        [real, drawn]: [&[f32]; 2],
-        gradient: &mut [f32],
-        ranks: &mut Ranks,
-    ) -> Result<(InkOpinion, u64), Error> {
+    fn step(&mut self, scene: Scene<'_>) -> Result<Said, Error> {
+        let Scene { cpu, config, schedule, seed, count, area, pictures, gradient, ranks } = scene;
+        let Some(c) = &config.inked else { return Ok(Said::default()) };
+        let (lr, seen) = (c.lr * schedule.lr, c.pictures(count) * area);
+        let weight = c.weight * warmth(self.steps(), config.batch, c.warmup_kimg);
+        let [real, drawn] = pictures.map(|of| &of[..seen]);
         let front = self.front.as_mut().expect("the ink network is opened before the first step");
         let (real, _) = front.squares(cpu, real, seed);
         let (fake, patches) = front.squares(cpu, drawn, seed);
         let (opinion, at_squares, dropped) = self.judge.learn(cpu, real, &fake, lr, ranks)?;
         let wanted = front.back(cpu, &patches, &at_squares, drawn);
-        add_at_length(gradient, &wanted, weight);
-        Ok((opinion, dropped))
+        add_at_length(&mut gradient[..seen], &wanted, weight);
+        Ok(Said { loss: opinion.loss_d, real: opinion.real, drawn: opinion.fake, dropped })
     }
 
-    /// The share of its weight that it has after the steps it has taken.
-    pub(crate) fn warmth(&self, c: &InkedConfig, batch: usize) -> f64 {
-        warmth(self.judge.adam.steps, batch, c.warmup_kimg)
+    fn forget(&mut self) {
+        self.judge.net.gradient.fill(0.0);
+    }
+
+    fn steps(&self) -> u64 {
+        self.judge.adam.steps
+    }
+
+    fn state(&self) -> Vec<(&'static str, &[f32])> {
+        let JudgeSide { net, adam, .. } = &self.judge;
+        NAMES.into_iter().zip([net.weights.as_slice(), &adam.first, &adam.second]).collect()
+    }
+
+    fn restore(&mut self, steps: u64, read: Read<'_>) -> Result<(), String> {
+        let JudgeSide { net, adam, .. } = &mut self.judge;
+        adam.steps = steps;
+        for (name, to) in NAMES.into_iter().zip([&mut net.weights, &mut adam.first, &mut adam.second]) {
+            *to = read(name, Some(to.len()))?;
+        }
+        Ok(())
     }
 }
 
