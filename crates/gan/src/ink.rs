@@ -52,6 +52,12 @@ pub struct InkConfig {
     pub noise: f32,
     /// Blur of the small pictures: the share of a mean of 3x3 pixels is drawn between 0 and this.
     pub blur: f32,
+    /// Trembling lines in the small pictures: the deviation of their displacement is drawn between 0 and this, in small pixels.
+    #[serde(default)]
+    pub waver: f32,
+    /// Colours beside their lines in the small pictures: likewise.
+    #[serde(default)]
+    pub smudge: f32,
     /// Numbers that the layers work with.
     pub precision: Precision,
     /// Seed of weights, noise and order.
@@ -64,8 +70,20 @@ pub struct InkConfig {
 impl InkConfig {
     /// What a run of `tadne ink` takes for `ink` unless told otherwise.
     pub fn new(ink: Ink) -> Self {
-        let (patch, batch, kimg, lr) = (40, 16, 400.0, 4e-4);
-        Self { ink, patch, batch, kimg, lr, noise: 0.06, blur: 0.5, precision: Precision::Auto, seed: 0, judging: None }
+        Self {
+            ink,
+            patch: 40,
+            batch: 16,
+            kimg: 400.0,
+            lr: 4e-4,
+            noise: 0.06,
+            blur: 0.5,
+            waver: 0.0,
+            smudge: 0.0,
+            precision: Precision::Auto,
+            seed: 0,
+            judging: None,
+        }
     }
 
     /// Checks that every value can be trained with.
@@ -73,10 +91,11 @@ impl InkConfig {
     /// # Errors
     /// [`Error::Config`] names the first that cannot.
     pub fn validate(&self) -> Result<(), Error> {
-        let &Self { ink, patch, batch, kimg, lr, noise, blur, .. } = self;
+        let &Self { ink, patch, batch, kimg, lr, noise, blur, waver, smudge, .. } = self;
         let network =
             (1..=256).contains(&ink.channels) && (1..=32).contains(&ink.blocks) && matches!(ink.factor, 2 | 4);
-        let shares = (0.0..=1.0).contains(&noise) && (0.0..=1.0).contains(&blur);
+        let shares = [noise, blur].iter().all(|v| (0.0..=1.0).contains(v));
+        let distances = [waver, smudge].iter().all(|v| (0.0..=8.0).contains(v));
         let what = if !network {
             "ink must have 1 to 256 channels, 1 to 32 blocks and the factor 2 or 4"
         } else if !(8..=256).contains(&patch) || !(1..=1024).contains(&batch) {
@@ -85,6 +104,8 @@ impl InkConfig {
             "kimg and lr must be positive, lr below 1"
         } else if !shares {
             "noise and blur must be between 0 and 1"
+        } else if !distances {
+            "waver and smudge must be between 0 and 8 pixels"
         } else if let Some(fault) = self.judging.as_ref().and_then(|judging| judging.fault(patch, batch, ink.factor)) {
             fault
         } else {
@@ -213,13 +234,42 @@ impl InkTrainer {
         Ok(())
     }
 
+    /// Begins, before the first step, with the network that `model` has.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it has none or one of other layers, or steps were taken.
+    pub fn begin_as(&mut self, model: &ModelFile) -> Result<(), Error> {
+        let fail = |what: String| Err(Error::Config { what });
+        if self.adam.steps > 0 {
+            return fail("the run has begun already and cannot begin as another".into());
+        }
+        let (asked, has) = (self.config.ink, model.architecture.ink);
+        if has != Some(asked) {
+            let said =
+                |ink: Ink| format!("{} channels, {} blocks and the factor {}", ink.channels, ink.blocks, ink.factor);
+            let has = has.map_or("has no ink network".into(), |ink| format!("has one of {}", said(ink)));
+            return fail(format!("the model {has}; the run's is of {}", said(asked)));
+        }
+        for e in self.net.layout.entries() {
+            let tensor = model.tensors.get(&e.name).filter(|tensor| tensor.shape == e.shape);
+            let Some(tensor) = tensor else {
+                return fail(format!("the model lacks {} or has it in another shape", e.name));
+            };
+            e.set_from_file(&tensor.data, &mut self.net.weights);
+        }
+        self.ema.clone_from(&self.net.weights);
+        self.passes.weights_changed();
+        Ok(())
+    }
+
     /// Whether a judge is at work already.
     pub fn is_judged(&self) -> bool {
         self.judge.as_ref().is_some_and(|judge| judge.adam.steps > 0)
     }
 
     /// Begins the judge, which has not taken a step yet, as a copy of the discriminator in a training checkpoint: of the one behind ink, which knows
-    /// redrawn strokes, where the run has one. It gets that one's channels.
+    /// redrawn strokes, where the run has one. It gets that one's channels, unless its own are the first of them and that one was grown from a
+    /// discriminator of its size.
     ///
     /// # Errors
     /// [`Error::Config`] if there is no judge, it is at work already, or its layers are others than that discriminator's.
@@ -230,10 +280,14 @@ impl InkTrainer {
             return fail("the judge is at work already and cannot begin as another");
         }
         let trainer = &checkpoint.trainer;
-        let (channels, net) = match (&trainer.config.inked, &trainer.inked) {
+        let (channels, net) = match (&trainer.config.inked, &trainer.auxiliaries.inked) {
             (Some(config), Some(side)) => (&config.channels, &side.judge.net),
             _ => (&trainer.config.discriminator.channels, &trainer.d.net),
         };
+        // A grown one has an entrance for smaller pictures too, and with it a smaller judge.
+        if channels.starts_with(&judging.channels) && self.judge.as_mut().is_some_and(|judge| judge.begin_as(net)) {
+            return Ok(());
+        }
         self.reconfigure(InkConfig {
             judging: Some(InkJudging { channels: channels.clone(), ..judging }),
             ..self.config.clone()

@@ -55,6 +55,9 @@ pub(crate) struct Ink {
     /// [default: none]
     #[arg(long, value_name = "N")]
     judged: Option<f64>,
+    /// Begin with the network that the model has, in place of a fresh one
+    #[arg(long)]
+    refine: bool,
     /// Start the judge from the discriminator of this checkpoint of tadne train, or of the newest one in a run folder (the one behind ink, if any);
     /// ignored once the judge has started
     #[arg(long, value_name = "PATH", requires = "judged")]
@@ -95,9 +98,9 @@ pub(crate) struct Ink {
 
 impl Ink {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let model = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
-        let replaced = model.architecture.ink;
-        let model = model.without_ink();
+        let inked = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
+        let replaced = inked.architecture.ink;
+        let model = inked.clone().without_ink();
         let (height, width) = model.architecture.composed();
         ensure!(height == width, "pictures of {width} x {height} cannot be redrawn yet: only square ones");
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
@@ -114,7 +117,11 @@ impl Ink {
                 "there is a {MODEL} in {} but no {STATE} to go on from; it is not replaced: give another --out",
                 self.out.display()
             );
-            (InkTrainer::new(self.changed(self.configuration())?, threads)?, None)
+            let mut trainer = InkTrainer::new(self.changed(self.configuration(replaced))?, threads)?;
+            if self.refine {
+                trainer.begin_as(&inked).with_context(|| format!("--refine {}", self.model.display()))?;
+            }
+            (trainer, None)
         };
         if let Some(path) = &self.judge_from
             && !trainer.is_judged()
@@ -142,7 +149,9 @@ impl Ink {
             "{} was trained on other pictures; give it those, or another --out",
             self.out.display()
         );
-        if let Some(Network { channels, blocks, factor }) = replaced {
+        if let Some(Network { channels, blocks, factor }) = replaced
+            && !self.refine
+        {
             println!(
                 "note      the network that {} has ({channels} channels, {blocks} blocks, {factor} x) is left out: a new one takes its place",
                 self.model.display()
@@ -179,9 +188,11 @@ impl Ink {
         Ok(())
     }
 
-    fn configuration(&self) -> InkConfig {
-        let channels = self.channels.unwrap_or(32);
-        let (blocks, factor) = (self.blocks.unwrap_or(4), self.factor.unwrap_or(4));
+    /// What is asked for; `own` is the model's network.
+    fn configuration(&self, own: Option<Network>) -> InkConfig {
+        let usual = own.filter(|_| self.refine).unwrap_or(Network { channels: 32, blocks: 4, factor: 4 });
+        let channels = self.channels.unwrap_or(usual.channels);
+        let (blocks, factor) = (self.blocks.unwrap_or(usual.blocks), self.factor.unwrap_or(usual.factor));
         let usual = InkConfig::new(Network { channels, blocks, factor });
         let (precision, seed) = (self.precision.unwrap_or(usual.precision), self.seed.unwrap_or(usual.seed));
         InkConfig { precision, seed, ..usual }
@@ -197,7 +208,7 @@ impl Ink {
         crate::train::set_values(
             config,
             &self.sets,
-            "they are kimg, lr, noise, blur and judging.*, the last with --judged only",
+            "they are kimg, lr, patch, batch, noise, blur, waver, smudge and judging.*, the last with --judged only",
         )
     }
 

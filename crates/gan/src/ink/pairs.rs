@@ -10,6 +10,13 @@ const NOISE: u64 = 0;
 const BLUR: u64 = 1;
 const PLACE: u64 = 2;
 const PIXELS: u64 = 4;
+const WAVER: u64 = 5;
+const FIELDS: u64 = 6;
+const SMUDGE: u64 = 7;
+const COLOURS: u64 = 8;
+
+/// Deviation of the noise in colours that a smudge of one pixel comes with, in a range of -1 to 1.
+const NOISE_OF_SMUDGE: f32 = 0.1;
 
 /// Planar pictures of three channels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,6 +93,70 @@ impl Planes {
         Self { side, values }
     }
 
+    /// Lines that tremble and swell, as a generator draws them: the large picture is read at places up to a few of its pixels away, then reduced, and
+    /// what is finer than three small pixels gains and loses contrast. How much and where follows from the seed.
+    pub(super) fn wavering(&self, factor: usize, config: &InkConfig, seed: u64) -> Self {
+        let strength = config.waver * unit(seed, WAVER);
+        if strength == 0.0 {
+            return self.reduced(factor);
+        }
+        let fields = fields(self.side / factor, 3, step_seed(seed, FIELDS));
+        let area = fields.side * fields.side;
+        let shift = Self { side: fields.side, values: fields.values[..2 * area].to_vec() }.enlarged(factor);
+        let mut small = self.displaced(&shift.values, strength * factor as f32).reduced(factor);
+        let contrast = &fields.values[2 * area..];
+        let mut smooth = vec![0.0; area];
+        for plane in small.values.chunks_exact_mut(area) {
+            box_blur(plane, &mut smooth, fields.side);
+            for ((v, smooth), contrast) in plane.iter_mut().zip(&smooth).zip(contrast) {
+                *v += strength * contrast * (*v - smooth);
+            }
+        }
+        small
+    }
+
+    /// Colours that lie beside their lines and run into each other: what differs from the mean of the three is read from places up to a few pixels
+    /// away, and smooth noise added to it; the mean itself stays.
+    pub(super) fn smudged(mut self, config: &InkConfig, seed: u64) -> Self {
+        let strength = config.smudge * unit(seed, SMUDGE);
+        if strength == 0.0 {
+            return self;
+        }
+        let (side, area) = (self.side, self.side * self.side);
+        let fields = fields(side, 5, step_seed(seed, COLOURS));
+        let (shift, noise) = fields.values.split_at(2 * area);
+        let moved = self.displaced(shift, strength);
+        let mean = |values: &[f32], i: usize| (0..3).map(|k| values[k * area + i]).sum::<f32>() / 3.0;
+        for i in 0..area {
+            let [is, was, added] = [&self.values, &moved.values, noise].map(|values| mean(values, i));
+            for k in 0..3 {
+                let at = k * area + i;
+                self.values[at] = is + moved.values[at] - was + NOISE_OF_SMUDGE * strength * (noise[at] - added);
+            }
+        }
+        self
+    }
+
+    /// The picture read at other places, bilinearly, edges repeated: `shift` has rows and columns for each pixel, `[2, side, side]`, times `scale`.
+    pub(super) fn displaced(&self, shift: &[f32], scale: f32) -> Self {
+        let (side, area) = (self.side, self.side * self.side);
+        let last = (side - 1) as f32;
+        let mut values = vec![0.0; self.values.len()];
+        for i in 0..area {
+            let at = |start: usize, shift: f32| (start as f32 + scale * shift).clamp(0.0, last);
+            let (y, x) = (at(i / side, shift[i]), at(i % side, shift[area + i]));
+            let (top, left) = (y as usize, x as usize);
+            let (below, right) = ((top + 1).min(side - 1), (left + 1).min(side - 1));
+            let (down, across) = (y - top as f32, x - left as f32);
+            for (plane, to) in self.values.chunks_exact(area).zip(values.chunks_exact_mut(area)) {
+                let row =
+                    |y: usize| plane[y * side + left] + across * (plane[y * side + right] - plane[y * side + left]);
+                to[i] = row(top) + down * (row(below) - row(top));
+            }
+        }
+        Self { side, values }
+    }
+
     /// Noise and blur of a strength drawn from the seed, then bounded to -1 to 1: what a drawn picture may have and a reduced one has not.
     fn spoilt(mut self, config: &InkConfig, seed: u64) -> Self {
         let side = self.side;
@@ -132,6 +203,20 @@ fn taps(side: usize, factor: usize) -> Vec<(usize, usize, f32)> {
         (left, (left + 1).min(side - 1), at - left as f32)
     };
     (0..factor * side).map(tap).collect()
+}
+
+/// So many planes of smooth normal numbers of about unit deviation: means of 3x3, twice.
+pub(super) fn fields(side: usize, planes: usize, seed: u64) -> Planes {
+    let mut values = vec![0.0; planes * side * side];
+    synth::latent::normal(Seed(seed), 0, &mut values);
+    let mut blurred = vec![0.0; side * side];
+    for plane in values.chunks_exact_mut(side * side) {
+        box_blur(plane, &mut blurred, side);
+        box_blur(&blurred, plane, side);
+        // Weights 1, 2, 3, 2, 1 of 9 in either direction leave a deviation of their squares' sum.
+        plane.iter_mut().for_each(|v| *v *= 81.0 / 19.0);
+    }
+    Planes { side, values }
 }
 
 /// Means of 3x3 pixels, edges repeated.
@@ -196,7 +281,7 @@ impl Patch {
         let factor = config.ink.factor;
         let real = Planes::of(real, side);
         let small = match drawn {
-            None => real.reduced(factor).spoilt(config, seed),
+            None => real.wavering(factor, config, seed).smudged(config, seed).spoilt(config, seed),
             Some(values) => Planes { side: side / factor, values: values.to_vec() }.bounded(),
         };
         let place = place(small.side, config.patch, seed);

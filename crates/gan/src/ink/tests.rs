@@ -128,6 +128,73 @@ fn a_pair_is_compared_with_the_picture_it_came_from() {
     assert!(sum > 0.0 && slopes.iter().all(|s| s.to_bits() == 1f32.to_bits()));
 }
 
+/// What a generator's lines and colours are like is made of real ones: nothing without a strength, and of the strength that was asked for with one.
+#[test]
+fn lines_waver_and_colours_smudge_as_much_as_asked_for() {
+    let (side, factor) = (128, 4);
+    let real = Planes::of(&pictures(1, side), side);
+    let still = real.reduced(factor);
+    let asked = |waver, smudge| InkConfig { waver, smudge, ..small() };
+    let apart = |a: &Planes, b: &Planes| {
+        a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / a.values.len() as f64
+    };
+    assert_eq!(real.wavering(factor, &asked(0.0, 1.0), 3), still);
+    assert_eq!(still.clone().smudged(&asked(1.0, 0.0), 3), still);
+    let mean = |change: &dyn Fn(u64) -> f64| (0..20).map(change).sum::<f64>() / 20.0;
+    let wavers = [0.2, 0.8].map(|waver| mean(&|seed| apart(&real.wavering(factor, &asked(waver, 0.0), seed), &still)));
+    let smudges =
+        [0.2, 0.8].map(|smudge| mean(&|seed| apart(&still.clone().smudged(&asked(0.0, smudge), seed), &still)));
+    for [little, much] in [wavers, smudges] {
+        assert!(little > 1e-3 && (2.0..6.0).contains(&(much / little)), "{little} and {much}");
+    }
+    // Colours leave the mean of the three as it is.
+    let smudged = still.clone().smudged(&asked(0.0, 2.0), 3);
+    let area = still.side * still.side;
+    for i in 0..area {
+        let [a, b] = [&still, &smudged].map(|p| (0..3).map(|k| p.values[k * area + i]).sum::<f32>());
+        assert!((a - b).abs() < 1e-5, "{a} and {b}");
+    }
+    // A shift of one pixel to the right and none down reads the neighbour.
+    let shift: Vec<f32> = (0..2 * area).map(|i| f32::from(u8::from(i >= area))).collect();
+    let moved = still.displaced(&shift, 1.0);
+    let at = |p: &Planes, y: usize, x: usize| p.values[y * still.side + x];
+    assert_eq!(at(&moved, 5, 7).to_bits(), at(&still, 5, 8).to_bits());
+    assert_eq!(at(&moved, 5, still.side - 1).to_bits(), at(&still, 5, still.side - 1).to_bits());
+    assert_eq!(at(&still.displaced(&shift, 0.5), 3, 3), 0.5 * (at(&still, 3, 3) + at(&still, 3, 4)));
+}
+
+/// Fields are smooth and of about unit deviation, whatever their side.
+#[test]
+fn fields_have_unit_deviation() {
+    let fields = pairs::fields(64, 3, 7);
+    for plane in fields.values.chunks_exact(64 * 64) {
+        let square = plane.iter().map(|v| v * v).sum::<f32>() / plane.len() as f32;
+        assert!((0.8..1.25).contains(&square), "{square}");
+        let step = plane.windows(2).map(|p| (p[0] - p[1]).powi(2)).sum::<f32>() / plane.len() as f32;
+        assert!(step < 0.6 * square, "neighbours are alike: {step}");
+    }
+}
+
+#[test]
+fn a_network_goes_on_from_the_one_that_a_model_has() {
+    let mut first = awake(small(), 1);
+    first.ema.copy_from_slice(&first.net.weights);
+    let model = ModelFile::random(synth::Architecture::plain(4, 4, &[4, 4]), synth::Seed(3)).unwrap();
+    let inked = first.added_to(&model).unwrap();
+    let mut second = InkTrainer::new(InkConfig { seed: 9, ..small() }, 1).unwrap();
+    assert_ne!(second.ema, first.ema);
+    second.begin_as(&inked).unwrap();
+    assert_eq!((&second.ema, &second.net.weights), (&first.ema, &first.ema));
+    let said = |config: InkConfig, model: &ModelFile| {
+        InkTrainer::new(config, 1).unwrap().begin_as(model).unwrap_err().to_string()
+    };
+    assert!(said(small(), &model).contains("has no ink network"));
+    let wider = InkConfig { ink: Ink { channels: 7, ..small().ink }, ..small() };
+    assert!(said(wider, &inked).contains("6 channels") && said(small(), &model).contains("6 channels"));
+    second.step(&pictures(3, 32), 32, &[]);
+    assert!(second.begin_as(&inked).unwrap_err().to_string().contains("begun already"));
+}
+
 #[test]
 fn it_learns() {
     let (pixels, side) = (pictures(3, 32), 32);
