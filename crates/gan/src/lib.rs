@@ -20,6 +20,7 @@ mod grid;
 mod grow;
 mod ink;
 mod loss;
+mod memory;
 mod params;
 mod passes;
 mod planes;

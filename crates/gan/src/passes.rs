@@ -22,6 +22,8 @@ pub(crate) trait Passes {
     fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error>;
     /// D.
     fn d(&mut self) -> &mut dyn Judge;
+    /// Bytes that are kept between steps, D's included, where they are this machine's.
+    fn bytes(&self) -> usize;
     /// To be called with both networks, G first, before their weights change; what was drawn and judged is forgotten.
     fn finish(&mut self, g: &mut Network, d: &mut Network) -> Result<(), Error>;
 }
@@ -98,6 +100,10 @@ impl<E: Element> Passes for Native<E> {
 
     fn d(&mut self) -> &mut dyn Judge {
         &mut self.d
+    }
+
+    fn bytes(&self) -> usize {
+        self.tape.bytes() + self.d.tape.bytes() + self.cpu.bytes()
     }
 
     fn finish(&mut self, _: &mut Network, d: &mut Network) -> Result<(), Error> {

@@ -219,6 +219,12 @@ impl<E: Element> Pool<E> {
         }
     }
 
+    fn bytes(&self) -> usize {
+        let maps = self.maps.values().flatten().map(Map::bytes).sum::<usize>();
+        let masks = self.masks.values().flatten().map(Mask::bytes).sum::<usize>();
+        maps + masks + self.numbers.values().flatten().map(|numbers| 4 * numbers.len()).sum::<usize>()
+    }
+
     fn take_back(&mut self, value: Value<E>) {
         match value {
             Value::Map(map) => self.maps.entry(map.shape()).or_default().push(map),
@@ -270,6 +276,11 @@ impl<E: Element> Tape<E> {
                 _ => {}
             }
         }
+    }
+
+    /// Bytes that it keeps for the next layers, to be asked for while it is clear.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pool.bytes() + self.filters.values().map(Filter::bytes).sum::<usize>()
     }
 
     /// To be called when the network's weights have changed.

@@ -135,6 +135,10 @@ impl Passes for Torch {
         &mut self.d
     }
 
+    fn bytes(&self) -> usize {
+        0
+    }
+
     fn finish(&mut self, g: &mut Network, d: &mut Network) -> Result<(), Error> {
         self.g.finish(g).map_err(|e| failed(self.device, &e))?;
         self.d.finish(d)

@@ -14,6 +14,7 @@ mod import;
 mod info;
 mod ink;
 mod label;
+mod memory;
 mod metrics;
 mod prepare;
 mod progress;

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use synth::ModelFile;
 
 use crate::taking::{self, Chosen, Taking};
-use crate::{auto, progress, watch};
+use crate::{auto, memory, progress, watch};
 
 /// The configuration that is chosen by pictures and machine.
 const AUTO: &str = "auto";
@@ -213,6 +213,14 @@ impl Train {
         };
         if place.opens_first {
             place.meet()?;
+        }
+        if place.leads && self.device == Device::Cpu {
+            // Before the networks are there, and after the pictures are.
+            let pictures = (data.report().kept * data.picture_bytes()) as u64;
+            let pictures = if pictures <= self.memory << 20 { pictures } else { 0 };
+            let config = config.clone().with_classes(data.classes().len());
+            let lines = memory::words(&config, place.threads, pictures)?;
+            println!("memory    {}", lines.join("\n          "));
         }
         Ok(Arc::new(data))
     }

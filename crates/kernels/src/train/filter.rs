@@ -74,6 +74,11 @@ impl<E: Element> Filter<E> {
         self.size
     }
 
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.room.bytes()
+    }
+
     /// Packs weights [size, size, inputs, outputs], each times `gain`; with `transposed` those of the gradient's convolution, which
     /// has the window turned around and inputs and outputs exchanged.
     ///

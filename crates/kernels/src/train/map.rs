@@ -178,4 +178,8 @@ impl Room {
     pub(crate) fn start(&self) -> *const u8 {
         self.0.as_ptr().cast()
     }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Block>()
+    }
 }

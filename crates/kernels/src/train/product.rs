@@ -63,6 +63,12 @@ impl Cpu {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes of memory that layers work with; it grows with the largest of them and stays.
+    pub fn bytes(&self) -> usize {
+        let scratch: usize = (0..self.crew.threads()).map(|thread| self.core.scratch(thread).bytes()).sum();
+        scratch + self.sums().bytes()
+    }
+
     /// The threads.
     pub fn crew(&self) -> &Crew {
         &self.crew

@@ -71,6 +71,15 @@ pub(crate) struct Scratch {
     panels: Room,
 }
 
+impl Scratch {
+    pub(crate) fn bytes(&self) -> usize {
+        let rooms = self.maps.iter().map(Room::bytes).sum::<usize>();
+        #[cfg(target_arch = "x86_64")]
+        let rooms = rooms + self.pairs.bytes() + self.rows.bytes() + self.panels.bytes();
+        rooms + self.convolution.bytes() + self.gather.bytes()
+    }
+}
+
 /// Pixels that one pass over all weights takes in.
 const PIXELS: usize = 256;
 

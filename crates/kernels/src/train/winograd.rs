@@ -77,6 +77,12 @@ pub(crate) struct Memory {
     sums: Room,
 }
 
+impl Memory {
+    pub(crate) fn bytes(&self) -> usize {
+        self.factors.bytes() + self.others.bytes() + self.sums.bytes()
+    }
+}
+
 /// One direction of a transform: `FROM` numbers to `TO`, by the matrix that the implementor is named after.
 trait Line<const FROM: usize, const TO: usize> {
     fn line<S: Simd>(s: S, v: [S::V; FROM]) -> [S::V; TO];
