@@ -184,6 +184,12 @@ pub struct OptimizerConfig {
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
+    /// The same at the start, where it is another: a shorter memory forgets the first gradients, which say little (R3GAN, arXiv 2501.05441, has 0.9).
+    #[serde(default)]
+    pub beta2_initial: Option<f64>,
+    /// From there it goes to [`OptimizerConfig::beta2`] along half a cosine over so many kimg.
+    #[serde(default = "beta2_kimg")]
+    pub beta2_kimg: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
     /// Linear warm-up over so many kimg.
@@ -225,6 +231,14 @@ fn none(count: &usize) -> bool {
 
 fn free() -> f64 {
     1.0
+}
+
+fn beta2_kimg() -> f64 {
+    100.0
+}
+
+fn rise_kimg() -> f64 {
+    500.0
 }
 
 impl Default for GrowthConfig {
@@ -277,6 +291,19 @@ pub struct AugmentConfig {
     /// The blur shrinks to nothing along a line over so many kimg.
     #[serde(default)]
     pub blur_kimg: f64,
+    /// Where it is given, the probability leaves the ramp and follows D's overfitting: it rises while D tells the pictures of a pair apart more often
+    /// than this, and falls while less often. In shares of pairs told right less those told wrong, so 1 is all of them and 0 chance; 0.6 is usual
+    /// (arXiv 2006.06676, section 3.1, where D's signs on real pictures stand for the same).
+    #[serde(default)]
+    pub target: Option<f64>,
+    /// That probability goes from 0 to 1 in so many kimg at the fastest.
+    #[serde(default = "rise_kimg")]
+    pub rise_kimg: f64,
+}
+
+impl AugmentConfig {
+    /// The highest probability that overfitting leads to: from about here on a generator learns the augmentation too (arXiv 2006.06676, section 2.2).
+    pub const HIGHEST: f64 = 0.8;
 }
 
 /// Kernel distance of drawn pictures from training pictures, measured from time to time where its network is at hand.
@@ -376,6 +403,8 @@ impl Config {
                 lr_d: 1.5e-3,
                 beta1: 0.0,
                 beta2: 0.99,
+                beta2_initial: None,
+                beta2_kimg: beta2_kimg(),
                 eps: 1e-8,
                 warmup_kimg: 1.0,
                 cooldown_start: 0.6,
@@ -392,6 +421,8 @@ impl Config {
                 colour: 1.0,
                 blur: 0.0,
                 blur_kimg: 25.0,
+                target: None,
+                rise_kimg: rise_kimg(),
             },
             metric: MetricConfig::default(),
             precision: Precision::Auto,
@@ -485,6 +516,7 @@ impl Config {
             ("optimizer.eps", self.optimizer.eps),
             ("ema.half_life_kimg", self.ema.half_life_kimg),
             ("ema.ramp", self.ema.ramp),
+            ("augment.rise_kimg", self.augment.rise_kimg),
         ];
         if let Some((name, v)) = positive.iter().find(|(_, v)| !(v.is_finite() && *v > 0.0)) {
             return fail(format!("{name} must be above 0, not {v}"));
@@ -497,6 +529,8 @@ impl Config {
             ("augment.blur", self.augment.blur),
             ("optimizer.beta1", self.optimizer.beta1),
             ("optimizer.beta2", self.optimizer.beta2),
+            ("optimizer.beta2_initial", self.optimizer.beta2_initial.unwrap_or(0.0)),
+            ("augment.target", self.augment.target.unwrap_or(0.0)),
             ("optimizer.cooldown_start", self.optimizer.cooldown_start),
             ("optimizer.final_fraction", self.optimizer.final_fraction),
             ("growth.inherited", self.growth.inherited),
@@ -514,6 +548,7 @@ impl Config {
             ("augment.ramp_kimg", self.augment.ramp_kimg),
             ("augment.blur_kimg", self.augment.blur_kimg),
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
+            ("optimizer.beta2_kimg", self.optimizer.beta2_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {

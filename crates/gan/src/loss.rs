@@ -54,6 +54,16 @@ pub(crate) fn generator(pairing: Pairing, real: &[f32], fake: &[f32]) -> (f64, V
     (total, slopes)
 }
 
+/// How well D tells pictures apart: those on the right side less those on the wrong one, as a share of all. Of pairs, or of real pictures where each is
+/// compared with zero.
+pub(crate) fn apart(pairing: Pairing, real: &[f32], fake: &[f32]) -> f32 {
+    let sign = |(r, f): (&f32, &f32)| {
+        let than = if pairing == Pairing::Relativistic { *f } else { 0.0 };
+        f32::from(i8::from(*r > than) - i8::from(*r < than))
+    };
+    real.iter().zip(fake).map(sign).sum::<f32>() / real.len() as f32
+}
+
 /// Sum over real and drawn pictures (real ones alone for R1) of the mean squared slope of D, `count` pictures each, and the gradient of `gamma / 2`
 /// times it in the slopes.
 pub(crate) fn penalty(gamma: f64, slopes: &[f32], count: usize) -> (f64, Vec<f32>) {
@@ -74,6 +84,13 @@ mod tests {
             assert!(discriminator(&c, &[5.0, 6.0], &[-5.0, -6.0]).total < 0.02, "{pairing:?}");
             assert!(generator(pairing, &[5.0, 6.0], &[-5.0, -6.0]).0 > 5.0, "{pairing:?}");
         }
+    }
+
+    #[test]
+    fn pictures_apart_are_counted_by_pairs_or_by_sides_of_zero() {
+        let (real, fake) = ([2.0, 1.0, -1.0, 0.5], [1.0, 2.0, -3.0, 0.5]);
+        assert!((apart(Pairing::Relativistic, &real, &fake) - 0.25).abs() < 1e-6);
+        assert!((apart(Pairing::Logistic, &real, &fake) - 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -382,6 +382,7 @@ impl Run {
             ("output/real", a.real),
             ("output/drawn", a.fake),
             ("penalty", a.penalty),
+            ("output/apart", a.apart),
             ("schedule/gamma", tick.gamma),
             ("schedule/lr", tick.lr),
             ("schedule/augment", tick.p),

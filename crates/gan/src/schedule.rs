@@ -11,7 +11,7 @@ pub struct Schedule {
     pub lr: f64,
     /// Weight of the gradient penalty.
     pub gamma: f64,
-    /// Probability of each augmentation.
+    /// Probability of each augmentation; of a run that adapts it, [`Trainer::schedule`](crate::Trainer::schedule) tells it.
     pub p: f64,
     /// Standard deviation of the blur as a fraction of the size.
     pub blur: f64,
@@ -52,7 +52,10 @@ impl Schedule {
         Self {
             critic,
             fade: (g.stages > 0 && g.fade_kimg > 0.0).then(|| (kimg / g.fade_kimg).min(1.0)),
-            beta2: o.beta2,
+            beta2: match o.beta2_initial {
+                Some(initial) if o.beta2_kimg > 0.0 => cosine(initial, o.beta2, kimg / o.beta2_kimg),
+                _ => o.beta2,
+            },
             inherited: if g.stages > 0 { cosine(g.inherited, g.inherited_final, released) } else { 1.0 },
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
@@ -136,6 +139,16 @@ mod tests {
             }
             let deviation = (second / sum - (first / sum).powi(2)).sqrt();
             assert!((sum - 1.0).abs() < 1e-9 && (deviation / width - 1.0).abs() < 1e-3, "{width}: {deviation}");
+        }
+    }
+
+    #[test]
+    fn the_second_moments_memory_grows_where_it_begins_shorter() {
+        let mut c = Config::preset("c64").unwrap();
+        assert!((Schedule::at(&c, 0).beta2 - 0.99).abs() < 1e-12);
+        (c.optimizer.beta2_initial, c.optimizer.beta2_kimg) = (Some(0.9), 40.0);
+        for (images, beta2) in [(0, 0.9), (20_000, 0.945), (40_000, 0.99), (500_000, 0.99)] {
+            assert!((Schedule::at(&c, images).beta2 - beta2).abs() < 1e-12, "{images}");
         }
     }
 

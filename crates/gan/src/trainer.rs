@@ -11,7 +11,7 @@ use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
 use crate::auxiliary::{Auxiliaries, Auxiliary, Said, Scene};
 use crate::collective::{Collective, Ranks};
-use crate::config::{OptimizerConfig, Penalty, Precision};
+use crate::config::{AugmentConfig, OptimizerConfig, Penalty, Precision};
 use crate::device::Device;
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
@@ -41,6 +41,9 @@ pub struct Progress {
     /// Real pictures seen by the smaller networks that these were grown from.
     #[serde(default)]
     pub images_before: u64,
+    /// Probability of augmentation in millionths, where it follows D's overfitting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment_millionths: Option<u32>,
 }
 
 impl Progress {
@@ -108,6 +111,9 @@ pub struct StepMeans {
     pub fake: f64,
     /// Squared gradient norm of D at real plus at drawn pictures.
     pub penalty: f64,
+    /// Pairs that D tells apart rightly less those that it tells apart wrongly, as a share of all: near 1 it may know its pictures by heart.
+    #[serde(default)]
+    pub apart: f64,
     /// The feature critic's loss; 0 without one, as the next two.
     #[serde(default)]
     pub critic: f64,
@@ -129,13 +135,14 @@ pub struct StepMeans {
 }
 
 impl StepMeans {
-    fn values(&mut self) -> [&mut f64; 11] {
+    fn values(&mut self) -> [&mut f64; 12] {
         [
             &mut self.loss_d,
             &mut self.loss_g,
             &mut self.real,
             &mut self.fake,
             &mut self.penalty,
+            &mut self.apart,
             &mut self.critic,
             &mut self.critic_real,
             &mut self.critic_fake,
@@ -408,7 +415,11 @@ impl Trainer {
 
     /// Scheduled values of the step that comes next.
     pub fn schedule(&self) -> Schedule {
-        Schedule::at(&self.config, self.progress.images)
+        let mut schedule = Schedule::at(&self.config, self.progress.images);
+        if let (Some(_), Some(millionths)) = (self.config.augment.target, self.progress.augment_millionths) {
+            schedule.p = f64::from(millionths) / 1e6;
+        }
+        schedule
     }
 
     /// Number of values in G and in D.
@@ -445,12 +456,27 @@ impl Trainer {
             }
             self.auxiliaries.all_mut().into_iter().flatten().for_each(Auxiliary::forget);
         })?;
+        self.adapt_augmentation(averages.apart);
         self.sums.add(averages);
         self.summed_steps += 1;
         self.progress.dropped += dropped;
         self.progress.steps += 1;
         self.progress.images += self.config.batch as u64;
         Ok(())
+    }
+
+    /// Moves the probability of augmentation by what one step tells of D's overfitting. It counts in whole millionths: a file holds them exactly.
+    fn adapt_augmentation(&mut self, apart: f64) {
+        let augment = &self.config.augment;
+        let Some(target) = augment.target else {
+            self.progress.augment_millionths = None;
+            return;
+        };
+        let now = (self.schedule().p * 1e6).round() as i64;
+        let change = (self.config.batch as f64 * 1e3 / augment.rise_kimg).ceil() as i64;
+        let change = if apart > target { change } else { -change };
+        let highest = (AugmentConfig::HIGHEST * 1e6) as i64;
+        self.progress.augment_millionths = Some((now + change).clamp(0, highest) as u32);
     }
 
     fn step_on(&mut self, mut real: Vec<f32>, classes: &[u32]) -> Result<(StepMeans, u64), Error> {
@@ -539,6 +565,11 @@ impl Trainer {
         for (mean, now) in self.w_avg.iter_mut().zip(w_mean) {
             *mean = *mean * keep + now * (1.0 - keep);
         }
+        let mut apart = [loss::apart(self.config.loss.pairing, logits_real, logits_fake)];
+        if self.config.augment.target.is_some() {
+            // All ranks are to go on with the same probability.
+            self.ranks.mean(&mut apart)?;
+        }
         let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
         let [critic, inked] = said;
         let averages = StepMeans {
@@ -547,6 +578,7 @@ impl Trainer {
             real: mean(logits_real),
             fake: mean(logits_fake),
             penalty,
+            apart: apart[0].into(),
             critic: critic.loss,
             critic_real: critic.real,
             critic_fake: critic.drawn,
@@ -852,6 +884,63 @@ mod tests {
             assert!((averages.loss_d - f64::midpoint(first.3.loss_d, second.3.loss_d)).abs() < 1e-5);
             assert_eq!((progress.steps, progress.images), (1, 16));
         }
+    }
+
+    /// The probability goes up while D tells pairs apart too well and down while not well enough, at the pace that is asked for, within its bounds; ranks
+    /// have one between them, and a checkpoint goes on with it.
+    #[test]
+    fn augmentation_follows_overfitting() {
+        let config = |target| {
+            let mut config = small();
+            (config.augment.p, config.augment.p_final) = (0.0, 0.0);
+            (config.augment.target, config.augment.rise_kimg) = (Some(target), 0.16);
+            config
+        };
+        let after = |target: f64, p: f64, steps: usize| {
+            let mut config = config(target);
+            (config.augment.p, config.augment.p_final) = (p, p);
+            let mut trainer = Trainer::new(config, 1).unwrap();
+            for step in 0..steps {
+                trainer.step(&made_up(&trainer.config, 16, step), &[]).unwrap();
+            }
+            let apart = trainer.take_means().unwrap().apart;
+            assert!((-1.0..=1.0).contains(&apart), "{apart}");
+            trainer
+        };
+        // Nobody is worse than always wrong, and nobody better than always right.
+        let p = |trainer: &Trainer| trainer.schedule().p;
+        assert!((p(&after(0.0, 0.0, 0)) - 0.0).abs() < 1e-9);
+        assert!((p(&after(1.0, 0.3, 2)) - 0.1).abs() < 1e-9, "a tenth a step, down");
+        assert!(p(&after(1.0, 0.3, 4)).abs() < 1e-9);
+        let mut trainer = after(0.0, 0.3, 0);
+        for _ in 0..7 {
+            trainer.adapt_augmentation(0.5);
+        }
+        assert!((p(&trainer) - AugmentConfig::HIGHEST).abs() < 1e-9);
+        trainer.adapt_augmentation(-0.5);
+        assert!((p(&trainer) - 0.7).abs() < 1e-9);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.safetensors");
+        checkpoint::Checkpoint::save(&trainer, "", 0.0, &path).unwrap();
+        assert_eq!(checkpoint::Checkpoint::load(&path, 1).unwrap().trainer.progress, trainer.progress);
+        let ramp = Config {
+            augment: AugmentConfig { target: None, ..trainer.config.augment.clone() },
+            ..trainer.config.clone()
+        };
+        trainer.reconfigure(ramp).unwrap();
+        assert!((p(&trainer) - 0.3).abs() < 1e-9, "the ramp's again");
+
+        let ends = crate::threads::on_each(2, |threads| {
+            let rank = threads.rank();
+            let mut trainer = Trainer::new(config(0.2), 1).unwrap();
+            trainer.join(Box::new(threads), "").unwrap();
+            for step in 0..6 {
+                trainer.step(&made_up(&trainer.config, 8, 2 * step + rank), &[]).unwrap();
+            }
+            trainer.progress
+        });
+        assert_eq!(ends[0], ends[1]);
     }
 
     #[test]

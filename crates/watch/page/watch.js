@@ -14,6 +14,7 @@ const charts = [
   ["loss", new Chart("Loss", [{ name: "D", of: average("loss_d") }, { name: "G", of: average("loss_g") }])],
   ["outputs", new Chart("D's outputs", [{ name: "real", of: average("real") }, { name: "drawn", of: average("fake") }])],
   ["penalty", new Chart("Squared gradient of D", [{ name: "", of: average("penalty") }])],
+  ["overfitting", new Chart("Pairs told apart, and augmentation", [{ name: "apart", of: average("apart") }, { name: "augment", of: (t) => t.p }])],
   ["critic", new Chart("Feature critic", [
     { name: "real", of: (t) => (t.critic > 0 ? t.averages.critic_real : undefined) },
     { name: "drawn", of: (t) => (t.critic > 0 ? t.averages.critic_fake : undefined) },
