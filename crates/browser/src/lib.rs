@@ -89,7 +89,7 @@ pub extern "C" fn height() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use synth::{Architecture, ModelFile, Precision, Seed};
+    use synth::{Architecture, ModelFile, Seed, WeightDtype};
 
     use super::*;
 
@@ -113,7 +113,7 @@ mod tests {
 
         let architecture = Architecture { mapping_layers: 1, base: [4, 2], ..Architecture::plain(8, 8, &[8, 8]) };
         let model = ModelFile::random(architecture, Seed(1)).unwrap();
-        input(&model.to_bytes(Precision::F32).unwrap());
+        input(&model.to_bytes(WeightDtype::F32).unwrap());
         assert_eq!((load(), width(), height()), (1, 4, 8));
         input(b"42");
         assert_eq!((drawn_width(), drawn_height()), (0, 0));

@@ -4,8 +4,8 @@ use std::f32::consts::GOLDEN_RATIO;
 use std::sync::Arc;
 
 use synth::{
-    Creature, Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Psi, PsiError, Recipe, RecipeError, Seed,
-    SeedIndex, Styles, Worker,
+    Creativity, CreativityError, Creature, Generator, LONGEST_PATH, ModelError, ModelFile, Picture, Recipe,
+    RecipeError, Seed, SeedIndex, Styles, Worker,
 };
 
 /// How far a wandering picture goes towards each of two children of its own, at most.
@@ -21,7 +21,7 @@ pub enum Trouble {
     /// The text names no picture.
     Recipe(RecipeError),
     /// No creativity.
-    Psi(PsiError),
+    Creativity(CreativityError),
     /// An angle that is not finite.
     Wander,
     /// So many bytes are neither one nor two style vectors of so many numbers.
@@ -34,7 +34,7 @@ impl std::fmt::Display for Trouble {
             Trouble::Empty => f.write_str("there is no model yet; load one first"),
             Trouble::Model(error) => error.fmt(f),
             Trouble::Recipe(error) => error.fmt(f),
-            Trouble::Psi(error) => error.fmt(f),
+            Trouble::Creativity(error) => error.fmt(f),
             Trouble::Wander => f.write_str("a wandering picture needs an angle that is a finite number"),
             Trouble::Styles(bytes, w_dim) => write!(
                 f,
@@ -99,7 +99,7 @@ impl Studio {
     pub fn draw(&mut self, name: &[u8], how: How, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
         let How { psi, wander, noise, size } = how;
         let recipe: Recipe = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
-        let psi = Psi::new(psi).map_err(Trouble::Psi)?;
+        let psi = Creativity::new(psi).map_err(Trouble::Creativity)?;
         if !wander.is_finite() {
             return Err(Trouble::Wander);
         }
@@ -150,7 +150,7 @@ impl Studio {
 
     /// Moves styles along a way around them: `w + a sin(t) (c_0 - w) + a sin(g t) (c_1 - w)` with two of the picture's
     /// children c. As the golden ratio g is irrational the way never closes; it begins at the picture itself.
-    fn stroll(&self, recipe: &Recipe, psi: Psi, t: f32, styles: &mut Styles) {
+    fn stroll(&self, recipe: &Recipe, psi: Creativity, t: f32, styles: &mut Styles) {
         let (Recipe::Single(home) | Recipe::Blend { from: home, .. } | Recipe::Mix { coarse: home, .. }) = recipe;
         let generator = self.worker.generator();
         let mut home = home.clone();
@@ -177,7 +177,7 @@ impl Studio {
 
 #[cfg(test)]
 mod tests {
-    use synth::{Architecture, Ink, NoiseInputs, Precision, Upsample};
+    use synth::{Architecture, Ink, NoiseInputs, Upsample, WeightDtype};
 
     use super::*;
 
@@ -188,7 +188,7 @@ mod tests {
             ..Architecture::plain(16, 16, &[16, 8])
         };
         let model = ModelFile::random(architecture, Seed(3)).unwrap();
-        Studio::open(&model.to_bytes(Precision::F32).unwrap()).unwrap()
+        Studio::open(&model.to_bytes(WeightDtype::F32).unwrap()).unwrap()
     }
 
     fn drawn(studio: &mut Studio, name: &str, psi: f32, wander: f32) -> Vec<u8> {
@@ -201,7 +201,7 @@ mod tests {
     fn a_name_gives_the_picture_of_the_worker_with_an_opaque_fourth_byte() {
         let mut studio = studio();
         let rgba = drawn(&mut studio, "42", 0.7, 0.0);
-        let expected = studio.worker.draw(Seed(42), Psi::new(0.7).unwrap());
+        let expected = studio.worker.draw(Seed(42), Creativity::new(0.7).unwrap());
         assert!(rgba.chunks_exact(4).zip(expected.rgb.chunks_exact(3)).all(|(a, b)| a[..3] == *b && a[3] == 255));
         assert_eq!(rgba.len() / 4, expected.rgb.len() / 3);
     }
@@ -210,8 +210,8 @@ mod tests {
     fn ink_is_left_out_of_what_is_shown_no_larger_than_composed() {
         let ink = Some(Ink { channels: 4, blocks: 1, factor: 4 });
         let model = ModelFile::random(Architecture { ink, ..Architecture::plain(8, 8, &[8, 8]) }, Seed(4)).unwrap();
-        let mut studio = Studio::open(&model.to_bytes(Precision::F32).unwrap()).unwrap();
-        let mut small = Studio::open(&model.without_ink().to_bytes(Precision::F32).unwrap()).unwrap();
+        let mut studio = Studio::open(&model.to_bytes(WeightDtype::F32).unwrap()).unwrap();
+        let mut small = Studio::open(&model.without_ink().to_bytes(WeightDtype::F32).unwrap()).unwrap();
         let composed = drawn(&mut small, "7", 1.0, 0.0);
         for (size, side) in [(0, 32), (9, 32), (8, 8), (1, 8)] {
             let mut rgba = Vec::new();
@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn styles_of_a_recipe_give_the_picture_of_the_recipe() {
         let mut studio = studio();
-        let styles = "1_2_1".parse::<Recipe>().unwrap().styles(studio.worker.generator(), Psi::new(0.8).unwrap());
+        let styles =
+            "1_2_1".parse::<Recipe>().unwrap().styles(studio.worker.generator(), Creativity::new(0.8).unwrap());
         let (layer, fine) = styles.fine.unwrap();
         let bytes: Vec<u8> = styles.w.iter().chain(&fine).flat_map(|value| value.to_le_bytes()).collect();
         let (mut by_styles, mut by_name) = (Vec::new(), Vec::new());

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use interop::Which;
-use synth::{Generator, Metadata, ModelFile, NoiseMode, Precision, Psi, Seed, SeedStyle, Variation};
+use interop::WeightSet;
+use synth::{Creativity, Generator, Metadata, ModelFile, NoiseMode, Seed, SeedStyle, Variation, WeightDtype};
 
 /// The model that ships with the program.
 pub const EMBEDDED: &[u8] = include_bytes!("../../../models/tadne.safetensors");
@@ -52,7 +52,7 @@ impl Model {
         }
         match &self.path {
             None => Ok(Some(EMBEDDED.to_vec())),
-            Some(_) => Ok(Some(self.file()?.to_bytes(Precision::F16)?)),
+            Some(_) => Ok(Some(self.file()?.to_bytes(WeightDtype::F16)?)),
         }
     }
 
@@ -93,7 +93,7 @@ pub fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
         if !interop::is_importable(path)? {
             return Ok(ModelFile::open(path)?);
         }
-        let network = interop::open(path, Which::Ema)?;
+        let network = interop::open(path, WeightSet::Ema)?;
         Ok(network.load(metadata(path, &network, UNKNOWN_TERMS), &mut |_| ())?)
     };
     read().with_context(|| format!("cannot use {}", path.display()))
@@ -103,10 +103,10 @@ pub fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
 pub const UNKNOWN_TERMS: &str = "unknown: the terms of those who trained it";
 
 /// What is known about an imported model.
-pub fn metadata(path: &Path, network: &interop::Network, license: &str) -> Metadata {
+pub fn metadata(path: &Path, network: &interop::ForeignGenerator, license: &str) -> Metadata {
     let provenance = serde_json::json!({
         "imported_from": path.file_name().map(|name| name.to_string_lossy()),
-        "layout": network.layout.name(),
+        "layout": network.origin.name(),
         "network": network.name,
         "notes": network.notes,
     });
@@ -118,7 +118,7 @@ pub fn pace(generator: &Arc<Generator>) -> Duration {
     let mut worker = generator.worker();
     let mut draw = || {
         let start = Instant::now();
-        worker.draw(Seed(0), Psi::default());
+        worker.draw(Seed(0), Creativity::default());
         start.elapsed()
     };
     let first = draw();

@@ -10,7 +10,7 @@ use std::time::Instant;
 use contest::Duel;
 use image::imageops::{FilterType, resize};
 use image::{RgbImage, RgbaImage};
-use synth::{Generator, ModelFile, Picture, Psi, Recipe, Seed};
+use synth::{Creativity, Generator, ModelFile, Picture, Recipe, Seed};
 
 const ROWS: u32 = 12;
 const COLUMNS: usize = 16;
@@ -23,7 +23,7 @@ fn pool(side: u32) -> Result<Vec<u8>, Box<dyn Error>> {
     let (mut worker, mut picture) = (generator.worker(), Picture::default());
     let mut pool = Vec::new();
     for seed in 0..POOL {
-        let styles = Recipe::from(Seed(seed)).styles(&generator, Psi::default());
+        let styles = Recipe::from(Seed(seed)).styles(&generator, Creativity::default());
         worker.draw_styles_small_into(&styles, None, side as usize, &|| false, &mut picture);
         let whole = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb.clone());
         pool.extend(resize(&whole.ok_or("a picture has its size")?, side, side, FilterType::Triangle).into_raw());

@@ -1,7 +1,7 @@
 //! What truncation and the creativity slider need to know of a trained model: where its `w` lie, and which psi deserve a name.
 
 use kernels::Crew;
-use synth::{Calibration, Generator, ModelFile, Psi, Seed, Tensor};
+use synth::{Calibration, Creativity, Generator, ModelFile, Seed, Tensor};
 
 use crate::metrics::{Clusters, Rows, nearest};
 use crate::{Distances, Error};
@@ -59,7 +59,7 @@ fn clusters(crew: &Crew, w: &Rows) -> (Rows, f64) {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Plain psi, without a calibration.
-    pub psi: Psi,
+    pub psi: Creativity,
     /// From real pictures.
     pub distances: Distances,
     /// How much the pictures differ: the trace of their features' covariance.
@@ -71,7 +71,7 @@ impl Step {
     ///
     /// # Panics
     /// As [`Distances::between`].
-    pub fn measure(crew: &Crew, psi: Psi, real: &Rows, drawn: &Rows) -> Self {
+    pub fn measure(crew: &Crew, psi: Creativity, real: &Rows, drawn: &Rows) -> Self {
         Self { psi, distances: Distances::between(crew, real, drawn), variety: drawn.variety() }
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     fn landmarks_follow_their_rules() {
         let step = |psi: f32, kd, precision, variety| {
             let coverage = Prdc { precision, recall: 0.0, density: 0.0, coverage: 0.0 };
-            Step { psi: Psi::new(psi).unwrap(), distances: Distances { fd: 1.0, kd, coverage }, variety }
+            Step { psi: Creativity::new(psi).unwrap(), distances: Distances { fd: 1.0, kd, coverage }, variety }
         };
         let sweep = [
             step(0.2, 9.0, 0.9, 1.0),

@@ -4,8 +4,8 @@
 use kernels::train::Cpu;
 
 use crate::collective::Ranks;
-use crate::critic::CriticSide;
-use crate::ink::InkedSide;
+use crate::critic::CriticLearner;
+use crate::ink::InkedLearner;
 use crate::schedule::Schedule;
 use crate::tape::Network;
 use crate::{Config, Error};
@@ -73,16 +73,16 @@ pub(crate) struct Said {
 /// Those of a run.
 pub(crate) struct Auxiliaries {
     /// On the features of a frozen network.
-    pub(crate) critic: Option<CriticSide>,
+    pub(crate) critic: Option<CriticLearner>,
     /// Behind an ink network.
-    pub(crate) inked: Option<InkedSide>,
+    pub(crate) inked: Option<InkedLearner>,
 }
 
 impl Auxiliaries {
     /// Fresh ones, where the configuration has them; not yet prepared.
     pub(crate) fn new(config: &Config, threads: usize) -> Result<Self, Error> {
-        let critic = config.critic.as_ref().map(|_| CriticSide::new());
-        Ok(Self { critic, inked: InkedSide::of(config, threads)? })
+        let critic = config.critic.as_ref().map(|_| CriticLearner::new());
+        Ok(Self { critic, inked: InkedLearner::of(config, threads)? })
     }
 
     /// Another recipe's: one that joins or changes its shape begins afresh, the one behind ink as a copy of `d` where it has the same layers.
@@ -91,13 +91,13 @@ impl Auxiliaries {
         let inked = |c: &Config| c.inked.as_ref().map(|c| c.channels.clone());
         // The one that may fail first: the trainer keeps all it had then.
         if inked(old) != inked(new) {
-            self.inked = InkedSide::of(new, threads)?;
+            self.inked = InkedLearner::of(new, threads)?;
             if let Some(inked) = &mut self.inked {
                 inked.judge.begin_as(d);
             }
         }
         if critic(old) != critic(new) {
-            self.critic = new.critic.as_ref().map(|_| CriticSide::new());
+            self.critic = new.critic.as_ref().map(|_| CriticLearner::new());
         }
         Ok(())
     }

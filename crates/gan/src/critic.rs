@@ -14,7 +14,7 @@ use crate::{Config, Error};
 const NAMES: [&str; 5] = ["critic.weights", "critic.adam.first", "critic.adam.second", "critic.norms", "critic.mixing"];
 
 /// The critic's state, and the critic itself once its frozen network has been opened.
-pub(crate) struct CriticSide {
+pub(crate) struct CriticLearner {
     pub(crate) state: CriticState,
     critic: Option<Critic>,
     work: CriticWork,
@@ -32,7 +32,7 @@ pub(crate) struct CriticState {
     pub(crate) mixing: Vec<f32>,
 }
 
-impl CriticSide {
+impl CriticLearner {
     pub(crate) fn new() -> Self {
         let state = CriticState { weights: Vec::new(), adam: Adam::new(0), norms: Vec::new(), mixing: Vec::new() };
         Self { state, critic: None, work: CriticWork::default(), grids: [Vec::new(), Vec::new()] }
@@ -81,7 +81,7 @@ impl CriticSide {
     }
 }
 
-impl Auxiliary for CriticSide {
+impl Auxiliary for CriticLearner {
     /// What no checkpoint has brought is drawn from the run's seed.
     fn prepare(&mut self, config: &Config, _: usize) -> Result<(), Error> {
         let Some(c) = &config.critic else { return Ok(()) };

@@ -97,13 +97,13 @@ impl Discriminator {
     }
 
     /// Judges pictures.
-    pub(crate) fn judge<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, shown: Shown<'_>) -> Judged {
+    pub(crate) fn logits<E: Element>(&self, tape: &mut Tape<E>, context: Context<'_>, shown: Shown<'_>) -> Judged {
         self.pass(tape, context, shown, None)
     }
 
     /// The derivative of an earlier pass along `directions`, planar like its pictures; `of` says which picture each belongs to, whole groups of
     /// them.
-    pub(crate) fn along<E: Element>(
+    pub(crate) fn jvp<E: Element>(
         &self,
         tape: &mut Tape<E>,
         context: Context<'_>,

@@ -207,7 +207,7 @@ mod tests {
             for (to, from) in halved.chunks_exact_mut(16 * 16).zip(pictures.chunks_exact(32 * 32)) {
                 halve(from, [32, 32], to);
             }
-            let (before, after) = (small.judge(&halved).unwrap(), grown.judge(&pictures).unwrap());
+            let (before, after) = (small.logits(&halved).unwrap(), grown.logits(&pictures).unwrap());
             assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5), "{before:?} {after:?}");
             let mean = before.iter().sum::<f32>() / 8.0;
             assert!(before.iter().any(|v| (v - mean).abs() > 1e-3), "all logits are alike, nothing was compared");

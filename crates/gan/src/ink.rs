@@ -23,12 +23,12 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use judge::{GROUP, JudgeSide};
+pub(crate) use judge::{GROUP, JudgeLearner};
 pub use judge::{InkJudging, InkOpinion};
 use network::Redraw;
 use pairs::{Difference, Patch, Planes};
 pub use seen::InkedConfig;
-pub(crate) use seen::InkedSide;
+pub(crate) use seen::InkedLearner;
 
 const FORMAT: &str = "tadne-ink";
 /// 2: there may be a judge.
@@ -176,7 +176,7 @@ pub struct InkTrainer {
     adam: Adam,
     /// Average of the weights: what is shown and exported.
     ema: Vec<f32>,
-    judge: Option<JudgeSide>,
+    judge: Option<JudgeLearner>,
     optimizer: OptimizerConfig,
 }
 
@@ -198,10 +198,11 @@ impl InkTrainer {
         Ok(Self { config, cpu, passes, net, adam, ema, judge, optimizer })
     }
 
-    fn fresh_judge(config: &InkConfig, cpu: &Cpu) -> Result<Option<JudgeSide>, Error> {
+    fn fresh_judge(config: &InkConfig, cpu: &Cpu) -> Result<Option<JudgeLearner>, Error> {
         let InkConfig { judging, precision, seed, .. } = config;
         let (threads, seed) = (cpu.crew().threads(), step_seed(*seed, u64::MAX - 1));
-        let fresh = |judging: &InkJudging| JudgeSide::new(&judging.channels, judging.gamma, *precision, threads, seed);
+        let fresh =
+            |judging: &InkJudging| JudgeLearner::new(&judging.channels, judging.gamma, *precision, threads, seed);
         judging.as_ref().map(fresh).transpose()
     }
 
@@ -345,7 +346,7 @@ impl InkTrainer {
         let [lr, lr_d] = self.config.rates(step);
         let (opinion, mut dropped) = match self.config.judged_at(step).cloned() {
             Some(judging) => {
-                let (opinion, dropped) = self.judge(&judging, &patches, &added, lr_d, &mut slopes);
+                let (opinion, dropped) = self.logits(&judging, &patches, &added, lr_d, &mut slopes);
                 (Some(opinion), dropped)
             }
             None => (None, 0),
@@ -396,7 +397,7 @@ impl InkTrainer {
     }
 
     /// One step of the judge; the slopes of what it says are added to `slopes`.
-    fn judge(
+    fn logits(
         &mut self,
         judging: &InkJudging,
         patches: &[Patch],
@@ -531,7 +532,7 @@ impl InkTrainer {
         let Self { net, adam, ema, .. } = self;
         let mut state: Vec<(_, &[f32])> =
             vec![("weights", &net.weights), ("adam.first", &adam.first), ("adam.second", &adam.second), ("ema", ema)];
-        if let Some(JudgeSide { net, adam, .. }) = &self.judge {
+        if let Some(JudgeLearner { net, adam, .. }) = &self.judge {
             state.push(("judge.weights", &net.weights));
             state.push(("judge.adam.first", &adam.first));
             state.push(("judge.adam.second", &adam.second));
@@ -547,7 +548,7 @@ impl InkTrainer {
             ("adam.second", &mut adam.second),
             ("ema", ema),
         ];
-        if let Some(JudgeSide { net, adam, .. }) = &mut self.judge {
+        if let Some(JudgeLearner { net, adam, .. }) = &mut self.judge {
             state.push(("judge.weights", &mut net.weights));
             state.push(("judge.adam.first", &mut adam.first));
             state.push(("judge.adam.second", &mut adam.second));

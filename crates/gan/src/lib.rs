@@ -45,7 +45,7 @@ pub use config::{
 pub use device::Device;
 pub use error::Error;
 pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer, InkedConfig};
-pub use project::{Difference, Found, ProjectConfig, Projector, Space};
+pub use project::{Difference, Found, ProjectConfig, ProjectionSpace, Projector};
 pub use run::{Observer, Run, RunLock, Tick, truncate_stats_after};
 pub use schedule::Schedule;
 pub use selection::{DiscriminatorScores, SelectionFit};

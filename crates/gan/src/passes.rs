@@ -10,7 +10,7 @@ use crate::discriminator::{Discriminator, Judged, Shown};
 use crate::generator::{Drawn, Generator, Latents};
 use crate::tape::{Context, Network, Tape, Walk};
 
-/// The two networks on a device, D by its [`Judge`]. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks'
+/// The two networks on a device, D by its [`DiscriminatorPasses`]. Pictures are planar, [n, 3, size, size], in -1..1. Gradients of weights are added to the networks'
 /// own, by `finish` at the latest: a device apart sends them once a step.
 ///
 /// # Errors
@@ -19,9 +19,9 @@ pub(crate) trait Passes {
     /// Draws pictures of latents with G's present weights: pictures and w.
     fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> Result<(Vec<f32>, Vec<f32>), Error>;
     /// Gradients of G's weights from those at the pictures just drawn.
-    fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error>;
+    fn draw_backward(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error>;
     /// D.
-    fn d(&mut self) -> &mut dyn Judge;
+    fn d(&mut self) -> &mut dyn DiscriminatorPasses;
     /// Bytes that are kept between steps, D's included, where they are this machine's.
     fn bytes(&self) -> usize;
     /// To be called with both networks, G first, before their weights change; what was drawn and judged is forgotten.
@@ -29,12 +29,12 @@ pub(crate) trait Passes {
 }
 
 /// A network that judges pictures, on a device; as in [`Passes`].
-pub(crate) trait Judge {
+pub(crate) trait DiscriminatorPasses {
     /// D's logits of pictures.
-    fn judge(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error>;
+    fn logits(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error>;
     /// From the slopes of a loss in the logits just given, of pictures `range` (the others' are zero): the gradient at all pictures, and with `weights`
     /// those of D's weights.
-    fn judge_back(
+    fn backward(
         &mut self,
         d: &mut Network,
         slopes: &[f32],
@@ -42,9 +42,9 @@ pub(crate) trait Judge {
         weights: bool,
     ) -> Result<Vec<f32>, Error>;
     /// The slopes of the logits just given along `directions`, one for each of the pictures `of`; whole groups of them.
-    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error>;
+    fn jvp(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error>;
     /// Gradients of D's weights from those at the slopes just given.
-    fn along_back(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error>;
+    fn jvp_backward(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error>;
     /// To be called before the weights change; what was judged is forgotten.
     fn finish(&mut self, d: &mut Network) -> Result<(), Error>;
 }
@@ -56,12 +56,12 @@ pub(crate) struct Native<E> {
     generator: Generator,
     tape: Tape<E>,
     drawn: Option<Drawn>,
-    d: NativeJudge<E>,
+    d: NativeDiscriminator<E>,
 }
 
 /// A discriminator on this machine's processor.
 #[derive(Debug)]
-pub(crate) struct NativeJudge<E> {
+pub(crate) struct NativeDiscriminator<E> {
     cpu: Rc<Cpu>,
     discriminator: Discriminator,
     tape: Tape<E>,
@@ -71,12 +71,12 @@ pub(crate) struct NativeJudge<E> {
 
 impl<E: Element> Native<E> {
     pub(crate) fn new(cpu: Rc<Cpu>, generator: &Generator, discriminator: &Discriminator) -> Self {
-        let d = NativeJudge::new(cpu.clone(), discriminator);
+        let d = NativeDiscriminator::new(cpu.clone(), discriminator);
         Self { cpu, generator: generator.clone(), tape: Tape::default(), drawn: None, d }
     }
 }
 
-impl<E: Element> NativeJudge<E> {
+impl<E: Element> NativeDiscriminator<E> {
     pub(crate) fn new(cpu: Rc<Cpu>, discriminator: &Discriminator) -> Self {
         Self { cpu, discriminator: discriminator.clone(), tape: Tape::default(), judged: None, slopes: None }
     }
@@ -91,14 +91,14 @@ impl<E: Element> Passes for Native<E> {
         Ok((self.tape.pixels(drawn.pictures).to_vec(), self.tape.numbers(drawn.w)))
     }
 
-    fn draw_back(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error> {
+    fn draw_backward(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error> {
         let drawn = self.drawn.expect(ORDER);
         let walk = Walk { pictures: 0..self.tape.count(drawn.w), weights: true };
         self.tape.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
         Ok(())
     }
 
-    fn d(&mut self) -> &mut dyn Judge {
+    fn d(&mut self) -> &mut dyn DiscriminatorPasses {
         &mut self.d
     }
 
@@ -114,15 +114,15 @@ impl<E: Element> Passes for Native<E> {
     }
 }
 
-impl<E: Element> Judge for NativeJudge<E> {
-    fn judge(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error> {
-        let judged = self.discriminator.judge(&mut self.tape, Context { cpu: &self.cpu, net: d }, shown);
+impl<E: Element> DiscriminatorPasses for NativeDiscriminator<E> {
+    fn logits(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error> {
+        let judged = self.discriminator.logits(&mut self.tape, Context { cpu: &self.cpu, net: d }, shown);
         let logits = self.tape.numbers(judged.logits);
         self.judged = Some(judged);
         Ok(logits)
     }
 
-    fn judge_back(
+    fn backward(
         &mut self,
         d: &mut Network,
         slopes: &[f32],
@@ -134,16 +134,16 @@ impl<E: Element> Judge for NativeJudge<E> {
         Ok(self.tape.pixel_gradient(judged.pictures).to_vec())
     }
 
-    fn along(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error> {
+    fn jvp(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error> {
         let judged = self.judged.as_ref().expect(ORDER);
         let context = Context { cpu: &self.cpu, net: d };
-        let slopes = self.discriminator.along(&mut self.tape, context, directions, fade, (judged, of.to_vec()));
+        let slopes = self.discriminator.jvp(&mut self.tape, context, directions, fade, (judged, of.to_vec()));
         let values = self.tape.numbers(slopes.logits);
         self.slopes = Some((slopes, of.len()));
         Ok(values)
     }
 
-    fn along_back(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error> {
+    fn jvp_backward(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error> {
         let (slopes, count) = self.slopes.as_ref().expect(ORDER);
         let walk = Walk { pictures: 0..*count, weights: true };
         self.tape.backward(&self.cpu, d, slopes.pictures, slopes.logits, gradient, &walk);

@@ -115,7 +115,7 @@ mod tests {
             for edge in [Edge::Replicate, Edge::Zero] {
                 let mut to = vec![1.0; 4 * small.len()];
                 add_doubled(&small, size, edge, &mut to);
-                let expected = kernels::scalar::upsample2x(&small, size, edge);
+                let expected = kernels::reference::upsample2x(&small, size, edge);
                 assert!(to.iter().zip(&expected).all(|(a, b)| (a - 1.0 - b).abs() < 1e-6), "{size:?} {edge:?}");
             }
         }

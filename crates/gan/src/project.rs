@@ -46,7 +46,7 @@ const LEAST: f32 = 1e-3;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Space {
+pub enum ProjectionSpace {
     /// One w for all layers.
     #[serde(rename = "w")]
     W,
@@ -60,7 +60,7 @@ pub enum Space {
 #[serde(deny_unknown_fields)]
 pub struct ProjectConfig {
     /// Where.
-    pub space: Space,
+    pub space: ProjectionSpace,
     /// Points that are refined.
     pub starts: usize,
     /// Steps of each.
@@ -81,7 +81,7 @@ pub struct ProjectConfig {
 
 impl ProjectConfig {
     /// What `tadne project` takes unless told otherwise.
-    pub fn new(space: Space) -> Self {
+    pub fn new(space: ProjectionSpace) -> Self {
         let precision = Precision::Auto;
         Self { space, starts: 4, steps: 200, lr: 0.2, noise: 0.05, features: 0.3, pull: 0.01, precision, seed: 0 }
     }
@@ -138,7 +138,7 @@ pub struct Difference {
 /// The nearest point so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// `w_dim` values, or as many for each convolution ([`Space::Plus`]).
+    /// `w_dim` values, or as many for each convolution ([`ProjectionSpace::Plus`]).
     pub w: Vec<f32>,
     /// How far its drawing is from the picture.
     pub difference: Difference,
@@ -209,7 +209,7 @@ impl Projector {
             features.map(|network| PerceptualDistance::new(network, cpu.crew(), &planes, [h, w])).transpose()?;
         let samples = samples(&cpu, generator, config.seed);
         let spread = WStatistics::of(&samples, model.architecture.w_dim);
-        let rows = if config.space == Space::W { 1 } else { generator.layers() };
+        let rows = if config.space == ProjectionSpace::W { 1 } else { generator.layers() };
         let noise = generator.noise(Seed(0));
         let exact: Box<dyn Draw> = Box::new(Frozen::<f32>::new(model, noise.clone()));
         let (quick, exact): (Box<dyn Draw>, _) = if config.precision.is_bf16(&cpu) {

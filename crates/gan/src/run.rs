@@ -420,7 +420,7 @@ impl Run {
             let mut model = crate::export::model(&self.trainer, average, "unspecified")?;
             model.metadata.provenance["kd"] = serde_json::json!(measurement);
             let path = self.folder.join(BEST);
-            model.save(&path, synth::Precision::F16)?;
+            model.save(&path, synth::WeightDtype::F16)?;
         }
         Ok(best.min(measurement.kd))
     }

@@ -292,7 +292,7 @@ mod tests {
         verdicts.add(&mut trainer, &pictures).unwrap();
         let mut values = vec![0.0; 8 * 3 * size * size];
         values.chunks_exact_mut(3 * size * size).zip(&pictures).for_each(|(to, p)| planes(&p.rgb, to));
-        let logits = trainer.judge(&values).unwrap();
+        let logits = trainer.logits(&values).unwrap();
         assert_eq!(verdicts.said, [logits.into_iter().map(f64::from).collect::<Vec<_>>()]);
         let error = verdicts.add(&mut trainer, &[picture(size * 2, 0)]).unwrap_err().to_string();
         assert!(error.contains(&format!("{size} x {size}")), "{error}");

@@ -12,11 +12,11 @@ use kernels::train::{Conv, Cpu, Element, Filter, FilterShape, Map, Mask};
 use crate::params::Layout;
 
 mod back;
+mod discriminator;
 mod draw;
 mod ending;
 #[cfg(test)]
 mod golden;
-mod judge;
 mod minibatch_stddev;
 mod resample;
 mod rows;
@@ -24,10 +24,10 @@ mod rows;
 mod tests;
 
 pub(crate) use back::Walk;
+pub(crate) use discriminator::Layer;
 use draw::Branches;
 pub(crate) use draw::{After, Mixing};
 pub(crate) use ending::Noise;
-pub(crate) use judge::Layer;
 pub(crate) use resample::{Grid, share};
 
 /// A network: its tensors, their values, and the gradient of the step.

@@ -14,26 +14,26 @@ use crate::Error;
 use crate::device::Device;
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
-use crate::passes::{Judge, Passes};
+use crate::passes::{DiscriminatorPasses, Passes};
 use crate::tape::Network;
 
 /// What it means to call them in another order.
 const ORDER: &str = "passes come in order, forwards before backwards";
 
+mod discriminator;
 mod draw;
 #[cfg(unix)]
 mod group;
-mod judge;
 mod layers;
 #[cfg(test)]
 mod tests;
 mod transfer;
 mod weights;
 
+use discriminator::Judging;
 use draw::Drawing;
 #[cfg(unix)]
 pub(crate) use group::Group;
-use judge::Judging;
 use layers::Place;
 
 /// Both networks on a device of libtorch.
@@ -127,11 +127,11 @@ impl Passes for Torch {
         self.g.draw(g, latents, fade).map_err(|e| failed(self.device, &e))
     }
 
-    fn draw_back(&mut self, _: &mut Network, gradient: &[f32]) -> Result<(), Error> {
+    fn draw_backward(&mut self, _: &mut Network, gradient: &[f32]) -> Result<(), Error> {
         self.g.back(gradient).map_err(|e| failed(self.device, &e))
     }
 
-    fn d(&mut self) -> &mut dyn Judge {
+    fn d(&mut self) -> &mut dyn DiscriminatorPasses {
         &mut self.d
     }
 
@@ -145,12 +145,12 @@ impl Passes for Torch {
     }
 }
 
-impl Judge for TorchJudge {
-    fn judge(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error> {
-        self.judging.judge(d, shown).map_err(|e| failed(self.device, &e))
+impl DiscriminatorPasses for TorchJudge {
+    fn logits(&mut self, d: &Network, shown: Shown<'_>) -> Result<Vec<f32>, Error> {
+        self.judging.logits(d, shown).map_err(|e| failed(self.device, &e))
     }
 
-    fn judge_back(
+    fn backward(
         &mut self,
         _: &mut Network,
         slopes: &[f32],
@@ -160,12 +160,12 @@ impl Judge for TorchJudge {
         self.judging.back(slopes, &range, weights).map_err(|e| failed(self.device, &e))
     }
 
-    fn along(&mut self, _: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error> {
-        self.judging.along(directions, fade, of).map_err(|e| failed(self.device, &e))
+    fn jvp(&mut self, _: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error> {
+        self.judging.jvp(directions, fade, of).map_err(|e| failed(self.device, &e))
     }
 
-    fn along_back(&mut self, _: &mut Network, gradient: &[f32]) -> Result<(), Error> {
-        self.judging.along_back(gradient).map_err(|e| failed(self.device, &e))
+    fn jvp_backward(&mut self, _: &mut Network, gradient: &[f32]) -> Result<(), Error> {
+        self.judging.jvp_backward(gradient).map_err(|e| failed(self.device, &e))
     }
 
     fn finish(&mut self, d: &mut Network) -> Result<(), Error> {

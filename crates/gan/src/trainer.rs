@@ -60,14 +60,14 @@ impl Progress {
 
 /// A network's weights and the state of its optimiser.
 #[derive(Debug)]
-pub(crate) struct Side {
+pub(crate) struct Learner {
     pub(crate) net: Network,
     pub(crate) adam: Adam,
     /// 1 for each weight that a grown network did not inherit, 0 for each that it did.
     new: Option<Vec<f32>>,
 }
 
-impl Side {
+impl Learner {
     fn new(layout: Layout, inherited_stages: usize, seed: u64) -> Self {
         let weights = layout.initial(seed);
         let new = (inherited_stages > 0).then(|| layout.belongs_from(inherited_stages));
@@ -238,8 +238,8 @@ pub struct Trainer {
     ranks: Ranks,
     generator: Generator,
     discriminator: Discriminator,
-    pub(crate) g: Side,
-    pub(crate) d: Side,
+    pub(crate) g: Learner,
+    pub(crate) d: Learner,
     pub(crate) auxiliaries: Auxiliaries,
     /// Average of G's weights.
     pub(crate) ema: Vec<f32>,
@@ -273,8 +273,8 @@ impl Trainer {
         let cpu = processor(threads)?;
         let generator = Generator::new(&config.architecture);
         let discriminator = Discriminator::new(&config.discriminator, config.architecture.base);
-        let g = Side::new(generator.layout(), config.growth.stages, step_seed(config.seed, u64::MAX));
-        let d = Side::new(discriminator.layout(), 0, step_seed(config.seed, u64::MAX - 1));
+        let g = Learner::new(generator.layout(), config.growth.stages, step_seed(config.seed, u64::MAX));
+        let d = Learner::new(discriminator.layout(), 0, step_seed(config.seed, u64::MAX - 1));
         let wide = config.ema.widths.iter().map(|&w| WideAverage::new(w, g.net.weights.clone())).collect();
         Ok(Self {
             passes: passes(&config, Device::Cpu, processor(threads)?, &generator, &discriminator)?,
@@ -500,25 +500,25 @@ impl Trainer {
         real.append(&mut fake);
         // A drawn picture is of the class of the real one that it is compared with.
         let both = classes.repeat(2);
-        let logits = passes.d().judge(d, Shown { pictures: &real, classes: &both, fade })?;
+        let logits = passes.d().logits(d, Shown { pictures: &real, classes: &both, fade })?;
         let (logits_real, logits_fake) = logits.split_at(n);
         let loss = loss::discriminator(&self.config.loss, logits_real, logits_fake);
-        let gradient = passes.d().judge_back(d, &loss.slopes, 0..2 * n, true)?;
+        let gradient = passes.d().backward(d, &loss.slopes, 0..2 * n, true)?;
 
         let q = self.config.penalty_of(n);
         let sides = if self.config.loss.penalty == Penalty::R1 { 1 } else { 2 };
         let of: Vec<usize> = (0..sides).flat_map(|side| side * n..side * n + q).collect();
         let directions = directions(&self.cpu, &self.config, &gradient, &of, seed);
-        let slopes = passes.d().along(d, &directions, fade, &of)?;
+        let slopes = passes.d().jvp(d, &directions, fade, &of)?;
         let (penalty, back) = loss::penalty(schedule.gamma, &slopes, q);
-        passes.d().along_back(d, &back)?;
+        passes.d().jvp_backward(d, &back)?;
 
         let (loss_g, back) = loss::generator(self.config.loss.pairing, logits_real, logits_fake);
         let mut gradient = if g_is_held {
             vec![0.0; half]
         } else {
             let back = [vec![0.0; n], back].concat();
-            passes.d().judge_back(d, &back, n..2 * n, false)?.split_off(half)
+            passes.d().backward(d, &back, n..2 * n, false)?.split_off(half)
         };
         let mut said = [Said::default(); 2];
         for (said, auxiliary) in said.iter_mut().zip(self.auxiliaries.all_mut()) {
@@ -537,7 +537,7 @@ impl Trainer {
         }
         if !g_is_held {
             augmentation.transpose(&self.cpu, &mut gradient);
-            passes.draw_back(g, &gradient)?;
+            passes.draw_backward(g, &gradient)?;
         }
         passes.finish(g, d)?;
         self.ranks.mean(&mut d.gradient)?;
@@ -590,10 +590,10 @@ impl Trainer {
     }
 
     /// D's logits of planar pictures in -1..1.
-    pub(crate) fn judge(&mut self, pictures: &[f32]) -> Result<Vec<f32>, Error> {
+    pub(crate) fn logits(&mut self, pictures: &[f32]) -> Result<Vec<f32>, Error> {
         let fade = self.schedule().fade.map(|share| share as f32);
         let shown = Shown { pictures, classes: &[], fade };
-        let logits = self.passes.d().judge(&self.d.net, shown)?;
+        let logits = self.passes.d().logits(&self.d.net, shown)?;
         self.passes.finish(&mut self.g.net, &mut self.d.net)?;
         Ok(logits)
     }
@@ -601,7 +601,7 @@ impl Trainer {
     /// What each discriminator of the run says of planar pictures in -1..1: D, and the one behind ink, where there is one, as the mean of so many
     /// squares.
     pub(crate) fn opinions(&mut self, pictures: &[f32], seed: u64, squares: u64) -> Result<Vec<Vec<f32>>, Error> {
-        let mut opinions = vec![self.judge(pictures)?];
+        let mut opinions = vec![self.logits(pictures)?];
         if let Some(inked) = &mut self.auxiliaries.inked {
             if !inked.is_prepared() {
                 inked.prepare(&self.config, self.cpu.crew().threads())?;
@@ -699,7 +699,7 @@ impl Trainer {
     }
 }
 
-/// Directions in the space of pictures, planar: those of [`along`], or at random (then of the length of normal numbers, whose mean square slope is
+/// Directions in the space of pictures, planar: those of [`along_gradient`], or at random (then of the length of normal numbers, whose mean square slope is
 /// the squared gradient's norm).
 fn directions(cpu: &Cpu, config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
     let size = 3 * config.resolution().pow(2);
@@ -708,11 +708,11 @@ fn directions(cpu: &Cpu, config: &Config, gradient: &[f32], of: &[usize], seed: 
         synth::latent::normal(seed, DIRECTION_STREAM, &mut directions);
         return directions;
     }
-    along(cpu, gradient, of, size)
+    along_gradient(cpu, gradient, of, size)
 }
 
 /// Directions of length 1 along the gradient at pictures `of`, each of `size` numbers.
-pub(crate) fn along(cpu: &Cpu, gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
+pub(crate) fn along_gradient(cpu: &Cpu, gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
     let mut directions = vec![0.0; of.len() * size];
     share(cpu, directions.chunks_exact_mut(size).zip(of), |(to, &picture)| {
         let from = &gradient[picture * size..][..size];
@@ -790,15 +790,15 @@ mod tests {
         let pictures = numbers(n * size, 1);
         let of: Vec<usize> = (0..n).collect();
         let (passes, d) = (&mut trainer.passes, &mut trainer.d.net);
-        passes.d().judge(d, Shown::plain(&pictures)).unwrap();
+        passes.d().logits(d, Shown::plain(&pictures)).unwrap();
         // Whatever weight and sign the loss gives to a logit.
         let weights: Vec<f32> = numbers(n, 2).iter().map(|v| v + v.signum()).collect();
-        let weighted = passes.d().judge_back(d, &weights, 0..n, false).unwrap();
-        let expected = squares(&passes.d().judge_back(d, &vec![1.0; n], 0..n, false).unwrap(), size);
+        let weighted = passes.d().backward(d, &weights, 0..n, false).unwrap();
+        let expected = squares(&passes.d().backward(d, &vec![1.0; n], 0..n, false).unwrap(), size);
         for penalty in [Penalty::R1R2, Penalty::R1] {
             config.loss.penalty = penalty;
             let slopes =
-                passes.d().along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(3)), None, &of).unwrap();
+                passes.d().jvp(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(3)), None, &of).unwrap();
             for (slope, expected) in slopes.iter().zip(&expected) {
                 assert!((f64::from(*slope).powi(2) / expected - 1.0).abs() < 1e-3, "{slope} squared is not {expected}");
             }
@@ -807,10 +807,8 @@ mod tests {
         let rounds = 100;
         let mut mean = 0.0;
         for round in 0..rounds {
-            let slopes = passes
-                .d()
-                .along(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(round)), None, &of)
-                .unwrap();
+            let slopes =
+                passes.d().jvp(d, &directions(&trainer.cpu, &config, &weighted, &of, Seed(round)), None, &of).unwrap();
             let relative = slopes.iter().zip(&expected).map(|(slope, expected)| f64::from(*slope).powi(2) / expected);
             mean += relative.sum::<f64>() / (n as f64 * rounds as f64);
         }

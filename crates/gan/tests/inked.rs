@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, trained};
 use gan::{Checkpoint, Config, DiscriminatorScores, Error, InkedConfig, Trainer};
-use synth::{Generator, Ink, ModelFile, Psi, Seed};
+use synth::{Creativity, Generator, Ink, ModelFile, Seed};
 
 /// A model of the configuration's size with an ink network of random weights.
 fn model(folder: &Path) -> PathBuf {
     let mut architecture = config().architecture;
     architecture.ink = Some(Ink { channels: 8, blocks: 1, factor: 4 });
     let path = folder.join("inked.safetensors");
-    ModelFile::random(architecture, Seed(4)).unwrap().save(&path, synth::Precision::F32).unwrap();
+    ModelFile::random(architecture, Seed(4)).unwrap().save(&path, synth::WeightDtype::F32).unwrap();
     path
 }
 
@@ -72,7 +72,7 @@ fn both_discriminators_of_a_checkpoint_are_heard() {
     let generator = Arc::new(Generator::new(&ModelFile::open(&ink).unwrap().without_ink()).unwrap());
     assert_eq!(generator.resolution(), (size, size));
     let mut worker = generator.worker();
-    let pictures: Vec<_> = (0..count as u64).map(|seed| worker.draw(Seed(seed), Psi::default())).collect();
+    let pictures: Vec<_> = (0..count as u64).map(|seed| worker.draw(Seed(seed), Creativity::default())).collect();
     let w: Vec<f32> = (0..count as u64).flat_map(|seed| generator.w(Seed(seed))).collect();
     let foretold = |checkpoint: &mut Checkpoint| {
         let mut verdicts = DiscriminatorScores::default();
@@ -101,7 +101,7 @@ fn a_model_that_cannot_redraw_is_refused() {
     };
     assert!(refused(with_ink(&dir.path().join("nowhere.safetensors"))).contains("nowhere.safetensors"));
     let plain = dir.path().join("plain.safetensors");
-    ModelFile::random(config().architecture, Seed(4)).unwrap().save(&plain, synth::Precision::F32).unwrap();
+    ModelFile::random(config().architecture, Seed(4)).unwrap().save(&plain, synth::WeightDtype::F32).unwrap();
     assert!(refused(with_ink(&plain)).contains("tadne ink makes one"));
     let mut large = with_ink(&model(dir.path()));
     large.inked.as_mut().unwrap().channels = vec![8; 5];

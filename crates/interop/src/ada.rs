@@ -5,7 +5,7 @@ use synth::LabelNorm;
 
 use crate::check_filter;
 use crate::error::Error;
-use crate::network::{Layout, Network, Parts};
+use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::states::State;
 use crate::tensor::View;
 
@@ -13,8 +13,8 @@ use crate::tensor::View;
 const MAPPING_RATE: f32 = 0.01;
 
 /// Makes a network of the weights.
-pub(crate) fn read(state: &mut State, mut parts: Parts) -> Result<Network, Error> {
-    parts.layout = Some(Layout::NvidiaTorch);
+pub(crate) fn read(state: &mut State, mut parts: Parts) -> Result<ForeignGenerator, Error> {
+    parts.origin = Some(Origin::NvidiaTorch);
     parts.notes.push(
         "a state dictionary without its settings: leaky ReLU, a mapping network at rate 0.01 and no clamping are assumed".into(),
     );

@@ -4,7 +4,7 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::pickle::{Id, Limits, Object, Pickle, Value, read};
 use crate::strangers;
-use crate::tensor::{Kind, View};
+use crate::tensor::{Dtype, View};
 use crate::torch::{self, Reference, Storages};
 
 /// A pickle and what lies beside it.
@@ -117,7 +117,7 @@ impl Document {
     }
 
     /// The bytes of a storage and their kind; none if they are whole numbers.
-    fn storage(&self, id: Id) -> Result<Option<(Blob, Kind)>, Error> {
+    fn storage(&self, id: Id) -> Result<Option<(Blob, Dtype)>, Error> {
         let pickle = &self.pickle;
         match pickle.get(id) {
             Value::Persistent(name) => {
@@ -182,14 +182,14 @@ impl Document {
     }
 
     /// Kind and byte order of a `numpy.dtype`, if it is of floating-point numbers.
-    fn dtype(&self, id: Id) -> Option<(Kind, bool)> {
+    fn dtype(&self, id: Id) -> Option<(Dtype, bool)> {
         let pickle = &self.pickle;
         let object = pickle.object(id)?;
         let name = pickle.text(*pickle.elements(object.args)?.first()?)?;
         let kind = match name.trim_start_matches(['<', '>', '=']) {
-            "f2" => Kind::F16,
-            "f4" => Kind::F32,
-            "f8" => Kind::F64,
+            "f2" => Dtype::F16,
+            "f4" => Dtype::F32,
+            "f8" => Dtype::F64,
             _ => return None,
         };
         let order = object.state.and_then(|state| pickle.text(*pickle.elements(state)?.get(1)?));

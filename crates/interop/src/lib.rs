@@ -2,17 +2,17 @@
 //!
 //! [`open`] finds the generator in a file that others wrote: NVIDIA's pickles (`PyTorch` and `TensorFlow`) and
 //! rosinality's checkpoints, and state dictionaries and safetensors files with the names of either. Nothing in the file is run: a [pickle] is read as inert values, and its arrays stay in the
-//! file until [`Network::load`] asks for them. [`onnx`] writes a model as a graph that other runtimes draw with.
+//! file until [`ForeignGenerator::load`] asks for them. [`onnx`] writes a model as a graph that other runtimes draw with.
 //!
 //! This crate converts; it neither draws nor trains.
 //!
 //! ```no_run
-//! use interop::{Which, open};
+//! use interop::{WeightSet, open};
 //!
-//! let network = open("network-snapshot.pkl".as_ref(), Which::Ema)?;
-//! println!("{} of {}: {:?}", network.name, network.layout.name(), network.architecture);
+//! let network = open("network-snapshot.pkl".as_ref(), WeightSet::Ema)?;
+//! println!("{} of {}: {:?}", network.name, network.origin.name(), network.architecture);
 //! let model = network.load(synth::Metadata::default(), &mut |_| ())?;
-//! model.save("model.safetensors".as_ref(), synth::Precision::F32)?;
+//! model.save("model.safetensors".as_ref(), synth::WeightDtype::F32)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -36,7 +36,7 @@ mod torch;
 use std::path::Path;
 
 pub use error::Error;
-pub use network::{Layout, Network};
+pub use network::{ForeignGenerator, Origin};
 
 use blob::Blob;
 use document::Document;
@@ -47,7 +47,7 @@ const W_SAMPLES: usize = 4096;
 
 /// Which of a snapshot's generators is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Which {
+pub enum WeightSet {
     /// The running average of the weights, which draws better.
     #[default]
     Ema,
@@ -55,11 +55,11 @@ pub enum Which {
     Raw,
 }
 
-impl Which {
+impl WeightSet {
     fn pick<T>(self, ema: T, raw: T) -> T {
         match self {
-            Which::Ema => ema,
-            Which::Raw => raw,
+            WeightSet::Ema => ema,
+            WeightSet::Raw => raw,
         }
     }
 }
@@ -68,7 +68,7 @@ impl Which {
 ///
 /// # Errors
 /// The file is damaged or hostile, holds something else, or a network that cannot be drawn.
-pub fn open(path: &Path, which: Which) -> Result<Network, Error> {
+pub fn open(path: &Path, which: WeightSet) -> Result<ForeignGenerator, Error> {
     open_blob(&Blob::open(path)?, which)
 }
 
@@ -76,7 +76,7 @@ pub fn open(path: &Path, which: Which) -> Result<Network, Error> {
 ///
 /// # Errors
 /// As for [`open`].
-pub fn open_blob(blob: &Blob, which: Which) -> Result<Network, Error> {
+pub fn open_blob(blob: &Blob, which: WeightSet) -> Result<ForeignGenerator, Error> {
     if states::is_safetensors(blob).is_some() {
         return states::in_safetensors(blob, which);
     }
@@ -87,7 +87,7 @@ pub fn open_blob(blob: &Blob, which: Which) -> Result<Network, Error> {
 ///
 /// # Errors
 /// As for [`open`].
-pub fn find(document: &Document, which: Which) -> Result<Network, Error> {
+pub fn find(document: &Document, which: WeightSet) -> Result<ForeignGenerator, Error> {
     let mut network = if nvidia::is_one(document) {
         nvidia::find(document, which)
     } else if tensorflow::is_one(document) {

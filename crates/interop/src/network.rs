@@ -12,9 +12,9 @@ const WEIGHTS: usize = 400_000_000;
 
 /// A generator in a file, not yet read.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct ForeignGenerator {
     /// Who wrote such files.
-    pub layout: Layout,
+    pub origin: Origin,
     /// Name of the network in the file.
     pub name: String,
     /// What it is.
@@ -30,7 +30,7 @@ pub struct Network {
 
 /// Who wrote a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub enum Origin {
     /// NVIDIA's `PyTorch` code: stylegan2-ada-pytorch, and stylegan3 with its stylegan2 configuration.
     NvidiaTorch,
     /// NVIDIA's `TensorFlow` code, and what was built on it.
@@ -39,13 +39,13 @@ pub enum Layout {
     Rosinality,
 }
 
-impl Layout {
+impl Origin {
     /// Its name for people.
     pub fn name(self) -> &'static str {
         match self {
-            Layout::NvidiaTorch => "NVIDIA StyleGAN2 (PyTorch)",
-            Layout::NvidiaTensorFlow => "NVIDIA StyleGAN2 (TensorFlow)",
-            Layout::Rosinality => "rosinality/stylegan2-pytorch",
+            Origin::NvidiaTorch => "NVIDIA StyleGAN2 (PyTorch)",
+            Origin::NvidiaTensorFlow => "NVIDIA StyleGAN2 (TensorFlow)",
+            Origin::Rosinality => "rosinality/stylegan2-pytorch",
         }
     }
 }
@@ -53,7 +53,7 @@ impl Layout {
 /// What a layout's reader gathers for [`Parts::assemble`]. All weights are ready to use: gains are folded in.
 #[derive(Default)]
 pub(crate) struct Parts {
-    pub(crate) layout: Option<Layout>,
+    pub(crate) origin: Option<Origin>,
     pub(crate) name: String,
     pub(crate) normalize_z: bool,
     pub(crate) labels: Option<LabelNorm>,
@@ -91,7 +91,7 @@ impl Parts {
     }
 
     /// Reads the architecture off the shapes and checks every weight against it.
-    pub(crate) fn assemble(self) -> Result<Network, Error> {
+    pub(crate) fn assemble(self) -> Result<ForeignGenerator, Error> {
         let architecture = self.architecture()?;
         architecture.validate().map_err(ModelError::from)?;
         let mut total = 0_usize;
@@ -116,8 +116,8 @@ impl Parts {
         let known: Vec<String> =
             architecture.tensors().into_iter().chain(architecture.optional_tensors()).map(|t| t.0).collect();
         weights.retain(|name, _| known.contains(name));
-        Ok(Network {
-            layout: self.layout.expect("a reader says who it reads"),
+        Ok(ForeignGenerator {
+            origin: self.origin.expect("a reader says who it reads"),
             name: self.name,
             architecture,
             notes: self.notes,
@@ -180,7 +180,7 @@ impl Parts {
     }
 }
 
-impl Network {
+impl ForeignGenerator {
     /// How many numbers there are.
     pub fn parameters(&self) -> usize {
         self.weights.values().map(View::count).sum()

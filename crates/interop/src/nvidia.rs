@@ -7,10 +7,10 @@ use synth::LabelNorm;
 
 use crate::document::Document;
 use crate::error::Error;
-use crate::network::{Layout, Network, Parts};
+use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::pickle::{Id, Value};
 use crate::tensor::View;
-use crate::{Which, check_filter};
+use crate::{WeightSet, check_filter};
 
 /// Whether the file holds networks of this kind.
 pub(crate) fn is_one(document: &Document) -> bool {
@@ -21,10 +21,10 @@ pub(crate) fn is_one(document: &Document) -> bool {
 }
 
 /// Finds the generator.
-pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> {
+pub(crate) fn find(document: &Document, which: WeightSet) -> Result<ForeignGenerator, Error> {
     let pickle = document.pickle();
     let root = pickle.root();
-    let mut parts = Parts { layout: Some(Layout::NvidiaTorch), normalize_z: true, ..Parts::default() };
+    let mut parts = Parts { origin: Some(Origin::NvidiaTorch), normalize_z: true, ..Parts::default() };
     let generator = if let Some(module) = Module::of(document, root) {
         parts.name.clone_from(&module.class);
         module
@@ -39,8 +39,8 @@ pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> 
         let there = pickle.entry(root, other).is_some_and(|id| Module::of(document, id).is_some());
         let way = match (there, which) {
             (false, _) => String::new(),
-            (true, Which::Ema) => format!(", but {other}: --which g takes it"),
-            (true, Which::Raw) => format!(", but {other}: leave --which g out"),
+            (true, WeightSet::Ema) => format!(", but {other}: --which g takes it"),
+            (true, WeightSet::Raw) => format!(", but {other}: leave --which g out"),
         };
         module.ok_or_else(|| Error::Unknown(format!("the snapshot holds no generator {name}{way}")))?
     };

@@ -2,7 +2,7 @@
 
 use crate::check_filter;
 use crate::error::Error;
-use crate::network::{Layout, Network, Parts};
+use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::states::State;
 use crate::tensor::View;
 
@@ -10,8 +10,8 @@ use crate::tensor::View;
 const MAPPING_RATE: f32 = 0.01;
 
 /// Makes a network of the weights and the mean of `w`, if the file has one.
-pub(crate) fn read(state: &mut State, mean: Option<View>, mut parts: Parts) -> Result<Network, Error> {
-    parts.layout = Some(Layout::Rosinality);
+pub(crate) fn read(state: &mut State, mean: Option<View>, mut parts: Parts) -> Result<ForeignGenerator, Error> {
+    parts.origin = Some(Origin::Rosinality);
     weights(state, &mut parts)?;
     // Encoders built on it keep a mean for each layer, all the same; or this one under the name of the network.
     let mean = mean.map(|mean| match mean.shape() {

@@ -8,9 +8,9 @@ use serde_json::Value as Json;
 use crate::blob::Blob;
 use crate::document::Document;
 use crate::error::Error;
-use crate::network::{Layout, Network, Parts};
-use crate::tensor::{Kind, View};
-use crate::{Which, ada, rosinality};
+use crate::network::{ForeignGenerator, Origin, Parts};
+use crate::tensor::{Dtype, View};
+use crate::{WeightSet, ada, rosinality};
 
 /// Entries of a pickle's root that are looked into.
 const GROUPS: usize = 64;
@@ -132,7 +132,7 @@ impl Candidate {
 }
 
 /// Finds the generator in a pickle; none if it holds no such weights.
-pub(crate) fn in_document(document: &Document, which: Which) -> Option<Result<Network, Error>> {
+pub(crate) fn in_document(document: &Document, which: WeightSet) -> Option<Result<ForeignGenerator, Error>> {
     let pickle = document.pickle();
     let root = pickle.root();
     let named = |id| -> Vec<(String, _)> {
@@ -156,7 +156,7 @@ pub(crate) fn in_document(document: &Document, which: Which) -> Option<Result<Ne
 }
 
 /// Finds the generator in a safetensors file.
-pub(crate) fn in_safetensors(blob: &Blob, which: Which) -> Result<Network, Error> {
+pub(crate) fn in_safetensors(blob: &Blob, which: WeightSet) -> Result<ForeignGenerator, Error> {
     let groups = [Group { path: String::new(), entries: safetensors(blob)? }];
     let candidates = candidates(&groups);
     if candidates.is_empty() {
@@ -185,10 +185,10 @@ fn safetensors(blob: &Blob) -> Result<Vec<(String, Option<View>)>, Error> {
         let numbers =
             |key: &str| -> Option<Vec<u64>> { about.get(key)?.as_array()?.iter().map(Json::as_u64).collect() };
         let kind = match about.get("dtype").and_then(Json::as_str).ok_or_else(|| wrong(name))? {
-            "F16" => Some(Kind::F16),
-            "BF16" => Some(Kind::Bf16),
-            "F32" => Some(Kind::F32),
-            "F64" => Some(Kind::F64),
+            "F16" => Some(Dtype::F16),
+            "BF16" => Some(Dtype::Bf16),
+            "F32" => Some(Dtype::F32),
+            "F64" => Some(Dtype::F64),
             _ => None,
         };
         let offsets = numbers("data_offsets");
@@ -257,23 +257,23 @@ fn candidates<T>(groups: &[Group<T>]) -> Vec<Candidate> {
 fn read<T>(
     groups: &[Group<T>],
     candidates: &[Candidate],
-    which: Which,
+    which: WeightSet,
     mean: Option<View>,
     array: impl Fn(&T) -> Result<Option<View>, Error>,
-) -> Result<Network, Error> {
+) -> Result<ForeignGenerator, Error> {
     let drawable = |candidate: &&Candidate| !matches!(candidate.family, Family::Other(_));
     if let (None, Some(Candidate { family: Family::Other(why), .. })) =
         (candidates.iter().find(drawable), candidates.first())
     {
         return Err(Error::unsupported(*why));
     }
-    let wanted = which == Which::Ema;
+    let wanted = which == WeightSet::Ema;
     let by = |average: Option<bool>| candidates.iter().filter(drawable).find(|it| it.is_average() == average);
     let Some(chosen) = by(Some(wanted)).or_else(|| by(None)) else {
         let other = by(Some(!wanted)).map_or("", |other| other.name.as_str());
         return Err(Error::Unknown(match which {
-            Which::Ema => format!("the file holds no averaged generator (g_ema), but {other}: --which g takes it"),
-            Which::Raw => format!("the file holds only an averaged generator, {other}: leave --which g out"),
+            WeightSet::Ema => format!("the file holds no averaged generator (g_ema), but {other}: --which g takes it"),
+            WeightSet::Raw => format!("the file holds only an averaged generator, {other}: leave --which g out"),
         }));
     };
     let group = &groups[chosen.group];
@@ -304,7 +304,7 @@ fn read<T>(
         Family::Nvidia => ada::read(&mut state, parts),
         Family::Other(why) => Err(Error::unsupported(why)),
     };
-    let whose = if chosen.family == Family::Nvidia { Layout::NvidiaTorch } else { Layout::Rosinality };
+    let whose = if chosen.family == Family::Nvidia { Origin::NvidiaTorch } else { Origin::Rosinality };
     read.map_err(|error| match error {
         Error::Weight { name, problem } => {
             Error::unsupported(format!("{} has the names of {}, but its {name} {problem}", chosen.name, whose.name()))

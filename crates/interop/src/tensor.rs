@@ -5,7 +5,7 @@ use crate::error::Error;
 
 /// How a number is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Dtype {
     /// IEEE half precision.
     F16,
     /// The upper half of an `F32`.
@@ -16,13 +16,13 @@ pub enum Kind {
     F64,
 }
 
-impl Kind {
+impl Dtype {
     /// Bytes of a number.
     pub fn width(self) -> u64 {
         match self {
-            Kind::F16 | Kind::Bf16 => 2,
-            Kind::F32 => 4,
-            Kind::F64 => 8,
+            Dtype::F16 | Dtype::Bf16 => 2,
+            Dtype::F32 => 4,
+            Dtype::F64 => 8,
         }
     }
 }
@@ -31,7 +31,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct View {
     storage: Blob,
-    kind: Kind,
+    kind: Dtype,
     big_endian: bool,
     /// Length of each axis.
     shape: Vec<usize>,
@@ -49,7 +49,7 @@ impl View {
     ///
     /// # Errors
     /// The view reaches beyond the storage, or has more than 8 axes or 2^31 elements.
-    pub fn new(storage: Blob, kind: Kind, shape: Vec<usize>, strides: Vec<i64>, offset: i64) -> Result<Self, Error> {
+    pub fn new(storage: Blob, kind: Dtype, shape: Vec<usize>, strides: Vec<i64>, offset: i64) -> Result<Self, Error> {
         let view = View { storage, kind, big_endian: false, shape, strides, offset, scale: 1.0, add: 0.0 };
         let count = view.shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n));
         if view.shape.len() > 8 || view.shape.len() != view.strides.len() || count.is_none_or(|n| n > 1 << 31) {
@@ -70,7 +70,7 @@ impl View {
     ///
     /// # Errors
     /// As for [`View::new`].
-    pub fn dense(storage: Blob, kind: Kind, shape: Vec<usize>) -> Result<Self, Error> {
+    pub fn dense(storage: Blob, kind: Dtype, shape: Vec<usize>) -> Result<Self, Error> {
         let mut strides = vec![1_i64; shape.len()];
         for axis in (1..shape.len()).rev() {
             strides[axis - 1] = strides[axis].saturating_mul(i64::try_from(shape[axis]).unwrap_or(i64::MAX));
@@ -244,10 +244,10 @@ impl View {
             if big_endian { raw.map(turned).collect() } else { raw.map(number).collect() }
         }
         match self.kind {
-            Kind::F16 => decode(bytes, self.big_endian, |raw| half::f16::from_le_bytes(raw).to_f32()),
-            Kind::Bf16 => decode(bytes, self.big_endian, |raw| half::bf16::from_le_bytes(raw).to_f32()),
-            Kind::F32 => decode(bytes, self.big_endian, f32::from_le_bytes),
-            Kind::F64 => decode(bytes, self.big_endian, |raw| f64::from_le_bytes(raw) as f32),
+            Dtype::F16 => decode(bytes, self.big_endian, |raw| half::f16::from_le_bytes(raw).to_f32()),
+            Dtype::Bf16 => decode(bytes, self.big_endian, |raw| half::bf16::from_le_bytes(raw).to_f32()),
+            Dtype::F32 => decode(bytes, self.big_endian, f32::from_le_bytes),
+            Dtype::F64 => decode(bytes, self.big_endian, |raw| f64::from_le_bytes(raw) as f32),
         }
     }
 }
@@ -258,7 +258,7 @@ mod tests {
 
     fn counting(shape: &[usize]) -> View {
         let bytes: Vec<u8> = (0..shape.iter().product::<usize>()).flat_map(|i| (i as f32).to_le_bytes()).collect();
-        View::dense(bytes.into(), Kind::F32, shape.to_vec()).unwrap()
+        View::dense(bytes.into(), Dtype::F32, shape.to_vec()).unwrap()
     }
 
     #[test]
@@ -276,14 +276,14 @@ mod tests {
 
     #[test]
     fn other_kinds_of_numbers_become_f32() {
-        fn single(bytes: &[u8], kind: Kind) -> View {
+        fn single(bytes: &[u8], kind: Dtype) -> View {
             View::dense(bytes.to_vec().into(), kind, vec![1]).unwrap()
         }
         for view in [
-            single(&1.5_f64.to_le_bytes(), Kind::F64),
-            single(&1.5_f64.to_be_bytes(), Kind::F64).big_endian(),
-            single(&0x3e00_u16.to_le_bytes(), Kind::F16),
-            single(&0x3fc0_u16.to_le_bytes(), Kind::Bf16),
+            single(&1.5_f64.to_le_bytes(), Dtype::F64),
+            single(&1.5_f64.to_be_bytes(), Dtype::F64).big_endian(),
+            single(&0x3e00_u16.to_le_bytes(), Dtype::F16),
+            single(&0x3fc0_u16.to_le_bytes(), Dtype::Bf16),
         ] {
             assert_eq!(view.single().unwrap().to_bits(), 1.5_f32.to_bits(), "{view:?}");
         }
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn views_beyond_their_storage_are_refused() {
         let new = |shape: &[usize], strides: &[i64], offset| {
-            View::new(vec![0; 24].into(), Kind::F32, shape.to_vec(), strides.to_vec(), offset)
+            View::new(vec![0; 24].into(), Dtype::F32, shape.to_vec(), strides.to_vec(), offset)
         };
         assert!(new(&[2, 3], &[3, 1], 0).is_ok());
         assert!(new(&[2, 3], &[3, 1], 1).is_err());

@@ -11,10 +11,10 @@ use synth::LabelNorm;
 use crate::arrays::Arrays;
 use crate::document::Document;
 use crate::error::Error;
-use crate::network::{Layout, Network, Parts};
+use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::pickle::{Id, Value};
 use crate::tensor::View;
-use crate::{Which, source};
+use crate::{WeightSet, source};
 
 /// Whether the file holds networks of this kind.
 pub(crate) fn is_one(document: &Document) -> bool {
@@ -25,11 +25,11 @@ pub(crate) fn is_one(document: &Document) -> bool {
 }
 
 /// Finds the generator.
-pub(crate) fn find(document: &Document, which: Which) -> Result<Network, Error> {
+pub(crate) fn find(document: &Document, which: WeightSet) -> Result<ForeignGenerator, Error> {
     let pickle = document.pickle();
     let root = pickle.root();
     let (index, name) = which.pick((2, "Gs"), (0, "G"));
-    let mut parts = Parts { layout: Some(Layout::NvidiaTensorFlow), name: name.into(), ..Parts::default() };
+    let mut parts = Parts { origin: Some(Origin::NvidiaTensorFlow), name: name.into(), ..Parts::default() };
     let network = match pickle.elements(root) {
         None => root,
         Some(&[_, _, _]) => {
@@ -82,7 +82,7 @@ fn read_mapping(mapping: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Pa
     if let Some(table) = variables.take("mapping/LabelConcat/weight")? {
         let features = table.shape().get(1).copied().unwrap_or(0);
         parts.labels = Some(LabelNorm::Joined);
-        let zeros = View::dense(vec![0; 4 * features.min(1 << 16)].into(), crate::tensor::Kind::F32, vec![features])?;
+        let zeros = View::dense(vec![0; 4 * features.min(1 << 16)].into(), crate::tensor::Dtype::F32, vec![features])?;
         parts.put("mapping.embed.bias", zeros);
         parts.put("mapping.embed.weight", turned(table, "mapping/LabelConcat/weight")?);
     } else if variables.all.contains_key("mapping/LabelEmbed/weight") {

@@ -7,7 +7,7 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::pickle::{Id, Limits, Pickle, Value, read};
 use crate::strangers;
-use crate::tensor::Kind;
+use crate::tensor::Dtype;
 
 /// The old format begins with this number, pickled.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -63,7 +63,7 @@ pub(crate) fn open_zip(blob: &Blob) -> Result<(Pickle, Storages), Error> {
 /// `('storage', type, key, location, count[, view])`.
 pub(crate) struct Reference {
     pub(crate) key: String,
-    kind: Option<Kind>,
+    kind: Option<Dtype>,
     /// First number and count of a part of the storage.
     part: Option<(u64, u64)>,
     count: u64,
@@ -77,10 +77,10 @@ impl Reference {
         };
         let Value::Global { name: class, .. } = pickle.get(*class) else { return Err(wrong()) };
         let kind = match &**class {
-            "HalfStorage" => Some(Kind::F16),
-            "BFloat16Storage" => Some(Kind::Bf16),
-            "FloatStorage" => Some(Kind::F32),
-            "DoubleStorage" => Some(Kind::F64),
+            "HalfStorage" => Some(Dtype::F16),
+            "BFloat16Storage" => Some(Dtype::Bf16),
+            "FloatStorage" => Some(Dtype::F32),
+            "DoubleStorage" => Some(Dtype::F64),
             _ => None,
         };
         let number = |id| pickle.size(id).map(|n| n as u64);
@@ -97,7 +97,7 @@ impl Reference {
     }
 
     /// The part of the storage that is meant, with its kind.
-    pub(crate) fn cut(&self, storage: &Blob) -> Result<Option<(Blob, Kind)>, Error> {
+    pub(crate) fn cut(&self, storage: &Blob) -> Result<Option<(Blob, Dtype)>, Error> {
         let Some(kind) = self.kind else { return Ok(None) };
         let (first, count) = self.part.unwrap_or((0, self.count));
         let range = first.checked_mul(kind.width()).zip(count.checked_mul(kind.width()));

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use common::golden;
-use interop::{Which, open};
+use interop::{WeightSet, open};
 use serde::Deserialize;
-use synth::{Generator, Metadata, NoiseMode, Psi, Seed, SeedStyle, Variation, reference};
+use synth::{Generator, Metadata, NoiseMode, Seed, SeedStyle, Variation, reference};
 
 #[derive(Deserialize)]
 struct Case {
@@ -36,7 +36,7 @@ fn pictures_equal_their_authors() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden/golden.json")).unwrap();
     let mut pictures = HashMap::new();
     for case in cases {
-        let which = if case.which.is_some() { Which::Raw } else { Which::Ema };
+        let which = if case.which.is_some() { WeightSet::Raw } else { WeightSet::Ema };
         let network = open(&golden(&case.file), which).unwrap();
         let model = network.load(Metadata::default(), &mut |_| ()).unwrap();
         let mut generator = Generator::new(&model).unwrap();
@@ -49,7 +49,7 @@ fn pictures_equal_their_authors() {
             };
             let shared = Arc::new(generator.with_variation(variation).unwrap());
             let mut w = shared.w(Seed(expected.seed));
-            reference::truncate(&mut w, &model.tensors["mapping.w_avg"].data, Psi::new(expected.psi).unwrap());
+            reference::truncate(&mut w, &model.tensors["mapping.w_avg"].data, expected.psi);
             let mut worker = shared.worker();
             let raw = worker.synthesize(&w, Seed(expected.seed));
             let what = format!("{} seed {} psi {} noise {}", case.file, expected.seed, expected.psi, expected.noise);

@@ -8,7 +8,7 @@ use common::golden;
 use interop::blob::Blob;
 use interop::document::Document;
 use interop::pickle::{Limits, read};
-use interop::{Error, Which, find};
+use interop::{Error, WeightSet, find};
 use proptest::prelude::*;
 use synth::Metadata;
 
@@ -25,7 +25,7 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 
 /// Opens bytes as a model and loads it if there is a small one.
 fn import(bytes: Vec<u8>) -> Result<synth::ModelFile, Error> {
-    let network = interop::open_blob(&Blob::from(bytes), Which::Ema)?;
+    let network = interop::open_blob(&Blob::from(bytes), WeightSet::Ema)?;
     assert!(network.parameters() < 1 << 24, "the file grew to {} weights", network.parameters());
     network.load(Metadata::default(), &mut |_| ())
 }
@@ -151,7 +151,7 @@ fn a_call_hidden_in_an_honest_file_is_told_and_not_made() {
     bytes.extend(command.as_bytes());
     bytes.extend(b"tR0.");
     let document = Document::open(&Blob::from(bytes)).unwrap();
-    let network = find(&document, Which::Ema).unwrap();
+    let network = find(&document, WeightSet::Ema).unwrap();
     assert!(network.notes.iter().any(|note| note.contains("os.system")), "{:?}", network.notes);
     network.load(Metadata::default(), &mut |_| ()).unwrap();
     assert!(!trace.exists());
@@ -175,7 +175,7 @@ fn limits_hold() {
 
 #[test]
 fn other_networks_are_named_and_refused() {
-    let refuse = |file: &str| interop::open(&golden(file), Which::Ema).unwrap_err().to_string();
+    let refuse = |file: &str| interop::open(&golden(file), WeightSet::Ema).unwrap_err().to_string();
     let error = refuse("stylegan3-t.pkl");
     assert!(error.contains("StyleGAN3-T") && error.contains("--cfg=stylegan2"), "{error}");
     let error = refuse("lucidrains.pt");
@@ -184,8 +184,8 @@ fn other_networks_are_named_and_refused() {
     assert!(error.contains("gzip"), "{error}");
     let error = refuse("make.py");
     assert!(error.contains("neither a pickle"), "{error}");
-    assert!(interop::open(&golden("absent.pkl"), Which::Ema).is_err());
-    assert!(interop::open(&golden(""), Which::Ema).is_err(), "a folder");
+    assert!(interop::open(&golden("absent.pkl"), WeightSet::Ema).is_err());
+    assert!(interop::open(&golden(""), WeightSet::Ema).is_err(), "a folder");
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use common::golden;
 use common::torch::{Node, file, safetensors};
 use interop::blob::Blob;
 use interop::document::Document;
-use interop::{Error, Network, Which, open, open_blob};
+use interop::{Error, ForeignGenerator, WeightSet, open, open_blob};
 use synth::{Architecture, Metadata, ModelFile, NoiseInputs, Seed, Upsample};
 
 /// A network of 8 px.
@@ -55,11 +55,11 @@ fn prefixed(prefix: &str, entries: &[(String, Node)]) -> Vec<(String, Node)> {
     entries.iter().map(|(name, node)| (format!("{prefix}{name}"), node.clone())).collect()
 }
 
-fn opened(bytes: Vec<u8>, which: Which) -> Result<Network, Error> {
+fn opened(bytes: Vec<u8>, which: WeightSet) -> Result<ForeignGenerator, Error> {
     open_blob(&Blob::from(bytes), which)
 }
 
-fn loaded(bytes: Vec<u8>, which: Which) -> ModelFile {
+fn loaded(bytes: Vec<u8>, which: WeightSet) -> ModelFile {
     opened(bytes, which).unwrap().load(Metadata::default(), &mut |_| ()).unwrap()
 }
 
@@ -69,7 +69,7 @@ fn dict(name: &str, entries: Vec<(String, Node)>) -> (String, Node) {
 
 #[test]
 fn rosinality_s_weights_are_the_same_network_wherever_they_lie() {
-    let expected = open(&golden(SMALL), Which::Ema).unwrap();
+    let expected = open(&golden(SMALL), WeightSet::Ema).unwrap();
     let expected = expected.load(Metadata::default(), &mut |_| ()).unwrap();
     let (weights, mean) = rosinality(SMALL);
     let mean = ("latent_avg".to_owned(), mean);
@@ -84,9 +84,9 @@ fn rosinality_s_weights_are_the_same_network_wherever_they_lie() {
         ("safetensors", safetensors(&bare)),
         ("safetensors with a prefix", safetensors(&[prefixed("g_ema.", &weights), vec![mean.clone()]].concat())),
     ] {
-        assert_eq!(loaded(bytes, Which::Ema), expected, "{what}");
+        assert_eq!(loaded(bytes, WeightSet::Ema), expected, "{what}");
     }
-    let network = opened(file(&bare), Which::Ema).unwrap();
+    let network = opened(file(&bare), WeightSet::Ema).unwrap();
     assert!(network.notes.iter().any(|note| note.contains("averaged")), "{:?}", network.notes);
 }
 
@@ -99,7 +99,7 @@ fn nvidia_s_state_dictionaries_are_read_with_what_is_assumed() {
         file(&prefixed("G_ema.", &weights)),
         safetensors(&weights),
     ] {
-        let network = opened(bytes, Which::Ema).unwrap();
+        let network = opened(bytes, WeightSet::Ema).unwrap();
         assert!(network.notes.iter().any(|note| note.contains("assumed")), "{:?}", network.notes);
         let read = network.load(Metadata::default(), &mut |_| ()).unwrap();
         assert_eq!(read.architecture, model.architecture);
@@ -114,14 +114,14 @@ fn nvidia_s_state_dictionaries_are_read_with_what_is_assumed() {
 fn what_is_missing_or_too_much_is_named() {
     let (weights, _) = nvidia();
     let without: Vec<_> = weights.iter().filter(|(name, _)| !name.contains("b8.conv1")).cloned().collect();
-    let error = opened(file(&without), Which::Ema).err().unwrap().to_string();
+    let error = opened(file(&without), WeightSet::Ema).err().unwrap().to_string();
     assert!(error.contains("b8.conv1") && error.contains("is missing"), "{error}");
     let extra = ("synthesis.b4.skip.weight".to_owned(), Node::Tensor(vec![1], vec![1.0]));
-    let error = opened(file(&[weights.clone(), vec![extra]].concat()), Which::Ema).err().unwrap().to_string();
+    let error = opened(file(&[weights.clone(), vec![extra]].concat()), WeightSet::Ema).err().unwrap().to_string();
     assert!(error.contains("synthesis.b4.skip.weight"), "{error}");
     let few: Vec<_> =
         weights.iter().filter(|(name, _)| name.starts_with("mapping") || name.ends_with("const")).cloned().collect();
-    let error = opened(file(&few), Which::Ema).err().unwrap().to_string();
+    let error = opened(file(&few), WeightSet::Ema).err().unwrap().to_string();
     assert!(error.contains("b4.conv1"), "{error}");
 }
 
@@ -129,15 +129,15 @@ fn what_is_missing_or_too_much_is_named() {
 fn the_other_generator_is_offered_where_the_wanted_one_is_not_there() {
     let (weights, _) = rosinality(SMALL);
     let only_g = file(&[dict("g", weights.clone()), dict("d", vec![])]);
-    let error = opened(only_g.clone(), Which::Ema).err().unwrap().to_string();
+    let error = opened(only_g.clone(), WeightSet::Ema).err().unwrap().to_string();
     assert!(error.contains("--which g"), "{error}");
-    assert_eq!(opened(only_g, Which::Raw).unwrap().name, "g");
+    assert_eq!(opened(only_g, WeightSet::Raw).unwrap().name, "g");
     let only_ema = file(&[dict("g_ema", weights.clone())]);
-    let error = opened(only_ema, Which::Raw).err().unwrap().to_string();
+    let error = opened(only_ema, WeightSet::Raw).err().unwrap().to_string();
     assert!(error.contains("leave --which g out"), "{error}");
-    let error = open(&golden("ada-64.pkl"), Which::Raw).err().unwrap().to_string();
+    let error = open(&golden("ada-64.pkl"), WeightSet::Raw).err().unwrap().to_string();
     assert!(error.contains("no generator G, but G_ema"), "{error}");
-    assert_eq!(opened(file(&weights), Which::Raw).unwrap().name, "the state dictionary");
+    assert_eq!(opened(file(&weights), WeightSet::Raw).unwrap().name, "the state dictionary");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn weights_of_other_families_are_named() {
     ] {
         let entries = [(name.to_owned(), tensor.clone())];
         for bytes in [file(&entries), file(&[dict("params_ema", entries.to_vec())]), safetensors(&entries)] {
-            let error = opened(bytes, Which::Ema).err().unwrap().to_string();
+            let error = opened(bytes, WeightSet::Ema).err().unwrap().to_string();
             assert!(error.contains(word), "{name}: {error}");
         }
     }
@@ -193,7 +193,7 @@ fn downloads_that_are_not_the_model_are_named_with_the_next_step() {
         ("dataset", (archive("00000/img00000000.png"), &["zip of pictures", "tadne train"])),
     ]);
     for (name, (bytes, words)) in cases {
-        let error = opened(bytes, Which::Ema).err().unwrap_or_else(|| panic!("{name} opens")).to_string();
+        let error = opened(bytes, WeightSet::Ema).err().unwrap_or_else(|| panic!("{name} opens")).to_string();
         for word in words {
             assert!(error.contains(word), "{name}: {word} is missing in: {error}");
         }
@@ -209,7 +209,7 @@ fn what_is_foreign_is_everything_but_our_model_files() {
         interop::is_importable(&path).unwrap()
     };
     let ours = ModelFile::random(Architecture::plain(8, 8, &[8, 8]), Seed(1)).unwrap();
-    assert!(!foreign(&ours.to_bytes(synth::Precision::F16).unwrap()));
+    assert!(!foreign(&ours.to_bytes(synth::WeightDtype::F16).unwrap()));
     assert!(foreign(&safetensors(&nvidia().0)) && foreign(b"") && foreign(b"<html>") && foreign(b"PK\x03\x04"));
 }
 
@@ -242,12 +242,12 @@ fn mutated_state_dictionaries_and_safetensors_are_errors_or_models() {
                     break;
                 }
             }
-            let load = |network: Network| match network.parameters() {
+            let load = |network: ForeignGenerator| match network.parameters() {
                 // Strides of zero make many weights of few numbers, up to a limit.
                 0..0x0008_0000 => network.load(Metadata::default(), &mut |_| ()).map(drop),
                 _ => Ok(()),
             };
-            match opened(mutant, Which::Ema).and_then(load) {
+            match opened(mutant, WeightSet::Ema).and_then(load) {
                 Ok(()) => models += 1,
                 Err(error) => {
                     assert!(error.to_string().len() > 10, "{error}");

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::simd::Isa;
     use crate::testing::numbers;
-    use crate::{ToRgb, scalar};
+    use crate::{ToRgb, reference};
 
     /// A picture of numbers beyond -1 to 1, and the same numbers planar.
     fn picture(crew: &Crew, height: usize, width: usize) -> (Rgb, Vec<f32>) {
@@ -208,7 +208,7 @@ mod tests {
                 enlarge(&crew, &mut picture, &fine, factor, &mut y);
                 let mut found = vec![0.0; 3 * factor * factor * height * width];
                 y.write_planar(&mut found);
-                let expected = scalar::enlarge(&planar, &sum, [height, width], factor);
+                let expected = reference::enlarge(&planar, &sum, [height, width], factor);
                 for (found, expected) in found.iter().zip(&expected) {
                     prop_assert!((found - expected).abs() < 1e-5, "{isa}: {found} {expected}");
                 }

@@ -5,7 +5,7 @@
 mod testing;
 
 use kernels::{
-    Activation, Conv3x3, Crew, Edge, Epilogue, Isa, Linear, Method, Rgb, Scratch, Shape, ToRgb, padded, scalar,
+    Activation, Conv3x3, Crew, Edge, Epilogue, Isa, Linear, Method, Rgb, Scratch, Shape, ToRgb, padded, reference,
     upsample2x,
 };
 use proptest::prelude::*;
@@ -113,9 +113,9 @@ proptest! {
         for (picture, x) in x.chunks(input * area).enumerate() {
             let by_style = styled(x, area, &style[picture * padded(input)..]);
             let mut y = if doubling {
-                scalar::doubling_conv3x3(&by_style, [height, width], &weight, output)
+                reference::doubling_conv3x3(&by_style, [height, width], &weight, output)
             } else {
-                scalar::conv3x3(&by_style, [height, width], &weight, output)
+                reference::conv3x3(&by_style, [height, width], &weight, output)
             };
             scale = scale.max(largest(&y));
             end.apply(picture, &mut y, results);
@@ -148,7 +148,7 @@ proptest! {
         let end = End::new(pictures, channels, 4 * area, noise, clamp);
         let (mut expected, mut scale) = (Vec::new(), 1.0_f32);
         for (picture, x) in x.chunks(channels * area).enumerate() {
-            let mut y = scalar::upsample2x(x, [height, width], Edge::Replicate);
+            let mut y = reference::upsample2x(x, [height, width], Edge::Replicate);
             scale = scale.max(largest(&y));
             end.apply(picture, &mut y, 4 * area);
             expected.extend(y);
@@ -176,7 +176,7 @@ proptest! {
             for (row, packed) in weight.chunks(channels).zip(packed.chunks_mut(padded(channels))) {
                 packed[..channels].copy_from_slice(row);
             }
-            let mut y = scalar::conv1x1(&x, height * width, &weight, &bias);
+            let mut y = reference::conv1x1(&x, height * width, &weight, &bias);
             for v in &mut y {
                 *v = v.clamp(-clamp, clamp);
             }
@@ -187,7 +187,7 @@ proptest! {
         };
         let (coarse_x, coarse_weight, coarse) = layer(channels, height, width, 20);
         let (fine_x, fine_weight, mut expected) = layer(channels, fine_height, fine_width, 30);
-        let doubled = scalar::upsample2x(&coarse, [height, width], edge);
+        let doubled = reference::upsample2x(&coarse, [height, width], edge);
         expected.iter_mut().zip(doubled).for_each(|(a, b)| *a += b);
         for crew in crews() {
             let (mut first, mut second) = (Rgb::default(), Rgb::default());
@@ -215,7 +215,7 @@ proptest! {
             let mut y = vec![9.0; vectors * layer.padded_output()];
             layer.run(&crew, &x, &mut y);
             for (x, y) in x.chunks(input).zip(y.chunks(layer.padded_output())) {
-                let expected = scalar::linear(&weight, &bias, x);
+                let expected = reference::linear(&weight, &bias, x);
                 close(&y[..output], &expected, largest(&expected), &name(&crew))?;
                 prop_assert!(y[output..].iter().all(|v| v.abs() < f32::MIN_POSITIVE));
             }
@@ -232,7 +232,7 @@ fn large_pictures_are_worked_on_in_parts() {
     let (style, ones, zeros) = (vec![1.0; channels], [1.0; 16], [0.0; 16]);
     let plain = Epilogue { scale: &ones, bias: &zeros, noise: None, slope: 1.0, clamp: f32::INFINITY };
     let expected =
-        [scalar::conv3x3(&x, [side, side], &weight, 3), scalar::doubling_conv3x3(&x, [side, side], &weight, 3)];
+        [reference::conv3x3(&x, [side, side], &weight, 3), reference::doubling_conv3x3(&x, [side, side], &weight, 3)];
     for method in [Method::Direct, Method::F2, Method::F4] {
         let convs = [Conv3x3::new(&weight, 3, channels, method), Conv3x3::doubling(&weight, 3, channels, method)];
         for (conv, expected) in convs.iter().zip(&expected) {

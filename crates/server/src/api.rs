@@ -19,7 +19,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use synth::{Creature, LONGEST_PATH, Psi, Recipe, Seed};
+use synth::{Creativity, Creature, LONGEST_PATH, Recipe, Seed};
 
 use crate::api::deliver::{NO_STORE, cache_control, deliver};
 use crate::api::named::{JsonFile, Named};
@@ -28,7 +28,7 @@ use crate::door::access::Visitor;
 use crate::error::Refusal;
 use crate::pictures::address::AddressError;
 use crate::pictures::encode::Format;
-use crate::pictures::latent::{self, Latent, Space};
+use crate::pictures::latent::{self, Latent, LatentSpace};
 use crate::pictures::order::{Asked, Bounds, Order, SIZES};
 use crate::request::parameter;
 
@@ -142,7 +142,7 @@ pub(crate) async fn latents(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Numbers {
-    space: Space,
+    space: LatentSpace,
     values: String,
     #[serde(default = "one")]
     psi: f32,
@@ -154,7 +154,7 @@ struct Numbers {
 }
 
 /// The body of `POST /api/v1/pictures` for the picture of `w` at a creativity, with the noise of a seed or with none.
-pub fn picture_request(w: &[f32], psi: Psi, noise: Option<Seed>) -> serde_json::Value {
+pub fn picture_request(w: &[f32], psi: Creativity, noise: Option<Seed>) -> serde_json::Value {
     let mut body = json!({ "space": "w", "values": latent::spell(w), "psi": psi.get(), "format": "png" });
     if let Some(seed) = noise {
         body["noise_seed"] = seed.0.into();
@@ -180,8 +180,8 @@ pub(crate) fn body<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesReje
 }
 
 /// Creativity, size and kind of file as a body gives them.
-pub(crate) fn checked(psi: f32, size: Option<u16>, format: &str) -> Result<(Psi, Format), Refusal> {
-    let psi = Psi::new(psi).map_err(|_| AddressError::Psi(psi.to_string()))?;
+pub(crate) fn checked(psi: f32, size: Option<u16>, format: &str) -> Result<(Creativity, Format), Refusal> {
+    let psi = Creativity::new(psi).map_err(|_| AddressError::Creativity(psi.to_string()))?;
     if let Some(size) = size.filter(|size| !SIZES.contains(size)) {
         return Err(AddressError::Size(size.to_string()).into());
     }

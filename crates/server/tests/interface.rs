@@ -13,7 +13,7 @@ use common::{Answer, TINY, ask, config, generator, get, tiny};
 use http_body_util::BodyExt;
 use image::AnimationDecoder;
 use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
-use synth::{Psi, Seed};
+use synth::{Creativity, Seed};
 use tower::ServiceExt;
 
 async fn post(router: &axum::Router, uri: &str, body: impl Into<Body>) -> Answer {
@@ -120,9 +120,9 @@ async fn numbers_taken_out_and_sent_back_are_the_same_picture() {
     }
     let values = STANDARD.decode(latents["w"].as_str().unwrap()).unwrap();
     let w: Vec<f32> = values.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
-    let request = server::picture_request(&w, Psi::new(0.7).unwrap(), None);
+    let request = server::picture_request(&w, Creativity::new(0.7).unwrap(), None);
     assert_eq!(post(&router, "/api/v1/pictures", request.to_string()).await.body, picture);
-    let with_noise = server::picture_request(&w, Psi::new(0.7).unwrap(), Some(Seed(3))).to_string();
+    let with_noise = server::picture_request(&w, Creativity::new(0.7).unwrap(), Some(Seed(3))).to_string();
     assert_eq!(post(&router, "/api/v1/pictures", with_noise).await.status, StatusCode::OK);
     let mixed = get(&router, "/api/v1/latents/42_77_2.json").await.json();
     assert_eq!((&mixed["fine"]["layer"], mixed["z"].is_null()), (&serde_json::json!(2), true));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use synth::{Architecture, Generator, Isa, ModelFile, Picture, Psi, Seed, Upsample};
+use synth::{Architecture, Creativity, Generator, Isa, ModelFile, Picture, Seed, Upsample};
 
 fn architecture(channels: &[usize], upsample: Upsample) -> Architecture {
     Architecture { upsample, ..Architecture::plain(128, 256, channels) }
@@ -52,9 +52,9 @@ fn measure(name: &str, model: &ModelFile, rounds: usize) {
     for round in 0..=rounds {
         for (worker, times) in workers.iter_mut().zip(&mut times) {
             // Two pictures: the second finds the caches as a thread that draws all day does.
-            worker.draw_into(Seed(1_000_000 + round as u64), Psi::default(), &mut picture);
+            worker.draw_into(Seed(1_000_000 + round as u64), Creativity::default(), &mut picture);
             let start = Instant::now();
-            worker.draw_into(Seed(round as u64), Psi::default(), &mut picture);
+            worker.draw_into(Seed(round as u64), Creativity::default(), &mut picture);
             // The first round allocates.
             if round > 0 {
                 times.push(start.elapsed().as_secs_f64() * 1e3);

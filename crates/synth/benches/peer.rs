@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use synth::{Generator, ModelFile, Picture, Psi, Seed};
+use synth::{Creativity, Generator, ModelFile, Picture, Seed};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(path) = std::env::args().skip(1).find(|argument| argument != "--bench") else {
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let (threads, pictures, seed) = (threads.parse()?, pictures.parse::<u64>()?, seed.parse::<u64>()?);
                 let new = || generator.worker_with_threads(threads);
                 let worker = workers.entry((threads, pictures)).or_insert_with(new);
-                let wanted: Vec<_> = (seed..seed + pictures).map(|seed| (Seed(seed), Psi::default())).collect();
+                let wanted: Vec<_> = (seed..seed + pictures).map(|seed| (Seed(seed), Creativity::default())).collect();
                 let mut drawn = vec![Picture::default(); wanted.len()];
                 worker.draw_batch(&wanted, &mut drawn);
                 let start = Instant::now();

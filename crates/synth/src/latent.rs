@@ -4,6 +4,12 @@
 //! The key is the seed; the counter is (block, stream, candidate, 0), so any part of any stream is reached directly. The candidate is 0 but
 //! for the further `z` of models that choose ([`Selection`](crate::Selection)).
 
+pub mod numpy;
+pub(crate) mod seed;
+pub(crate) mod selector;
+pub(crate) mod truncation;
+pub(crate) mod variation;
+
 use crate::Seed;
 
 /// The stream that `z` is drawn from; the noise of the k-th convolution comes from stream `1 + k`.

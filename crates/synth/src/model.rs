@@ -8,9 +8,16 @@ use half::f16;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::architecture::{Architecture, ArchitectureError};
-use crate::selection::{self, Selection};
+pub(crate) mod architecture;
+pub(crate) mod average;
+pub(crate) mod directions;
+pub(crate) mod selection;
+
+use crate::formula::normalise;
 use crate::{Seed, latent};
+pub(crate) use architecture::ConvPlan;
+use architecture::{Architecture, ArchitectureError, LabelNorm};
+use selection::Selection;
 
 const FORMAT: &str = "tadne-generator";
 const FORMAT_VERSION: &str = "1";
@@ -73,7 +80,7 @@ pub struct Calibration {
 
 /// How numbers are stored in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
+pub enum WeightDtype {
     /// Two bytes a weight; pictures differ from those of `F32` by at most about one 8-bit level.
     F16,
     /// Four bytes a weight, exact.
@@ -128,6 +135,22 @@ impl ModelError {
 }
 
 impl ModelFile {
+    /// What each class puts behind `z`, [`classes`, `features`]: column k of the embedding plus its bias, divided by its own
+    /// root mean square if classes are normalised apart.
+    pub(crate) fn class_embeddings(&self) -> Vec<f32> {
+        let Some(labels) = self.architecture.labels else { return Vec::new() };
+        let (weight, bias) = (self.values("mapping.embed.weight"), self.values("mapping.embed.bias"));
+        let mut table = Vec::with_capacity(labels.classes * labels.features);
+        for class in 0..labels.classes {
+            let start = table.len();
+            table.extend(bias.iter().enumerate().map(|(i, bias)| weight[i * labels.classes + class] + bias));
+            if labels.normalize == LabelNorm::Apart {
+                normalise(&mut table[start..]);
+            }
+        }
+        table
+    }
+
     /// Reads a model from the bytes of a file and checks it whole.
     ///
     /// # Errors
@@ -164,11 +187,11 @@ impl ModelFile {
     ///
     /// # Errors
     /// The tensors do not fit the architecture, or a value is too large for the precision.
-    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, ModelError> {
+    pub fn to_bytes(&self, precision: WeightDtype) -> Result<Vec<u8>, ModelError> {
         self.check()?;
         let (dtype, width) = match precision {
-            Precision::F16 => ("F16", 2),
-            Precision::F32 => ("F32", 4),
+            WeightDtype::F16 => ("F16", 2),
+            WeightDtype::F32 => ("F32", 4),
         };
         let mut entries = serde_json::Map::new();
         let mut entry = |key: &str, value: String| entries.insert(key.into(), value.into());
@@ -210,14 +233,14 @@ impl ModelFile {
         for (name, tensor) in &self.tensors {
             for &value in &tensor.data {
                 match precision {
-                    Precision::F16 => {
+                    WeightDtype::F16 => {
                         let stored = f16::from_f32(value);
                         if stored.is_infinite() {
                             return Err(ModelError::tensor(name, format!("holds {value}, which f16 cannot store")));
                         }
                         bytes.extend(stored.to_le_bytes());
                     }
-                    Precision::F32 => bytes.extend(value.to_le_bytes()),
+                    WeightDtype::F32 => bytes.extend(value.to_le_bytes()),
                 }
             }
         }
@@ -228,7 +251,7 @@ impl ModelFile {
     ///
     /// # Errors
     /// The model is not valid (see [`ModelFile::to_bytes`]) or the folder cannot be written.
-    pub fn save(&self, path: &Path, precision: Precision) -> Result<(), ModelError> {
+    pub fn save(&self, path: &Path, precision: WeightDtype) -> Result<(), ModelError> {
         let bytes = self.to_bytes(precision)?;
         crate::write_atomically(path, &bytes).map_err(io("write", path))
     }
@@ -567,7 +590,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Ink, Psi};
+    use crate::{Creativity, Ink};
 
     fn model() -> ModelFile {
         let architecture = Architecture::plain(2, 3, &[4, 2]);
@@ -603,9 +626,9 @@ mod tests {
         // What is said of its origin does not draw.
         let mut told = model();
         told.metadata.license = "mine".into();
-        told.metadata.provenance = json!({ "kimg": Psi::default().get() });
+        told.metadata.provenance = json!({ "kimg": Creativity::default().get() });
         assert_eq!(told.fingerprint(), plain.fingerprint());
-        let read = ModelFile::from_bytes(&plain.to_bytes(Precision::F32).unwrap()).unwrap();
+        let read = ModelFile::from_bytes(&plain.to_bytes(WeightDtype::F32).unwrap()).unwrap();
         assert_eq!(read.fingerprint(), plain.fingerprint());
     }
 

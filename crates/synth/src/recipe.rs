@@ -14,8 +14,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::latent::philox;
-use crate::seed::shortened;
-use crate::{Generator, Psi, Seed};
+use crate::latent::seed::shortened;
+use crate::{Creativity, Generator, Seed, Styles};
 
 /// Steps from a seed to one of its descendants, at most.
 pub const LONGEST_PATH: usize = 64;
@@ -80,15 +80,6 @@ pub enum Recipe {
 )]
 pub struct RecipeError(String);
 
-/// The style vectors of a recipe, truncated and ready for [`Worker::draw_styles`](crate::Worker::draw_styles).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Styles {
-    /// `w` of all layers, or of the coarse ones.
-    pub w: Vec<f32>,
-    /// From which convolution on (counted from 0) another `w` rules, and which.
-    pub fine: Option<(usize, Vec<f32>)>,
-}
-
 impl Creature {
     /// Neither a descendant nor edited.
     pub fn of(seed: Seed) -> Self {
@@ -119,19 +110,20 @@ impl Creature {
 
 impl Recipe {
     /// The styles to draw it with.
-    pub fn styles(&self, generator: &Generator, psi: Psi) -> Styles {
+    pub fn styles(&self, generator: &Generator, creativity: Creativity) -> Styles {
         match self {
-            Recipe::Single(creature) => generator.truncate(creature.w(generator), psi),
+            Recipe::Single(creature) => generator.truncate(&creature.w(generator), creativity),
             Recipe::Blend { from, to, percent } => {
                 let t = f32::from(*percent) / 100.0;
-                let line = from.w(generator).into_iter().zip(to.w(generator)).map(|(a, b)| a + t * (b - a)).collect();
-                generator.truncate(line, psi)
+                let line: Vec<f32> =
+                    from.w(generator).into_iter().zip(to.w(generator)).map(|(a, b)| a + t * (b - a)).collect();
+                generator.truncate(&line, creativity)
             }
             Recipe::Mix { coarse, fine, layer } => {
                 let layer = usize::from(*layer);
                 // Each gives what rules its own layers; where it is divided itself, the greater part of them decides.
-                let coarse = generator.truncate(coarse.w(generator), psi).w;
-                let fine = generator.truncate(fine.w(generator), psi);
+                let coarse = generator.truncate(&coarse.w(generator), creativity).w;
+                let fine = generator.truncate(&fine.w(generator), creativity);
                 let fine = match fine.fine {
                     Some((from, w)) if from <= layer => w,
                     _ => fine.w,

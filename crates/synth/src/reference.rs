@@ -4,13 +4,12 @@
 //! [C, H, W] of one picture, `lrelu(v) = sqrt 2 * max(v, 0.2 v)`. The layers are those of Karras et al., "Analyzing and
 //! Improving the Image Quality of `StyleGAN`" (2020), section 2.2, with the choices of [`Architecture`].
 
-use kernels::{Edge, scalar};
+use kernels::{Edge, reference};
 
-use crate::architecture::{Architecture, ConvPlan, LabelNorm, Upsample};
-use crate::generator::{GAIN, SLOPE};
-use crate::model::{ModelError, ModelFile};
-use crate::selection::{Candidates, Selector};
-use crate::{Psi, Seed, latent};
+use crate::formula::{GAIN, SLOPE, normalise};
+use crate::latent::selector::{Candidates, Selector};
+use crate::model::ConvPlan;
+use crate::{Architecture, Ink, LabelNorm, ModelError, ModelFile, Seed, Upsample, latent};
 
 /// `w` of a seed: z and, in a conditional model, the class that the seed chooses, through the mapping network.
 ///
@@ -22,7 +21,7 @@ pub fn w(model: &ModelFile, seed: Seed) -> Result<Vec<f32>, ModelError> {
     let mut x = z(model, seed);
     if let Some(labels) = architecture.labels {
         let class = latent::class(seed, labels.classes);
-        x.extend(&embeddings(model)[class * labels.features..][..labels.features]);
+        x.extend(&model.class_embeddings()[class * labels.features..][..labels.features]);
     }
     if architecture.normalize_z {
         let joined = architecture.labels.is_some_and(|labels| labels.normalize == LabelNorm::Joined);
@@ -45,35 +44,10 @@ fn z(model: &ModelFile, seed: Seed) -> Vec<f32> {
     z
 }
 
-/// What each class puts behind `z`, [`classes`, `features`]: column k of the embedding plus its bias, divided by its own
-/// root mean square if classes are normalised apart.
-pub(crate) fn embeddings(model: &ModelFile) -> Vec<f32> {
-    let Some(labels) = model.architecture.labels else { return Vec::new() };
-    let (weight, bias) = (model.values("mapping.embed.weight"), model.values("mapping.embed.bias"));
-    let mut table = Vec::with_capacity(labels.classes * labels.features);
-    for class in 0..labels.classes {
-        let start = table.len();
-        table.extend(bias.iter().enumerate().map(|(i, bias)| weight[i * labels.classes + class] + bias));
-        if labels.normalize == LabelNorm::Apart {
-            normalise(&mut table[start..]);
-        }
-    }
-    table
-}
-
-/// Divides by the root mean square, `x * rsqrt(mean(x^2) + 1e-8)`, in place.
-pub(crate) fn normalise(x: &mut [f32]) {
-    let mean = x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
-    let scale = (mean + 1e-8).sqrt().recip();
-    for v in x {
-        *v *= scale;
-    }
-}
-
 /// `w' = w_avg + psi (w - w_avg)`, in place.
-pub fn truncate(w: &mut [f32], w_avg: &[f32], psi: Psi) {
+pub fn truncate(w: &mut [f32], w_avg: &[f32], psi: f32) {
     for (w, &mean) in w.iter_mut().zip(w_avg) {
-        *w = mean + psi.get() * (*w - mean);
+        *w = mean + psi * (*w - mean);
     }
 }
 
@@ -105,13 +79,13 @@ pub fn synthesize(model: &ModelFile, w: &[f32], seed: Seed) -> Result<Vec<f32>, 
         let (height, width) = architecture.block_size(block);
         let mut rgb = to_rgb(model, block, &x, of(2 * block));
         if block > 0 {
-            let doubled = scalar::upsample2x(&picture, [height / 2, width / 2], edge);
+            let doubled = reference::upsample2x(&picture, [height / 2, width / 2], edge);
             rgb.iter_mut().zip(doubled).for_each(|(v, coarse)| *v += coarse);
         }
         picture = rgb;
     }
     Ok(match architecture.ink {
-        Some(ink) => crate::ink::redraw(model, ink, &picture),
+        Some(ink) => redraw(model, ink, &picture),
         None => picture,
     })
 }
@@ -125,14 +99,14 @@ fn modulated_conv(model: &ModelFile, conv: &ConvPlan, index: usize, x: &[f32], w
     let x = scaled(x, &styles);
     debug_assert_eq!(styles.len(), *input);
     let y = match (doubles, model.architecture.upsample) {
-        (false, _) => scalar::conv3x3(&x, fine, weight, *output),
+        (false, _) => reference::conv3x3(&x, fine, weight, *output),
         (true, Upsample::UpConv) => {
-            scalar::conv3x3(&scalar::upsample2x(&x, coarse, Edge::Replicate), fine, weight, *output)
+            reference::conv3x3(&reference::upsample2x(&x, coarse, Edge::Replicate), fine, weight, *output)
         }
         (true, Upsample::ConvUp) => {
-            scalar::upsample2x(&scalar::conv3x3(&x, coarse, weight, *output), coarse, Edge::Replicate)
+            reference::upsample2x(&reference::conv3x3(&x, coarse, weight, *output), coarse, Edge::Replicate)
         }
-        (true, Upsample::StyleGan2) => scalar::doubling_conv3x3(&x, coarse, weight, *output),
+        (true, Upsample::StyleGan2) => reference::doubling_conv3x3(&x, coarse, weight, *output),
     };
     let demodulation = demodulation(weight, &styles);
     let noise = noise(model, conv, index, seed);
@@ -176,13 +150,37 @@ fn to_rgb(model: &ModelFile, block: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
     let name = format!("synthesis.b{}.torgb", 4 << block);
     let styles = affine(model, &format!("{name}.affine"), w);
     let (weight, bias) = (model.values(&format!("{name}.weight")), model.values(&format!("{name}.bias")));
-    let y = scalar::conv1x1(&scaled(x, &styles), x.len() / styles.len(), weight, bias);
+    let y = reference::conv1x1(&scaled(x, &styles), x.len() / styles.len(), weight, bias);
     y.into_iter().map(|v| clamp(&model.architecture, v)).collect()
+}
+
+/// The composed picture, planar [3, H, W], as [`Ink`] redraws it, [3, factor H, factor W]: the definition, for the eye.
+fn redraw(model: &ModelFile, ink: Ink, picture: &[f32]) -> Vec<f32> {
+    let (height, width) = model.architecture.composed();
+    let bounded: Vec<f32> = picture.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+    let mut x = bounded.clone();
+    x.extend((0..height * width).map(|pixel| Ink::place(pixel % width, width)));
+    x.extend((0..height * width).map(|pixel| Ink::place(pixel / width, height)));
+    let conv = |x: &[f32], name: &str| {
+        let bias = model.values(&format!("{name}.bias"));
+        let mut y = reference::conv3x3(x, [height, width], model.values(&format!("{name}.weight")), bias.len());
+        y.iter_mut().enumerate().for_each(|(index, v)| *v += bias[index / (height * width)]);
+        y
+    };
+    let l = |x: Vec<f32>| -> Vec<f32> { x.into_iter().map(|v| v.max(SLOPE * v)).collect() };
+    let mut y = l(conv(&x, "ink.conv_in"));
+    for block in 0..ink.blocks {
+        let inner = l(conv(&y, &format!("ink.b{block}.conv0")));
+        let residual = l(conv(&inner, &format!("ink.b{block}.conv1")));
+        y.iter_mut().zip(residual).for_each(|(y, v)| *y += v);
+    }
+    let fine = conv(&y, "ink.conv_out");
+    reference::enlarge(&bounded, &fine, [height, width], ink.factor)
 }
 
 /// `A w + a` for the tensors `{name}.weight` and `{name}.bias`.
 fn affine(model: &ModelFile, name: &str, x: &[f32]) -> Vec<f32> {
-    scalar::linear(model.values(&format!("{name}.weight")), model.values(&format!("{name}.bias")), x)
+    reference::linear(model.values(&format!("{name}.weight")), model.values(&format!("{name}.bias")), x)
 }
 
 /// Each channel of [C, H, W] times its style.
@@ -197,4 +195,47 @@ fn lrelu(v: f32) -> f32 {
 
 fn clamp(architecture: &Architecture, v: f32) -> f32 {
     architecture.conv_clamp.map_or(v, |bound| v.clamp(-bound, bound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of a rule that is easy to repeat elsewhere.
+    fn ruled(count: usize, salt: usize, scale: f32) -> Vec<f32> {
+        (0..count).map(|i| ((i * 37 + salt * 13) % 101) as f32 - 50.0).map(|v| v / 50.0 * scale).collect()
+    }
+
+    /// The numbers are PyTorch's (f64; `conv2d`, `leaky_relu`, `pixel_shuffle`, `interpolate` bilinear without
+    /// `align_corners`, `linspace`), for weights and a picture of the same rule: every `every`th value and the mean square.
+    #[test]
+    fn a_redrawn_picture_equals_pytorchs() {
+        let two = [
+            -0.91421, 0.234_029, -0.09148, -1.424_033, -0.744_929, 0.865_862, -0.192_997, -2.971_973, -0.855_895,
+            0.083_028, 1.119_266, -1.676_909, 2.373_888, -2.247_547, 2.506_027, 1.85177, -0.709_526,
+        ];
+        let four = [
+            -0.91421, -0.852_174, -2.744_342, 5.668_775, 1.56112, -1.470_243, -1.143_292, -0.479_443, -1.982_396,
+            -0.065_422, 2.293_547, 0.404_803, -1.147_607, 1.051_955, 4.646_625, 2.62305, -3.014_448, -0.752_259,
+            1.057_963, -3.141_562, -0.948_388, 1.028_743, -1.629_438, -4.769_643,
+        ];
+        let cases: [(usize, usize, &[f32], f32); 2] = [(2, 11, &two, 4.047_989), (4, 31, &four, 4.126_878)];
+        for (factor, every, values, mean_square) in cases {
+            let ink = Ink { channels: 4, blocks: 2, factor };
+            let architecture = Architecture { base: [3, 5], ink: Some(ink), ..Architecture::plain(2, 2, &[1]) };
+            let mut model = ModelFile::random(architecture, Seed(1)).unwrap();
+            for (salt, (name, input, output)) in ink.convs().into_iter().enumerate() {
+                model.tensors.get_mut(&format!("{name}.weight")).unwrap().data = ruled(9 * input * output, salt, 0.4);
+                model.tensors.get_mut(&format!("{name}.bias")).unwrap().data = ruled(output, salt + 7, 0.2);
+            }
+            let found = redraw(&model, ink, &ruled(3 * 15, 3, 1.3));
+            assert_eq!(found.len(), 3 * 15 * factor * factor);
+            assert_eq!(found.len().div_ceil(every), values.len());
+            for (found, value) in found.iter().step_by(every).zip(values) {
+                assert!((found - value).abs() < 2e-5, "{factor}: {found} {value}");
+            }
+            let mean = found.iter().map(|v| v * v).sum::<f32>() / found.len() as f32;
+            assert!((mean - mean_square).abs() < 1e-4, "{factor}: {mean}");
+        }
+    }
 }

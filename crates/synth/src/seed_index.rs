@@ -22,12 +22,8 @@ impl SeedIndex {
     /// The seeds 0 to `count - 1`; takes `count` passes of the mapping network.
     pub fn new(generator: &Generator, count: usize) -> Self {
         let dim = generator.architecture().w_dim;
-        let mut mapper = crate::mapper::Mapper::new(generator);
-        let crew = kernels::Crew::alone(generator.isa);
         let mut w = Vec::with_capacity(count * dim);
-        for seed in 0..count as u64 {
-            w.extend_from_slice(mapper.map(generator, &crew, Seed(seed)));
-        }
+        generator.each_w(count as u64, |own| w.extend_from_slice(own));
         let centres = generator.truncation.centres();
         let kinds = w.chunks_exact(dim).filter_map(|w| nearest(centres.chunks_exact(dim), w)).collect();
         Self { dim, w, kinds }

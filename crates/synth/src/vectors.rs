@@ -164,7 +164,7 @@ mod tests {
             (changed(b"[1,8]", b"[8]  "), "shape"),
             (changed(b"\"w\"", b"\"v\""), "tensor w"),
             (endless, "inf"),
-            (model.to_bytes(crate::Precision::F32).unwrap(), "tadne-generator"),
+            (model.to_bytes(crate::WeightDtype::F32).unwrap(), "tadne-generator"),
             (b"words".to_vec(), ""),
         ] {
             let error = Vectors::from_bytes(&bytes).unwrap_err();

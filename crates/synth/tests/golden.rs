@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::{architectures, model};
 use serde::Deserialize;
-use synth::{Generator, Isa, Psi, Seed, Upsample, reference};
+use synth::{Generator, Isa, Seed, Upsample, reference};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -38,7 +38,7 @@ fn pictures_equal_pytorchs() {
             let mut worker = generator.worker();
             for expected in &golden.pictures {
                 let mut w = generator.w(Seed(expected.seed));
-                reference::truncate(&mut w, &model.tensors["mapping.w_avg"].data, Psi::new(expected.psi).unwrap());
+                reference::truncate(&mut w, &model.tensors["mapping.w_avg"].data, expected.psi);
                 let raw = worker.synthesize(&w, Seed(expected.seed));
                 let mean_square = raw.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / raw.len() as f64;
                 let worst = raw

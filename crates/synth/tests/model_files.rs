@@ -4,7 +4,7 @@ mod common;
 
 use common::{architectures, model};
 use proptest::prelude::*;
-use synth::{Calibration, Generator, ModelError, ModelFile, ModelHeader, Precision, Tensor};
+use synth::{Calibration, Generator, ModelError, ModelFile, ModelHeader, Tensor, WeightDtype};
 
 fn small() -> ModelFile {
     let mut architecture = architectures()[0].clone();
@@ -21,16 +21,16 @@ fn small() -> ModelFile {
 fn f32_comes_back_bit_for_bit() {
     for architecture in architectures() {
         let model = model(&architecture);
-        assert_eq!(ModelFile::from_bytes(&model.to_bytes(Precision::F32).unwrap()).unwrap(), model);
+        assert_eq!(ModelFile::from_bytes(&model.to_bytes(WeightDtype::F32).unwrap()).unwrap(), model);
     }
     let model = small();
-    assert_eq!(ModelFile::from_bytes(&model.to_bytes(Precision::F32).unwrap()).unwrap(), model);
+    assert_eq!(ModelFile::from_bytes(&model.to_bytes(WeightDtype::F32).unwrap()).unwrap(), model);
 }
 
 #[test]
 fn f16_comes_back_rounded_once() {
     let model = small();
-    let bytes = model.to_bytes(Precision::F16).unwrap();
+    let bytes = model.to_bytes(WeightDtype::F16).unwrap();
     let back = ModelFile::from_bytes(&bytes).unwrap();
     for (name, tensor) in &model.tensors {
         for (a, b) in tensor.data.iter().zip(&back.tensors[name].data) {
@@ -38,12 +38,12 @@ fn f16_comes_back_rounded_once() {
         }
     }
     assert_eq!(back.metadata, model.metadata);
-    assert_eq!(back.to_bytes(Precision::F16).unwrap(), bytes, "a second rounding changes nothing");
+    assert_eq!(back.to_bytes(WeightDtype::F16).unwrap(), bytes, "a second rounding changes nothing");
 }
 
 #[test]
 fn every_truncation_is_an_error() {
-    let bytes = small().to_bytes(Precision::F16).unwrap();
+    let bytes = small().to_bytes(WeightDtype::F16).unwrap();
     for end in 0..bytes.len() {
         assert!(matches!(ModelFile::from_bytes(&bytes[..end]), Err(ModelError::Format(_))), "cut at {end}");
     }
@@ -53,7 +53,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
     fn a_corrupted_file_never_panics(place: prop::sample::Index, value: u8, in_header: bool) {
-        let mut bytes = small().to_bytes(Precision::F16).unwrap();
+        let mut bytes = small().to_bytes(WeightDtype::F16).unwrap();
         let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let place = place.index(if in_header { header } else { bytes.len() });
         bytes[place] = value;
@@ -124,7 +124,7 @@ fn errors_name_the_tensor() {
         let error = Generator::new(&model).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
         assert!(error.contains(name) || word == "unknown", "{error}");
-        assert!(model.to_bytes(Precision::F32).is_err());
+        assert!(model.to_bytes(WeightDtype::F32).is_err());
     }
 }
 
@@ -132,9 +132,9 @@ fn errors_name_the_tensor() {
 fn a_weight_too_large_for_f16_is_refused_by_name() {
     let mut model = small();
     model.tensors.get_mut("mapping.w_avg").unwrap().data[0] = 1e6;
-    let error = model.to_bytes(Precision::F16).unwrap_err().to_string();
+    let error = model.to_bytes(WeightDtype::F16).unwrap_err().to_string();
     assert!(error.contains("mapping.w_avg") && error.contains("1000000"), "{error}");
-    assert!(model.to_bytes(Precision::F32).is_ok());
+    assert!(model.to_bytes(WeightDtype::F32).is_ok());
 }
 
 #[test]
@@ -143,16 +143,16 @@ fn saving_replaces_the_file_whole_and_leaves_nothing_else() {
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, "an older file").unwrap();
     let model = small();
-    model.save(&path, Precision::F32).unwrap();
+    model.save(&path, WeightDtype::F32).unwrap();
     assert_eq!(ModelFile::open(&path).unwrap(), model);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
     // A model that cannot be written leaves the old file as it was.
     let mut broken = model.clone();
     broken.tensors.get_mut("mapping.w_avg").unwrap().data[0] = f32::INFINITY;
-    assert!(broken.save(&path, Precision::F32).is_err());
+    assert!(broken.save(&path, WeightDtype::F32).is_err());
     assert_eq!(ModelFile::open(&path).unwrap(), model);
-    let error = model.save(&folder.path().join("none/model.safetensors"), Precision::F32).unwrap_err().to_string();
+    let error = model.save(&folder.path().join("none/model.safetensors"), WeightDtype::F32).unwrap_err().to_string();
     assert!(error.contains("cannot write") && error.contains("none"), "{error}");
     let error = ModelFile::open(&folder.path().join("absent")).unwrap_err().to_string();
     assert!(error.contains("cannot read") && error.contains("absent"), "{error}");
@@ -184,7 +184,7 @@ fn the_header_tells_the_same_without_the_weights_and_notices_a_cut_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let model = small();
-    model.save(&path, Precision::F16).unwrap();
+    model.save(&path, WeightDtype::F16).unwrap();
     let header = ModelHeader::open(&path).unwrap();
     assert_eq!((&header.architecture, &header.metadata), (&model.architecture, &model.metadata));
     assert_eq!(header.parameters, model.tensors.values().map(|t| t.data.len()).sum::<usize>());

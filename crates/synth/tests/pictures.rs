@@ -9,7 +9,8 @@ use std::sync::Arc;
 use common::{architectures, model};
 use proptest::prelude::*;
 use synth::{
-    Architecture, Generator, Isa, ModelFile, NoiseInputs, Picture, Psi, Recipe, Seed, Tensor, Upsample, reference,
+    Architecture, Creativity, Generator, Isa, ModelFile, NoiseInputs, Picture, Recipe, Seed, Tensor, Upsample,
+    reference,
 };
 
 fn generator(model: &ModelFile) -> Arc<Generator> {
@@ -26,11 +27,11 @@ fn same_seed_same_picture() {
     for architecture in architectures() {
         let generator = generator(&model(&architecture));
         let (mut one, mut other) = (generator.worker(), generator.worker());
-        let picture = one.draw(Seed(7), Psi::default());
+        let picture = one.draw(Seed(7), Creativity::default());
         // Pictures drawn in between leave nothing behind.
-        one.draw(Seed(8), Psi::MAX);
-        assert_eq!(picture, one.draw(Seed(7), Psi::default()));
-        assert_eq!(picture, other.draw(Seed(7), Psi::default()));
+        one.draw(Seed(8), Creativity::MAX);
+        assert_eq!(picture, one.draw(Seed(7), Creativity::default()));
+        assert_eq!(picture, other.draw(Seed(7), Creativity::default()));
         assert_eq!(picture.rgb.len(), 3 * picture.width * picture.height);
     }
 }
@@ -42,7 +43,10 @@ fn a_model_that_is_used_up_draws_as_one_that_is_kept() {
         let kept = generator(&model);
         let used_up = Arc::new(Generator::consume(model).unwrap());
         assert_eq!(used_up.fingerprint(), kept.fingerprint());
-        assert_eq!(used_up.worker().draw(Seed(7), Psi::default()), kept.worker().draw(Seed(7), Psi::default()));
+        assert_eq!(
+            used_up.worker().draw(Seed(7), Creativity::default()),
+            kept.worker().draw(Seed(7), Creativity::default())
+        );
     }
 }
 
@@ -50,7 +54,7 @@ fn a_model_that_is_used_up_draws_as_one_that_is_kept() {
 fn another_seed_another_picture() {
     let generator = generator(&model(&architectures()[0]));
     let mut worker = generator.worker();
-    let pictures = [0, 1, 1 << 32, u64::MAX].map(|seed| worker.draw(Seed(seed), Psi::default()).rgb);
+    let pictures = [0, 1, 1 << 32, u64::MAX].map(|seed| worker.draw(Seed(seed), Creativity::default()).rgb);
     for (i, a) in pictures.iter().enumerate() {
         assert!(pictures[..i].iter().all(|b| a != b));
     }
@@ -60,8 +64,8 @@ fn another_seed_another_picture() {
 fn psi_zero_is_the_centre() {
     let model = model(&architectures()[0]);
     let mut worker = generator(&model).worker();
-    let centre = worker.draw(Seed(1), Psi::MIN);
-    assert_eq!(centre, worker.draw(Seed(2), Psi::MIN));
+    let centre = worker.draw(Seed(1), Creativity::MIN);
+    assert_eq!(centre, worker.draw(Seed(2), Creativity::MIN));
     let raw = worker.synthesize(&model.tensors["mapping.w_avg"].data, Seed(3)).to_vec();
     let area = centre.width * centre.height;
     for (i, &byte) in centre.rgb.iter().enumerate() {
@@ -75,7 +79,7 @@ fn psi_one_is_the_seed_itself() {
     let generator = generator(&model);
     let w = generator.w(Seed(5));
     let mut truncated = w.clone();
-    reference::truncate(&mut truncated, &model.tensors["mapping.w_avg"].data, Psi::default());
+    reference::truncate(&mut truncated, &model.tensors["mapping.w_avg"].data, Creativity::default().get());
     assert!(largest_difference(&w, &truncated) < 1e-6);
     assert!(largest_difference(&w, &reference::w(&model, Seed(5)).unwrap()) < 1e-5);
 }
@@ -102,7 +106,7 @@ fn bytes_of_two_instruction_sets_differ_by_one_level_at_most() {
         let generators = Isa::available().iter().map(|isa| Arc::new(Generator::with_isa(model, *isa).unwrap()));
         let mut workers: Vec<_> = generators.map(|generator| generator.worker()).collect();
         for (seed, psi) in [(0, 0.3), (1, 1.0), (2, 2.0)] {
-            let psi = Psi::new(psi).unwrap();
+            let psi = Creativity::new(psi).unwrap();
             let drawn: Vec<_> = workers.iter_mut().map(|worker| worker.draw(Seed(seed), psi)).collect();
             for (one, a) in drawn.iter().enumerate() {
                 for (other, b) in drawn[..one].iter().enumerate() {
@@ -179,7 +183,7 @@ fn stored_noise_takes_the_place_of_the_seeds() {
 fn threads_and_company_change_no_byte() {
     for architecture in architectures() {
         let generator = generator(&model(&architecture));
-        let wanted: Vec<_> = [(4, 0.7), (5, 1.0), (4, 2.0)].map(|(s, p)| (Seed(s), Psi::new(p).unwrap())).into();
+        let wanted: Vec<_> = [(4, 0.7), (5, 1.0), (4, 2.0)].map(|(s, p)| (Seed(s), Creativity::new(p).unwrap())).into();
         let mut alone = generator.worker();
         let expected: Vec<_> = wanted.iter().map(|&(seed, psi)| alone.draw(seed, psi)).collect();
         for threads in [1, 2, 3] {
@@ -198,12 +202,14 @@ fn threads_and_company_change_no_byte() {
 fn every_part_is_announced_once_and_in_order() {
     let generator = generator(&model(&architectures()[0]));
     let (mut names, mut picture) = (Vec::new(), Picture::default());
-    generator.worker().draw_watched(Seed(1), Psi::default(), &mut picture, &mut |name| names.push(name.to_owned()));
+    generator
+        .worker()
+        .draw_watched(Seed(1), Creativity::default(), &mut picture, &mut |name| names.push(name.to_owned()));
     let [first, second, third, .., last] = names.as_slice() else { panic!("{names:?}") };
     assert_eq!([first, second, third, last], ["mapping", "styles", "synthesis.b4.conv1", "bytes"]);
     // Four blocks: seven convolutions and four times colours.
     assert_eq!(names.len(), 3 + 7 + 4);
-    assert_eq!(picture, generator.worker().draw(Seed(1), Psi::default()));
+    assert_eq!(picture, generator.worker().draw(Seed(1), Creativity::default()));
 }
 
 #[test]
@@ -216,20 +222,20 @@ fn ink_is_announced_packed_and_cancelled_like_the_layers_before_it() {
     assert!(inked.packed_bytes() - composed.packed_bytes() > 4 * 4 * 9 * 20 * 20);
     let mut worker = inked.worker();
     let (mut names, mut picture) = (Vec::new(), Picture::default());
-    worker.draw_watched(Seed(1), Psi::default(), &mut picture, &mut |name| names.push(name.to_owned()));
+    worker.draw_watched(Seed(1), Creativity::default(), &mut picture, &mut |name| names.push(name.to_owned()));
     assert_eq!((picture.height, picture.width), inked.resolution());
     let expected: Vec<_> = architecture.layer_macs().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names[2..names.len() - 1], expected);
     // Asked once before each of the seven convolutions, then before each of the ink's six.
     for stop in 8..=13 {
         let asked = Cell::new(0);
-        let cancelled = worker.draw_cancellable(Seed(2), Psi::default(), &|| {
+        let cancelled = worker.draw_cancellable(Seed(2), Creativity::default(), &|| {
             asked.set(asked.get() + 1);
             asked.get() == stop
         });
         assert_eq!((cancelled, asked.get()), (None, stop));
     }
-    assert_eq!(worker.draw_cancellable(Seed(1), Psi::default(), &|| false), Some(picture));
+    assert_eq!(worker.draw_cancellable(Seed(1), Creativity::default(), &|| false), Some(picture));
 }
 
 #[test]
@@ -238,10 +244,10 @@ fn a_picture_can_be_left_as_it_is_composed() {
         let whole = model(&architecture);
         let (inked, composed) = (generator(&whole), generator(&whole.clone().without_ink()));
         assert_eq!(inked.composed(), composed.resolution());
-        let styles = Recipe::from(Seed(6)).styles(&inked, Psi::default());
+        let styles = Recipe::from(Seed(6)).styles(&inked, Creativity::default());
         let (mut worker, mut picture) = (inked.worker(), Picture::default());
         assert!(worker.draw_styles_small_into(&styles, Some(Seed(6)), 1, &|| false, &mut picture));
-        assert_eq!(picture, composed.worker().draw(Seed(6), Psi::default()));
+        assert_eq!(picture, composed.worker().draw(Seed(6), Creativity::default()));
         let before = picture.clone();
         assert!(!worker.draw_styles_small_into(&styles, None, 1, &|| true, &mut picture));
         assert_eq!(picture, before, "what was cancelled changes nothing");
@@ -252,16 +258,16 @@ fn a_picture_can_be_left_as_it_is_composed() {
 fn a_cancelled_picture_stops_between_layers_and_harms_no_other() {
     let generator = generator(&model(&architectures()[0]));
     let mut worker = generator.worker();
-    let whole = worker.draw(Seed(1), Psi::default());
+    let whole = worker.draw(Seed(1), Creativity::default());
     let asked = Cell::new(0);
-    let cancelled = worker.draw_cancellable(Seed(1), Psi::default(), &|| {
+    let cancelled = worker.draw_cancellable(Seed(1), Creativity::default(), &|| {
         asked.set(asked.get() + 1);
         asked.get() == 3
     });
     assert_eq!((cancelled, asked.get()), (None, 3));
-    assert_eq!(worker.draw_cancellable(Seed(1), Psi::default(), &|| false), Some(whole.clone()));
+    assert_eq!(worker.draw_cancellable(Seed(1), Creativity::default(), &|| false), Some(whole.clone()));
     let mut reused = Picture::default();
-    worker.draw_into(Seed(2), Psi::default(), &mut reused);
-    worker.draw_into(Seed(1), Psi::default(), &mut reused);
+    worker.draw_into(Seed(2), Creativity::default(), &mut reused);
+    worker.draw_into(Seed(1), Creativity::default(), &mut reused);
     assert_eq!(reused, whole);
 }

@@ -5,13 +5,13 @@ mod common;
 use std::sync::Arc;
 
 use common::{architectures, model};
-use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Styles, Worker};
+use synth::{Creativity, Creature, Generator, Picture, Recipe, Seed, Styles, Worker};
 
 fn worker(architecture: usize) -> Worker {
     Arc::new(Generator::new(&model(&architectures()[architecture])).unwrap()).worker()
 }
 
-fn draw(worker: &mut Worker, recipe: &str, psi: Psi) -> Picture {
+fn draw(worker: &mut Worker, recipe: &str, psi: Creativity) -> Picture {
     let recipe: Recipe = recipe.parse().unwrap();
     let styles = recipe.styles(worker.generator(), psi);
     worker.draw_styles(&styles, Some(recipe.seed()), &|| false).unwrap()
@@ -27,7 +27,7 @@ fn distance(a: &Picture, b: &Picture) -> f64 {
 fn a_seed_is_its_own_recipe() {
     for architecture in 0..3 {
         let mut worker = worker(architecture);
-        let psi = Psi::new(0.7).unwrap();
+        let psi = Creativity::new(0.7).unwrap();
         assert_eq!(draw(&mut worker, "42", psi), worker.draw(Seed(42), psi));
     }
 }
@@ -35,7 +35,7 @@ fn a_seed_is_its_own_recipe() {
 #[test]
 fn the_ends_of_a_blend_are_what_it_blends() {
     let mut worker = worker(0);
-    let psi = Psi::default();
+    let psi = Creativity::default();
     let [a, b] = ["3", "4-f"].map(|recipe| draw(&mut worker, recipe, psi));
     assert_eq!(draw(&mut worker, "3~4-f~0", psi), a);
     assert!(distance(&draw(&mut worker, "3~4-f~100", psi), &b) < 0.5);
@@ -46,7 +46,7 @@ fn the_ends_of_a_blend_are_what_it_blends() {
 #[test]
 fn a_mixture_takes_its_fine_layers_from_the_other() {
     let mut worker = worker(0);
-    let psi = Psi::default();
+    let psi = Creativity::default();
     let layers = worker.generator().layers();
     let [a, b] = ["3", "4"].map(|recipe| draw(&mut worker, recipe, psi));
     assert_eq!(draw(&mut worker, "3_4_0", psi), b);
@@ -58,7 +58,7 @@ fn a_mixture_takes_its_fine_layers_from_the_other() {
 #[test]
 fn children_are_near_their_parent_and_all_different() {
     let generator = Arc::new(Generator::new(&model(&architectures()[0])).unwrap());
-    let w = |recipe: Recipe| recipe.styles(&generator, Psi::default()).w;
+    let w = |recipe: Recipe| recipe.styles(&generator, Creativity::default()).w;
     let spread = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     let parent = w(Seed(7).into());
     let strangers: f32 = (100..116).map(|seed| spread(&parent, &w(Seed(seed).into()))).sum::<f32>() / 16.0;
@@ -77,7 +77,7 @@ fn a_long_line_of_descendants_keeps_the_spread_of_w() {
     model.tensors.get_mut("mapping.w_avg").unwrap().data = mean;
     let generator = Arc::new(Generator::new(&model).unwrap());
     let deviation = |recipe: &str| {
-        let Styles { w, .. } = recipe.parse::<Recipe>().unwrap().styles(&generator, Psi::default());
+        let Styles { w, .. } = recipe.parse::<Recipe>().unwrap().styles(&generator, Creativity::default());
         w.iter().zip(generator.w_avg()).map(|(w, mean)| (w - mean).powi(2)).sum::<f32>().sqrt()
     };
     let mean = |recipes: Vec<String>| recipes.iter().map(|recipe| deviation(recipe)).sum::<f32>() / 64.0;
@@ -92,7 +92,7 @@ fn noise_can_be_left_out_where_the_model_has_it() {
     assert!(!plain.generator().has_noise() && noisy.generator().has_noise());
     let recipe = Recipe::from(Seed(5));
     let pair = |worker: &mut Worker| {
-        let styles = recipe.styles(worker.generator(), Psi::default());
+        let styles = recipe.styles(worker.generator(), Creativity::default());
         [None, Some(Seed(5))].map(|noise| worker.draw_styles(&styles, noise, &|| false).unwrap())
     };
     let [without, with] = pair(&mut plain);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{architectures, model};
 use synth::{
-    Architecture, Calibration, Generator, ModelError, ModelFile, Picture, Precision, Psi, Recipe, Seed, Tensor,
+    Architecture, Calibration, Creativity, Generator, ModelError, ModelFile, Picture, Recipe, Seed, Tensor, WeightDtype,
 };
 
 /// 32 px, so that some layers are fine ones, with 4 centres.
@@ -22,8 +22,8 @@ fn measured() -> ModelFile {
     model
 }
 
-fn psi(value: f32) -> Psi {
-    Psi::new(value).unwrap()
+fn psi(value: f32) -> Creativity {
+    Creativity::new(value).unwrap()
 }
 
 #[test]
@@ -44,9 +44,9 @@ fn seed_recipe_and_batch_give_the_same_bytes() {
 #[test]
 fn the_calmest_pictures_are_of_several_kinds() {
     let mut worker = Arc::new(Generator::new(&measured()).unwrap()).worker();
-    let calm = worker.draw(Seed(100), Psi::MIN);
-    assert_eq!(calm, worker.draw(Seed(100), Psi::MIN));
-    assert_ne!(calm, worker.draw(Seed(101), Psi::MIN));
+    let calm = worker.draw(Seed(100), Creativity::MIN);
+    assert_eq!(calm, worker.draw(Seed(100), Creativity::MIN));
+    assert_ne!(calm, worker.draw(Seed(101), Creativity::MIN));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_calibration_moves_creativity_and_the_fingerprint() {
         let expected = plain.worker().draw(Seed(7), psi(meant));
         assert_eq!(calibrated.worker().draw(Seed(7), psi(creativity)), expected, "{creativity}");
     }
-    let again = ModelFile::from_bytes(&model.to_bytes(Precision::F32).unwrap()).unwrap();
+    let again = ModelFile::from_bytes(&model.to_bytes(WeightDtype::F32).unwrap()).unwrap();
     assert_eq!(again, model);
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use common::{architectures, model};
 use synth::{
-    Generator, LabelNorm, Labels, ModelFile, NoiseMode, Picture, Psi, Seed, SeedStyle, Tensor, Variation, latent,
-    mean_w, reference,
+    Creativity, Generator, LabelNorm, Labels, ModelFile, NoiseMode, Picture, Seed, SeedStyle, Tensor, Variation,
+    latent, mean_w, reference,
 };
 
 fn draw(model: &ModelFile, variation: Variation, seed: u64) -> Picture {
     let generator = Arc::new(Generator::new(model).unwrap().with_variation(variation).unwrap());
-    generator.worker().draw(Seed(seed), Psi::default())
+    generator.worker().draw(Seed(seed), Creativity::default())
 }
 
 /// A model that adds noise to every convolution; its second architecture.

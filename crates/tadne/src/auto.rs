@@ -7,7 +7,7 @@ use anyhow::bail;
 use dataset::{Dataset, Options, Survey};
 use gan::{Checkpoint, Config, Device, Trainer};
 
-use crate::taking::{Chosen, Taking};
+use crate::picture_options::{PictureArgs, PictureOptions};
 
 /// Presets that are tried, those of small pictures first.
 const CANDIDATES: [&str; 3] = ["c64", "c128", "h256"];
@@ -34,19 +34,19 @@ pub(crate) struct Choice {
     pub(crate) min_side: Option<usize>,
 }
 
-/// Chooses a configuration for the pictures in `data` on a machine, its threads and what trains; `taking` says what may be taken of the pictures.
+/// Chooses a configuration for the pictures in `data` on a machine, its threads and what trains; `picture_args` says what may be taken of the pictures.
 ///
 /// # Errors
 /// If there are no pictures, or a preset cannot be trained.
-pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), taking: &Taking) -> anyhow::Result<Choice> {
+pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), picture_args: &PictureArgs) -> anyhow::Result<Choice> {
     let survey = Survey::of(data)?;
     if survey.side == 0 {
         // Opening says best why there is nothing to look at.
-        Dataset::open(data, &rule(64, taking))?;
+        Dataset::open(data, &rule(64, picture_args))?;
         bail!("none of the pictures that were looked at could be read; name a preset with --config");
     }
     if survey.pictures < FEW {
-        return few_shot(&survey, taking, machine.0);
+        return few_shot(&survey, picture_args, machine.0);
     }
     let mut reasons = vec![format!("{} pictures, {} px on the shorter side (median)", survey.pictures, survey.side)];
     let mut chosen = None;
@@ -54,7 +54,7 @@ pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), taking: &Taking
         let config = Config::preset(name)?;
         let size = config.resolution();
         if chosen.is_some()
-            && let Err(reason) = large_enough(&survey, size, taking)
+            && let Err(reason) = large_enough(&survey, size, picture_args)
         {
             reasons.push(format!("{name:<5} no: {reason}"));
             break;
@@ -80,18 +80,18 @@ pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), taking: &Taking
         config.augment.p_final = 0.55;
         reasons.push("10,000 pictures or fewer: augmentation rises to 0.55".into());
     }
-    let min_side = lowered(&survey, config.resolution(), taking, &mut reasons);
+    let min_side = lowered(&survey, config.resolution(), picture_args, &mut reasons);
     Ok(Choice { config, reasons, from: None, min_side })
 }
 
 /// The rule by which pictures of a size are taken when they are opened.
-fn rule(size: usize, taking: &Taking) -> Options {
-    taking.over(Chosen::default()).options(size)
+fn rule(size: usize, picture_args: &PictureArgs) -> Options {
+    picture_args.over(PictureOptions::default()).options(size)
 }
 
 /// Whether a size suits the pictures: half of them have it, and hardly any would be left out.
-fn large_enough(survey: &Survey, size: usize, taking: &Taking) -> Result<(), String> {
-    let usable = survey.usable(&rule(size, taking));
+fn large_enough(survey: &Survey, size: usize, picture_args: &PictureArgs) -> Result<(), String> {
+    let usable = survey.usable(&rule(size, picture_args));
     if size > survey.side {
         Err(format!("half of the pictures are smaller than {size} px"))
     } else if usable < MOST {
@@ -102,10 +102,10 @@ fn large_enough(survey: &Survey, size: usize, taking: &Taking) -> Result<(), Str
 }
 
 /// The shortest side to take, where the usual one would leave out many pictures; small ones are enlarged.
-fn lowered(survey: &Survey, size: usize, taking: &Taking, reasons: &mut Vec<String>) -> Option<usize> {
-    let usable = survey.usable(&rule(size, taking));
+fn lowered(survey: &Survey, size: usize, picture_args: &PictureArgs, reasons: &mut Vec<String>) -> Option<usize> {
+    let usable = survey.usable(&rule(size, picture_args));
     let left_out = format!("{:.0} % of the pictures", 100.0 * (1.0 - usable));
-    if usable < MOST && taking.min_side.is_none() {
+    if usable < MOST && picture_args.min_side.is_none() {
         let side = survey.side_of(NEARLY_ALL).min(size.div_ceil(2));
         reasons.push(format!(
             "{left_out} are smaller than half of {size} px: those of {side} px and more are enlarged; --min-side chooses another limit"
@@ -130,7 +130,7 @@ pub(crate) fn shipped(threads: usize) -> anyhow::Result<Checkpoint> {
 }
 
 /// Short, gentle and strongly augmented, from trained networks: what few pictures can bear (arXiv 2006.06676, section 4).
-fn few_shot(survey: &Survey, taking: &Taking, threads: usize) -> anyhow::Result<Choice> {
+fn few_shot(survey: &Survey, picture_args: &PictureArgs, threads: usize) -> anyhow::Result<Choice> {
     let from = shipped(threads)?;
     let mut config = Config { name: "few-shot".into(), kimg: 50.0, ..from.trainer.config().clone() };
     (config.augment.p, config.augment.p_final) = (0.4, 0.55);
@@ -147,7 +147,7 @@ fn few_shot(survey: &Survey, taking: &Taking, threads: usize) -> anyhow::Result<
             from.trainer.progress().total_kimg()
         ),
     ];
-    let min_side = lowered(survey, config.resolution(), taking, &mut reasons);
+    let min_side = lowered(survey, config.resolution(), picture_args, &mut reasons);
     Ok(Choice { config, reasons, from: Some(from), min_side })
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     /// Whether a size suits pictures of the given sides, the limit that is chosen for it, what is said, and how many
     /// pictures opening keeps by that limit.
-    fn chosen(sides: &[u32], size: usize, taking: &Taking) -> (bool, Option<usize>, String, usize) {
+    fn chosen(sides: &[u32], size: usize, picture_args: &PictureArgs) -> (bool, Option<usize>, String, usize) {
         let folder = tempfile::tempdir().unwrap();
         for (i, &side) in sides.iter().enumerate() {
             let picture = image::RgbImage::from_pixel(side, side, image::Rgb([i as u8, (i >> 8) as u8, side as u8]));
@@ -181,15 +181,15 @@ mod tests {
         }
         let survey = Survey::of(&[folder.path()]).unwrap();
         let mut reasons = Vec::new();
-        let min_side = lowered(&survey, size, taking, &mut reasons);
-        let options = taking.over(Chosen { min_side, ..Chosen::default() }).options(size);
+        let min_side = lowered(&survey, size, picture_args, &mut reasons);
+        let options = picture_args.over(PictureOptions { min_side, ..PictureOptions::default() }).options(size);
         let kept = Dataset::open(&[folder.path()], &options).map_or(0, |pictures| pictures.report().kept);
-        (large_enough(&survey, size, taking).is_ok(), min_side, reasons.concat(), kept)
+        (large_enough(&survey, size, picture_args).is_ok(), min_side, reasons.concat(), kept)
     }
 
     #[test]
     fn choosing_and_opening_go_by_one_rule() {
-        let usual = Taking::default();
+        let usual = PictureArgs::default();
         let silent = |sides: &[u32], size| chosen(sides, size, &usual);
         assert_eq!(silent(&[64; 40], 64), (true, None, String::new(), 40));
         assert_eq!(silent(&[40; 40], 64), (false, None, String::new(), 40));
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!((suits, min_side, kept), (true, None, 90));
         assert!(said.starts_with("10 % of the pictures are left out"), "{said}");
         // Who says a limit gets it.
-        let taking = Taking { min_side: Some(10), ..usual };
-        assert_eq!(chosen(&[24; 40], 64, &taking), (false, None, String::new(), 40));
+        let picture_args = PictureArgs { min_side: Some(10), ..usual };
+        assert_eq!(chosen(&[24; 40], 64, &picture_args), (false, None, String::new(), 40));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use synth::{ModelFile, Precision};
+use synth::{ModelFile, WeightDtype};
 
 use crate::model;
 
@@ -40,7 +40,7 @@ impl Average {
                 "the models have different terms of use; say with --license which hold for their mean"
             ),
         }
-        mean.save(&self.out, Precision::F16)?;
+        mean.save(&self.out, WeightDtype::F16)?;
         println!("{}: the mean of {} models", self.out.display(), models.len());
         Ok(())
     }

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use server::Format;
-use synth::{Generator, ModelFile, Precision};
+use synth::{Generator, ModelFile, WeightDtype};
 
 use crate::model::Model;
 use crate::report;
@@ -108,7 +108,7 @@ impl Bench {
             None => self.model.file()?,
         };
         if let Some(path) = &self.save {
-            file.save(path, Precision::F32).with_context(|| format!("cannot write {}", path.display()))?;
+            file.save(path, WeightDtype::F32).with_context(|| format!("cannot write {}", path.display()))?;
             println!("{} in {}", file.fingerprint(), path.display());
             return Ok(());
         }

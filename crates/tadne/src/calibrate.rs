@@ -8,11 +8,11 @@ use anyhow::ensure;
 use clap::Args;
 use dataset::Options;
 use features::{Corruption, FIRST_SEED, Resizing, calibrate};
-use synth::{Generator, Precision, Psi, Seed};
+use synth::{Creativity, Generator, Seed, WeightDtype};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
-use crate::taking::{self, Chosen, Taking};
+use crate::picture_options::{self, PictureArgs, PictureOptions};
 
 /// Arguments of `tadne calibrate`.
 #[derive(Args, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Calibrate {
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
     #[command(flatten)]
-    taking: Taking,
+    picture_args: PictureArgs,
     /// Model file to write [default: the one that was measured]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -61,15 +61,15 @@ impl Calibrate {
         let generator = Arc::new(Generator::new(&file)?);
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
-        let usual = self.taking.over(Chosen::default()).options(width);
-        let data = taking::open(&self.data, Options { cache: Some(self.cache.clone()), ..usual }, None)?;
+        let usual = self.picture_args.over(PictureOptions::default()).options(width);
+        let data = picture_options::open(&self.data, Options { cache: Some(self.cache.clone()), ..usual }, None)?;
         let n = self.samples;
         ensure!(n <= data.len(), "--samples {n}: there are only {} training pictures", data.len());
         let real = bar("training", n, |done| evaluator.training(&data, 0, n, Corruption::No, done))?;
         println!("{:<6}{:>12}{:>11}{:>9}{:>10}", "psi", "KD x 1000", "precision", "recall", "variety");
         let mut sweep = Vec::new();
         for tenths in TENTHS {
-            let psi = Psi::new(f32::from(tenths) / 10.0)?;
+            let psi = Creativity::new(f32::from(tenths) / 10.0)?;
             let mut worker = generator.worker_with_threads(threads);
             let next = |i: usize| Ok::<_, Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
             let drawn = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
@@ -81,7 +81,7 @@ impl Calibrate {
         let found = calibrate::landmarks(&sweep);
         file.metadata.calibration = Some(found);
         let out = self.out.as_ref().unwrap_or(&self.model);
-        file.save(out, Precision::F16)?;
+        file.save(out, WeightDtype::F16)?;
         println!(
             "{}: creativity 0.3 is psi {}, 1 is {}, 2 is {}",
             out.display(),

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use features::FIRST_SEED;
 use features::directions::{NAMES, find, measure};
-use synth::{Creature, Edit, Generator, Picture, Precision, Psi, Recipe, Seed};
+use synth::{Creativity, Creature, Edit, Generator, Picture, Recipe, Seed, WeightDtype};
 
 use crate::metrics::bar;
 use crate::model;
@@ -55,7 +55,7 @@ impl Directions {
         bar("drawing", self.samples, |done| {
             for i in 0..self.samples {
                 let seed = Seed(FIRST_SEED + i as u64);
-                worker.draw_into(seed, Psi::default(), &mut picture);
+                worker.draw_into(seed, Creativity::default(), &mut picture);
                 measured.push(measure(&picture));
                 w.extend(generator.w(seed));
                 done(i + 1);
@@ -74,7 +74,7 @@ impl Directions {
         let found: Vec<_> = found.into_iter().map(|direction| (direction.name, direction.w)).collect();
         file.set_directions(&found)?;
         let out = self.out.as_ref().unwrap_or(&self.model);
-        file.save(out, Precision::F16)?;
+        file.save(out, WeightDtype::F16)?;
         println!("{}: {} directions", out.display(), found.len());
         match &self.strips {
             Some(strips) => self.strips(&Arc::new(Generator::consume(file)?), threads, strips),
@@ -92,7 +92,7 @@ impl Directions {
                 for tenths in TENTHS {
                     let edits = if tenths == 0 { Vec::new() } else { vec![Edit { direction, tenths }] };
                     let recipe = Recipe::Single(Creature { edits, ..Creature::of(Seed(seed)) });
-                    let styles = recipe.styles(generator, Psi::default());
+                    let styles = recipe.styles(generator, Creativity::default());
                     let picture = worker.draw_styles(&styles, Some(Seed(seed)), &|| false);
                     pictures.push(picture.context("nobody cancels this")?);
                 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gan::Checkpoint;
-use synth::Precision;
+use synth::WeightDtype;
 
 /// Arguments of `tadne export`.
 #[derive(Args, Debug)]
@@ -41,7 +41,7 @@ impl Export {
             return Ok(());
         }
         let model = checkpoint.export(self.average, &self.license)?;
-        let precision = if self.f32 { Precision::F32 } else { Precision::F16 };
+        let precision = if self.f32 { WeightDtype::F32 } else { WeightDtype::F16 };
         model.save(&self.out, precision)?;
         println!("{} after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());
         Ok(())

@@ -12,7 +12,7 @@ use clap::Args;
 use cli::pictures::format;
 use indicatif::{ProgressBar, ProgressStyle};
 use server::{Format, LEVELS, level};
-use synth::{Generator, Picture, Psi, Seed};
+use synth::{Creativity, Generator, Picture, Seed};
 
 use crate::model::Model;
 use crate::seeds::Seeds;
@@ -38,7 +38,7 @@ pub(crate) struct Generate {
     seeds: Option<Seeds>,
     /// Creativity: 0 is the mean picture, 0.7 calm, 1 as trained, up to 2 for the strange
     #[arg(long, default_value = "1.0", value_name = "0..2")]
-    psi: Psi,
+    psi: Creativity,
     /// Folder for the pictures, or the file of the sheet
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
@@ -148,7 +148,7 @@ impl Generate {
         generator: &Arc<Generator>,
         grid: Grid,
         count: u64,
-        wanted: impl Iterator<Item = (Seed, Psi)> + Send,
+        wanted: impl Iterator<Item = (Seed, Creativity)> + Send,
     ) -> anyhow::Result<u64> {
         let (height, width) = generator.resolution();
         let (across, down) = (grid.columns.saturating_mul(width), grid.rows.saturating_mul(height));
@@ -176,7 +176,7 @@ impl Generate {
         &self,
         generator: &Arc<Generator>,
         count: u64,
-        wanted: impl Iterator<Item = (Seed, Psi)> + Send,
+        wanted: impl Iterator<Item = (Seed, Creativity)> + Send,
         done: impl Fn(usize, Seed, &Picture) -> anyhow::Result<()> + Sync,
     ) -> anyhow::Result<()> {
         let cores = || thread::available_parallelism().map_or(1, usize::from);

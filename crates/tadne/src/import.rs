@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use synth::Precision;
+use synth::WeightDtype;
 
 use crate::model::{UNKNOWN_TERMS, metadata};
 
@@ -29,7 +29,7 @@ pub(crate) struct Import {
     out: PathBuf,
     /// Which generator: ema (averaged over training) or g (as of the last step)
     #[arg(long, value_name = "WHICH", default_value = "ema")]
-    which: Which,
+    which: WeightsArg,
     /// Store 2 bytes a weight instead of 4; pictures change by about one 8-bit level at most
     #[arg(long)]
     f16: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Import {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Which {
+enum WeightsArg {
     Ema,
     G,
 }
@@ -47,13 +47,13 @@ enum Which {
 impl Import {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let which = match self.which {
-            Which::Ema => interop::Which::Ema,
-            Which::G => interop::Which::Raw,
+            WeightsArg::Ema => interop::WeightSet::Ema,
+            WeightsArg::G => interop::WeightSet::Raw,
         };
         let network =
             interop::open(&self.file, which).with_context(|| format!("cannot import {}", self.file.display()))?;
         let (height, width) = network.architecture.resolution();
-        println!("found         {} of a file of {}", network.name, network.layout.name());
+        println!("found         {} of a file of {}", network.name, network.origin.name());
         println!(
             "              {width} x {height} pixels, {:.2} M weights, {}, {:.1} GFLOP a picture",
             network.parameters() as f64 / 1e6,
@@ -77,7 +77,7 @@ impl Import {
         let model = network.load(about, &mut |done| bar.set_position((done * 1000.0) as u64));
         let model = model.with_context(|| format!("cannot import {}", self.file.display()))?;
         bar.set_message("writing");
-        model.save(&self.out, if self.f16 { Precision::F16 } else { Precision::F32 })?;
+        model.save(&self.out, if self.f16 { WeightDtype::F16 } else { WeightDtype::F32 })?;
         bar.finish_and_clear();
         println!("written       {}", self.out.display());
         Ok(())

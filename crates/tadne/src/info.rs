@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use interop::Which;
+use interop::WeightSet;
 use serde_json::{Value, json};
 use synth::{Architecture, Calibration, Isa, Metadata, ModelFile, ModelHeader, Selection};
 
@@ -64,12 +64,12 @@ impl Info {
     fn about(&self, path: &Path) -> anyhow::Result<About> {
         let bytes = std::fs::metadata(path)?.len();
         if interop::is_importable(path)? {
-            let network = interop::open(path, Which::Ema)?;
+            let network = interop::open(path, WeightSet::Ema)?;
             let about = metadata(path, &network, UNKNOWN_TERMS);
             let fingerprint =
                 if self.fingerprint { Some(network.load(about.clone(), &mut |_| ())?.fingerprint()) } else { None };
             return Ok(About {
-                layout: format!("{}, {}", network.layout.name(), network.name),
+                layout: format!("{}, {}", network.origin.name(), network.name),
                 bytes,
                 parameters: network.parameters(),
                 metadata: about,

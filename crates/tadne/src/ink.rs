@@ -12,8 +12,8 @@ use gan::{Checkpoint, InkConfig, InkJudging, InkOrigin, InkTrainer, Precision};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use synth::{Generator, Ink as Network, ModelFile, Picture, Seed, Worker};
 
+use crate::picture_options::{self, PictureArgs, PictureOptions};
 use crate::progress;
-use crate::taking::{self, Chosen, Taking};
 
 /// The state of a run, in its folder.
 const STATE: &str = "ink.safetensors";
@@ -84,7 +84,7 @@ pub(crate) struct Ink {
     #[arg(long, default_value_t = 5.0, value_name = "N")]
     minutes: f64,
     #[command(flatten)]
-    taking: Taking,
+    picture_args: PictureArgs,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -179,7 +179,7 @@ impl Ink {
             println!("note      {} was begun for another model than {}", self.out.display(), self.model.display());
         }
         // By content: a state of before the model was kept in it does not say whether what lies there is this model's.
-        let file = trainer.added_to(model)?.to_bytes(synth::Precision::F16)?;
+        let file = trainer.added_to(model)?.to_bytes(synth::WeightDtype::F16)?;
         if std::fs::read(&path).ok().as_deref() != Some(&file[..]) {
             synth::write_atomically(&path, &file).with_context(|| format!("cannot write {}", path.display()))?;
             println!("written   {}", path.display());
@@ -233,7 +233,7 @@ impl Ink {
 
     /// Opens the pictures, whose size is that of what is redrawn.
     fn open(&self, size: usize, seed: u64) -> anyhow::Result<Dataset> {
-        let chosen = self.taking.over(Chosen { min_side: Some(size), ..Chosen::default() });
+        let chosen = self.picture_args.over(PictureOptions { min_side: Some(size), ..PictureOptions::default() });
         let options = Options {
             cache: Some(self.cache.clone()),
             memory_budget: self.memory << 20,
@@ -242,7 +242,7 @@ impl Ink {
             threads: self.threads.unwrap_or(0),
             ..chosen.options(size)
         };
-        taking::open(&self.data, options, Some(&self.out))
+        picture_options::open(&self.data, options, Some(&self.out))
     }
 }
 
@@ -373,7 +373,7 @@ impl Run {
     /// The model, then the state to go on from: one that is older than the model makes it once more.
     fn save(&self) -> anyhow::Result<()> {
         let model = self.trainer.added_to(&self.model)?;
-        model.save(&self.folder.join(MODEL), synth::Precision::F16)?;
+        model.save(&self.folder.join(MODEL), synth::WeightDtype::F16)?;
         Ok(self.trainer.save(&self.origin, &self.folder.join(STATE))?)
     }
 

@@ -12,7 +12,7 @@ use synth::Picture;
 
 use crate::generate;
 use crate::metrics::{bar, evaluator};
-use crate::taking::{self, Chosen, Taking};
+use crate::picture_options::{self, PictureArgs, PictureOptions};
 
 /// Arguments of `tadne label`.
 #[derive(Args, Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct Label {
     #[arg(long, value_name = "PNG")]
     sheet: Option<PathBuf>,
     #[command(flatten)]
-    taking: Taking,
+    picture_args: PictureArgs,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -63,8 +63,9 @@ impl Label {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let evaluator = evaluator(&self.features, Resizing::Clean, threads)?;
         let size = usize::from(self.size);
-        let usual = self.taking.over(Chosen::default()).options(size);
-        let data = taking::open(&self.data, Options { cache: Some(self.cache.clone()), names: true, ..usual }, None)?;
+        let usual = self.picture_args.over(PictureOptions::default()).options(size);
+        let data =
+            picture_options::open(&self.data, Options { cache: Some(self.cache.clone()), names: true, ..usual }, None)?;
         let (count, classes) = (data.len() + data.validation_len(), usize::from(self.classes));
         ensure!(count >= 2 * classes, "{count} pictures are too few for --classes {classes}; ask for fewer");
         let next = |i: usize| Pictures(&data).pixels(i);

@@ -16,6 +16,7 @@ mod ink;
 mod label;
 mod memory;
 mod metrics;
+mod picture_options;
 mod prepare;
 mod progress;
 mod project;
@@ -24,7 +25,6 @@ mod select;
 mod serve;
 mod settings;
 mod site;
-mod taking;
 mod train;
 mod watch;
 

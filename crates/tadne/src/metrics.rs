@@ -11,7 +11,7 @@ use features::metrics::{Kinds, nearest_with_places};
 use features::{Corruption, Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows};
 use indicatif::{ProgressBar, ProgressStyle};
 use server::Format;
-use synth::{Generator, Psi, Seed};
+use synth::{Creativity, Generator, Seed};
 
 mod figures;
 
@@ -19,8 +19,8 @@ use figures::{Figures, Row};
 
 use crate::generate;
 use crate::model::Model;
+use crate::picture_options::{self, PictureArgs, PictureOptions};
 use crate::report;
-use crate::taking::{self, Chosen, Taking};
 
 /// Arguments of `tadne metrics`.
 #[derive(Args, Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Metrics {
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
     #[command(flatten)]
-    taking: Taking,
+    picture_args: PictureArgs,
     /// Feature network: a file, or a name that tools/features.py made
     #[arg(long, default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORK")]
     features: String,
@@ -54,7 +54,7 @@ pub(crate) struct Metrics {
     reference: Reference,
     /// Creativity (psi) to draw at, several by commas
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "PSI")]
-    psi: Vec<Psi>,
+    psi: Vec<Creativity>,
     /// How pictures are brought to the network's size: clean (bicubic, low-pass) or legacy (bilinear)
     #[arg(long, value_parser = resizing, default_value = "clean", value_name = "KIND")]
     resize: Resizing,
@@ -113,9 +113,9 @@ impl Metrics {
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; metrics compare square pictures");
         let evaluator = evaluator(&self.features, self.resize, threads)?;
-        let usual = self.taking.over(Chosen::default()).options(width);
+        let usual = self.picture_args.over(PictureOptions::default()).options(width);
         let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..usual };
-        let data = taking::open(&self.data, options, None)?;
+        let data = picture_options::open(&self.data, options, None)?;
         let n = self.samples;
         let needed = if self.no_floors { n } else { 2 * n };
         ensure!(
@@ -137,7 +137,7 @@ impl Metrics {
         let kinds = Kinds::find(crew, &real);
         let mut rows = Vec::new();
         println!("\n{}", Row::head());
-        let mut row = |of: String, psi: Option<Psi>, features: &Rows| {
+        let mut row = |of: String, psi: Option<Creativity>, features: &Rows| {
             let distances = Distances::between(crew, reference, features);
             let psi = psi.map(|psi| f64::from(psi.get()));
             let row = Row { of, psi, distances, kinds: kinds.missing(crew, features) };
@@ -216,7 +216,7 @@ impl Metrics {
         evaluator: &Evaluator,
         generator: &Arc<Generator>,
         data: &Dataset,
-        psi: Psi,
+        psi: Creativity,
         path: &std::path::Path,
     ) -> anyhow::Result<()> {
         let (rows, nearest) = SHEET;

@@ -10,11 +10,11 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dataset::Crop;
 use features::Network;
-use gan::{Difference, Found, Precision, ProjectConfig, Projector, Space};
+use gan::{Difference, Found, Precision, ProjectConfig, ProjectionSpace, Projector};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use server::Format;
-use synth::{Calibration, Generator, Picture, Psi, Seed, Vectors};
+use synth::{Calibration, Creativity, Generator, Picture, Seed, Vectors};
 
 use crate::generate;
 use crate::model::Model;
@@ -97,7 +97,7 @@ pub(crate) struct Project {
     threads: Option<u16>,
 }
 
-/// [`Space`], as it is written.
+/// [`ProjectionSpace`], as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SpaceName {
     #[value(name = "w")]
@@ -142,7 +142,7 @@ impl Project {
     }
 
     fn configuration(&self) -> ProjectConfig {
-        let space = if self.space == SpaceName::W { Space::W } else { Space::Plus };
+        let space = if self.space == SpaceName::W { ProjectionSpace::W } else { ProjectionSpace::Plus };
         let usual = ProjectConfig::new(space);
         ProjectConfig {
             starts: self.starts,
@@ -261,9 +261,9 @@ fn said_of(difference: &Difference) -> String {
 }
 
 /// The creativity that leaves w as it is: the one that means psi 1.
-fn untruncated(calibration: Option<&Calibration>) -> Psi {
-    let Some(calibration) = calibration else { return Psi::default() };
-    let psi = |creativity: f32| Psi::new(creativity).map_or(0.0, |creativity| calibration.psi(creativity).get());
+fn untruncated(calibration: Option<&Calibration>) -> Creativity {
+    let Some(calibration) = calibration else { return Creativity::default() };
+    let psi = |creativity: f32| Creativity::new(creativity).map_or(0.0, |creativity| calibration.psi(creativity));
     let (mut low, mut high) = (0.0_f32, 2.0_f32);
     for _ in 0..40 {
         let middle = f32::midpoint(low, high);
@@ -272,7 +272,7 @@ fn untruncated(calibration: Option<&Calibration>) -> Psi {
     // The landmarks are short numbers: the nearest of four decimals is meant.
     let short = (high * 1e4).round() / 1e4;
     let creativity = if (psi(short) - 1.0).abs() < 1e-4 { short } else { high };
-    Psi::new(creativity).unwrap_or_default()
+    Creativity::new(creativity).unwrap_or_default()
 }
 
 fn keep(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -305,7 +305,7 @@ mod tests {
     fn some_creativity_leaves_w_alone() {
         let of = |low: f32, best: f32, high: f32| {
             let calibration = Calibration { psi_low: low, psi_best: best, psi_high: high };
-            (untruncated(Some(&calibration)).get(), calibration.psi(untruncated(Some(&calibration))).get())
+            (untruncated(Some(&calibration)).get(), calibration.psi(untruncated(Some(&calibration))))
         };
         assert_eq!(of(0.4, 1.0, 2.0), (1.0, 1.0));
         assert_eq!(of(0.4, 0.8, 1.2), (1.5, 1.0));
@@ -313,6 +313,6 @@ mod tests {
         assert!((psi - 1.0).abs() < 1e-4, "{psi}");
         // A model that is always truncated: as near as it goes.
         assert_eq!(of(0.3, 0.5, 0.9), (2.0, 0.9));
-        assert_eq!(untruncated(None), Psi::default());
+        assert_eq!(untruncated(None), Creativity::default());
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use features::FIRST_SEED;
 use gan::{Checkpoint, DiscriminatorScores};
-use synth::{Generator, Picture, Precision, Psi, Seed, Selection};
+use synth::{Creativity, Generator, Picture, Seed, Selection, WeightDtype};
 
 use crate::metrics::bar;
 use crate::model;
@@ -63,7 +63,7 @@ impl Select {
         let out = self.out.as_ref().unwrap_or(&self.model);
         let Some(by) = &self.by else {
             file.set_selection(None)?;
-            file.save(out, Precision::F16)?;
+            file.save(out, WeightDtype::F16)?;
             println!("{}: every seed takes its one z", out.display());
             return Ok(());
         };
@@ -84,7 +84,7 @@ impl Select {
             for start in (0..samples).step_by(together) {
                 for (i, picture) in pictures.iter_mut().enumerate() {
                     let seed = Seed(FIRST + (start + i) as u64);
-                    worker.draw_into(seed, Psi::default(), picture);
+                    worker.draw_into(seed, Creativity::default(), picture);
                     w.extend(generator.w(seed));
                 }
                 verdicts.add(trainer, &pictures).with_context(|| format!("--by {}", by.display()))?;
@@ -100,7 +100,7 @@ impl Select {
             by.display()
         );
         file.set_selection(Some((Selection { candidates: self.candidates }, found.layers)))?;
-        file.save(out, Precision::F16)?;
+        file.save(out, WeightDtype::F16)?;
         println!("{}: each seed takes the best of {}", out.display(), self.candidates);
         let Some(sheet) = &self.sheet else { return Ok(()) };
         let mut order: Vec<usize> = (0..samples).collect();
@@ -112,7 +112,8 @@ impl Select {
         // As the seeds drew them when they were judged, but with ink.
         file.set_selection(None)?;
         let mut worker = Arc::new(Generator::consume(file)?).worker_with_threads(threads);
-        let drawn: Vec<_> = chosen.iter().map(|&i| worker.draw(Seed(FIRST + i as u64), Psi::default())).collect();
+        let drawn: Vec<_> =
+            chosen.iter().map(|&i| worker.draw(Seed(FIRST + i as u64), Creativity::default())).collect();
         crate::directions::write_sheet(sheet, &drawn, across)
     }
 }

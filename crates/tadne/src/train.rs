@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use synth::ModelFile;
 
-use crate::taking::{self, Chosen, Taking};
+use crate::picture_options::{self, PictureArgs, PictureOptions};
 use crate::{auto, memory, progress, watch};
 
 /// The configuration that is chosen by pictures and machine.
@@ -88,7 +88,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "folders|FILE")]
     labels: Option<String>,
     #[command(flatten)]
-    taking: Taking,
+    picture_args: PictureArgs,
     /// Show the run as a page while it goes on, e.g. 127.0.0.1:8081
     #[arg(long, value_name = "ADDRESS")]
     watch: Option<SocketAddr>,
@@ -187,14 +187,14 @@ impl Train {
     }
 
     /// The arguments on pictures, and where there are none what was chosen.
-    fn over(&self, chosen: Chosen) -> Chosen {
-        let chosen = self.taking.over(chosen);
-        Chosen { labels: self.labels.clone().or(chosen.labels), ..chosen }
+    fn over(&self, chosen: PictureOptions) -> PictureOptions {
+        let chosen = self.picture_args.over(chosen);
+        PictureOptions { labels: self.labels.clone().or(chosen.labels), ..chosen }
     }
 
     /// Opens the pictures; `chosen` is what is taken of them. What was left out is said, and written whole to `skipped.txt`
     /// in the folder of runs if that is the end. Of several processes on a machine one makes the cache, and the others find it.
-    fn open(&self, config: &Config, chosen: &Chosen, place: &mut Place) -> anyhow::Result<Arc<Dataset>> {
+    fn open(&self, config: &Config, chosen: &PictureOptions, place: &mut Place) -> anyhow::Result<Arc<Dataset>> {
         let options = Options {
             cache: Some(self.cache.clone()),
             memory_budget: self.memory << 20,
@@ -207,7 +207,7 @@ impl Train {
             place.meet()?;
         }
         let data = if place.leads {
-            taking::open(&self.data, options, Some(&self.out))?
+            picture_options::open(&self.data, options, Some(&self.out))?
         } else {
             Dataset::open(&self.data, &options)?
         };
@@ -299,10 +299,10 @@ impl Train {
         let folder = run_folder(path)?;
         let held = place.leads.then(|| Run::lock(&folder)).transpose()?;
         let checkpoint = Checkpoint::find(path, place.threads)?;
-        let chosen = self.over(Chosen::of_run(&folder)?);
+        let chosen = self.over(PictureOptions::of_run(&folder)?);
         let data = self.open(checkpoint.trainer.config(), &chosen, place)?;
         let mut run = if place.leads {
-            taking::note(&folder, &chosen, data.report())?;
+            picture_options::note(&folder, &chosen, data.report())?;
             Run::resume(&folder, checkpoint, data)?
         } else {
             Run::beside(checkpoint.trainer, data)?
@@ -322,14 +322,14 @@ impl Train {
             Some(path) => Some(start_from(path, place)?),
             None => None,
         };
-        let mut chosen = Chosen::default();
+        let mut chosen = PictureOptions::default();
         let config = if self.config != AUTO {
             self.named()?
         } else if let Some(from) = &from {
             from.trainer.config().clone()
         } else {
             println!("choosing  a configuration; --config NAME takes a preset instead");
-            let choice = auto::choose(&self.data, (threads, self.device), &self.taking)?;
+            let choice = auto::choose(&self.data, (threads, self.device), &self.picture_args)?;
             chosen.min_side = choice.min_side;
             choice.reasons.iter().for_each(|reason| println!("          {reason}"));
             from = choice.from;
@@ -360,7 +360,7 @@ impl Train {
             Some(from) => Run::grow(from, config, data, &self.out, threads)?,
         };
         let held = Run::lock(run.folder())?;
-        taking::note(run.folder(), &chosen, &report)?;
+        picture_options::note(run.folder(), &chosen, &report)?;
         Ok((run, Some(held)))
     }
 }

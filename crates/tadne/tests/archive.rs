@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::{succeed, tadne};
 use server::{FileMaker, PictureAddress};
-use synth::{Architecture, Generator, ModelFile, Precision, Seed};
+use synth::{Architecture, Generator, ModelFile, Seed, WeightDtype};
 use written::files;
 
 struct Place {
@@ -29,7 +29,7 @@ impl Place {
         let model = folder.path().join("tiny.safetensors");
         let architecture = Architecture::plain(16, 16, &[16, 16, 8, 8]);
         let file = ModelFile::random(architecture, Seed(1)).expect("a sound architecture");
-        file.save(&model, Precision::F32).expect("the model can be written");
+        file.save(&model, WeightDtype::F32).expect("the model can be written");
         Self { folder, model }
     }
 

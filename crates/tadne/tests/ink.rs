@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{succeed, tadne};
-use synth::{Architecture, Ink, ModelFile, Precision, Seed};
+use synth::{Architecture, Ink, ModelFile, Seed, WeightDtype};
 
 /// Twenty-four pictures of rings, 16 pixels wide and high.
 fn pictures(folder: &Path) {
@@ -27,7 +27,7 @@ fn pictures(folder: &Path) {
 /// An untrained model of 8 x 8 pixels.
 fn model(seed: u64, path: &str) -> ModelFile {
     let model = ModelFile::random(Architecture::plain(8, 8, &[8, 4]), Seed(seed)).unwrap();
-    model.save(Path::new(path), Precision::F32).unwrap();
+    model.save(Path::new(path), WeightDtype::F32).unwrap();
     model
 }
 

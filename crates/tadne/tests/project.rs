@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::{fail, succeed, tadne, text};
-use synth::{Architecture, Ink, ModelFile, Precision, Seed};
+use synth::{Architecture, Ink, ModelFile, Seed, WeightDtype};
 
 /// A small model with weights drawn by lot in `folder`, and the picture of one of its seeds.
 fn model(folder: &Path, ink: Option<Ink>) -> (PathBuf, PathBuf) {
     let architecture = Architecture { ink, ..Architecture::plain(8, 8, &[16, 16, 12]) };
     let path = folder.join("model.safetensors");
-    ModelFile::random(architecture, Seed(5)).unwrap().save(&path, Precision::F32).unwrap();
+    ModelFile::random(architecture, Seed(5)).unwrap().save(&path, WeightDtype::F32).unwrap();
     succeed(&["generate", "--model", text(&path), "--seeds", "77", "--psi", "0.7", "--out", text(folder)]);
     (path, folder.join("seed00077.png"))
 }

@@ -10,9 +10,9 @@ use crate::collective::Ranks;
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
 use crate::discriminator::{Discriminator, Shown};
 use crate::params::Entry;
-use crate::passes::{Judge, NativeJudge};
+use crate::passes::{DiscriminatorPasses, NativeDiscriminator};
 use crate::tape::Network;
-use crate::trainer::{along, processor};
+use crate::trainer::{along_gradient, processor};
 use crate::{Config, Error, Precision, loss};
 
 /// Pictures that share one minibatch standard deviation; every so many are penalised.
@@ -113,18 +113,18 @@ pub struct InkOpinion {
 }
 
 /// The discriminator in training.
-pub(crate) struct JudgeSide {
-    passes: Box<dyn Judge>,
+pub(crate) struct JudgeLearner {
+    passes: Box<dyn DiscriminatorPasses>,
     pub(crate) net: Network,
     pub(crate) adam: Adam,
     optimizer: OptimizerConfig,
     pub(crate) loss: LossConfig,
 }
 
-impl JudgeSide {
+impl JudgeLearner {
     /// What it says of planar squares, without learning from them.
     pub(crate) fn opinion(&mut self, squares: &[f32]) -> Result<Vec<f32>, Error> {
-        let said = self.passes.judge(&self.net, Shown::plain(squares))?;
+        let said = self.passes.logits(&self.net, Shown::plain(squares))?;
         self.passes.finish(&mut self.net)?;
         Ok(said)
     }
@@ -149,10 +149,10 @@ impl JudgeSide {
         let layout = discriminator.layout();
         let weights = layout.initial(seed);
         let cpu: Rc<Cpu> = Rc::new(processor(threads)?);
-        let passes: Box<dyn Judge> = if precision.is_bf16(&cpu) {
-            Box::new(NativeJudge::<Bf16>::new(cpu, &discriminator))
+        let passes: Box<dyn DiscriminatorPasses> = if precision.is_bf16(&cpu) {
+            Box::new(NativeDiscriminator::<Bf16>::new(cpu, &discriminator))
         } else {
-            Box::new(NativeJudge::<f32>::new(cpu, &discriminator))
+            Box::new(NativeDiscriminator::<f32>::new(cpu, &discriminator))
         };
         let usual = Config::preset("c64")?;
         let loss = LossConfig { gamma, ..usual.loss };
@@ -192,20 +192,20 @@ impl JudgeSide {
     ) -> Result<(InkOpinion, Vec<f32>, u64), Error> {
         let half = squares.len();
         squares.extend_from_slice(fake);
-        let logits = self.passes.judge(&self.net, Shown::plain(&squares))?;
+        let logits = self.passes.logits(&self.net, Shown::plain(&squares))?;
         let n = logits.len() / 2;
         let (real, drawn) = logits.split_at(n);
         let said = loss::discriminator(&self.loss, real, drawn);
-        let gradient = self.passes.judge_back(&mut self.net, &said.slopes, 0..2 * n, true)?;
+        let gradient = self.passes.backward(&mut self.net, &said.slopes, 0..2 * n, true)?;
 
         let of: Vec<usize> = (0..GROUP).chain(n..n + GROUP).collect();
-        let slopes = self.passes.along(&self.net, &along(cpu, &gradient, &of, half / n), None, &of)?;
+        let slopes = self.passes.jvp(&self.net, &along_gradient(cpu, &gradient, &of, half / n), None, &of)?;
         let (penalty, back) = loss::penalty(self.loss.gamma, &slopes, GROUP);
-        self.passes.along_back(&mut self.net, &back)?;
+        self.passes.jvp_backward(&mut self.net, &back)?;
 
         let (loss_g, back) = loss::generator(self.loss.pairing, real, drawn);
         let back = [vec![0.0; n], back].concat();
-        let gradient = self.passes.judge_back(&mut self.net, &back, n..2 * n, false)?.split_off(half);
+        let gradient = self.passes.backward(&mut self.net, &back, n..2 * n, false)?.split_off(half);
         self.passes.finish(&mut self.net)?;
         ranks.mean(&mut self.net.gradient)?;
         let rates = Rates { lr, factors: None, beta2: self.optimizer.beta2 };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use synth::{Ink, ModelFile};
 
 use super::each;
-use super::judge::{BASE, GROUP, JudgeSide};
+use super::judge::{BASE, GROUP, JudgeLearner};
 use super::network::{self, Redraw};
 use super::pairs::{Patch, Planes};
 use crate::auxiliary::{Auxiliary, Read, Said, Scene, add_at_length, warmth};
@@ -90,8 +90,8 @@ impl InkedConfig {
 const NAMES: [&str; 3] = ["inked.weights", "inked.adam.first", "inked.adam.second"];
 
 /// That discriminator in training, with the frozen network in front of it.
-pub(crate) struct InkedSide {
-    pub(crate) judge: JudgeSide,
+pub(crate) struct InkedLearner {
+    pub(crate) judge: JudgeLearner,
     front: Option<Front>,
 }
 
@@ -109,11 +109,11 @@ struct Front {
     reduced: usize,
 }
 
-impl InkedSide {
+impl InkedLearner {
     /// A fresh one, where there is to be one.
     pub(crate) fn of(config: &Config, threads: usize) -> Result<Option<Self>, Error> {
         let seed = step_seed(config.seed, u64::MAX - 3);
-        let fresh = |c: &InkedConfig| JudgeSide::new(&c.channels, c.gamma, config.precision, threads, seed);
+        let fresh = |c: &InkedConfig| JudgeLearner::new(&c.channels, c.gamma, config.precision, threads, seed);
         let judge = config.inked.as_ref().map(fresh).transpose()?;
         Ok(judge.map(|judge| Self { judge, front: None }))
     }
@@ -126,7 +126,7 @@ impl InkedSide {
     /// What it says of a square of each planar picture.
     ///
     /// # Panics
-    /// If [`InkedSide::prepare`] has not been called.
+    /// If [`InkedLearner::prepare`] has not been called.
     pub(crate) fn opinion(&mut self, cpu: &Cpu, pictures: &[f32], seed: u64) -> Result<Vec<f32>, Error> {
         let front = self.front.as_mut().expect("the ink network is opened before it is asked");
         let (squares, _) = front.squares(cpu, pictures, seed);
@@ -134,7 +134,7 @@ impl InkedSide {
     }
 }
 
-impl Auxiliary for InkedSide {
+impl Auxiliary for InkedLearner {
     fn prepare(&mut self, config: &Config, threads: usize) -> Result<(), Error> {
         let Some(c) = &config.inked else { return Ok(()) };
         let fail = |what: String| Error::Config { what: format!("inked.model {}: {what}", c.model) };
@@ -188,12 +188,12 @@ impl Auxiliary for InkedSide {
     }
 
     fn state(&self) -> Vec<(&'static str, &[f32])> {
-        let JudgeSide { net, adam, .. } = &self.judge;
+        let JudgeLearner { net, adam, .. } = &self.judge;
         NAMES.into_iter().zip([net.weights.as_slice(), &adam.first, &adam.second]).collect()
     }
 
     fn restore(&mut self, steps: u64, read: Read<'_>) -> Result<(), String> {
-        let JudgeSide { net, adam, .. } = &mut self.judge;
+        let JudgeLearner { net, adam, .. } = &mut self.judge;
         adam.steps = steps;
         for (name, to) in NAMES.into_iter().zip([&mut net.weights, &mut adam.first, &mut adam.second]) {
             *to = read(name, Some(to.len()))?;

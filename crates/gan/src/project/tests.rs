@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use kernels::Isa;
-use synth::{Architecture, Generator, LabelNorm, Labels, NoiseInputs, Psi, Tensor, Upsample, Variation, reference};
+use synth::{
+    Architecture, Creativity, Generator, LabelNorm, Labels, NoiseInputs, Tensor, Upsample, Variation, reference,
+};
 
 use super::*;
 
@@ -92,7 +94,7 @@ fn slopes_in_w_equal_difference_quotients_of_the_reference() {
 fn drawing(architecture: &Architecture) -> (ModelFile, Arc<Generator>, Vec<f32>, synth::Picture) {
     let model = model(architecture);
     let generator = Arc::new(Generator::new(&model).unwrap());
-    let w = generator.truncate(generator.w(Seed(77)), Psi::new(0.8).unwrap()).w;
+    let w = generator.truncate(&generator.w(Seed(77)), Creativity::new(0.8).unwrap()).w;
     let picture = generator.worker().draw_w(&w, Some(Seed(0)));
     (model, generator, w, picture)
 }
@@ -105,9 +107,11 @@ fn mean_square(a: &[u8], b: &[u8]) -> f64 {
 fn a_drawing_is_found_again() {
     for architecture in architectures() {
         let (model, generator, w, picture) = drawing(&architecture);
-        for (space, precision) in
-            [(Space::W, Precision::F32), (Space::Plus, Precision::F32), (Space::W, Precision::Bf16)]
-        {
+        for (space, precision) in [
+            (ProjectionSpace::W, Precision::F32),
+            (ProjectionSpace::Plus, Precision::F32),
+            (ProjectionSpace::W, Precision::Bf16),
+        ] {
             let usual = ProjectConfig::new(space);
             let config = ProjectConfig { starts: 2, steps: 150, lr: 0.1, noise: 0.3, pull: 1e-4, precision, ..usual };
             let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 2).unwrap();
@@ -121,7 +125,7 @@ fn a_drawing_is_found_again() {
             let redrawn = generator.worker().draw_w(&after.w, Some(Seed(0)));
             let error = mean_square(&redrawn.rgb, &picture.rgb).sqrt();
             assert!(error < 3.0, "{architecture:?} {space:?} {precision:?}: off by {error} of 255");
-            if space == Space::W && precision == Precision::F32 {
+            if space == ProjectionSpace::W && precision == Precision::F32 {
                 let apart = |a: &[f32]| a.iter().zip(&w).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
                 assert!(apart(&after.w) < 0.03 * apart(generator.w_avg()), "{:?} {w:?}", after.w);
             }
@@ -133,7 +137,7 @@ fn a_drawing_is_found_again() {
 fn equal_seeds_find_the_same_at_any_number_of_threads_and_others_begin_elsewhere() {
     let (model, generator, _, picture) = drawing(&architectures()[0]);
     let run = |seed: u64, threads: usize| {
-        let config = ProjectConfig { starts: 3, steps: 8, seed, ..ProjectConfig::new(Space::W) };
+        let config = ProjectConfig { starts: 3, steps: 8, seed, ..ProjectConfig::new(ProjectionSpace::W) };
         let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, threads).unwrap();
         let losses: Vec<_> = (0..8).map(|_| projector.step()).collect();
         (losses, projector.look().clone())
@@ -151,7 +155,7 @@ fn what_is_drawn_at_once_makes_no_difference() {
             steps: 4,
             lr: 0.1,
             precision: Precision::F32,
-            ..ProjectConfig::new(Space::Plus)
+            ..ProjectConfig::new(ProjectionSpace::Plus)
         };
         let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 1).unwrap();
         projector.together = together;
@@ -168,7 +172,7 @@ fn what_is_drawn_at_once_makes_no_difference() {
 fn the_pull_brings_w_to_its_mean() {
     let (model, generator, _, picture) = drawing(&architectures()[0]);
     let run = |pull: f64| {
-        let config = ProjectConfig { steps: 60, pull, ..ProjectConfig::new(Space::W) };
+        let config = ProjectConfig { steps: 60, pull, ..ProjectConfig::new(ProjectionSpace::W) };
         let mut projector = Projector::new(config, (&model, &generator), &picture.rgb, None, 1).unwrap();
         for _ in 0..60 {
             projector.step();
@@ -187,7 +191,7 @@ fn a_class_of_its_own_has_its_own_mean() {
     let mean = |class: usize| {
         let variation = Variation { class: Some(class), ..Variation::default() };
         let generator = Generator::new(&model).unwrap().with_variation(variation).unwrap();
-        let config = ProjectConfig { starts: 1, ..ProjectConfig::new(Space::W) };
+        let config = ProjectConfig { starts: 1, ..ProjectConfig::new(ProjectionSpace::W) };
         Projector::new(config, (&model, &generator), &picture.rgb, None, 1).unwrap().spread.mean
     };
     assert_ne!(mean(0), mean(1));
@@ -195,14 +199,14 @@ fn a_class_of_its_own_has_its_own_mean() {
 
 #[test]
 fn schedules_rise_and_fall() {
-    let c = ProjectConfig { steps: 100, lr: 0.1, noise: 0.3, ..ProjectConfig::new(Space::W) };
+    let c = ProjectConfig { steps: 100, lr: 0.1, noise: 0.3, ..ProjectConfig::new(ProjectionSpace::W) };
     assert!((c.rate(0) - 0.02).abs() < 1e-9 && (c.rate(50) - 0.1).abs() < 1e-9 && c.rate(99) < 0.001);
     assert!((c.noise(0) - 0.3).abs() < 1e-6 && (c.noise(0) > c.noise(30)) && c.noise(75) <= 0.0);
 }
 
 #[test]
 fn numbers_out_of_bounds_are_refused_by_name() {
-    let usual = ProjectConfig::new(Space::W);
+    let usual = ProjectConfig::new(ProjectionSpace::W);
     for (config, word) in [
         (ProjectConfig { starts: 0, ..usual }, "starts"),
         (ProjectConfig { steps: 0, ..usual }, "steps"),

@@ -179,7 +179,7 @@ fn gradients_of_d_are_those_of_pytorch() {
         let mut net = network(d.layout());
         let mut golden = Golden::of(case.name);
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(
+        let judged = d.logits(
             &mut tape,
             Context { cpu: &cpu, net: &net },
             Shown { fade: Some(case.fade), ..Shown::plain(&case.pictures()) },
@@ -200,13 +200,13 @@ fn gradients_of_the_penalty_are_those_of_pytorch() {
         let part = format!("{} penalty", case.name);
         let mut golden = Golden::of(&part);
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(
+        let judged = d.logits(
             &mut tape,
             Context { cpu: &cpu, net: &net },
             Shown { fade: Some(case.fade), ..Shown::plain(&case.pictures()) },
         );
         let directions = input(4, case.of.len() * case.length());
-        let along = d.along(
+        let along = d.jvp(
             &mut tape,
             Context { cpu: &cpu, net: &net },
             &directions,

@@ -64,7 +64,7 @@ impl MinibatchStddev {
     }
 
     /// Their derivative along the pictures of `direction` from `first` on.
-    pub(super) fn along<E: Element>(&self, direction: &Map<E>, first: usize, features: usize) -> Vec<f32> {
+    pub(super) fn jvp<E: Element>(&self, direction: &Map<E>, first: usize, features: usize) -> Vec<f32> {
         let mut means = vec![0.0; features];
         for (i, row) in self.slopes.chunks_exact(self.channels).enumerate() {
             let from = pixel(direction, first + i / self.pixels, i % self.pixels);

@@ -161,7 +161,7 @@ impl<E: Element> Tape<E> {
 
 #[cfg(test)]
 mod tests {
-    use kernels::{Edge, Isa, scalar};
+    use kernels::{Edge, Isa, reference};
 
     use super::*;
 
@@ -220,7 +220,7 @@ mod tests {
         let (n, size) = (3, [6, 4]);
         let x = numbers(n * 2 * 24, 1);
         let of = |grids: &[Grid]| resampled(&x, [n, 6, 4], grids);
-        assert!(close(&of(&[Grid::Double]), &scalar::upsample2x(&x, size, Edge::Replicate)));
+        assert!(close(&of(&[Grid::Double]), &reference::upsample2x(&x, size, Edge::Replicate)));
         assert!(close(&of(&[Grid::Smooth]), &smooth(&x, size)));
         assert!(close(&of(&[Grid::Crop]), &every(&x, size, (1, 1), [4, 2])));
         assert!(close(&of(&[Grid::Smooth, Grid::Pick]), &every(&smooth(&x, size), [7, 5], (1, 2), [3, 2])));
@@ -230,12 +230,12 @@ mod tests {
             let mut weight = vec![0.0; 36];
             (weight[tap], weight[27 + tap]) = (1.0, 1.0);
             let expected: Vec<f32> =
-                x.chunks_exact(48).flat_map(|x| scalar::doubling_conv3x3(x, size, &weight, 2)).collect();
+                x.chunks_exact(48).flat_map(|x| reference::doubling_conv3x3(x, size, &weight, 2)).collect();
             weight = vec![0.0; 36];
             (weight[8 - tap], weight[27 + 8 - tap]) = (1.0, 1.0);
             let found = of(&[Grid::Spread]);
             let found: Vec<f32> =
-                found.chunks_exact(2 * 14 * 10).flat_map(|x| scalar::conv3x3(x, [14, 10], &weight, 2)).collect();
+                found.chunks_exact(2 * 14 * 10).flat_map(|x| reference::conv3x3(x, [14, 10], &weight, 2)).collect();
             assert!(close(&every(&found, [14, 10], (1, 1), [12, 8]), &expected), "tap {tap}");
         }
     }

@@ -227,11 +227,11 @@ fn gradients_of_every_kind_of_d_are_difference_quotients() {
         let target = [0.5f32, -1.0, 0.7, 1.3];
         let judge = |net: &Network, pictures: &[f32]| {
             let mut tape = Tape::<f32>::default();
-            let judged = d.judge(&mut tape, Context { cpu: &cpu, net }, shown(pictures, &classes));
+            let judged = d.logits(&mut tape, Context { cpu: &cpu, net }, shown(pictures, &classes));
             dot(&tape.numbers(judged.logits), &target)
         };
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, shown(&pictures, &classes));
+        let judged = d.logits(&mut tape, Context { cpu: &cpu, net: &net }, shown(&pictures, &classes));
         let walk = Walk { pictures: 0..4, weights: true };
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &target, &walk);
         compare(&format!("{downsample:?}, {known} classes"), &net, 4.0, |net| judge(net, &pictures));
@@ -251,7 +251,7 @@ fn gradients_of_some_pictures_of_d_are_theirs_in_the_gradient_of_all() {
         let pictures = numbers(6 * 3 * 256, 3);
         let mut tape = Tape::<f32>::default();
         let judged =
-            d.judge(&mut tape, Context { cpu: &cpu, net: &net }, Shown { fade: None, ..Shown::plain(&pictures) });
+            d.logits(&mut tape, Context { cpu: &cpu, net: &net }, Shown { fade: None, ..Shown::plain(&pictures) });
         let mut gradient = |target: &[f32], range: std::ops::Range<usize>| {
             let walk = Walk { pictures: range, weights: false };
             tape.backward(&cpu, &mut net, judged.pictures, judged.logits, target, &walk);
@@ -294,9 +294,9 @@ fn compare_tangent(downsample: Downsample, classes: &[u32]) {
     let own = Network::new(net.layout.clone(), net.weights.clone());
     let slopes = |net: &Network| {
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &own }, shown(&pictures, classes));
+        let judged = d.logits(&mut tape, Context { cpu: &cpu, net: &own }, shown(&pictures, classes));
         tape.weights_changed();
-        let along = d.along(&mut tape, Context { cpu: &cpu, net }, &directions, Some(0.6), (&judged, of.clone()));
+        let along = d.jvp(&mut tape, Context { cpu: &cpu, net }, &directions, Some(0.6), (&judged, of.clone()));
         tape.numbers(along.logits)
     };
     let at = |by: f32| {
@@ -306,7 +306,7 @@ fn compare_tangent(downsample: Downsample, classes: &[u32]) {
             own.iter_mut().zip(direction).for_each(|(x, d)| *x += by * d);
         }
         let mut tape = Tape::<f32>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, shown(&all, classes));
+        let judged = d.logits(&mut tape, Context { cpu: &cpu, net: &net }, shown(&all, classes));
         tape.numbers(judged.logits)
     };
     let (up, down, found) = (at(2e-4), at(-2e-4), slopes(&net));
@@ -316,8 +316,8 @@ fn compare_tangent(downsample: Downsample, classes: &[u32]) {
     }
     let mut tape = Tape::<f32>::default();
     let context = Context { cpu: &cpu, net: &net };
-    let judged = d.judge(&mut tape, context, shown(&pictures, classes));
-    let along = d.along(&mut tape, context, &directions, Some(0.6), (&judged, of.clone()));
+    let judged = d.logits(&mut tape, context, shown(&pictures, classes));
+    let along = d.jvp(&mut tape, context, &directions, Some(0.6), (&judged, of.clone()));
     let walk = Walk { pictures: 0..4, weights: true };
     tape.backward(&cpu, &mut net, along.pictures, along.logits, &target, &walk);
     compare(&format!("{downsample:?}"), &net, 4.0, |net| dot(&slopes(net), &target));
@@ -331,7 +331,7 @@ fn gradients<E: Element>(threads: usize) -> [Vec<f32>; 4] {
     let of_d = |downsample: Downsample| {
         let (d, mut net) = discriminator(1, downsample);
         let mut tape = Tape::<E>::default();
-        let judged = d.judge(&mut tape, Context { cpu: &cpu, net: &net }, shown(&pictures, &[]));
+        let judged = d.logits(&mut tape, Context { cpu: &cpu, net: &net }, shown(&pictures, &[]));
         tape.backward(&cpu, &mut net, judged.pictures, judged.logits, &[1.0; 6], &walk);
         net.gradient
     };

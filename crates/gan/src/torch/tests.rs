@@ -70,16 +70,16 @@ fn ask(config: &Config, fade: Option<f32>, passes: &mut dyn Passes) -> Vec<Numbe
         // Real pictures beside those that were drawn, in two parts of whole groups.
         let all = [numbers(2, BATCH * area), pictures.clone()].concat();
         found("pictures", pictures);
-        found("logits", passes.d().judge(&d, Shown { pictures: &all, classes: &both, fade }).unwrap());
+        found("logits", passes.d().logits(&d, Shown { pictures: &all, classes: &both, fade }).unwrap());
         let back = numbers(3, 2 * BATCH);
-        found("at pictures", passes.d().judge_back(&mut d, &back, 0..2 * BATCH, true).unwrap());
+        found("at pictures", passes.d().backward(&mut d, &back, 0..2 * BATCH, true).unwrap());
         let of = [2, 3, 4, 5];
-        let slopes = passes.d().along(&d, &numbers(4, of.len() * area), fade, &of).unwrap();
-        passes.d().along_back(&mut d, &slopes.iter().map(|v| 2.0 * v).collect::<Vec<_>>()).unwrap();
+        let slopes = passes.d().jvp(&d, &numbers(4, of.len() * area), fade, &of).unwrap();
+        passes.d().jvp_backward(&mut d, &slopes.iter().map(|v| 2.0 * v).collect::<Vec<_>>()).unwrap();
         found("slopes", slopes);
         let some = [vec![0.0; BATCH], numbers(5, BATCH)].concat();
-        let at = passes.d().judge_back(&mut d, &some, BATCH..2 * BATCH, false).unwrap().split_off(BATCH * area);
-        passes.draw_back(&mut g, &at).unwrap();
+        let at = passes.d().backward(&mut d, &some, BATCH..2 * BATCH, false).unwrap().split_off(BATCH * area);
+        passes.draw_backward(&mut g, &at).unwrap();
         found("at drawn pictures", at);
         passes.finish(&mut g, &mut d).unwrap();
         for net in [&mut g, &mut d] {

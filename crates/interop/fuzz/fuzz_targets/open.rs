@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use interop::Which;
+use interop::WeightSet;
 use interop::blob::Blob;
 use libfuzzer_sys::fuzz_target;
-use synth::{Generator, Metadata, Psi, Seed};
+use synth::{Generator, Metadata, Creativity, Seed};
 
 fuzz_target!(|bytes: &[u8]| {
     let blob = Blob::from(bytes.to_vec());
-    for which in [Which::Ema, Which::Raw] {
+    for which in [WeightSet::Ema, WeightSet::Raw] {
         let Ok(network) = interop::open_blob(&blob, which) else { continue };
         let (height, width) = network.architecture.resolution();
         if network.parameters() > 20_000 || height * width > 1 << 12 || network.architecture.macs() > 1 << 20 {
@@ -21,6 +21,6 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let Ok(model) = network.load(Metadata::default(), &mut |_| ()) else { continue };
         let generator = Arc::new(Generator::new(&model).expect("what was loaded is valid"));
-        generator.worker().draw(Seed(1), Psi::default());
+        generator.worker().draw(Seed(1), Creativity::default());
     }
 });

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use prost::Message;
-use synth::{Architecture, Ink, LabelNorm, Labels, ModelFile, NoiseInputs, Psi, Seed, Upsample, latent, reference};
+use synth::{Architecture, Ink, LabelNorm, Labels, ModelFile, NoiseInputs, Seed, Upsample, latent, reference};
 
 use super::proto::{Model, Node};
 use super::{Input, Noise, Options, export};
@@ -37,7 +37,7 @@ fn the_graph_draws_the_reference_picture() {
             };
             let truncated = |i: usize| {
                 let mut w = reference::w(&model, seeds[i]).unwrap();
-                reference::truncate(&mut w, &model.tensors["mapping.w_avg"].data, Psi::new(psis[i]).unwrap());
+                reference::truncate(&mut w, &model.tensors["mapping.w_avg"].data, psis[i]);
                 w
             };
             if input == Input::W {

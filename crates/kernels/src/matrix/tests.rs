@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::numbers;
-use crate::{Isa, scalar};
+use crate::{Isa, reference};
 
 /// A factor as a slice, its stride, and whether it lies there transposed.
 fn stored(rows: usize, columns: usize, gap: usize, transposed: bool, seed: u64) -> (Vec<f32>, usize, Vec<f32>) {
@@ -33,7 +33,7 @@ fn check([m, k, n]: [usize; 3], gap: usize, [a_turned, b_turned]: [bool; 2], upd
     let (a, b) = (view(&a, m, k, a_stride, a_turned), view(&b, k, n, b_stride, b_turned));
     let stride = n + gap;
     let before = numbers(m * stride, 3);
-    let product_of = scalar::matrix_product(&a_dense, &b_dense, [m, k, n]);
+    let product_of = reference::matrix_product(&a_dense, &b_dense, [m, k, n]);
     for isa in Isa::available() {
         let mut first: Option<Vec<f32>> = None;
         for threads in [1, 3] {

@@ -15,7 +15,7 @@ impl Query {
     fn parameter(self, app: &App) -> Value {
         let number = |least: u16, most: u16| json!({ "type": "integer", "minimum": least, "maximum": most });
         let (text, schema, example) = match self {
-            Query::Psi => (
+            Query::Creativity => (
                 "Creativity: truncation psi, in plain decimals",
                 json!({ "type": "number", "minimum": 0, "maximum": 2, "default": 1 }),
                 json!(1.1),
@@ -143,7 +143,7 @@ fn files() -> Vec<Get> {
             name: "random",
             text: "Leads to another picture every time. /random.png, /random.webp and /random.jpg are the same for short.",
             file: Some(file(format!("picture\\.{still}"), "picture.png")),
-            query: &[Query::Psi, Query::Size, Query::Noise],
+            query: &[Query::Creativity, Query::Size, Query::Noise],
             gives: Vec::new(),
             status: "302",
         },
@@ -170,7 +170,7 @@ fn files() -> Vec<Get> {
             name: "batch",
             text: "The pictures of up to 256 seeds in a ZIP archive, sent while they are drawn.",
             file: Some(file("[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?)*\\.zip", "0-7,42.zip")),
-            query: &[Query::Psi, Query::Size, Query::Noise, Query::Format, Query::Model],
+            query: &[Query::Creativity, Query::Size, Query::Noise, Query::Format, Query::Model],
             gives: vec!["application/zip"],
             status: "200",
         },
@@ -179,7 +179,7 @@ fn files() -> Vec<Get> {
 
 /// Those that find pictures.
 fn searches() -> [Get; 2] {
-    const SEARCH: &[Query] = &[Query::Count, Query::Psi, Query::Size, Query::Noise, Query::Model];
+    const SEARCH: &[Query] = &[Query::Count, Query::Creativity, Query::Size, Query::Noise, Query::Model];
     [
         Get {
             path: "/api/v1/like/{file}".into(),

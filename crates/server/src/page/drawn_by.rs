@@ -1,6 +1,6 @@
 //! What draws, as far as pages and addresses say it.
 
-use synth::Psi;
+use synth::Creativity;
 
 use crate::config::Config;
 
@@ -12,7 +12,7 @@ pub(crate) struct ModelFacts {
     pub(crate) height: usize,
     pub(crate) fingerprint: String,
     /// Where the creativity slider stands at first.
-    pub(crate) psi: Psi,
+    pub(crate) psi: Creativity,
     /// Convolutions, for style mixing.
     pub(crate) layers: usize,
     /// Names of the directions that pictures can be edited in.
@@ -26,7 +26,7 @@ pub(crate) struct ModelFacts {
 impl ModelFacts {
     pub(crate) fn new(generator: &synth::Generator, config: &Config) -> Self {
         let (height, width) = generator.resolution();
-        let psi = Psi::default();
+        let psi = Creativity::default();
         let (layers, noise) = (generator.layers(), generator.has_noise());
         let fingerprint = generator.fingerprint();
         let address = |_| format!("/model.safetensors?m={}", short(&fingerprint));

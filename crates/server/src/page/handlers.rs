@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use synth::{Creature, Psi, Recipe, Seed};
+use synth::{Creativity, Creature, Recipe, Seed};
 
 use crate::api;
 use crate::api::any_seed;
@@ -129,9 +129,9 @@ pub(crate) async fn montage(
 }
 
 /// The creativity of a page's address, bounded as the page itself bounds it; the model's own if there is none.
-fn psi(app: &App, query: Option<&str>) -> Psi {
+fn psi(app: &App, query: Option<&str>) -> Creativity {
     let asked = parameter(query, "psi").and_then(|text| text.parse::<f32>().ok()).filter(|psi| psi.is_finite());
-    asked.and_then(|psi| Psi::new(psi.clamp(0.0, 2.0)).ok()).unwrap_or(app.facts.psi)
+    asked.and_then(|psi| Creativity::new(psi.clamp(0.0, 2.0)).ok()).unwrap_or(app.facts.psi)
 }
 
 /// `GET /p`: another picture every time.

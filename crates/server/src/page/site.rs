@@ -113,14 +113,14 @@ fn ending(path: &str) -> &str {
 mod tests {
     use std::collections::BTreeSet;
 
-    use synth::{Architecture, ModelFile, Precision, Seed, Upsample};
+    use synth::{Architecture, ModelFile, Seed, Upsample, WeightDtype};
 
     use super::*;
 
     fn made() -> Vec<SiteFile> {
         let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(8, 8, &[8, 8]) };
         let model = ModelFile::random(architecture, Seed(1)).unwrap();
-        let weights = Some(model.to_bytes(Precision::F16).unwrap().into());
+        let weights = Some(model.to_bytes(WeightDtype::F16).unwrap().into());
         let config = Config { weights, public_url: Some("https://example.org/wall".to_owned()), ..Config::default() };
         site(&config, &Arc::new(Generator::new(&model).unwrap())).unwrap()
     }

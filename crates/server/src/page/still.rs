@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use synth::{Psi, Recipe, Seed};
+use synth::{Creativity, Recipe, Seed};
 
 use crate::page::drawn_by::{ModelFacts, short};
 use crate::page::language::Language;
@@ -57,7 +57,7 @@ impl Still<'_> {
         out
     }
 
-    fn picture(&self, recipe: &Recipe, psi: Psi) -> String {
+    fn picture(&self, recipe: &Recipe, psi: Creativity) -> String {
         let model = short(&self.facts.fingerprint);
         let psi = spelled(psi);
         let (width, height) = self.facts.enlarged(512);
@@ -95,7 +95,7 @@ impl Still<'_> {
     }
 
     /// A picture as a list item that leads to its page; `captioned` puts its creativity below it.
-    pub(crate) fn tile(&self, out: &mut String, recipe: &Recipe, psi: Psi, captioned: bool) {
+    pub(crate) fn tile(&self, out: &mut String, recipe: &Recipe, psi: Creativity, captioned: bool) {
         let ModelFacts { width, height, fingerprint, .. } = self.facts;
         let model = short(fingerprint);
         let (psi, keep) = (spelled(psi), self.keep);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synth::Psi;
+use synth::Creativity;
 
 use super::*;
 use crate::page::still::ON_A_PAGE;
@@ -13,7 +13,7 @@ fn pages() -> Pages {
         width: 64,
         height: 64,
         fingerprint: "0123456789abcdef".to_owned(),
-        psi: Psi::default(),
+        psi: Creativity::default(),
         layers: 9,
         noise: false,
         address: "/model.safetensors?m=0123abcd".to_owned(),
@@ -32,12 +32,14 @@ fn all(language: Language) -> Vec<String> {
     let mut all = vec![
         pages.shell(&View::Wall { from: 48, hanging: None }, &visitor).unwrap(),
         pages.shell(&View::Collection, &visitor).unwrap(),
-        pages.shell(&View::Walk { from: "5".parse().unwrap(), psi: Psi::default() }, &visitor).unwrap(),
+        pages.shell(&View::Walk { from: "5".parse().unwrap(), psi: Creativity::default() }, &visitor).unwrap(),
         pages.montage(Seed(77), &visitor).unwrap(),
         pages.missing(&visitor).unwrap(),
     ];
     all.extend(
-        recipes.map(|recipe| pages.shell(&View::Picture { recipe, psi: Psi::new(1.1).unwrap() }, &visitor).unwrap()),
+        recipes.map(|recipe| {
+            pages.shell(&View::Picture { recipe, psi: Creativity::new(1.1).unwrap() }, &visitor).unwrap()
+        }),
     );
     all
 }
@@ -134,7 +136,7 @@ fn without_scripts_the_wall_is_pages_of_pictures_that_are_links() {
 #[test]
 fn a_shared_link_introduces_its_picture() {
     let recipe = "42~7~50".parse().unwrap();
-    let view = View::Picture { recipe, psi: Psi::new(1.1).unwrap() };
+    let view = View::Picture { recipe, psi: Creativity::new(1.1).unwrap() };
     let page = pages().shell(&view, &visitor(Language::Italian)).unwrap();
     for line in [
         "<link rel=\"alternate\" hreflang=\"ja\" href=\"https://example.org/p/42~7~50?psi=1.1&amp;lang=ja\">",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use synth::{Creature, Psi, Recipe};
+use synth::{Creativity, Creature, Recipe};
 
 use crate::page::language::Language;
 use crate::page::template::escape;
@@ -16,9 +16,9 @@ pub(crate) enum View {
     /// The wall, where it is named; without scripts, its pictures from this seed on.
     Wall { from: u64, hanging: Option<WallPlace> },
     /// One picture, large, with everything that can be played with it.
-    Picture { recipe: Recipe, psi: Psi },
+    Picture { recipe: Recipe, psi: Creativity },
     /// A walk from picture to picture, full screen.
-    Walk { from: Creature, psi: Psi },
+    Walk { from: Creature, psi: Creativity },
     /// Favourites, and what was opened lately.
     Collection,
 }
@@ -48,7 +48,7 @@ impl View {
     }
 
     /// The picture that introduces it: an address below the origin.
-    fn card(&self, psi: Psi, model: &str) -> String {
+    fn card(&self, psi: Creativity, model: &str) -> String {
         match self {
             View::Picture { recipe, psi } => format!("/api/v1/cards/{recipe}.jpg?psi={}&m={model}", spelled(*psi)),
             View::Walk { from, psi } => format!("/api/v1/cards/{from}.jpg?psi={}&m={model}", spelled(*psi)),
@@ -63,7 +63,14 @@ impl View {
 
     /// Lines for the head: this page in other languages, and the card of Open Graph and Twitter. `origin` is what
     /// addresses begin with, `https://example.org` or nothing.
-    pub(crate) fn head(&self, origin: &str, language: Language, psi: Psi, model: &str, words: Words<'_>) -> String {
+    pub(crate) fn head(
+        &self,
+        origin: &str,
+        language: Language,
+        psi: Creativity,
+        model: &str,
+        words: Words<'_>,
+    ) -> String {
         let page = format!("{}{}", origin, self.path());
         let query = match self {
             View::Picture { psi, .. } | View::Walk { psi, .. } => format!("psi={}&", spelled(*psi)),
@@ -133,7 +140,7 @@ pub(crate) fn name(recipe: &Recipe, words: Words<'_>) -> String {
 pub(crate) const LISTED_SEEDS: u64 = 96;
 
 /// Whether search engines should know this page, and not one of its endless kin.
-fn is_listed(view: &View, usual: Psi) -> bool {
+fn is_listed(view: &View, usual: Creativity) -> bool {
     match view {
         View::Wall { from, hanging } => *from == 0 && hanging.is_none(),
         View::Picture { recipe: Recipe::Single(creature), psi } => {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use synth::{Psi, Seed};
+use synth::{Creativity, Seed};
 
 use crate::pictures::encode::Format;
 use crate::pictures::kind::KINDS;
@@ -23,7 +23,7 @@ pub struct PictureAddress {
     /// The picture's name.
     pub seed: Seed,
     /// Its creativity.
-    pub psi: Psi,
+    pub psi: Creativity,
     /// The kind of file.
     pub format: Format,
 }
@@ -36,7 +36,7 @@ pub enum AddressError {
     Shape(String),
     /// Creativity is no plain decimal number, or out of range.
     #[error("{0:?} is not a creativity (psi): use a number from 0.0 to 2.0, as in psi-1.0 or psi-0.75")]
-    Psi(String),
+    Creativity(String),
     /// The seed is no whole number, or does not fit 64 bits.
     #[error("{0:?} is not a seed: use a whole number from 0 to 18446744073709551615, as in seed00042")]
     Seed(String),
@@ -115,7 +115,7 @@ fn no_direction(asked: u8, directions: usize) -> String {
 }
 
 impl PictureAddress {
-    /// What makes two addresses the same picture. `Psi` is never NaN nor -0.0, so bits compare like values.
+    /// What makes two addresses the same picture. `Creativity` is never NaN nor -0.0, so bits compare like values.
     fn identity(&self) -> (u64, u32, Format) {
         (self.seed.0, self.psi.get().to_bits(), self.format)
     }
@@ -159,17 +159,17 @@ impl FromStr for PictureAddress {
 }
 
 /// Reads creativity as people write it: digits, perhaps a point and digits. No sign, exponent, `inf` or `NaN`.
-pub(crate) fn parse_psi(text: &str) -> Result<Psi, AddressError> {
+pub(crate) fn parse_psi(text: &str) -> Result<Creativity, AddressError> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !(digits(whole) && digits(fraction)) {
-        return Err(AddressError::Psi(excerpt(text)));
+        return Err(AddressError::Creativity(excerpt(text)));
     }
-    text.parse().map_err(|_| AddressError::Psi(excerpt(text)))
+    text.parse().map_err(|_| AddressError::Creativity(excerpt(text)))
 }
 
 /// One decimal where that is exact, as the original wrote it; otherwise as many as the value needs.
-pub(crate) fn spelled(psi: Psi) -> String {
+pub(crate) fn spelled(psi: Creativity) -> String {
     let short = psi.to_string();
     if short.parse() == Ok(psi) { short } else { psi.get().to_string() }
 }
@@ -202,7 +202,7 @@ mod tests {
 
         #[test]
         fn every_address_reads_back_from_its_own_spelling(seed: u64, psi in 0.0f32..=2.0, format in format()) {
-            let address = PictureAddress { seed: Seed(seed), psi: Psi::new(psi).unwrap(), format };
+            let address = PictureAddress { seed: Seed(seed), psi: Creativity::new(psi).unwrap(), format };
             prop_assert_eq!(address.to_string().parse::<PictureAddress>(), Ok(address));
         }
     }
@@ -222,7 +222,7 @@ mod tests {
         for text in
             ["psi-NaN", "psi-9", "psi-2.01", "psi--1", "psi-+1", "psi-1e0", "psi-", "psi-.5", "psi-1.", "psi-inf"]
         {
-            assert!(matches!(error(&format!("{text}/seed1.png")), AddressError::Psi(_)), "{text}");
+            assert!(matches!(error(&format!("{text}/seed1.png")), AddressError::Creativity(_)), "{text}");
         }
         for text in ["seedabc", "seed", "seed-1", "seed+1", "seed18446744073709551616", "seed1e3"] {
             assert!(matches!(error(&format!("psi-1.0/{text}.png")), AddressError::Seed(_)), "{text}");

@@ -59,7 +59,7 @@ enum Ending {
 /// What may stand after the question mark of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
-    Psi,
+    Creativity,
     /// The longer side of a picture.
     Size,
     /// That of a montage's tiles, which has a bound of its own.
@@ -78,7 +78,7 @@ impl Query {
     /// As it is spelled before the equals sign.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Query::Psi => "psi",
+            Query::Creativity => "psi",
             Query::Size | Query::Tile => "size",
             Query::Noise => "noise",
             Query::Columns => "columns",
@@ -93,7 +93,7 @@ impl Query {
 }
 
 /// What a picture is asked for with.
-pub(crate) const PICTURE: &[Query] = &[Query::Psi, Query::Size, Query::Noise, Query::Model];
+pub(crate) const PICTURE: &[Query] = &[Query::Creativity, Query::Size, Query::Noise, Query::Model];
 
 /// Every kind.
 pub(crate) const KINDS: [Kind; 6] = [
@@ -129,7 +129,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         text: "From one creature to another and back, animated; .png is an APNG.",
         subject: Subject::Pair,
         endings: Endings::Moving,
-        query: &[Query::Psi, Query::Frames, Query::Model],
+        query: &[Query::Creativity, Query::Frames, Query::Model],
         example: "42~77.webp",
         order: |named, ending, Asked { psi, frames, .. }| {
             let (Named::Pair(from, to), Ending::Moving(moving)) = (named, ending) else { return None };
@@ -168,7 +168,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         text: "1200 x 630 pixels that introduce a picture where its link is shown; wall.jpg is that of the wall.",
         subject: Subject::RecipeOrWall,
         endings: Endings::Only("jpg", "image/jpeg"),
-        query: &[Query::Psi, Query::Wall, Query::At, Query::Model],
+        query: &[Query::Creativity, Query::Wall, Query::At, Query::Model],
         example: "42.jpg",
         order: |named, _, Asked { psi, wall, at: (x, y), .. }| match named {
             Named::Recipe(recipe) => Some(Order::Card { recipe, psi }),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use synth::{Generator, Psi, Styles};
+use synth::{Creativity, Generator, Styles};
 
 /// Values further from 0 than this are no latents: those of seeds stay below 6, and of trained `w` below 100.
 const FURTHEST: f32 = 1e4;
@@ -14,7 +14,7 @@ const FURTHEST: f32 = 1e4;
 /// Which of the two vectors it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Space {
+pub(crate) enum LatentSpace {
     /// Before the mapping network.
     Z,
     /// After it, before truncation.
@@ -24,7 +24,7 @@ pub(crate) enum Space {
 /// A vector of the right length whose values are sane; compared bit by bit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Latent {
-    space: Space,
+    space: LatentSpace,
     bits: Arc<[u32]>,
 }
 
@@ -46,11 +46,11 @@ pub(crate) fn spell(values: &[f32]) -> String {
 
 impl Latent {
     /// Reads and checks what was sent for a model.
-    pub(crate) fn read(space: Space, text: &str, generator: &Generator) -> Result<Self, LatentError> {
+    pub(crate) fn read(space: LatentSpace, text: &str, generator: &Generator) -> Result<Self, LatentError> {
         let bytes = STANDARD.decode(text).map_err(|_| LatentError::Base64)?;
         let (name, wanted) = match space {
-            Space::Z => ("z", generator.architecture().z_dim),
-            Space::W => ("w", generator.architecture().w_dim),
+            LatentSpace::Z => ("z", generator.architecture().z_dim),
+            LatentSpace::W => ("w", generator.architecture().w_dim),
         };
         if bytes.len() != 4 * wanted {
             return Err(LatentError::Length { space: name, wanted, given: bytes.len() });
@@ -68,13 +68,13 @@ impl Latent {
     }
 
     /// The styles to draw it with.
-    pub(crate) fn styles(&self, generator: &Generator, psi: Psi) -> Styles {
+    pub(crate) fn styles(&self, generator: &Generator, psi: Creativity) -> Styles {
         let values: Vec<f32> = self.bits.iter().copied().map(f32::from_bits).collect();
         let w = match self.space {
-            Space::Z => generator.w_of_z(&values),
-            Space::W => values,
+            LatentSpace::Z => generator.w_of_z(&values),
+            LatentSpace::W => values,
         };
-        generator.truncate(w, psi)
+        generator.truncate(&w, psi)
     }
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Latent {
         for bits in self.bits.iter() {
             hasher.update(&bits.to_le_bytes());
         }
-        let space = if self.space == Space::Z { 'z' } else { 'w' };
+        let space = if self.space == LatentSpace::Z { 'z' } else { 'w' };
         write!(f, "{space}{:.32}", hasher.finalize().to_hex())
     }
 }

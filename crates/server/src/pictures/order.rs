@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use synth::{Creature, Generator, Psi, Recipe, Seed};
+use synth::{Creativity, Creature, Generator, Recipe, Seed};
 
 use crate::pictures::address::{AddressError, PictureAddress, parse_psi, spelled};
 use crate::pictures::encode::Format;
@@ -84,7 +84,7 @@ pub(crate) enum Order {
     },
 }
 
-/// A creativity that can be compared: [`Psi`] is never NaN nor -0.0, so its bits compare as its values do.
+/// A creativity that can be compared: [`Creativity`] is never NaN nor -0.0, so its bits compare as its values do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Level(u32);
 
@@ -123,15 +123,15 @@ impl AnimationFormat {
     }
 }
 
-impl From<Psi> for Level {
-    fn from(psi: Psi) -> Self {
+impl From<Creativity> for Level {
+    fn from(psi: Creativity) -> Self {
         Level(psi.get().to_bits())
     }
 }
 
 impl Level {
-    pub(crate) fn psi(self) -> Psi {
-        Psi::new(f32::from_bits(self.0)).unwrap_or_default()
+    pub(crate) fn psi(self) -> Creativity {
+        Creativity::new(f32::from_bits(self.0)).unwrap_or_default()
     }
 }
 
@@ -247,7 +247,7 @@ pub(crate) struct Asked {
 impl Default for Asked {
     fn default() -> Self {
         Asked {
-            psi: Psi::default().into(),
+            psi: Creativity::default().into(),
             size: None,
             noise: true,
             columns: 6,
@@ -267,7 +267,7 @@ impl Asked {
             let Some(query) = READ.into_iter().find(|query| query.name() == name) else { continue };
             let refused = || excerpt(value);
             match query {
-                Query::Psi => asked.psi = parse_psi(value)?.into(),
+                Query::Creativity => asked.psi = parse_psi(value)?.into(),
                 Query::Size | Query::Tile => {
                     asked.size = Some(within(&SIZES, value).ok_or_else(|| AddressError::Size(refused()))?);
                 }
@@ -306,7 +306,7 @@ impl Asked {
 
 /// What is read for every kind of order, whether it needs it or not; other names are somebody else's.
 const READ: [Query; 8] =
-    [Query::Psi, Query::Size, Query::Noise, Query::Columns, Query::Frames, Query::Count, Query::Wall, Query::At];
+    [Query::Creativity, Query::Size, Query::Noise, Query::Columns, Query::Frames, Query::Count, Query::Wall, Query::At];
 
 /// A plain whole number inside a range.
 fn within<N: FromStr + PartialOrd>(range: &RangeInclusive<N>, text: &str) -> Option<N> {

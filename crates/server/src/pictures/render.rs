@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use synth::{Creature, Generator, Picture, Psi, Recipe, Seed, Styles, Worker};
+use synth::{Creativity, Creature, Generator, Picture, Recipe, Seed, Styles, Worker};
 
 use crate::pictures::animate;
 use crate::pictures::card::Card;
@@ -18,8 +18,8 @@ use crate::wall_place::cell_seed;
 pub const LEVELS: std::ops::RangeInclusive<u8> = 3..=20;
 
 /// The psi of one of the [`LEVELS`].
-pub fn level(tenths: u8) -> Psi {
-    Psi::new(f32::from(tenths) / 10.0).unwrap_or_default()
+pub fn level(tenths: u8) -> Creativity {
+    Creativity::new(f32::from(tenths) / 10.0).unwrap_or_default()
 }
 
 /// Draws with memory of its own.
@@ -132,7 +132,7 @@ impl Renderer {
         Ok(Bytes::copy_from_slice(&self.file))
     }
 
-    fn draw(&mut self, recipe: &Recipe, psi: Psi, noise: bool, unwanted: Unwanted<'_>) -> Result<Picture, Stop> {
+    fn draw(&mut self, recipe: &Recipe, psi: Creativity, noise: bool, unwanted: Unwanted<'_>) -> Result<Picture, Stop> {
         let styles = recipe.styles(self.worker.generator(), psi);
         self.worker.draw_styles(&styles, noise.then(|| recipe.seed()), unwanted).ok_or(Stop::Cancelled)
     }
@@ -143,7 +143,7 @@ impl Renderer {
         &mut self,
         from: &Creature,
         to: &Creature,
-        psi: Psi,
+        psi: Creativity,
         frames: u8,
         unwanted: Unwanted<'_>,
     ) -> Result<Vec<Picture>, Stop> {
@@ -151,8 +151,8 @@ impl Renderer {
         (0..frames)
             .map(|at| {
                 let t = f32::from(at) / f32::from(frames.max(2) - 1);
-                let w = ends[0].iter().zip(&ends[1]).map(|(a, b)| a + t * (b - a)).collect();
-                let styles = self.worker.generator().truncate(w, psi);
+                let w: Vec<f32> = ends[0].iter().zip(&ends[1]).map(|(a, b)| a + t * (b - a)).collect();
+                let styles = self.worker.generator().truncate(&w, psi);
                 self.worker.draw_styles(&styles, Some(from.seed), unwanted).ok_or(Stop::Cancelled)
             })
             .collect()

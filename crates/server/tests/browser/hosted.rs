@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use synth::{Architecture, Generator, ModelFile, Precision, Psi, Seed, Upsample};
+use synth::{Architecture, Creativity, Generator, ModelFile, Seed, Upsample, WeightDtype};
 
 use serde_json::json;
 
@@ -78,7 +78,7 @@ fn largest_difference(visit: &Visit, scripts: &str, kind: &str, generator: &Arc<
                 "globalThis.studio.draw('{seed}', {psi})
                      .then(({{ data }}) => data.reduce((text, byte) => text + byte.toString(16).padStart(2, '0'), ''))"
             ));
-            let picture = worker.draw(Seed(seed), Psi::new(psi).unwrap());
+            let picture = worker.draw(Seed(seed), Creativity::new(psi).unwrap());
             assert_eq!(hex.len() / 8, picture.rgb.len() / 3, "seed {seed} has another size");
             let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
             let apart = |(at, ours): (usize, &u8)| ours.abs_diff(byte(at / 3 * 4 + at % 3));
@@ -200,7 +200,8 @@ async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
 async fn a_hosted_wall_speaks_the_visitors_language_and_only_of_what_it_knows() {
     let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(16, 16, &[8, 8, 8]) };
     let model = ModelFile::random(architecture, Seed(1)).unwrap();
-    let config = server::Config { weights: Some(model.to_bytes(Precision::F16).unwrap().into()), ..Default::default() };
+    let config =
+        server::Config { weights: Some(model.to_bytes(WeightDtype::F16).unwrap().into()), ..Default::default() };
     let generator = Arc::new(Generator::new(&model).unwrap());
     let simd = generator.simd().to_string();
     let files = server::site(&config, &generator).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use synth::{Architecture, Generator, ModelFile, Precision, Seed, Upsample};
+use synth::{Architecture, Generator, ModelFile, Seed, Upsample, WeightDtype};
 
 use crate::common::TINY;
 use crate::visit::{Browsing, Visit, browse_with};
@@ -13,7 +13,7 @@ const STATE: &str = "document.getElementById('lookalike-state').textContent";
 async fn browse(journey: impl FnOnce(&Browsing) + Send + 'static) {
     let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(16, 16, TINY) };
     let model = ModelFile::random(architecture, Seed(1)).unwrap();
-    let file = model.to_bytes(Precision::F32).unwrap();
+    let file = model.to_bytes(WeightDtype::F32).unwrap();
     let config = server::Config { weights: Some(file.into()), ..crate::common::config() };
     browse_with(config, Arc::new(Generator::new(&model).unwrap()), journey).await;
 }

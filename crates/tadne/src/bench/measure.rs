@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 use server::Format;
-use synth::{Generator, Isa, Picture, Psi, Seed, peak_multiply_adds};
+use synth::{Creativity, Generator, Isa, Picture, Seed, peak_multiply_adds};
 
 /// How threads share the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ fn together(generator: &Arc<Generator>, threads: usize, batch: usize, time: Dura
     let mut worker = generator.worker_with_threads(threads);
     let mut pictures = vec![Picture::default(); batch];
     let mut draw = |round: usize| {
-        let wanted: Vec<_> = (0..batch).map(|i| (Seed((round * batch + i) as u64), Psi::default())).collect();
+        let wanted: Vec<_> = (0..batch).map(|i| (Seed((round * batch + i) as u64), Creativity::default())).collect();
         let start = Instant::now();
         worker.draw_batch(&wanted, &mut pictures);
         start.elapsed().as_secs_f64() * 1e3 / batch as f64
@@ -125,7 +125,7 @@ fn apart(generator: &Arc<Generator>, threads: usize, time: Duration, format: Opt
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    worker.draw_into(Seed(seed * 1000 + thread as u64), Psi::default(), &mut picture);
+                    worker.draw_into(Seed(seed * 1000 + thread as u64), Creativity::default(), &mut picture);
                     // A model's own picture fits every kind of file.
                     let written = format.map(|format| format.encode_into(&picture, &mut file));
                     std::hint::black_box((written, &file));
@@ -171,7 +171,7 @@ pub(super) fn layers(generator: &Arc<Generator>, threads: usize, time: Duration)
     let mut round = 0;
     while round < 4 || (start.elapsed() < time && round < 1000) {
         let (mut last, mut index) = (Instant::now(), 0);
-        worker.draw_watched(Seed(round), Psi::default(), &mut picture, &mut |name| {
+        worker.draw_watched(Seed(round), Creativity::default(), &mut picture, &mut |name| {
             let now = Instant::now();
             if round == 0 {
                 // This one allocates, so it only gives the names.

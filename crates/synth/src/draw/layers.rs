@@ -1,13 +1,72 @@
-//! From the tensors of a model to the layers of a [`Generator`](crate::Generator).
+//! The layers of a [`Generator`](crate::Generator), packed for the kernels from the tensors of a model.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use kernels::{Conv3x3, Linear, Method, padded};
 
-use crate::architecture::{Architecture, ConvPlan, Upsample};
-use crate::generator::{Conv, GAIN, Noise, RgbLayer};
-use crate::model::ModelFile;
+use crate::formula::GAIN;
+use crate::model::ConvPlan;
+use crate::{Architecture, ModelFile, Upsample};
+
+/// The layers of one resolution.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) convs: Vec<Conv>,
+    pub(crate) rgb: RgbLayer,
+    /// Bytes of one picture's activation.
+    pub(crate) activation: usize,
+}
+
+impl Block {
+    /// Whether its weights take much more memory than what a picture reads and writes in it.
+    pub(crate) fn weighs_more_than_pictures(&self) -> bool {
+        self.convs.iter().map(|conv| conv.kernel.bytes()).sum::<usize>() > 4 * self.activation
+    }
+}
+
+/// A 3x3 convolution and what surrounds it.
+#[derive(Debug)]
+pub(crate) struct Conv {
+    /// `synthesis.b8.conv0` and so on.
+    pub(crate) name: String,
+    pub(crate) kernel: Conv3x3,
+    /// None if the size stays.
+    pub(crate) doubles: Option<Upsample>,
+    /// Where its style lies among all styles.
+    pub(crate) style: Range<usize>,
+    /// `sum_k W_oik^2`: times the squared style it gives the energy of each output channel.
+    pub(crate) energy: Linear,
+    /// Padded, times [`GAIN`].
+    pub(crate) bias: Vec<f32>,
+    pub(crate) noise: Option<Noise>,
+}
+
+/// Noise of a layer.
+#[derive(Debug)]
+pub(crate) struct Noise {
+    /// Times [`GAIN`].
+    pub(crate) strength: f32,
+    /// The stream of random numbers that it is drawn from.
+    pub(crate) stream: u32,
+    /// Numbers of noise of the layers before.
+    pub(crate) before: usize,
+    /// Stored noise, which takes the place of the seed's.
+    pub(crate) stored: Option<Vec<f32>>,
+    /// Pixels.
+    pub(crate) area: usize,
+}
+
+/// The 1x1 convolution to colours.
+#[derive(Debug)]
+pub(crate) struct RgbLayer {
+    /// `synthesis.b8.torgb` and so on.
+    pub(crate) name: String,
+    /// [3, padded channels]
+    pub(crate) weight: Vec<f32>,
+    pub(crate) bias: [f32; 3],
+    pub(crate) style: Range<usize>,
+}
 
 /// A checked model whose weights are asked for once each.
 pub(crate) enum Weights<'a> {
@@ -38,12 +97,12 @@ impl<'a> Weights<'a> {
 
 /// Collects affine layers into one.
 #[derive(Default)]
-pub(crate) struct Styles {
+pub(crate) struct Affine {
     weight: Vec<f32>,
     bias: Vec<f32>,
 }
 
-impl Styles {
+impl Affine {
     /// Appends the tensors `{layer}.affine.*`, [channels, `w_dim`]; gives the place of their style.
     fn add(&mut self, weights: &mut Weights<'_>, layer: &str) -> Range<usize> {
         let start = self.bias.len();
@@ -67,7 +126,7 @@ pub(crate) fn conv(
     weights: &mut Weights<'_>,
     architecture: &Architecture,
     plan: &ConvPlan,
-    styles: &mut Styles,
+    styles: &mut Affine,
 ) -> Conv {
     let ConvPlan { name, input, output, size: (height, width), doubles } = plan;
     let upsample = architecture.upsample;
@@ -110,7 +169,7 @@ fn noise(weights: &mut Weights<'_>, architecture: &Architecture, plan: &ConvPlan
     }
 }
 
-pub(crate) fn rgb(weights: &mut Weights<'_>, block: usize, channels: usize, styles: &mut Styles) -> RgbLayer {
+pub(crate) fn rgb(weights: &mut Weights<'_>, block: usize, channels: usize, styles: &mut Affine) -> RgbLayer {
     let name = format!("synthesis.b{}.torgb", 4 << block);
     let mut weight = vec![0.0; 3 * padded(channels)];
     let rows = weights.take(&format!("{name}.weight"));

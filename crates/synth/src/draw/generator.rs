@@ -1,25 +1,15 @@
 //! A model made ready to draw: weights packed for the kernels, everything folded that does not depend on the seed.
 
-use std::ops::Range;
-use std::sync::Arc;
+use kernels::{Activation, Edge, Isa, Linear, Shape};
 
-use kernels::{Activation, Conv3x3, Crew, Edge, Isa, Linear, Shape};
+use super::ink::InkLayers;
+use super::layers::{Affine, Block, Noise, Weights, conv, rgb};
+use crate::latent::selector::Selector;
+use crate::latent::truncation::{Styles, Truncation};
+use crate::model::directions::Directions;
+use crate::{Architecture, ClassError, Creativity, ModelError, ModelFile, NoiseMode, Seed, Upsample, Variation};
 
-use crate::architecture::{Architecture, Upsample};
-use crate::directions::Directions;
-use crate::ink::InkLayers;
-use crate::model::{ModelError, ModelFile};
-use crate::pack::{Styles, Weights, conv, rgb};
-use crate::selection::Selector;
-use crate::truncation::Truncation;
-use crate::{ClassError, NoiseMode, Seed, Variation, Worker};
-
-/// The gain of the leaky `ReLU`, `lrelu(v) = GAIN * max(v, SLOPE * v)`.
-pub(crate) const GAIN: f32 = std::f32::consts::SQRT_2;
-/// Its slope below zero.
-pub(crate) const SLOPE: f32 = 0.2;
-
-/// A model made ready to draw. Share it behind an [`Arc`]; give every thread a [`Worker`] of its own.
+/// A model made ready to draw. Share it behind an [`Arc`](std::sync::Arc); give every thread a [`Worker`](crate::Worker) of its own.
 #[derive(Debug)]
 pub struct Generator {
     pub(crate) isa: Isa,
@@ -38,77 +28,6 @@ pub struct Generator {
     pub(crate) blocks: Vec<Block>,
     /// What redraws the composed picture, if anything does.
     pub(crate) ink: Option<InkLayers>,
-}
-
-/// The layers of one resolution.
-#[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) convs: Vec<Conv>,
-    pub(crate) rgb: RgbLayer,
-    /// Bytes of one picture's activation.
-    activation: usize,
-}
-
-impl Block {
-    /// Whether its weights take much more memory than what a picture reads and writes in it.
-    pub(crate) fn weighs_more_than_pictures(&self) -> bool {
-        self.convs.iter().map(|conv| conv.kernel.bytes()).sum::<usize>() > 4 * self.activation
-    }
-}
-
-/// A 3x3 convolution and what surrounds it.
-#[derive(Debug)]
-pub(crate) struct Conv {
-    /// `synthesis.b8.conv0` and so on.
-    pub(crate) name: String,
-    pub(crate) kernel: Conv3x3,
-    /// None if the size stays.
-    pub(crate) doubles: Option<Upsample>,
-    /// Where its style lies among all styles.
-    pub(crate) style: Range<usize>,
-    /// `sum_k W_oik^2`: times the squared style it gives the energy of each output channel.
-    pub(crate) energy: Linear,
-    /// Padded, times [`GAIN`].
-    pub(crate) bias: Vec<f32>,
-    pub(crate) noise: Option<Noise>,
-}
-
-/// Noise of a layer.
-#[derive(Debug)]
-pub(crate) struct Noise {
-    /// Times [`GAIN`].
-    pub(crate) strength: f32,
-    /// The stream of random numbers that it is drawn from.
-    pub(crate) stream: u32,
-    /// Numbers of noise of the layers before.
-    pub(crate) before: usize,
-    /// Stored noise, which takes the place of the seed's.
-    pub(crate) stored: Option<Vec<f32>>,
-    /// Pixels.
-    pub(crate) area: usize,
-}
-
-impl Noise {
-    /// The noise that a seed's picture wears, before its strength: stored noise, or random as the variation says; zeros for none.
-    pub(crate) fn fill(&self, generator: &Generator, seed: Option<Seed>, out: &mut [f32]) {
-        let variation = generator.variation();
-        match (seed, &self.stored) {
-            (None, _) => out.fill(0.0),
-            (_, Some(stored)) if variation.noise == NoiseMode::Const => out.copy_from_slice(stored),
-            (Some(seed), _) => variation.noise(seed, self.stream, self.before, generator.architecture().z_dim, out),
-        }
-    }
-}
-
-/// The 1x1 convolution to colours.
-#[derive(Debug)]
-pub(crate) struct RgbLayer {
-    /// `synthesis.b8.torgb` and so on.
-    pub(crate) name: String,
-    /// [3, padded channels]
-    pub(crate) weight: Vec<f32>,
-    pub(crate) bias: [f32; 3],
-    pub(crate) style: Range<usize>,
 }
 
 impl Generator {
@@ -141,7 +60,7 @@ impl Generator {
         let model = weights.model();
         model.check()?;
         let (architecture, fingerprint) = (model.architecture.clone(), model.fingerprint());
-        let (embeddings, truncation) = (crate::reference::embeddings(model), Truncation::new(model));
+        let (embeddings, truncation) = (model.class_embeddings(), Truncation::new(model));
         let (directions, selector) = (Directions::new(model), Selector::new(model));
         let mapping = (0..architecture.mapping_layers).map(|layer| {
             let bias = weights.take(&format!("mapping.fc{layer}.bias")).into_owned();
@@ -151,7 +70,7 @@ impl Generator {
         let [height, width] = architecture.base;
         let mut constant = Activation::new(Shape { pictures: 1, channels: architecture.channels[0], height, width });
         constant.fill(&weights.take("synthesis.b4.const"));
-        let mut styles = Styles::default();
+        let mut styles = Affine::default();
         let mut plans = architecture.convs().into_iter();
         let mut blocks = Vec::with_capacity(architecture.channels.len());
         for (block, &channels) in architecture.channels.iter().enumerate() {
@@ -227,12 +146,6 @@ impl Generator {
         self.isa.name()
     }
 
-    /// `w` of a seed, before truncation: `w_dim` values.
-    pub fn w(&self, seed: Seed) -> Vec<f32> {
-        let mut mapper = crate::mapper::Mapper::new(self);
-        mapper.map(self, &Crew::alone(self.isa), seed).to_vec()
-    }
-
     /// The mean of `w`, towards which truncation pulls: `w_dim` values.
     pub fn w_avg(&self) -> &[f32] {
         &self.truncation.w_avg
@@ -264,22 +177,46 @@ impl Generator {
         convs.nth(layer).map_or(self.styles.padded_output(), |conv| conv.style.start)
     }
 
-    /// Memory to draw with on one thread: the way to draw many pictures, one worker a core. It grows while the first
-    /// picture is drawn; nothing is allocated afterwards.
-    pub fn worker(self: &Arc<Self>) -> Worker {
-        Worker::new(Arc::clone(self), Crew::alone(self.isa))
-    }
-
-    /// As [`Generator::worker`], but with `threads` threads (one of them the caller's) at every picture: the way to have
-    /// one picture soon. Where the system has no threads to give, it draws with those there are.
-    pub fn worker_with_threads(self: &Arc<Self>, threads: usize) -> Worker {
-        Worker::new(Arc::clone(self), Crew::new(self.isa, threads))
-    }
-
     /// Bytes of weights in the order the kernels read them.
     pub fn packed_bytes(&self) -> usize {
         let blocks = self.blocks.iter().flat_map(|block| &block.convs).map(|conv| conv.kernel.bytes());
         blocks.sum::<usize>() + self.ink.as_ref().map_or(0, InkLayers::bytes)
+    }
+
+    /// For each convolution the noise [height, width] that a seed's picture wears, before the layer's strength; `None` where there
+    /// is none.
+    pub fn noise(&self, seed: Seed) -> Vec<Option<Vec<f32>>> {
+        let layers = self.blocks.iter().flat_map(|block| &block.convs);
+        let of = |noise: &Noise| {
+            let mut values = vec![0.0; noise.area];
+            self.fill_noise(noise, Some(seed), &mut values);
+            values
+        };
+        let wanted = self.variation.noise != NoiseMode::None;
+        layers.map(|conv| conv.noise.as_ref().filter(|_| wanted).map(of)).collect()
+    }
+
+    /// A layer's noise, before its strength: stored noise, or random as the variation says; zeros for no seed.
+    pub(crate) fn fill_noise(&self, noise: &Noise, seed: Option<Seed>, out: &mut [f32]) {
+        match (seed, &noise.stored) {
+            (None, _) => out.fill(0.0),
+            (_, Some(stored)) if self.variation.noise == NoiseMode::Const => out.copy_from_slice(stored),
+            (Some(seed), _) => self.variation.noise(seed, noise.stream, noise.before, self.architecture.z_dim, out),
+        }
+    }
+
+    /// How many rows of `w_dim` values `w` is: 1, for all layers, or one for each convolution; `None` for any other length.
+    pub fn rows(&self, w: &[f32]) -> Option<usize> {
+        let rows = w.len() / self.architecture.w_dim;
+        let whole = w.len().is_multiple_of(self.architecture.w_dim);
+        (whole && (rows == 1 || rows == self.layers())).then_some(rows)
+    }
+
+    /// `w` at a creativity.
+    pub fn truncate(&self, w: &[f32], creativity: Creativity) -> Styles {
+        let mut styles = Styles::default();
+        self.truncation.apply(w, creativity, &mut Vec::new(), &mut styles);
+        styles
     }
 
     /// What lies outside the coarser picture when it is doubled.

@@ -4,17 +4,11 @@ use std::ops::Range;
 
 use kernels::{Activation, Crew, Epilogue, Rgb, Scratch, ToRgb, upsample2x};
 
-use crate::generator::{Conv, GAIN, Noise, RgbLayer, SLOPE};
-use crate::ink::InkCanvas;
+use super::ink::InkCanvas;
+use super::layers::{Conv, Noise, RgbLayer};
+use super::watch::Watch;
+use crate::formula::{GAIN, SLOPE};
 use crate::{Generator, NoiseMode, Seed, Upsample};
-
-/// Those who want to know how a drawing goes on.
-pub(crate) struct Watch<'a> {
-    /// Asked between layers whether to give up.
-    pub(crate) cancelled: &'a dyn Fn() -> bool,
-    /// Told the name of every part that is done.
-    pub(crate) finished: &'a mut dyn FnMut(&str),
-}
 
 /// What the synthesis network writes to. It grows while the first pictures are drawn and stays.
 #[derive(Debug, Default)]
@@ -251,7 +245,7 @@ fn fill_noise<'a>(generator: &Generator, noise: &Noise, seeds: &[Option<Seed>], 
     out.resize(out.len().max(seeds.len() * noise.area), 0.0);
     let out = &mut out[..seeds.len() * noise.area];
     for (out, &seed) in out.chunks_exact_mut(noise.area).zip(seeds) {
-        noise.fill(generator, seed, out);
+        generator.fill_noise(noise, seed, out);
         for v in out {
             *v *= noise.strength;
         }

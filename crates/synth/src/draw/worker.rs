@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use kernels::{Crew, Rgb};
 
-use crate::canvas::{Canvas, Watch};
-use crate::mapper::Mapper;
-use crate::recipe::Styles;
-use crate::truncation::Split;
-use crate::{Generator, Psi, Seed};
+use super::canvas::Canvas;
+use super::mapper::Mapper;
+use super::watch::Watch;
+use crate::latent::truncation::Styles;
+use crate::{Creativity, Generator, Seed};
 
 /// A picture of 8-bit RGB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,11 +29,10 @@ pub struct Worker {
     generator: Arc<Generator>,
     crew: Crew,
     mapper: Mapper,
-    /// Truncated `w` of all pictures.
+    /// What each picture of [`Worker::paint`] follows.
+    styles: Vec<Styles>,
+    /// `w` of all layers, or of the coarse ones, of all pictures.
     w: Vec<f32>,
-    /// The pictures whose finer layers follow another `w`, from which convolution on, and that `w`, one behind the other.
-    split: Vec<(usize, usize)>,
-    fine: Vec<f32>,
     /// What truncation computes in.
     scratch: Vec<f32>,
     /// Whose noise each picture gets.
@@ -55,9 +54,8 @@ impl Worker {
         Worker {
             crew,
             mapper: Mapper::new(&generator),
+            styles: Vec::new(),
             w: Vec::new(),
-            split: Vec::new(),
-            fine: Vec::new(),
             scratch: Vec::new(),
             seeds: Vec::new(),
             canvas: Canvas::default(),
@@ -77,29 +75,40 @@ impl Worker {
     }
 
     /// The picture of a seed at a creativity.
-    pub fn draw(&mut self, seed: Seed, psi: Psi) -> Picture {
+    pub fn draw(&mut self, seed: Seed, creativity: Creativity) -> Picture {
         let mut picture = Picture::default();
-        self.draw_into(seed, psi, &mut picture);
+        self.draw_into(seed, creativity, &mut picture);
         picture
     }
 
     /// As [`Worker::draw`], into a picture whose memory is used again.
-    pub fn draw_into(&mut self, seed: Seed, psi: Psi, picture: &mut Picture) {
-        self.paint(&[(seed, psi)], &mut nobody!(), std::slice::from_mut(picture));
+    pub fn draw_into(&mut self, seed: Seed, creativity: Creativity, picture: &mut Picture) {
+        self.paint(&[(seed, creativity)], &mut nobody!(), std::slice::from_mut(picture));
     }
 
     /// As [`Worker::draw`], but gives up with `None` soon after `cancelled` says so; it is asked between layers.
-    pub fn draw_cancellable(&mut self, seed: Seed, psi: Psi, cancelled: &dyn Fn() -> bool) -> Option<Picture> {
+    pub fn draw_cancellable(
+        &mut self,
+        seed: Seed,
+        creativity: Creativity,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<Picture> {
         let mut picture = Picture::default();
         let mut watch = Watch { cancelled, finished: &mut |_| () };
-        self.paint(&[(seed, psi)], &mut watch, std::slice::from_mut(&mut picture)).then_some(picture)
+        self.paint(&[(seed, creativity)], &mut watch, std::slice::from_mut(&mut picture)).then_some(picture)
     }
 
     /// As [`Worker::draw_into`], telling `finished` the name of every part of the network as it is done: `mapping`,
     /// `styles`, `synthesis.b4.conv1`, `synthesis.b4.torgb` and so on, `ink.conv_in` and so on if there is ink, then `bytes`.
-    pub fn draw_watched(&mut self, seed: Seed, psi: Psi, picture: &mut Picture, finished: &mut dyn FnMut(&str)) {
+    pub fn draw_watched(
+        &mut self,
+        seed: Seed,
+        creativity: Creativity,
+        picture: &mut Picture,
+        finished: &mut dyn FnMut(&str),
+    ) {
         let mut watch = Watch { cancelled: &|| false, finished };
-        self.paint(&[(seed, psi)], &mut watch, std::slice::from_mut(picture));
+        self.paint(&[(seed, creativity)], &mut watch, std::slice::from_mut(picture));
     }
 
     /// Several pictures at once: small layers then read their weights once for all of them. Memory for activations grows
@@ -107,7 +116,7 @@ impl Worker {
     ///
     /// # Panics
     /// If there are not as many pictures as wanted.
-    pub fn draw_batch(&mut self, wanted: &[(Seed, Psi)], pictures: &mut [Picture]) {
+    pub fn draw_batch(&mut self, wanted: &[(Seed, Creativity)], pictures: &mut [Picture]) {
         assert_eq!(wanted.len(), pictures.len(), "a place for every picture");
         if !wanted.is_empty() {
             self.paint(wanted, &mut nobody!(), pictures);
@@ -140,7 +149,7 @@ impl Worker {
         cancelled: &dyn Fn() -> bool,
         picture: &mut Picture,
     ) -> bool {
-        self.style(styles);
+        self.follow(std::slice::from_ref(styles));
         let mut watch = Watch { cancelled, finished: &mut |_| () };
         if !self.canvas.layers(&self.generator, &self.crew, &[noise], &mut watch) {
             return false;
@@ -167,7 +176,7 @@ impl Worker {
         if enough > height.max(width) {
             return self.draw_styles_into(styles, noise, cancelled, picture);
         }
-        self.style(styles);
+        self.follow(std::slice::from_ref(styles));
         let mut watch = Watch { cancelled, finished: &mut |_| () };
         if !self.canvas.compose(&self.generator, &self.crew, &[noise], &mut watch) {
             return false;
@@ -176,11 +185,15 @@ impl Worker {
         true
     }
 
-    /// Makes the next picture follow these styles.
-    fn style(&mut self, styles: &Styles) {
-        self.canvas.style(&self.generator, &self.crew, &styles.w, 1);
-        if let Some((layer, fine)) = &styles.fine {
-            self.canvas.style_from(&self.generator, &self.crew, 0, *layer, fine);
+    /// Makes the next pictures follow these styles.
+    fn follow(&mut self, styles: &[Styles]) {
+        self.w.clear();
+        styles.iter().for_each(|styles| self.w.extend_from_slice(&styles.w));
+        self.canvas.style(&self.generator, &self.crew, &self.w, styles.len());
+        for (picture, styles) in styles.iter().enumerate() {
+            if let Some((layer, fine)) = &styles.fine {
+                self.canvas.style_from(&self.generator, &self.crew, picture, *layer, fine);
+            }
         }
     }
 
@@ -232,28 +245,18 @@ impl Worker {
     }
 
     /// Draws into `pictures`; false if it was cancelled.
-    fn paint(&mut self, wanted: &[(Seed, Psi)], watch: &mut Watch<'_>, pictures: &mut [Picture]) -> bool {
-        self.w.clear();
-        self.split.clear();
-        self.fine.clear();
+    fn paint(&mut self, wanted: &[(Seed, Creativity)], watch: &mut Watch<'_>, pictures: &mut [Picture]) -> bool {
+        let mut styles = std::mem::take(&mut self.styles);
+        styles.resize_with(styles.len().max(wanted.len()), Styles::default);
         self.seeds.clear();
-        for (picture, &(seed, psi)) in wanted.iter().enumerate() {
-            let start = self.w.len();
+        for (styles, &(seed, creativity)) in styles.iter_mut().zip(wanted) {
             let w = self.mapper.map(&self.generator, &self.crew, seed);
-            self.w.extend_from_slice(w);
-            let truncation = &self.generator.truncation;
-            if let Split::From(layer) = truncation.apply(&mut self.w[start..], psi, &mut self.scratch) {
-                self.split.push((picture, layer));
-                self.fine.extend_from_slice(w);
-            }
+            self.generator.truncation.apply(w, creativity, &mut self.scratch, styles);
             self.seeds.push(Some(seed));
         }
         (watch.finished)("mapping");
-        self.canvas.style(&self.generator, &self.crew, &self.w, wanted.len());
-        let fine = self.fine.chunks_exact(self.generator.architecture().w_dim);
-        for (&(picture, layer), w) in self.split.iter().zip(fine) {
-            self.canvas.style_from(&self.generator, &self.crew, picture, layer, w);
-        }
+        self.follow(&styles[..wanted.len()]);
+        self.styles = styles;
         (watch.finished)("styles");
         if !self.canvas.layers(&self.generator, &self.crew, &self.seeds, watch) {
             return false;
@@ -271,9 +274,69 @@ impl Worker {
     }
 }
 
+impl Generator {
+    /// Memory to draw with on one thread: the way to draw many pictures, one worker a core. It grows while the first
+    /// picture is drawn; nothing is allocated afterwards.
+    pub fn worker(self: &Arc<Self>) -> Worker {
+        Worker::new(Arc::clone(self), Crew::alone(self.isa))
+    }
+
+    /// As [`Generator::worker`], but with `threads` threads (one of them the caller's) at every picture: the way to have
+    /// one picture soon. Where the system has no threads to give, it draws with those there are.
+    pub fn worker_with_threads(self: &Arc<Self>, threads: usize) -> Worker {
+        Worker::new(Arc::clone(self), Crew::new(self.isa, threads))
+    }
+}
+
 /// A raw picture as bytes.
 fn write(raw: &Rgb, picture: &mut Picture) {
     (picture.height, picture.width) = (raw.height(), raw.width());
     picture.rgb.resize(3 * picture.height * picture.width, 0);
     raw.write_bytes(&mut picture.rgb);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Architecture, ModelFile, NoiseInputs, NoiseMode, Tensor, Variation};
+
+    #[test]
+    fn rows_rule_their_own_convolutions() {
+        let model = ModelFile::random(Architecture::plain(8, 8, &[8, 8, 8]), Seed(1)).unwrap();
+        let generator = Arc::new(Generator::new(&model).unwrap());
+        let (coarse, fine) = (generator.w(Seed(1)), generator.w(Seed(2)));
+        let mut worker = generator.worker();
+        let same = coarse.repeat(5);
+        assert_eq!(worker.draw_w(&same, None), worker.draw_w(&coarse, None));
+        let mixed = [coarse.repeat(3), fine.repeat(2)].concat();
+        let styles = Styles { w: coarse.clone(), fine: Some((3, fine)) };
+        assert_eq!(Some(worker.draw_w(&mixed, None)), worker.draw_styles(&styles, None, &|| false));
+        assert_ne!(worker.draw_w(&mixed, None), worker.draw_w(&coarse, None));
+        let all = [1, 2, 3, 4, 5].map(|seed| generator.w(Seed(seed))).concat();
+        let raw = crate::reference::synthesize(&model, &all, Seed(0)).unwrap();
+        let drawn = worker.draw_w(&all, None);
+        for (i, byte) in drawn.rgb.iter().enumerate() {
+            let v = raw[i % 3 * 256 + i / 3];
+            assert!((f32::from(*byte) - (127.5 * v + 127.5).clamp(0.0, 255.0)).abs() <= 1.0, "{byte} {v}");
+        }
+        assert_eq!([5, 1, 4].map(|rows| generator.rows(&coarse.repeat(rows))), [Some(5), Some(1), None]);
+        assert_eq!(generator.rows(&same[1..]), None);
+    }
+
+    #[test]
+    fn noise_is_that_of_the_picture() {
+        let architecture = Architecture { noise: NoiseInputs::Coarse, ..Architecture::plain(8, 8, &[8, 8, 8, 8]) };
+        let mut model = ModelFile::random(architecture, Seed(1)).unwrap();
+        let stored = Tensor { shape: vec![8, 8], data: (0..64_u8).map(f32::from).collect() };
+        model.tensors.insert("synthesis.b8.conv1.noise_const".into(), stored.clone());
+        let mut generator = Generator::new(&model).unwrap();
+        let noise = generator.noise(Seed(5));
+        assert_eq!(noise.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, true, true, true, false, false]);
+        assert_eq!(noise[2].as_ref(), Some(&stored.data));
+        let mut own = vec![0.0; 64];
+        crate::latent::normal(Seed(5), 2, &mut own);
+        assert_eq!(noise[1], Some(own));
+        generator = generator.with_variation(Variation { noise: NoiseMode::None, ..Variation::default() }).unwrap();
+        assert!(generator.noise(Seed(5)).iter().all(Option::is_none));
+    }
 }

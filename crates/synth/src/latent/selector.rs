@@ -8,40 +8,9 @@
 //! The choice is made in plain loops, in an order that no instruction set changes: two machines that rounded differently would now and
 //! then draw different pictures of one seed.
 
-use serde::{Deserialize, Serialize};
-
-use crate::generator::{GAIN, SLOPE};
-use crate::model::ModelFile;
-use crate::reference::normalise;
-
-/// Layers that the network may have at most.
-pub(crate) const MOST_LAYERS: usize = 8;
-/// Outputs that a layer may have at most.
-pub(crate) const WIDEST: usize = 1024;
-
-/// How a model chooses among the `z` of a seed. Its network, linear layers behind the mapping network with a leaky `ReLU` after each but the last, lies in the
-/// tensors `selection.fc0.weight` [outputs, `w_dim`], `selection.fc0.bias` and so on; the last has one output, more for better pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Selection {
-    /// How many `z` a seed offers, 2 to 64.
-    pub candidates: u32,
-}
-
-impl Selection {
-    /// Begins the name of every tensor of the network.
-    pub(crate) const TENSORS: &str = "selection.";
-
-    /// Whether the number of candidates is one that a model may have.
-    pub(crate) fn is_sound(self) -> bool {
-        (2..=64).contains(&self.candidates)
-    }
-
-    /// The name of a layer.
-    pub(crate) fn layer(index: usize) -> String {
-        format!("{}fc{index}", Self::TENSORS)
-    }
-}
+use crate::formula::{GAIN, SLOPE, normalise};
+use crate::model::selection::MOST_LAYERS;
+use crate::{ModelFile, Selection};
 
 /// The mapping network and that which judges its `w`, as one.
 #[derive(Debug)]
@@ -125,7 +94,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{Architecture, Generator, Precision, Psi, Seed, SeedStyle, Tensor, Variation, latent, reference};
+    use crate::{
+        Architecture, Creativity, Generator, Seed, SeedStyle, Tensor, Variation, WeightDtype, latent, reference,
+    };
 
     fn tensor(shape: &[usize], stream: u32) -> Tensor {
         let mut data = vec![0.0; shape.iter().product()];
@@ -193,7 +164,7 @@ mod tests {
         for seed in (0..20).map(Seed) {
             let w = generator.w(seed);
             assert_eq!(w, generator.w_of_z(&generator.z(seed)));
-            assert_eq!(worker.draw(seed, Psi::default()), worker.draw_w(&w, Some(seed)));
+            assert_eq!(worker.draw(seed, Creativity::default()), worker.draw_w(&w, Some(seed)));
             let plain = reference::w(&model, seed).unwrap();
             assert!(w.iter().zip(&plain).all(|(w, plain)| (w - plain).abs() < 1e-4), "{seed}");
         }
@@ -211,7 +182,7 @@ mod tests {
     #[test]
     fn a_file_keeps_it_and_it_changes_the_fingerprint() {
         let model = choosing(4);
-        assert_eq!(ModelFile::from_bytes(&model.to_bytes(Precision::F32).unwrap()).unwrap(), model);
+        assert_eq!(ModelFile::from_bytes(&model.to_bytes(WeightDtype::F32).unwrap()).unwrap(), model);
         let mut other = model.clone();
         other.metadata.selection = Some(Selection { candidates: 5 });
         assert_ne!(other.fingerprint(), model.fingerprint());

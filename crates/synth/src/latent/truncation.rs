@@ -12,8 +12,9 @@
 //!   layers keep psi 1, for colours break before shapes do;
 //! - the creativity 0.3, 1 and 2 mean the psi that were found calmest, best and strangest, with straight lines between them.
 
-use crate::model::{CENTRES, Calibration, ModelFile, SPREAD};
-use crate::{Generator, Psi, reference};
+use crate::formula::truncate;
+use crate::model::{CENTRES, SPREAD};
+use crate::{Calibration, Creativity, ModelFile};
 
 /// Largest size, in pixels, that goes beyond psi 1.
 const COARSE: usize = 16;
@@ -34,13 +35,13 @@ pub(crate) struct Truncation {
     first_fine: usize,
 }
 
-/// A truncated `w`: one for all layers, or another for those from `layer` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
-    /// All layers alike.
-    None,
-    /// From this convolution on, the `w` that was handed in rules as it was.
-    From(usize),
+/// The style vectors of a picture, truncated and ready for [`Worker::draw_styles`](crate::Worker::draw_styles).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Styles {
+    /// `w` of all layers, or of the coarse ones.
+    pub w: Vec<f32>,
+    /// From which convolution on (counted from 0) another `w` rules, and which.
+    pub fine: Option<(usize, Vec<f32>)>,
 }
 
 impl Truncation {
@@ -62,25 +63,26 @@ impl Truncation {
         &self.centres
     }
 
-    /// Truncates `w` in place, with `scratch` for memory. Where the finer layers keep the `w` that was given, says from which
-    /// on.
-    pub(crate) fn apply(&self, w: &mut [f32], creativity: Psi, scratch: &mut Vec<f32>) -> Split {
-        let psi = self.calibration.map_or(creativity, |calibration| calibration.psi(creativity));
+    /// `w` at a creativity into `styles`, whose memory is used again, with `scratch` for more. Beyond psi 1 the finer layers keep `w` as it is.
+    pub(crate) fn apply(&self, w: &[f32], creativity: Creativity, scratch: &mut Vec<f32>, styles: &mut Styles) {
+        let psi = self.calibration.map_or(creativity.get(), |calibration| calibration.psi(creativity));
+        let fine = styles.fine.take();
+        let truncated = &mut styles.w;
+        truncated.clear();
+        truncated.extend_from_slice(w);
         match self.spread {
-            Some([_, temperature]) if psi.get() < 1.0 && !self.centres.is_empty() => {
-                reference::truncate(w, self.usual(w, temperature, scratch), psi);
-                Split::None
+            Some([_, temperature]) if psi < 1.0 && !self.centres.is_empty() => {
+                truncate(truncated, self.usual(w, temperature, scratch), psi);
             }
-            Some([radius, _]) if psi.get() > 1.0 => {
+            Some([radius, _]) if psi > 1.0 => {
                 let square: f32 = w.iter().zip(&self.w_avg).map(|(w, mean)| (w - mean) * (w - mean)).sum();
-                let scale = bounded(square.sqrt(), radius, psi.get());
-                w.iter_mut().zip(&self.w_avg).for_each(|(w, mean)| *w = mean + scale * (*w - mean));
-                Split::From(self.first_fine)
+                truncate(truncated, &self.w_avg, bounded(square.sqrt(), radius, psi));
+                let mut fine = fine.map_or_else(Vec::new, |(_, fine)| fine);
+                fine.clear();
+                fine.extend_from_slice(w);
+                styles.fine = Some((self.first_fine, fine));
             }
-            _ => {
-                reference::truncate(w, &self.w_avg, psi);
-                Split::None
-            }
+            _ => truncate(truncated, &self.w_avg, psi),
         }
     }
 
@@ -114,7 +116,7 @@ fn bounded(r: f32, radius: f32, psi: f32) -> f32 {
 
 impl Calibration {
     /// The psi that a creativity means: straight lines through (0, 0), (0.3, `psi_low`), (1, `psi_best`), (2, `psi_high`).
-    pub fn psi(&self, creativity: Psi) -> Psi {
+    pub fn psi(&self, creativity: Creativity) -> f32 {
         let knots = [(0.0, 0.0), (0.3, self.psi_low), (1.0, self.psi_best), (2.0, self.psi_high)];
         let c = creativity.get();
         let mut psi = self.psi_high;
@@ -125,24 +127,12 @@ impl Calibration {
                 break;
             }
         }
-        Psi::new(psi.clamp(0.0, 2.0)).unwrap_or(creativity)
+        psi.clamp(0.0, 2.0)
     }
 
     /// Whether the three are numbers from 0 to 2 in rising order.
     pub(crate) fn is_sound(&self) -> bool {
         0.0 < self.psi_low && self.psi_low <= self.psi_best && self.psi_best <= self.psi_high && self.psi_high <= 2.0
-    }
-}
-
-impl Generator {
-    /// `w` at a creativity: what all layers follow, and, where the finer ones go another way, from which convolution on
-    /// and which.
-    pub fn truncate(&self, mut w: Vec<f32>, creativity: Psi) -> crate::Styles {
-        let given = w.clone();
-        match self.truncation.apply(&mut w, creativity, &mut Vec::new()) {
-            Split::None => crate::Styles { w, fine: None },
-            Split::From(layer) => crate::Styles { w, fine: Some((layer, given)) },
-        }
     }
 }
 
@@ -162,23 +152,25 @@ mod tests {
         }
     }
 
-    fn psi(value: f32) -> Psi {
-        Psi::new(value).unwrap()
+    /// The styles of a `w` at a creativity.
+    fn styles(truncation: &Truncation, w: &[f32], creativity: f32) -> Styles {
+        let mut styles = Styles::default();
+        truncation.apply(w, Creativity::new(creativity).unwrap(), &mut Vec::new(), &mut styles);
+        styles
     }
 
     #[test]
     fn calm_pictures_keep_their_kind() {
         let truncation = measured(None);
-        let (mut left, mut right) = (vec![-1.5, 0.5], vec![1.5, 0.5]);
-        assert_eq!(truncation.apply(&mut left, psi(0.0), &mut Vec::new()), Split::None);
-        truncation.apply(&mut right, psi(0.0), &mut Vec::new());
+        let [left, right] = [-1.5, 1.5].map(|x| styles(&truncation, &[x, 0.5], 0.0));
+        assert_eq!(left.fine, None);
+        let (left, right) = (left.w, right.w);
         assert!((left[0] + 1.0).abs() < 1e-3 && (right[0] - 1.0).abs() < 1e-3, "{left:?} {right:?}");
     }
 
     #[test]
     fn halfway_between_two_kinds_lies_their_mean() {
-        let mut w = vec![0.0, 2.0];
-        measured(None).apply(&mut w, psi(0.5), &mut Vec::new());
+        let w = styles(&measured(None), &[0.0, 2.0], 0.5).w;
         assert!(w[0].abs() < 1e-6 && (w[1] - 1.0).abs() < 1e-6, "{w:?}");
     }
 
@@ -186,7 +178,7 @@ mod tests {
     fn creativity_goes_through_its_landmarks() {
         let calibration = Calibration { psi_low: 0.5, psi_best: 0.8, psi_high: 1.4 };
         for (creativity, expected) in [(0.0, 0.0), (0.15, 0.25), (0.3, 0.5), (1.0, 0.8), (1.5, 1.1), (2.0, 1.4)] {
-            assert!((calibration.psi(psi(creativity)).get() - expected).abs() < 1e-6, "{creativity}");
+            assert!((calibration.psi(Creativity::new(creativity).unwrap()) - expected).abs() < 1e-6, "{creativity}");
         }
     }
 
@@ -195,8 +187,7 @@ mod tests {
         fn at_psi_1_nothing_moves_and_nothing_jumps(x in -3.0f32..3.0, y in -3.0f32..3.0) {
             let truncation = measured(None);
             for (creativity, allowed) in [(1.0, 1e-6), (0.999, 0.01), (1.001, 0.01)] {
-                let mut w = vec![x, y];
-                truncation.apply(&mut w, psi(creativity), &mut Vec::new());
+                let w = styles(&truncation, &[x, y], creativity).w;
                 prop_assert!((w[0] - x).abs() <= allowed && (w[1] - y).abs() <= allowed, "{:?} at {}", w, creativity);
             }
         }
@@ -205,9 +196,8 @@ mod tests {
         fn strange_pictures_go_outwards_but_never_beyond_the_radius(
             x in 0.01f32..3.0, y in 0.01f32..3.0, creativity in 1.01f32..2.0,
         ) {
-            let mut w = vec![x, y];
-            let split = measured(None).apply(&mut w, psi(creativity), &mut Vec::new());
-            prop_assert_eq!(split, Split::From(3));
+            let Styles { w, fine } = styles(&measured(None), &[x, y], creativity);
+            prop_assert_eq!(fine, Some((3, vec![x, y])));
             let (before, after) = (x.hypot(y), w[0].hypot(w[1]));
             let limit = before.max(4.0) * 1.0001;
             prop_assert!(after >= before * 0.9999 && after <= limit, "{} to {}", before, after);

@@ -1,4 +1,4 @@
-//! The two numbers a visitor chooses: which picture ([`Seed`]) and how adventurous ([`Psi`]).
+//! The two numbers a visitor chooses: which picture ([`Seed`]) and how adventurous ([`Creativity`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,36 +43,36 @@ impl FromStr for Seed {
 /// `w' = w_avg + psi (w - w_avg)`; with one see [`Calibration::psi`](crate::Calibration::psi).
 ///
 /// ```
-/// # use synth::Psi;
-/// let psi: Psi = "0.7".parse()?;
-/// assert_eq!(psi.to_string(), "0.7");
-/// assert!("NaN".parse::<Psi>().is_err());
-/// # Ok::<(), synth::PsiError>(())
+/// # use synth::Creativity;
+/// let calm: Creativity = "0.7".parse()?;
+/// assert_eq!(calm.to_string(), "0.7");
+/// assert!("NaN".parse::<Creativity>().is_err());
+/// # Ok::<(), synth::CreativityError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Psi(f32);
+pub struct Creativity(f32);
 
-/// A value that is not a [`Psi`].
+/// A value that is not a [`Creativity`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a creativity (psi): use a number from 0.0 to 2.0, such as 0.7")]
-pub struct PsiError(String);
+pub struct CreativityError(String);
 
-impl Psi {
+impl Creativity {
     /// The smallest value: every seed gives the mean picture.
-    pub const MIN: Psi = Psi(0.0);
+    pub const MIN: Creativity = Creativity(0.0);
     /// The largest value.
-    pub const MAX: Psi = Psi(2.0);
+    pub const MAX: Creativity = Creativity(2.0);
 
     /// Accepts finite values in `0.0..=2.0`.
     ///
     /// # Errors
     /// The value is outside that range or not a number.
-    pub fn new(value: f32) -> Result<Self, PsiError> {
+    pub fn new(value: f32) -> Result<Self, CreativityError> {
         if (0.0..=2.0).contains(&value) {
             // Adding zero turns -0.0 into 0.0, so that equal values print alike.
-            Ok(Psi(value + 0.0))
+            Ok(Creativity(value + 0.0))
         } else {
-            Err(PsiError(value.to_string()))
+            Err(CreativityError(value.to_string()))
         }
     }
 
@@ -83,24 +83,24 @@ impl Psi {
 }
 
 /// 1.0: the distribution the generator was trained on.
-impl Default for Psi {
+impl Default for Creativity {
     fn default() -> Self {
-        Psi(1.0)
+        Creativity(1.0)
     }
 }
 
 /// One decimal, as in the addresses of pictures (`psi-1.0`); more if the formatter asks (`{:.2}`).
-impl fmt::Display for Psi {
+impl fmt::Display for Creativity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.*}", f.precision().unwrap_or(1), self.0)
     }
 }
 
-impl FromStr for Psi {
-    type Err = PsiError;
+impl FromStr for Creativity {
+    type Err = CreativityError;
 
-    fn from_str(text: &str) -> Result<Self, PsiError> {
-        text.parse().ok().and_then(|value| Psi::new(value).ok()).ok_or_else(|| PsiError(shortened(text)))
+    fn from_str(text: &str) -> Result<Self, CreativityError> {
+        text.parse().ok().and_then(|value| Creativity::new(value).ok()).ok_or_else(|| CreativityError(shortened(text)))
     }
 }
 
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn psi_outside_its_range_is_refused() {
+    fn a_creativity_outside_its_range_is_refused() {
         for value in [-0.1, 2.1, f32::NAN, f32::INFINITY] {
-            assert!(Psi::new(value).is_err());
+            assert!(Creativity::new(value).is_err());
         }
         for text in ["", "x", "nan", "inf", "-0.5", "2.01"] {
-            assert!(text.parse::<Psi>().is_err(), "{text}");
+            assert!(text.parse::<Creativity>().is_err(), "{text}");
         }
-        assert_eq!(Psi::new(-0.0).unwrap().to_string(), "0.0");
-        assert_eq!("2.0".parse::<Psi>(), Ok(Psi::MAX));
+        assert_eq!(Creativity::new(-0.0).unwrap().to_string(), "0.0");
+        assert_eq!("2.0".parse::<Creativity>(), Ok(Creativity::MAX));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::numpy::RandomState;
+use super::numpy::RandomState;
 use crate::{Architecture, Seed, latent};
 
 /// How a generator draws; [`Default`] is what addresses and galleries mean by a seed. See

@@ -259,7 +259,7 @@ impl<E: Element> Tape<E> {
                         unreachable!("a deviation's tangent")
                     };
                     let spread = MinibatchStddev::of(self.map(*primal), pictures[first], group, channels);
-                    spread.along(self.map(x), first, features)
+                    spread.jvp(self.map(x), first, features)
                 }
             };
             for picture in first..first + group {

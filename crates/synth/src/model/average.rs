@@ -1,8 +1,7 @@
 //! The mean of several states of one generator.
 
 use crate::model::{CENTRES, DIRECTIONS, SPREAD};
-use crate::selection::Selection;
-use crate::{ModelError, ModelFile};
+use crate::{ModelError, ModelFile, Selection};
 
 /// Why models have no mean.
 #[derive(Debug, thiserror::Error)]

@@ -2,9 +2,8 @@
 
 use kernels::Crew;
 
-use crate::generator::{GAIN, SLOPE};
-use crate::reference::normalise;
-use crate::selection::Candidates;
+use crate::formula::{GAIN, SLOPE, normalise};
+use crate::latent::selector::Candidates;
 use crate::{Architecture, Generator, LabelNorm, ModelError, ModelFile, NoiseInputs, Seed};
 
 /// Memory for the mapping network.
@@ -62,6 +61,44 @@ impl Mapper {
     }
 }
 
+impl Generator {
+    /// `w` of a seed, before truncation: `w_dim` values.
+    pub fn w(&self, seed: Seed) -> Vec<f32> {
+        let mut mapper = Mapper::new(self);
+        mapper.map(self, &Crew::alone(self.isa), seed).to_vec()
+    }
+
+    /// `w` of the seeds 0 to `count` - 1, before truncation, one after the other.
+    pub(crate) fn each_w(&self, count: u64, mut take: impl FnMut(&[f32])) {
+        let (mut mapper, crew) = (Mapper::new(self), Crew::alone(self.isa));
+        (0..count).for_each(|seed| take(mapper.map(self, &crew, Seed(seed))));
+    }
+
+    /// `z` of a seed as it enters the network, before any normalisation: `z_dim` values.
+    pub fn z(&self, seed: Seed) -> Vec<f32> {
+        let mut z = vec![0.0; self.architecture().z_dim];
+        self.fill_z(seed, &mut z, &mut Candidates::default());
+        z
+    }
+
+    /// [`Generator::z`] into `z`: the only one that the seed offers, or the best of several.
+    pub(crate) fn fill_z(&self, seed: Seed, z: &mut [f32], memory: &mut Candidates) {
+        let fill = |candidate, z: &mut [f32]| self.variation().z(seed, candidate, z);
+        match &self.selector {
+            Some(selector) => selector.choose(memory, z, fill),
+            None => fill(0, z),
+        }
+    }
+
+    /// `w` of a `z`, before truncation: `w_dim` values. A model with classes takes the class of seed 0.
+    ///
+    /// # Panics
+    /// If `z` is not `z_dim` long.
+    pub fn w_of_z(&self, z: &[f32]) -> Vec<f32> {
+        Mapper::new(self).map_z(self, &Crew::alone(self.isa), z).to_vec()
+    }
+}
+
 /// The mean of `w` over the seeds 0 to `samples` - 1, for models that come without one. Their `mapping.w_avg` and
 /// everything but the mapping network is left unused.
 ///
@@ -78,11 +115,20 @@ pub fn mean_w(model: &ModelFile, samples: usize) -> Result<Vec<f32>, ModelError>
         }
     }
     let generator = Generator::new(&small)?;
-    let (mut mapper, crew) = (Mapper::new(&generator), Crew::alone(generator.isa));
     let mut sum = vec![0.0_f64; model.architecture.w_dim];
-    for seed in 0..samples as u64 {
-        let w = mapper.map(&generator, &crew, Seed(seed));
-        sum.iter_mut().zip(w).for_each(|(sum, w)| *sum += f64::from(*w));
-    }
+    generator.each_w(samples as u64, |w| sum.iter_mut().zip(w).for_each(|(sum, w)| *sum += f64::from(*w)));
     Ok(sum.into_iter().map(|sum| (sum / samples.max(1) as f64) as f32).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Upsample;
+
+    #[test]
+    fn a_z_taken_out_and_given_back_is_the_same_w() {
+        let architecture = Architecture { upsample: Upsample::UpConv, ..Architecture::plain(16, 8, &[8, 8]) };
+        let generator = Generator::new(&ModelFile::random(architecture, Seed(1)).unwrap()).unwrap();
+        assert_eq!(generator.w_of_z(&generator.z(Seed(42))), generator.w(Seed(42)));
+    }
 }

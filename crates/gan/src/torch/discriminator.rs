@@ -51,7 +51,7 @@ impl Judging {
         Self { place, discriminator, weights, grids, judged: Vec::new(), slopes: None }
     }
 
-    pub(super) fn judge(&mut self, d: &Network, Shown { pictures, classes, fade }: Shown<'_>) -> Made<Vec<f32>> {
+    pub(super) fn logits(&mut self, d: &Network, Shown { pictures, classes, fade }: Shown<'_>) -> Made<Vec<f32>> {
         self.weights.send(d)?;
         self.judged.clear();
         self.slopes = None;
@@ -91,7 +91,7 @@ impl Judging {
         Ok(gradient)
     }
 
-    pub(super) fn along(&mut self, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Made<Vec<f32>> {
+    pub(super) fn jvp(&mut self, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Made<Vec<f32>> {
         let directions = self.upload(directions)?;
         let kept = self.kept(of)?;
         let all: Vec<u32> = self.judged.iter().flat_map(|part| part.classes.iter().copied()).collect();
@@ -102,7 +102,7 @@ impl Judging {
         values
     }
 
-    pub(super) fn along_back(&mut self, gradient: &[f32]) -> Made<()> {
+    pub(super) fn jvp_backward(&mut self, gradient: &[f32]) -> Made<()> {
         let slopes = self.slopes.take().expect(super::ORDER);
         let sum = slopes.f_mul(&self.place.upload(gradient, &[-1])?)?.f_sum(None)?;
         self.weights.walk_back(&[sum], &[], true, true).map(drop)

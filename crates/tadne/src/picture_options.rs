@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Arguments on which pictures are taken.
 #[derive(Args, Debug, Default, Clone, Copy)]
-pub(crate) struct Taking {
+pub(crate) struct PictureArgs {
     /// How pictures become square: centre, top (of tall ones, where portraits have their face) or pad (with white)
     /// [default: centre]
     #[arg(long, value_name = "HOW")]
@@ -28,7 +28,7 @@ pub(crate) struct Taking {
 
 /// What holds for a run: the arguments, or what was chosen for it.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Chosen {
+pub(crate) struct PictureOptions {
     /// `centre`, `top` or `pad`.
     #[serde(with = "spelled", default)]
     pub(crate) crop: Crop,
@@ -46,10 +46,10 @@ const CHOSEN: &str = "data.json";
 /// What was left out, a line each.
 const SKIPPED: &str = "skipped.txt";
 
-impl Taking {
+impl PictureArgs {
     /// The arguments, and where there are none what was chosen.
-    pub(crate) fn over(&self, chosen: Chosen) -> Chosen {
-        Chosen {
+    pub(crate) fn over(&self, chosen: PictureOptions) -> PictureOptions {
+        PictureOptions {
             crop: self.crop.unwrap_or(chosen.crop),
             min_side: self.min_side.or(chosen.min_side),
             max_broken: self.max_broken.or(chosen.max_broken),
@@ -58,7 +58,7 @@ impl Taking {
     }
 }
 
-impl Chosen {
+impl PictureOptions {
     /// What was chosen when the run in `folder` began; the defaults for a run that is older than this file.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ pub(crate) fn open(data: &[PathBuf], mut options: Options, out: Option<&Path>) -
 ///
 /// # Errors
 /// A file cannot be written.
-pub(crate) fn note(folder: &Path, chosen: &Chosen, report: &Report) -> anyhow::Result<()> {
+pub(crate) fn note(folder: &Path, chosen: &PictureOptions, report: &Report) -> anyhow::Result<()> {
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         synth::write_atomically(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
@@ -181,16 +181,16 @@ mod tests {
     #[test]
     fn a_run_remembers_what_was_chosen_and_arguments_win() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Chosen::of_run(folder.path()).unwrap(), Chosen::default());
+        assert_eq!(PictureOptions::of_run(folder.path()).unwrap(), PictureOptions::default());
         let labels = Some("folders".to_owned());
-        let chosen = Chosen { crop: Crop::Top, min_side: Some(24), max_broken: None, labels: labels.clone() };
+        let chosen = PictureOptions { crop: Crop::Top, min_side: Some(24), max_broken: None, labels: labels.clone() };
         note(folder.path(), &chosen, &Report::default()).unwrap();
-        assert_eq!(Chosen::of_run(folder.path()).unwrap(), chosen);
+        assert_eq!(PictureOptions::of_run(folder.path()).unwrap(), chosen);
         assert!(!folder.path().join(SKIPPED).exists());
-        let arguments = Taking { crop: Some(Crop::Pad), max_broken: Some(0.5), ..Taking::default() };
-        let expected = Chosen { crop: Crop::Pad, min_side: Some(24), max_broken: Some(0.5), labels };
+        let arguments = PictureArgs { crop: Some(Crop::Pad), max_broken: Some(0.5), ..PictureArgs::default() };
+        let expected = PictureOptions { crop: Crop::Pad, min_side: Some(24), max_broken: Some(0.5), labels };
         assert_eq!(arguments.over(chosen), expected);
         std::fs::write(folder.path().join(CHOSEN), "{\"crop\": \"left\"}").unwrap();
-        assert!(format!("{:#}", Chosen::of_run(folder.path()).unwrap_err()).contains("centre, top or pad"));
+        assert!(format!("{:#}", PictureOptions::of_run(folder.path()).unwrap_err()).contains("centre, top or pad"));
     }
 }
