@@ -11,8 +11,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use crate::error::Error;
-use crate::target::failed;
+use crate::error::{Error, failed};
 
 /// Files on their way at the same time: a bucket answers in tens of milliseconds, a picture is drawn in fewer.
 const AT_ONCE: u32 = 64;

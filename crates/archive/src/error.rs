@@ -33,3 +33,8 @@ pub enum Error {
     #[error(transparent)]
     Picture(#[from] server::MakeError),
 }
+
+/// A file or an object that could not be dealt with.
+pub(crate) fn failed(action: &'static str, path: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::File { action, path: path.to_owned(), reason: reason.to_string() }
+}

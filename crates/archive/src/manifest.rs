@@ -7,10 +7,11 @@ use server::PictureAddress;
 use table::{Kind, Table, Value};
 
 use crate::error::Error;
+use crate::error::failed;
 use crate::part::Part;
 use crate::plan::Plan;
 use crate::record::{Header, Record};
-use crate::target::{Target, failed, record_path};
+use crate::target::{Target, record_path};
 
 /// The table's name, below the archive.
 pub const MANIFEST: &str = "manifest.parquet";

@@ -10,7 +10,7 @@ use server::ArchiveKind;
 use tempfile::NamedTempFile;
 
 use crate::bucket::Bucket;
-use crate::error::Error;
+use crate::error::{Error, failed};
 
 /// The folder or bucket of an archive. Files appear in it whole or not at all.
 #[derive(Debug)]
@@ -20,10 +20,6 @@ pub struct Target(Place);
 enum Place {
     Folder(PathBuf),
     Bucket(Bucket),
-}
-
-pub(crate) fn failed(action: &'static str, path: &str, reason: &dyn std::fmt::Display) -> Error {
-    Error::File { action, path: path.to_owned(), reason: reason.to_string() }
 }
 
 /// Where the record of a shard is.

@@ -7,7 +7,7 @@ use kernels::Crew;
 use crate::adam::{Adam, Rates};
 use crate::auxiliary::{Auxiliary, Read, Said, Scene, add_at_length, warmth};
 use crate::collective::Ranks;
-use crate::trainer::step_seed;
+use crate::seeds::step_seed;
 use crate::{Config, Error};
 
 /// The names of what a checkpoint keeps of it.

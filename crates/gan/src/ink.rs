@@ -12,9 +12,10 @@ use synth::{Ink, ModelFile, Picture, Seed};
 use crate::adam::{Adam, Rates, move_towards};
 use crate::collective::Ranks;
 use crate::config::OptimizerConfig;
+use crate::cpu::processor;
+use crate::seeds::step_seed;
 use crate::tape::Network;
-use crate::trainer::{processor, step_seed};
-use crate::{Checkpoint, Config, Error, Precision, checkpoint};
+use crate::{Checkpoint, Config, Error, Precision, state_file};
 
 mod judge;
 mod network;
@@ -498,7 +499,7 @@ impl InkTrainer {
             Header { version: VERSION, config: self.config.clone(), steps, judge_steps, origin: origin.clone() };
         let tensors = self.state().into_iter().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
         let tensors: Vec<_> = tensors.collect();
-        checkpoint::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
+        state_file::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
     }
 
     /// Reads what [`InkTrainer::save`] wrote.
@@ -508,7 +509,7 @@ impl InkTrainer {
     pub fn load(path: &Path, threads: usize) -> Result<(Self, InkOrigin), Error> {
         let bytes = std::fs::read(path).map_err(Error::read(path))?;
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
-        let header = checkpoint::header(&bytes, FORMAT).map_err(fail)?;
+        let header = state_file::header(&bytes, FORMAT).map_err(fail)?;
         let header: Header = serde_json::from_str(&header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
         if !(1..=VERSION).contains(&header.version) {
             return Err(fail(format!(
@@ -523,7 +524,7 @@ impl InkTrainer {
         }
         let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
         for (name, values) in trainer.state_mut() {
-            *values = checkpoint::tensor(&file, name, Dtype::F32, values.len()).map_err(fail)?;
+            *values = state_file::tensor(&file, name, Dtype::F32, values.len()).map_err(fail)?;
         }
         Ok((trainer, header.origin))
     }

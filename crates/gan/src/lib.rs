@@ -5,10 +5,12 @@ extern crate self as gan;
 
 mod adam;
 mod augment;
+mod auxiliaries;
 mod auxiliary;
 mod checkpoint;
 mod collective;
 mod config;
+mod cpu;
 mod critic;
 mod device;
 mod discriminator;
@@ -27,7 +29,9 @@ mod planes;
 mod project;
 mod run;
 mod schedule;
+mod seeds;
 mod selection;
+mod state_file;
 mod tape;
 #[cfg(test)]
 #[path = "../tests/common/threads.rs"]

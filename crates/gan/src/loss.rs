@@ -1,6 +1,9 @@
 //! Losses of one step, as numbers and slopes in D's outputs: what is done to a handful of logits is the same on every device.
 
+use kernels::train::Cpu;
+
 use crate::config::{LossConfig, Pairing};
+use crate::tape::share;
 
 /// D's loss without the penalty, and its slope in each logit.
 #[derive(Clone, Debug)]
@@ -70,6 +73,18 @@ pub(crate) fn penalty(gamma: f64, slopes: &[f32], count: usize) -> (f64, Vec<f32
     let square: f64 = slopes.iter().map(|v| f64::from(*v).powi(2)).sum();
     let back = slopes.iter().map(|v| (gamma * f64::from(*v) / count as f64) as f32).collect();
     (square / count as f64, back)
+}
+
+/// Directions of length 1 along the gradient at pictures `of`, each of `size` numbers.
+pub(crate) fn along_gradient(cpu: &Cpu, gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
+    let mut directions = vec![0.0; of.len() * size];
+    share(cpu, directions.chunks_exact_mut(size).zip(of), |(to, &picture)| {
+        let from = &gradient[picture * size..][..size];
+        let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let factor = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
+        to.iter_mut().zip(from).for_each(|(to, v)| *to = v * factor);
+    });
+    directions
 }
 
 #[cfg(test)]

@@ -1,6 +1,31 @@
-//! Doubling and halving of single planes of numbers, rows one after another.
+//! Pictures as planes of numbers, rows one after another: from and to bytes, doubled and halved.
 
 use kernels::Edge;
+use synth::Picture;
+
+/// Bytes of pictures, red, green and blue of each pixel, as planes of numbers in -1..1.
+pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
+    let mut all = vec![0.0; pixels.len()];
+    let pictures = all.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area));
+    pictures.for_each(|(to, from)| planes(from, to));
+    all
+}
+
+/// Bytes of one picture as planes of numbers in -1..1, into `to`.
+pub(crate) fn planes(pixels: &[u8], to: &mut [f32]) {
+    let area = pixels.len() / 3;
+    for (i, rgb) in pixels.chunks_exact(3).enumerate() {
+        for k in 0..3 {
+            to[k * area + i] = f32::from(rgb[k]) / 127.5 - 1.0;
+        }
+    }
+}
+
+/// A raw picture [3, size, size] as bytes: `floor(clamp(127.5 v + 128, 0, 255))`.
+pub(crate) fn picture(planes: &[f32], size: usize) -> Picture {
+    let byte = |i: usize| (planes[i % 3 * size * size + i / 3] * 127.5 + 128.0).clamp(0.0, 255.0).floor() as u8;
+    Picture { width: size, height: size, rgb: (0..planes.len()).map(byte).collect() }
+}
 
 /// Means of 2x2 of a plane of `height` x `width`.
 pub(crate) fn halve(from: &[f32], [height, width]: [usize; 2], to: &mut [f32]) {

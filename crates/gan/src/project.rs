@@ -16,7 +16,9 @@ use synth::{ModelFile, Seed};
 
 use crate::adam::{Adam, Rates};
 use crate::config::OptimizerConfig;
-use crate::trainer::{planar, processor, step_seed};
+use crate::cpu::processor;
+use crate::planes::planar;
+use crate::seeds::step_seed;
 use crate::{Config, Error, Precision};
 
 mod frozen;

@@ -6,9 +6,11 @@ use synth::{Picture, Seed, Tensor};
 
 use crate::adam::{Adam, Rates};
 use crate::config::OptimizerConfig;
+use crate::cpu::processor;
 use crate::params::{Layout, Order};
+use crate::planes::planes;
+use crate::seeds::step_seed;
 use crate::tape::{Context, Id, Network, Tape, Walk};
-use crate::trainer::{planes, processor, step_seed};
 use crate::{Config, Error, Trainer};
 
 /// Outputs of the layers but the last.

@@ -2,31 +2,31 @@
 
 use std::rc::Rc;
 
-use kernels::Isa;
 use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Serialize};
 use synth::{Picture, Seed};
 
 use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
-use crate::auxiliary::{Auxiliaries, Auxiliary, Said, Scene};
+use crate::auxiliaries::Auxiliaries;
+use crate::auxiliary::{Auxiliary, Said, Scene};
 use crate::collective::{Collective, Ranks};
 use crate::config::{AugmentConfig, OptimizerConfig, Penalty, Precision};
+use crate::cpu::processor;
 use crate::device::Device;
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::params::Layout;
 use crate::passes::{Native, Passes};
+use crate::planes::{picture, planes};
 use crate::schedule::Schedule;
+use crate::seeds::{rank_seed, step_seed};
 use crate::tape::{Context, Network, Tape, share};
-use crate::{Config, Error, checkpoint, loss, schedule};
+use crate::{Config, Error, loss, schedule};
 
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
 const Z_STREAM: u32 = 0;
 const DIRECTION_STREAM: u32 = 1;
-
-/// Seeds of ranks lie below this number of a step, above which those of initial weights are.
-const RANK_SEEDS: u64 = u64::MAX - 3;
 
 /// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
 /// number of pictures seen, and all random numbers follow from the seed and the step's number.
@@ -200,33 +200,6 @@ fn passes(
     })
 }
 
-impl Precision {
-    /// Whether the networks' bodies are computed in bfloat16.
-    pub(crate) fn is_bf16(self, cpu: &Cpu) -> bool {
-        match self {
-            Self::Auto => cpu.has_bf16(),
-            Self::Bf16 => true,
-            Self::F32 => false,
-        }
-    }
-
-    /// The same on a device: `auto` takes it on every CUDA device, whose tensor cores are made for it.
-    fn is_bf16_on(self, device: Device, cpu: &Cpu) -> bool {
-        self.is_bf16(cpu) || self == Self::Auto && matches!(device, Device::Cuda(_))
-    }
-
-    /// Threads, and what products are made with.
-    pub(crate) fn processor(self, cpu: &Cpu) -> (usize, &'static str) {
-        (cpu.crew().threads(), if self.is_bf16(cpu) { cpu.name() } else { cpu.crew().isa().name() })
-    }
-}
-
-/// A processor with the instruction set that the environment names, or the best.
-pub(crate) fn processor(threads: usize) -> Result<Cpu, Error> {
-    let isa = Isa::from_environment().map_err(|e| Error::Config { what: e.to_string() })?;
-    Ok(Cpu::new(isa, threads))
-}
-
 /// The state of a run in memory.
 pub struct Trainer {
     pub(crate) config: Config,
@@ -359,7 +332,7 @@ impl Trainer {
         self.same(crc32c::crc32c(&config), "configuration", advice)?;
         self.same(crc32c::crc32c(pictures.as_bytes()), "pictures", "give all of them the same --data and options")?;
         let advice = "they must find the same run folder, by --resume or --from: on a file system that all machines see, or as a copy";
-        self.same(checkpoint::checksum(self), "networks", advice)
+        self.same(self.checksum(), "networks", advice)
     }
 
     /// This one's rank among those that train together; 0 alone.
@@ -646,7 +619,7 @@ impl Trainer {
             averages.values().into_iter().zip(values).for_each(|(to, v)| *to = v.into());
             let advice =
                 "their machines do not compute alike or one of them is faulty; start all of them again with --resume";
-            self.same(checkpoint::checksum(self), "networks", advice)?;
+            self.same(self.checksum(), "networks", advice)?;
         }
         let finite = averages.values().into_iter().all(|v| v.is_finite());
         if finite { Ok(averages) } else { Err(Error::Diverged { kimg: self.progress.kimg() }) }
@@ -699,7 +672,7 @@ impl Trainer {
     }
 }
 
-/// Directions in the space of pictures, planar: those of [`along_gradient`], or at random (then of the length of normal numbers, whose mean square slope is
+/// Directions in the space of pictures, planar: those of [`loss::along_gradient`], or at random (then of the length of normal numbers, whose mean square slope is
 /// the squared gradient's norm).
 fn directions(cpu: &Cpu, config: &Config, gradient: &[f32], of: &[usize], seed: Seed) -> Vec<f32> {
     let size = 3 * config.resolution().pow(2);
@@ -708,56 +681,7 @@ fn directions(cpu: &Cpu, config: &Config, gradient: &[f32], of: &[usize], seed: 
         synth::latent::normal(seed, DIRECTION_STREAM, &mut directions);
         return directions;
     }
-    along_gradient(cpu, gradient, of, size)
-}
-
-/// Directions of length 1 along the gradient at pictures `of`, each of `size` numbers.
-pub(crate) fn along_gradient(cpu: &Cpu, gradient: &[f32], of: &[usize], size: usize) -> Vec<f32> {
-    let mut directions = vec![0.0; of.len() * size];
-    share(cpu, directions.chunks_exact_mut(size).zip(of), |(to, &picture)| {
-        let from = &gradient[picture * size..][..size];
-        let length = from.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        let factor = if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
-        to.iter_mut().zip(from).for_each(|(to, v)| *to = v * factor);
-    });
-    directions
-}
-
-/// Bytes of pictures, red, green and blue of each pixel, as planes of numbers in -1..1.
-pub(crate) fn planar(pixels: &[u8], area: usize) -> Vec<f32> {
-    let mut all = vec![0.0; pixels.len()];
-    let pictures = all.chunks_exact_mut(3 * area).zip(pixels.chunks_exact(3 * area));
-    pictures.for_each(|(to, from)| planes(from, to));
-    all
-}
-
-/// Bytes of one picture as planes of numbers in -1..1, into `to`.
-pub(crate) fn planes(pixels: &[u8], to: &mut [f32]) {
-    let area = pixels.len() / 3;
-    for (i, rgb) in pixels.chunks_exact(3).enumerate() {
-        for k in 0..3 {
-            to[k * area + i] = f32::from(rgb[k]) / 127.5 - 1.0;
-        }
-    }
-}
-
-/// A raw picture [3, size, size] as bytes: `floor(clamp(127.5 v + 128, 0, 255))`.
-pub(crate) fn picture(planes: &[f32], size: usize) -> Picture {
-    let byte = |i: usize| (planes[i % 3 * size * size + i / 3] * 127.5 + 128.0).clamp(0.0, 255.0).floor() as u8;
-    Picture { width: size, height: size, rgb: (0..planes.len()).map(byte).collect() }
-}
-
-/// Seed of one step's random numbers (SplitMix64's mixing of seed and step).
-pub(crate) fn step_seed(seed: u64, step: u64) -> u64 {
-    let mut x = seed.wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(step).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
-/// Where the random numbers of a rank come from: those of rank 0 are what they are alone.
-fn rank_seed(seed: u64, rank: usize) -> u64 {
-    if rank == 0 { seed } else { step_seed(seed, RANK_SEEDS - rank as u64) }
+    loss::along_gradient(cpu, gradient, of, size)
 }
 
 #[cfg(test)]
@@ -920,8 +844,8 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.safetensors");
-        checkpoint::Checkpoint::save(&trainer, "", 0.0, &path).unwrap();
-        assert_eq!(checkpoint::Checkpoint::load(&path, 1).unwrap().trainer.progress, trainer.progress);
+        crate::Checkpoint::save(&trainer, "", 0.0, &path).unwrap();
+        assert_eq!(crate::Checkpoint::load(&path, 1).unwrap().trainer.progress, trainer.progress);
         let ramp = Config {
             augment: AugmentConfig { target: None, ..trainer.config.augment.clone() },
             ..trainer.config.clone()
@@ -952,7 +876,7 @@ mod tests {
                 trainer.step(&made_up(&config, 8, 2 * step + rank), &[]).unwrap();
             }
             trainer.take_means().unwrap();
-            let end = (checkpoint::checksum(&trainer), trainer.g.net.weights.clone(), trainer.progress.images);
+            let end = (trainer.checksum(), trainer.g.net.weights.clone(), trainer.progress.images);
             if rank == 1 {
                 trainer.ema[7] += 1e-6;
             }

@@ -6,7 +6,7 @@ use synth::LabelNorm;
 use crate::check_filter;
 use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
-use crate::states::State;
+use crate::state::State;
 use crate::tensor::View;
 
 /// Learning rate of the mapping network relative to the rest, in every configuration of stylegan2-ada-pytorch.

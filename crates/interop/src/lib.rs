@@ -27,6 +27,7 @@ pub mod onnx;
 pub mod pickle;
 mod rosinality;
 mod source;
+mod state;
 mod states;
 mod strangers;
 mod tensor;

@@ -3,7 +3,7 @@
 use crate::check_filter;
 use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
-use crate::states::State;
+use crate::state::State;
 use crate::tensor::View;
 
 /// Learning rate of the mapping network relative to the rest; the code has no other.

@@ -1,14 +1,13 @@
 //! Generators as bare weights by name: state dictionaries in `PyTorch`'s files, at the top, under a key or behind a prefix
 //! (`g_ema`, `state_dict`, `decoder.`), and the same names in safetensors files.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value as Json;
 
 use crate::blob::Blob;
 use crate::document::Document;
 use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
+use crate::state::State;
 use crate::tensor::{Dtype, View};
 use crate::{WeightSet, ada, rosinality};
 
@@ -16,45 +15,6 @@ use crate::{WeightSet, ada, rosinality};
 const GROUPS: usize = 64;
 /// Bytes of a safetensors file's header; those of the largest models have one.
 const HEADER: u64 = 16 << 20;
-
-/// Weights by name, of which a reader takes each once; those that are no floating-point arrays are none.
-pub(crate) struct State(BTreeMap<String, Option<View>>);
-
-impl State {
-    /// Whether there is a weight of this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// Whether there is a weight whose name begins so.
-    pub(crate) fn has_any(&self, start: &str) -> bool {
-        self.0.range(start.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(start))
-    }
-
-    /// The array called `name`, if there is one; it is there only once.
-    pub(crate) fn take(&mut self, name: &str) -> Result<Option<View>, Error> {
-        match self.0.remove(name) {
-            None => Ok(None),
-            Some(Some(view)) => Ok(Some(view)),
-            Some(None) => Err(Error::weight(name, "is not an array of floating-point numbers")),
-        }
-    }
-
-    /// The array called `name`, which must be there.
-    pub(crate) fn weight(&mut self, name: &str) -> Result<View, Error> {
-        self.take(name)?.ok_or_else(|| Error::weight(name, "is missing"))
-    }
-
-    /// Fails if anything was not understood.
-    pub(crate) fn finish(&self) -> Result<(), Error> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(other) => {
-                Err(Error::unsupported(format!("the network has a layer that is not StyleGAN2's: {other:?}")))
-            }
-        }
-    }
-}
 
 /// Whose names the weights have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,7 +241,7 @@ fn read<T>(
     if chosen.is_average().is_none() {
         parts.notes.push("whether the weights are averaged over training is not said in the file".into());
     }
-    let mut state = State(BTreeMap::new());
+    let mut state = State::default();
     let mut mean = mean;
     for (key, value) in &group.entries {
         match key.strip_prefix(&chosen.prefix) {

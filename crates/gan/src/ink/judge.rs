@@ -8,11 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::adam::{Adam, Rates};
 use crate::collective::Ranks;
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
+use crate::cpu::processor;
 use crate::discriminator::{Discriminator, Shown};
+use crate::loss::along_gradient;
 use crate::params::Entry;
 use crate::passes::{DiscriminatorPasses, NativeDiscriminator};
 use crate::tape::Network;
-use crate::trainer::{along_gradient, processor};
 use crate::{Config, Error, Precision, loss};
 
 /// Pictures that share one minibatch standard deviation; every so many are penalised.

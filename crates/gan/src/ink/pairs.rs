@@ -3,7 +3,8 @@
 use synth::{Ink, Picture, Seed};
 
 use super::InkConfig;
-use crate::trainer::{picture, planar, step_seed};
+use crate::planes::{picture, planar};
+use crate::seeds::step_seed;
 
 /// Random numbers of a pair, by what they are for.
 const NOISE: u64 = 0;

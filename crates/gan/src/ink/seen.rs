@@ -11,8 +11,9 @@ use super::judge::{BASE, GROUP, JudgeLearner};
 use super::network::{self, Redraw};
 use super::pairs::{Patch, Planes};
 use crate::auxiliary::{Auxiliary, Read, Said, Scene, add_at_length, warmth};
+use crate::cpu::processor;
+use crate::seeds::step_seed;
 use crate::tape::Network;
-use crate::trainer::{processor, step_seed};
 use crate::{Config, Error};
 
 /// Small pixels that are redrawn around a judged square, where the picture goes on there: what the network sees of a pixel's surroundings.
