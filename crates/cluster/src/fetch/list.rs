@@ -13,8 +13,8 @@ use crate::metadata;
 
 /// Characters that an id may have: with its ending it is a file's name, on any system.
 const ID: usize = 100;
-/// Characters of an ending that is taken over from an address.
-const ENDING: usize = 5;
+/// Endings that are taken over from an address: those of scripts say nothing of what comes.
+const ENDINGS: [&str; 10] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "avif", "jxl", "tar", "zip"];
 
 /// A checksum that contents must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +108,8 @@ pub(super) fn url(address: &str) -> Result<Url, String> {
 /// What a file is called: its id, or the hash of its address, with the address's ending.
 fn name(url: &Url, id: Option<&str>) -> Result<String, String> {
     let last = url.path().rsplit('/').next().unwrap_or_default();
-    let ending = last.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let plain = (1..=ENDING).contains(&ending.len()) && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let ending = if plain { format!(".{}", ending.to_ascii_lowercase()) } else { String::new() };
+    let ending = last.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_ascii_lowercase());
+    let ending = if ENDINGS.contains(&&*ending) { format!(".{ending}") } else { String::new() };
     let Some(id) = id else {
         return Ok(format!("{}{ending}", &blake3::hash(url.as_str().as_bytes()).to_hex()[..32]));
     };

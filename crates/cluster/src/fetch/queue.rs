@@ -172,7 +172,7 @@ mod tests {
         }
         queue.add(job(5, "https://b.example/"));
         queue.add(job(6, "http://b.example/"));
-        let mut numbers = |queue: &mut Queue| {
+        let numbers = |queue: &mut Queue| {
             let all = std::iter::from_fn(|| queue.next(now)).map(|job| job.number);
             all.collect::<Vec<_>>()
         };
