@@ -70,7 +70,7 @@ pub struct Curation {
     pub dry_run: bool,
 }
 
-/// FFHQ's squares, which `StyleGAN` was made for, have four times the distance between the eyes a side (Karras et al., 2019), and faces are some 2.3 times
+/// FFHQ's squares, which StyleGAN was made for, have four times the distance between the eyes a side (Karras et al., 2019), and faces are some 2.3 times
 /// that distance wide.
 const MARGIN: f64 = 1.75;
 

@@ -403,7 +403,7 @@ fn of_a_picture_with_a_face_the_face_is_kept() {
     let place = tempfile::tempdir().unwrap();
     let (data, alone, cut) = (place.path().join("data"), place.path().join("alone"), place.path().join("cut"));
     fs::create_dir(&data).unwrap();
-    let mut add = |name: &str, width, height, spots: &[(i64, i64, u32)]| {
+    let add = |name: &str, width, height, spots: &[(i64, i64, u32)]| {
         let mut picture = drawn(name.len() as u64, width, height);
         picture.pixels_mut().for_each(|pixel| pixel.0[0] /= 2);
         for &(x, y, side) in spots {

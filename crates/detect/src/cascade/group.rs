@@ -46,18 +46,20 @@ pub(super) fn grouped(windows: &[Window], least: usize) -> Vec<(Window, usize)> 
     (0..groups.len()).filter(|&at| !inside(at)).map(|at| groups[at]).collect()
 }
 
+/// The window that stands for the group of another one.
+fn root(parents: &mut [usize], mut at: usize) -> usize {
+    while parents[at] != at {
+        parents[at] = parents[parents[at]];
+        at = parents[at];
+    }
+    at
+}
+
 fn groups(windows: &[Window]) -> Vec<(Window, usize)> {
     let mut parents: Vec<usize> = (0..windows.len()).collect();
-    fn root(parents: &mut [usize], mut at: usize) -> usize {
-        while parents[at] != at {
-            parents[at] = parents[parents[at]];
-            at = parents[at];
-        }
-        at
-    }
     for (at, window) in windows.iter().enumerate() {
-        for before in 0..at {
-            if window.like(windows[before]) {
+        for (before, other) in windows[..at].iter().enumerate() {
+            if window.like(*other) {
                 let (one, other) = (root(&mut parents, at), root(&mut parents, before));
                 // The first of a group stands for it.
                 parents[one.max(other)] = one.min(other);

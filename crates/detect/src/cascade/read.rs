@@ -69,7 +69,7 @@ fn tree(element: Element<'_, '_>, patterns: bool, features: usize, cascade: &mut
     cascade.leaves.extend(leaves.collect::<Result<Vec<_>, _>>()?);
     let leaves = cascade.leaves.len() - tree.leaf;
     let a_node = if patterns { 11 } else { 4 };
-    if fields.is_empty() || fields.len() % a_node != 0 {
+    if fields.is_empty() || !fields.len().is_multiple_of(a_node) {
         return Err(format!("a tree's nodes have {} numbers, where each has {a_node}", fields.len()));
     }
     let nodes = fields.len() / a_node;
