@@ -59,7 +59,7 @@ pub(crate) async fn texts<const N: usize>(
     let mut stream = values.execute_stream().await?;
     let cannot = || format!("cannot read {}", file.display());
     while let Some(batch) = stream.try_next().await.with_context(cannot)? {
-        let mut columns = batch.columns().iter().map(|column| column.as_string::<i32>());
+        let mut columns = batch.columns().iter().map(AsArray::as_string::<i32>);
         let columns = there.map(|there| if there { columns.next() } else { None });
         for row in 0..batch.num_rows() {
             each(columns.map(|column| column.filter(|column| column.is_valid(row)).map(|column| column.value(row))));

@@ -110,13 +110,12 @@ fn files(out: &Path) -> HashMap<String, Vec<u8>> {
     files.map(|file| (name(&file.path()), fs::read(file.path()).expect("readable"))).collect()
 }
 
-#[test]
-fn what_servers_do_ends_in_whole_files_or_in_reasons() {
-    let server = Server::new(|stream, path, before| match path {
-        "/good.png" | "/good.jpg" => say(stream, "200 OK", "", PICTURE),
+/// What servers do, by the path.
+fn answers(stream: &mut TcpStream, path: &str, before: usize) -> std::io::Result<()> {
+    match path {
         "/missing" => say(stream, "404 Not Found", "", b"<html>no</html>"),
         "/busy" if before == 0 => say(stream, "503 Service Unavailable", "", b"later"),
-        "/busy" | "/there" => say(stream, "200 OK", "", PICTURE),
+        "/good.png" | "/good.jpg" | "/busy" | "/there" => say(stream, "200 OK", "", PICTURE),
         "/broken" => say(stream, "500 Internal Server Error", "", b""),
         "/moved" => say(stream, "301 Moved Permanently", "Location: /there\r\n", b""),
         "/round" => say(stream, "302 Found", "Location: /round\r\n", b""),
@@ -147,7 +146,12 @@ fn what_servers_do_ends_in_whole_files_or_in_reasons() {
         }
         "/noise" => write!(stream, "what?\r\n\r\n"),
         other => panic!("nobody was told of {other}"),
-    });
+    }
+}
+
+#[test]
+fn what_servers_do_ends_in_whole_files_or_in_reasons() {
+    let server = Server::new(answers);
     // Who wants to be left alone for longer than anybody waits is asked for nothing else.
     let weary = Server::new(|stream, _, _| say(stream, "429 Too Many Requests", "Retry-After: 9999\r\n", b""));
     let place = tempfile::tempdir().unwrap();
