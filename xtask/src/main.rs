@@ -1,5 +1,5 @@
 //! The parts of what every change must pass, each as one command: `cargo xtask PART...`. `.ci/run` installs what they need and runs them
-//! (`ci` adds the cluster, and libtorch where there is one).
+//! (`ci` adds detectors, the cluster, and libtorch where there is one).
 
 mod js;
 mod torch;
@@ -16,7 +16,7 @@ type Part = (&'static str, &'static str, fn() -> Outcome);
 /// In the order of `ci`.
 const PARTS: &[Part] = &[
     ("fmt", "the format of all files", fmt),
-    ("lint", "clippy on everything but the cluster, warnings are errors", lint),
+    ("lint", "clippy on everything but the cluster, with and without detectors, warnings are errors", lint),
     ("targets", "clippy for AArch64 and WebAssembly (rustup adds what is missing)", targets),
     ("deps", "the number of crates in the default build, licences, bans and sources", deps),
     ("docs", "the documentation of all crates but the cluster's, warnings are errors", docs),
@@ -24,6 +24,7 @@ const PARTS: &[Part] = &[
     ("fuzz", "the fuzz targets compile", fuzz),
     ("test", "the README's test command; leaving a test out is an error", test),
     ("wasm", "the module for web pages, built anew and compared with the committed one", wasm),
+    ("detect", "tests of detectors, which are no part of the default build", detect),
     (
         "cluster",
         "clippy and tests of the cluster, which is no part of the default build: DataFusion is compiled first",
@@ -35,7 +36,7 @@ const PARTS: &[Part] = &[
 /// Crates in the default build, at most. A new one is a decision: raise the number with it.
 const MOST_CRATES: usize = 240;
 
-/// The package that brings Ballista and what it needs, some 160 crates more.
+/// The package that brings Ballista and what it needs, some 180 crates more.
 const CLUSTER: &str = "tadne-cluster";
 
 fn main() -> ExitCode {
@@ -76,7 +77,9 @@ fn fmt() -> Outcome {
 
 fn lint() -> Outcome {
     let clippy = ["clippy", "--workspace", "--exclude", CLUSTER, "--all-targets", "--locked"];
-    run(cargo(&clippy).args(["--", "-D", "warnings"]))
+    run(cargo(&clippy).args(["--", "-D", "warnings"]))?;
+    let detectors = ["clippy", "-ptadne", "-ptadne-cli", "--features", "detect", "--all-targets", "--locked"];
+    run(cargo(&detectors).args(["--", "-D", "warnings"]))
 }
 
 fn targets() -> Outcome {
@@ -141,6 +144,11 @@ fn wasm() -> Outcome {
     run(Command::new("crates/browser/build.sh").arg(fresh))?;
     let compare = ["--experimental-wasm-relaxed-simd", "crates/browser/compare.mjs"];
     run(Command::new("node").args(compare).args([fresh, committed, "models/tadne.safetensors"]))
+}
+
+fn detect() -> Outcome {
+    run(&mut cargo(&["test", "--locked", "-ptadne-detect"]))?;
+    run(&mut cargo(&["test", "--locked", "-ptadne", "--features", "detect", "--test", "prepare"]))
 }
 
 fn cluster() -> Outcome {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use dataset::{Crop, Files, Region};
-use prepare::{Row, Rules, Tar, Verdict};
+use prepare::{Detector, Row, Rules, Tar, Verdict};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -28,6 +28,16 @@ pub struct Curation {
     /// "x1": 260, "y1": 264}, where id is a file's name, with or without its ending; pictures without a box are taken whole
     #[arg(long, value_name = "FILE")]
     pub boxes: Option<PathBuf>,
+    /// Take of each picture its best face and what is around it, found by a detector: an ONNX file of a network of the YOLO family, or
+    /// OpenCV's XML of a cascade of LBP or upright HAAR features; pictures without a face go
+    #[arg(long, value_name = "FILE", conflicts_with = "boxes")]
+    pub detector: Option<PathBuf>,
+    /// Sides of the square around a face, by the longer side of its box; it ends where the picture does
+    #[arg(long, value_name = "FACTOR", requires = "detector", default_value_t = MARGIN)]
+    pub detector_margin: f64,
+    /// Score that a face must have: of a network 0 to 1, of a cascade how many windows agree [default: 0.5 of a network, 5 of a cascade]
+    #[arg(long, value_name = "X", requires = "detector")]
+    pub detector_score: Option<f64>,
     /// Write squares of so many pixels as WebP without loss [default: the files as they are]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=4096))]
     pub size: Option<u16>,
@@ -60,6 +70,10 @@ pub struct Curation {
     pub dry_run: bool,
 }
 
+/// FFHQ's squares, which StyleGAN was made for, have four times the distance between the eyes a side (Karras et al., 2019), and faces are some 2.3 times
+/// that distance wide.
+const MARGIN: f64 = 1.75;
+
 /// Bits that perceptual hashes of near duplicates may differ in; none to keep them.
 #[derive(Clone, Copy, Debug)]
 pub struct Near(Option<u32>);
@@ -91,11 +105,13 @@ impl Curation {
         Ok(files)
     }
 
-    /// Decides, says how many files there are to each verdict, and gives the verdicts if there is anything to write.
+    /// Decides, says how many files there are to each verdict, and gives the verdicts if there is anything to write. From here on faces are all that counts
+    /// of the files that have one.
     ///
     /// # Errors
     /// Nothing is kept, and something was to be written.
-    pub fn judge(&self, files: &Files, rows: &[Row], rules: &Rules) -> anyhow::Result<Option<Vec<Verdict>>> {
+    pub fn judge(&self, files: &mut Files, rows: &[Row], rules: &Rules) -> anyhow::Result<Option<Vec<Verdict>>> {
+        prepare::crop(files, rows);
         let verdicts = prepare::decide(rows, rules);
         let kept = say(rows, &verdicts, files);
         if self.dry_run {
@@ -113,16 +129,16 @@ impl Curation {
         prepare::sheets(files, rows, verdicts, &self.out.join("sheets"))?;
         // Last: a report says that all is there.
         let places = prepare::places(tars, rows.len());
-        prepare::report(rows, verdicts, &places, &self.out.join("report.parquet"))?;
+        prepare::report(files, rows, verdicts, &places, &self.out.join("report.parquet"))?;
         println!("written     {0}/tars, {0}/report.parquet, {0}/sheets", self.out.display());
         Ok(())
     }
 
-    /// The rules that these arguments are.
+    /// The rules that these arguments are, and the detector that they ask for.
     ///
     /// # Errors
-    /// A number is none, or out of its range.
-    pub fn rules(&self) -> anyhow::Result<Rules> {
+    /// A number is none, or out of its range; or the detector is none.
+    pub fn rules(&self) -> anyhow::Result<(Rules, Option<Detector>)> {
         let size = self.size.map(usize::from);
         for (name, value) in [
             ("--max-aspect", self.max_aspect),
@@ -130,10 +146,14 @@ impl Curation {
             ("--min-chroma", self.min_chroma),
             ("--min-brightness", self.min_brightness),
             ("--max-bars", self.max_bars),
+            ("--detector-score", self.detector_score.unwrap_or(0.0)),
         ] {
             ensure!(value.is_finite() && value >= 0.0, "{name} {value}: use a number from 0");
         }
-        Ok(Rules {
+        let margin = self.detector_margin;
+        ensure!((1.0..=20.0).contains(&margin), "--detector-margin {margin}: use a number from 1 to 20");
+        let (faces, detector) = self.detector()?.unzip();
+        let rules = Rules {
             min_side: self.min_side.or(size).unwrap_or(Rules::default().min_side),
             max_aspect: self.max_aspect,
             min_sharpness: self.min_sharpness,
@@ -143,7 +163,26 @@ impl Curation {
             near: self.near.0,
             crop: self.crop.to_string(),
             size,
-        })
+            faces,
+        };
+        Ok((rules, detector))
+    }
+
+    #[cfg(feature = "detect")]
+    fn detector(&self) -> anyhow::Result<Option<(prepare::Faces, Detector)>> {
+        let Some(path) = &self.detector else { return Ok(None) };
+        let (faces, find) = crate::faces::rule(path, self.detector_margin, self.detector_score)?;
+        println!("detector    {}, faces with a score of {} or more", path.display(), faces.score);
+        Ok(Some((faces, Detector { path: path.clone(), find })))
+    }
+
+    #[cfg(not(feature = "detect"))]
+    fn detector(&self) -> anyhow::Result<Option<(prepare::Faces, Detector)>> {
+        ensure!(
+            self.detector.is_none(),
+            "--detector: this program was built without detectors; build it with `cargo build --release --features detect`, or use tadne-cluster prepare"
+        );
+        Ok(None)
     }
 }
 

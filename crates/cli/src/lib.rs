@@ -1,6 +1,8 @@
 //! Arguments that more than one program takes: which model, which seeds, which pictures ahead, what is curated.
 
 pub mod curation;
+#[cfg(feature = "detect")]
+pub mod faces;
 pub mod model;
 pub mod pictures;
 pub mod seeds;

@@ -38,6 +38,6 @@ pub(crate) fn do_shard(job: &str, shard: u64) -> Result<(u64, Outcome), Trouble>
     let Job { shards } = serde_json::from_str(job).map_err(|error| {
         Trouble::Lasting(format!("the job cannot be read ({error}); client and executor must be of one version"))
     })?;
-    let Done { files, bytes } = prepare::do_shard(&shards, shard)?;
+    let Done { files, bytes } = prepare::do_shard(&shards, shard, &cli::faces::open)?;
     Ok((files, bytes.map_or(Outcome::Kept, |bytes| Outcome::Made { bytes })))
 }

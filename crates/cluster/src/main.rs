@@ -1,10 +1,12 @@
 //! `tadne-cluster`: what `tadne archive` and `tadne prepare` make, made by many machines that take work from a scheduler. The engine is
-//! Ballista; a shard is done by one call of a function, [`function::ShardFunction`].
+//! Ballista; a shard is done by one call of a function, [`function::ShardFunction`]. And what only collections of millions need: metadata by SQL, and files
+//! from lists of addresses.
 
 mod address;
 mod archive;
 mod curate;
 mod executor;
+mod fetch;
 mod function;
 mod job;
 mod make;
@@ -46,13 +48,15 @@ enum Command {
     Archive(archive::Archive),
     /// Curate a collection, as `tadne prepare` does it; also by SQL over its metadata
     Prepare(prepare::Prepare),
+    /// Fetch the files that a list of web addresses names, to be curated
+    Fetch(fetch::Fetch),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let usual = match cli.command {
         // What a client must know it is told; the libraries' errors are the same in more words.
-        Command::Archive(_) | Command::Prepare(_) => "off",
+        Command::Archive(_) | Command::Prepare(_) | Command::Fetch(_) => "off",
         _ => "warn,tadne_cluster=info",
     };
     let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Command::Executor(executor) => executor.run(),
         Command::Archive(archive) => archive.run(),
         Command::Prepare(prepare) => prepare.run(),
+        Command::Fetch(fetch) => fetch.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

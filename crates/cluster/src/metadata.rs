@@ -5,7 +5,7 @@ use std::fs::canonicalize;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
@@ -20,14 +20,10 @@ use futures_util::TryStreamExt;
 /// The file cannot be read or is of another kind, it has no such column, or the condition is none.
 pub(crate) async fn column(file: &Path, id: &str, condition: Option<&str>) -> anyhow::Result<HashSet<String>> {
     let context = SessionContext::new();
-    let mut rows = open(&context, file).await.with_context(|| format!("cannot read {}", file.display()))?;
-    let columns: Vec<_> = rows.schema().fields().iter().map(|field| field.name().as_str()).collect();
-    ensure!(columns.contains(&id), "{} has no column {id:?}; --id takes one of {}", file.display(), columns.join(", "));
-    if let Some(condition) = condition {
-        let wrong = || format!("--where {condition:?} is no condition on {}", file.display());
-        let condition = rows.parse_sql_expr(condition).with_context(wrong)?;
-        rows = rows.filter(condition).with_context(wrong)?;
-    }
+    let rows = open(&context, file).await.with_context(|| format!("cannot read {}", file.display()))?;
+    let known = rows.schema().fields().iter().any(|field| field.name() == id);
+    ensure!(known, "{} has no column {id:?}; --id takes one of {}", file.display(), columns(&rows));
+    let rows = filtered(rows, condition, file)?;
     let values = rows.select(vec![cast(ident(id), DataType::Utf8)])?;
     let stream = values.execute_stream().await?;
     collect(stream).await.with_context(|| format!("cannot read {}", file.display()))
@@ -39,6 +35,55 @@ async fn collect(mut stream: SendableRecordBatchStream) -> anyhow::Result<HashSe
         values.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
     }
     Ok(values)
+}
+
+/// Calls `each` with the values of columns, as text, of the rows of a file for which a condition holds. The first column must be there, the others may be missing.
+///
+/// # Errors
+/// The file cannot be read or is of another kind, it does not have the first column, or the condition is none.
+pub(crate) async fn texts<const N: usize>(
+    file: &Path,
+    names: [&str; N],
+    condition: Option<&str>,
+    mut each: impl FnMut([Option<&str>; N]),
+) -> anyhow::Result<()> {
+    let context = SessionContext::new();
+    let rows = open(&context, file).await.with_context(|| format!("cannot read {}", file.display()))?;
+    let has = |name: &str| rows.schema().fields().iter().any(|field| field.name() == name);
+    let there = names.map(has);
+    ensure!(there.first() == Some(&true), "{} has no column {:?}; it has {}", file.display(), names[0], columns(&rows));
+    let rows = filtered(rows, condition, file)?;
+    let wanted =
+        names.iter().zip(there).filter(|(_, there)| *there).map(|(name, _)| cast(ident(*name), DataType::Utf8));
+    let values = rows.select(wanted.collect::<Vec<_>>())?;
+    let mut stream = values.execute_stream().await?;
+    let cannot = || format!("cannot read {}", file.display());
+    while let Some(batch) = stream.try_next().await.with_context(cannot)? {
+        let mut columns = batch.columns().iter().map(AsArray::as_string::<i32>);
+        let columns = there.map(|there| if there { columns.next() } else { None });
+        for row in 0..batch.num_rows() {
+            each(columns.map(|column| column.filter(|column| column.is_valid(row)).map(|column| column.value(row))));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's name is that of a table.
+pub(crate) fn is_table(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let stem = [".gz", ".bz2", ".xz", ".zst"].iter().find_map(|packed| name.strip_suffix(packed)).unwrap_or(&name);
+    [".jsonl", ".ndjson", ".json", ".parquet"].iter().any(|ending| stem.ends_with(ending))
+}
+
+fn columns(rows: &DataFrame) -> String {
+    rows.schema().fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn filtered(rows: DataFrame, condition: Option<&str>, file: &Path) -> anyhow::Result<DataFrame> {
+    let Some(condition) = condition else { return Ok(rows) };
+    let wrong = || format!("--where {condition:?} is no condition on {}", file.display());
+    let condition = rows.parse_sql_expr(condition).with_context(wrong)?;
+    rows.filter(condition).with_context(wrong)
 }
 
 /// Reads nothing but what says which columns there are.

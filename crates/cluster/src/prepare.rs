@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use ::prepare::{Row, Rules, Shards, Tar};
+use ::prepare::{Detector, Row, Rules, Shards, Tar};
 use anyhow::ensure;
 use clap::Args;
 use cli::curation::{Curation, select};
@@ -22,9 +22,10 @@ use crate::metadata;
 Examples:
   tadne-cluster prepare --cluster df://10.0.0.1:50050 --data /shared/collected --out /shared/curated
   tadne-cluster prepare --data danbooru/ --metadata posts.jsonl --where \"rating = 'g' and score > 20\" --out curated
+  tadne-cluster prepare --cluster df://10.0.0.1:50050 --data /shared/collected --detector /shared/faces.onnx --out /shared/faces
   tadne-cluster prepare --data danbooru/ --metadata posts.parquet --where \"tag_string like '%solo%'\" --out curated
 
-All machines must see --data and --out at the same paths.")]
+All machines must see --data, --detector and --out at the same paths.")]
 pub(crate) struct Prepare {
     /// The scheduler [default: none, all is done on this machine]
     #[arg(long, value_name = "df://HOST:PORT", env = "TADNE_CLUSTER_SCHEDULER")]
@@ -47,7 +48,7 @@ pub(crate) struct Prepare {
 
 impl Prepare {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let rules = self.curation.rules()?;
+        let (rules, detector) = self.curation.rules()?;
         let mut files = self.curation.files()?;
         if let Some(table) = &self.metadata {
             let wanted = Runtime::new()?.block_on(metadata::column(table, &self.id, self.condition.as_deref()))?;
@@ -58,13 +59,13 @@ impl Prepare {
             "there are no pictures: look at --data, and at --only, --metadata and --where if given"
         );
         match &self.cluster {
-            Some(address) => self.by_cluster(address, &files, &rules),
-            None => self.alone(&files, &rules),
+            Some(address) => self.by_cluster(address, &mut files, &rules, detector.as_ref()),
+            None => self.alone(&mut files, &rules, detector.as_ref()),
         }
     }
 
     /// Curates as `tadne prepare` does.
-    fn alone(&self, files: &Files, rules: &Rules) -> anyhow::Result<()> {
+    fn alone(&self, files: &mut Files, rules: &Rules, detector: Option<&Detector>) -> anyhow::Result<()> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         ctrlc::set_handler(move || stopped.store(true, Ordering::Relaxed))?;
@@ -76,7 +77,8 @@ impl Prepare {
             let count = &count;
             move || format!("{what} {} of {of} pictures", count.load(Ordering::Relaxed))
         };
-        let rows = with_news(news("looked at", files.len()), || ::prepare::survey(files, rules, &stop, &done))?;
+        let rows =
+            with_news(news("looked at", files.len()), || ::prepare::survey(files, rules, detector, &stop, &done))?;
         let Some(verdicts) = self.curation.judge(files, &rows, rules)? else { return Ok(()) };
         let out = &self.curation.out;
         let tars = ::prepare::tars(files, &rows, &verdicts, rules, out)?;
@@ -87,9 +89,15 @@ impl Prepare {
     }
 
     /// Has executors look at the files, decides, and has executors pack what is kept.
-    fn by_cluster(&self, address: &Address, files: &Files, rules: &Rules) -> anyhow::Result<()> {
+    fn by_cluster(
+        &self,
+        address: &Address,
+        files: &mut Files,
+        rules: &Rules,
+        detector: Option<&Detector>,
+    ) -> anyhow::Result<()> {
         let (client, out) = (Client::reach(address)?, &self.curation.out);
-        let rows = self.look(&client, files, rules)?;
+        let rows = self.look(&client, files, rules, detector)?;
         let Some(verdicts) = self.curation.judge(files, &rows, rules)? else {
             println!("looked at   {}/shards keeps it for the run that writes", out.display());
             return Ok(());
@@ -100,15 +108,21 @@ impl Prepare {
         Ok(Shards::clear(out)?)
     }
 
-    fn look(&self, client: &Client<'_>, files: &Files, rules: &Rules) -> anyhow::Result<Vec<Row>> {
+    fn look(
+        &self,
+        client: &Client<'_>,
+        files: &Files,
+        rules: &Rules,
+        detector: Option<&Detector>,
+    ) -> anyhow::Result<Vec<Row>> {
         let a_shard = self.shard_files as usize;
         let shards = files.len().div_ceil(a_shard) as u64;
         ensure!(shards <= SHARDS, "a job has at most {SHARDS} shards, not {shards}; give a larger --shard-files");
-        let shards = Shards::of_files(files, rules, &self.curation.out, a_shard)?;
+        let shards = Shards::of_files(files, rules, detector, &self.curation.out, a_shard)?;
         println!("looking     {} files in {} shards", files.len(), shards.count());
         let job = Job { shards: shards.folder().to_owned() };
         client.work(DO_SHARD, &job, shards.count(), || shards.looked())?;
-        Ok(shards.rows(files, rules)?)
+        Ok(shards.rows(files, rules, detector)?)
     }
 
     fn pack(

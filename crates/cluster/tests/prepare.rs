@@ -61,13 +61,13 @@ fn alone() -> &'static (PathBuf, BTreeMap<String, Vec<u8>>) {
         let (out, go_on) = (out.path(), AtomicBool::new(false));
         let rules = Rules { size: Some(64), near: None, ..Rules::default() };
         let files = Files::list(&[&data]).expect("a collection");
-        let rows = survey(&files, &rules, &go_on, &|| ()).expect("rows");
+        let rows = survey(&files, &rules, None, &go_on, &|| ()).expect("rows");
         let verdicts = decide(&rows, &rules);
         assert_eq!(verdicts.iter().filter(|verdict| verdict.kept()).count(), GOOD as usize);
         let tars = tars(&files, &rows, &verdicts, &rules, out).expect("an empty folder");
         pack(&files, &rows, &tars, &rules, out, &go_on, &|| ()).expect("tars");
         sheets(&files, &rows, &verdicts, &out.join("sheets")).expect("sheets");
-        report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet")).expect("a report");
+        report(&files, &rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet")).expect("a report");
         (data, files_of(out))
     })
 }
@@ -213,4 +213,37 @@ fn without_a_cluster_it_is_what_tadne_prepare_makes() {
     let said = success(&here(&out.path().join("out"), &["--size", "64"]));
     assert!(said.contains("kept        90"), "{said}");
     assert_same(&files_of(&out.path().join("out")), &alone().1);
+}
+
+#[test]
+fn faces_that_executors_find_are_those_that_one_machine_finds() {
+    let place = tempfile::tempdir().expect("a folder");
+    let data = place.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    for number in 0..20 {
+        let mut picture = drawn(number, 160);
+        picture.pixels_mut().for_each(|pixel| pixel.0[0] /= 2);
+        if number % 4 > 0 {
+            // To the detector of these tests a face is what is red.
+            let spot = RgbImage::from_pixel(40, 40, Rgb([250, 0, (10 * number) as u8]));
+            image::imageops::replace(&mut picture, &spot, i64::from(number) * 6, 50);
+        }
+        picture.save(data.join(format!("{number}.png"))).expect("it can be written");
+    }
+    let detector = concat!(env!("CARGO_MANIFEST_DIR"), "/../detect/tests/golden/wide.onnx");
+    let arguments = ["--near", "off", "--min-sharpness", "0", "--detector", detector, "--detector-margin", "6"];
+    let alone = place.path().join("alone");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tadne-cluster"));
+    command.env_remove("TADNE_CLUSTER_SCHEDULER").arg("prepare").args(arguments).arg("--data").arg(&data);
+    let out = success(&command.arg("--out").arg(&alone).output().expect("the program runs"));
+    assert!(out.contains("kept        15") && out.contains("faceless    5"), "{out}");
+
+    let mut cluster = Cluster::new();
+    cluster.scheduler();
+    cluster.executor(&[]);
+    cluster.executor(&[]);
+    let mut command = cluster.command("prepare");
+    command.args(arguments).args(["--shard-files", "3", "--data"]).arg(&data).arg("--out").arg(cluster.path("out"));
+    success(&command.output().expect("the program runs"));
+    assert_same(&files_of(&cluster.path("out")), &files_of(&alone));
 }

@@ -179,6 +179,14 @@ impl Files {
         self.items.iter().filter(|listed| listed.region.is_some()).count()
     }
 
+    /// Says what of a picture counts.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn crop_to(&mut self, number: usize, region: Region) {
+        self.items[number].region = Some(region);
+    }
+
     /// What of a picture counts; none is the whole.
     ///
     /// # Panics
@@ -197,17 +205,7 @@ impl Files {
     pub fn decode(&self, number: usize, bytes: &[u8]) -> Result<Decoded, Unread> {
         let whole = decode(bytes)?;
         let Some(region) = self.region(number) else { return Ok(whole) };
-        let (right, bottom) = (region.right.min(whole.width as u32), region.bottom.min(whole.height as u32));
-        if region.left >= right || region.top >= bottom {
-            let Region { left, top, right, bottom } = region;
-            return Err(Unread::Broken(format!(
-                "the box ({left}, {top}, {right}, {bottom}) lies outside of its {} x {} pixels",
-                whole.width, whole.height
-            )));
-        }
-        let (width, height) = (right - region.left, bottom - region.top);
-        let pixels = image::imageops::crop_imm(&whole.pixels, region.left, region.top, width, height).to_image();
-        Ok(Decoded { width: width as usize, height: height as usize, pixels })
+        whole.part(region).map_err(Unread::Broken)
     }
 }
 
@@ -226,9 +224,43 @@ impl Decoded {
         resize::square(&self.pixels, size, crop)
     }
 
-    /// Its pixels, `[height, width, 3]`.
+    /// What a region holds; the error is a reason to show.
+    ///
+    /// # Errors
+    /// The region lies outside.
+    pub fn part(&self, region: Region) -> Result<Self, String> {
+        let Region { left, top, right, bottom } = region;
+        let (width, height) = (self.width as u32, self.height as u32);
+        let (right, bottom) = (right.min(width), bottom.min(height));
+        if left >= right || top >= bottom {
+            return Err(format!(
+                "the box ({left}, {top}, {}, {}) lies outside of its {width} x {height} pixels",
+                region.right, region.bottom
+            ));
+        }
+        // A picture that was decoded to an eighth has fewer pixels than its file says.
+        let (across, down) = self.pixels.dimensions();
+        let at = |edge: u32, pixels: u32, of: u32| (u64::from(edge) * u64::from(pixels) / u64::from(of)) as u32;
+        let (left, top) = (at(left, across, width), at(top, down, height));
+        let (right, bottom) = (at(right, across, width), at(bottom, down, height));
+        let (width, height) = ((right - left).max(1), (bottom - top).max(1));
+        let pixels = image::imageops::crop_imm(&self.pixels, left, top, width, height).to_image();
+        Ok(Self { width: width as usize, height: height as usize, pixels })
+    }
+
+    /// The whole picture at another size of any shape, `[height, width, 3]`: area averages where it becomes smaller. Neither side may be 0.
+    pub fn scaled(&self, width: usize, height: usize) -> Box<[u8]> {
+        resize::whole(&self.pixels, (width, height))
+    }
+
+    /// Its pixels, `[height, width, 3]` of [`Decoded::pixels`].
     pub fn rgb(&self) -> &[u8] {
         self.pixels.as_raw()
+    }
+
+    /// Pixels across and down that were decoded: fewer than the file says of a JPEG too large to be decoded whole.
+    pub fn pixels(&self) -> (usize, usize) {
+        (self.pixels.width() as usize, self.pixels.height() as usize)
     }
 
     /// One of these pixels, `[height, width, 3]`; none if they are not as many, or none at all.

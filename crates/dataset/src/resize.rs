@@ -98,6 +98,11 @@ pub(crate) fn fitted(picture: &RgbImage, [height, width]: [usize; 2], crop: Crop
     out
 }
 
+/// The whole of `picture` at another size, `[height, width, 3]` bytes; neither may be empty.
+pub(crate) fn whole(picture: &RgbImage, to: (usize, usize)) -> Box<[u8]> {
+    scaled_part(picture, (0, 0), (picture.width() as usize, picture.height() as usize), to)
+}
+
 /// The part of `picture` that begins at `(left, top)` and has `from` pixels across and down, scaled to `to`.
 fn scaled_part(picture: &RgbImage, (left, top): (usize, usize), from: (usize, usize), to: (usize, usize)) -> Box<[u8]> {
     let width = picture.width() as usize;

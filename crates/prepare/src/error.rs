@@ -34,6 +34,14 @@ pub enum Error {
         /// What is wrong with it now.
         reason: String,
     },
+    /// A detector cannot be used.
+    #[error("the detector {} cannot be used: {reason}", path.display())]
+    Detector {
+        /// Its file.
+        path: PathBuf,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// A machine does not see what others do.
     #[error("there is no {} on this machine; all machines must see pictures and results at the same paths", .0.display())]
     Unseen(PathBuf),

@@ -1,6 +1,7 @@
 //! Curation: folders, tars and zips of pictures in; tars of those worth training on out, and a report with the reason for every file.
 //!
-//! 1. Every file is read and measured, on all threads; a row a file stays in memory, no picture.
+//! 1. Every file is read and measured, on all threads; a row a file stays in memory, no picture. Where a detector finds faces ([`Faces`]), the best one of a
+//!    picture with what is around it is all that counts of it.
 //! 2. Rules throw out what cannot be read, is too small, blurred, grey, dark or barred; then exact duplicates, then near ones
 //!    (perceptual hash), of which the best stays. Names and order of the files make no difference to which pictures are kept.
 //! 3. What is kept is read again and written into tars, each whole and named by its content: one that is there is kept.
@@ -17,6 +18,7 @@
 //! reports, each of the others calls [`do_shard`], and what comes out has the same bytes.
 
 mod error;
+mod face;
 mod measure;
 mod near;
 mod pack;
@@ -28,6 +30,7 @@ mod survey;
 mod verdict;
 
 pub use error::Error;
+pub use face::{Detector, Face, Faces, Find, Open, crop};
 pub use measure::Measures;
 pub use near::MAX_HASH_DISTANCE;
 pub use pack::{Tar, pack, places, tars};

@@ -3,6 +3,7 @@
 use dataset::Crop;
 use serde::{Deserialize, Serialize};
 
+use crate::face::Faces;
 use crate::measure::Measures;
 
 /// The rules of a selection; a picture that breaks one is thrown out. [`Rules::default`] is careful: it throws out what nobody
@@ -27,6 +28,9 @@ pub struct Rules {
     pub crop: String,
     /// Pixels of the square pictures that are written; none to keep files as they are.
     pub size: Option<usize>,
+    /// By which detector faces are looked for; none to take pictures as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faces: Option<Faces>,
 }
 
 impl Default for Rules {
@@ -41,6 +45,7 @@ impl Default for Rules {
             near: Some(4),
             crop: "centre".into(),
             size: None,
+            faces: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::face::{Detector, Open};
 use crate::pack::{self, Tar};
 use crate::rules::Rules;
 use crate::survey::{Row, look};
@@ -26,7 +27,13 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1
 #[derive(Serialize, Deserialize)]
 enum Task {
     /// Files to look at.
-    Look { rules: Rules, places: Vec<Place> },
+    Look {
+        rules: Rules,
+        places: Vec<Place>,
+        /// The file of the detector that the rules speak of; absolute.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detector: Option<PathBuf>,
+    },
     /// Pictures for a tar, with the hashes of their contents.
     Pack { rules: Rules, places: Vec<Place>, contents: Vec<String>, tar: PathBuf },
 }
@@ -53,19 +60,31 @@ impl Shards {
     ///
     /// # Errors
     /// A file cannot be written, or has a name that cannot travel.
-    pub fn of_files(files: &Files, rules: &Rules, out: &Path, a_shard: usize) -> Result<Self, Error> {
+    pub fn of_files(
+        files: &Files,
+        rules: &Rules,
+        detector: Option<&Detector>,
+        out: &Path,
+        a_shard: usize,
+    ) -> Result<Self, Error> {
         let a_shard = a_shard.max(1);
         let mut key = blake3::Hasher::new();
         // All that rows depend on; names may be relative.
         let here = std::env::current_dir().unwrap_or_default();
-        let about = (env!("CARGO_PKG_VERSION"), rules.min_side, rules.max_aspect, &rules.crop, a_shard, here);
+        let rule = (rules.min_side, rules.max_aspect, &rules.crop, &rules.faces);
+        let about = (env!("CARGO_PKG_VERSION"), rule, a_shard, here);
+        let detector = detector.map(|detector| std::path::absolute(&detector.path)).transpose();
+        let detector = detector.map_err(Error::file("find", out))?;
+        if let Some(path) = detector.as_ref().filter(|path| path.to_str().is_none()) {
+            return Err(dataset::Error::NotText { path: path.clone() }.into());
+        }
         key.update(&files.state()).update(format!("{about:?}").as_bytes());
         for number in 0..files.len() {
             key.update(files.name(number).as_bytes()).update(format!("\0{:?}\0", files.region(number)).as_bytes());
         }
         let tasks = (0..files.len()).step_by(a_shard).map(|first| {
             let places = files.places(first..files.len().min(first + a_shard))?;
-            Ok(Task::Look { rules: rules.clone(), places })
+            Ok(Task::Look { rules: rules.clone(), places, detector: detector.clone() })
         });
         Self::begin(out, &key, tasks)
     }
@@ -132,7 +151,7 @@ impl Shards {
     ///
     /// # Errors
     /// A shard is not done; or its rows are damaged, and then they are taken away.
-    pub fn rows(&self, files: &Files, rules: &Rules) -> Result<Vec<Row>, Error> {
+    pub fn rows(&self, files: &Files, rules: &Rules, detector: Option<&Detector>) -> Result<Vec<Row>, Error> {
         let shards: Result<Vec<Vec<Row>>, Error> =
             (0..self.count).into_par_iter().map(|number| read(&rows_file(&self.folder, number), true)).collect();
         let rows: Vec<Row> = shards?.into_iter().flatten().collect();
@@ -142,7 +161,7 @@ impl Shards {
             return Err(Error::file("read", &self.folder)(reason));
         }
         let named = |(number, row): (usize, Row)| {
-            if row.unread() { look(files, number, rules) } else { Row { name: files.name(number), ..row } }
+            if row.unread() { look(files, number, rules, detector) } else { Row { name: files.name(number), ..row } }
         };
         Ok(rows.into_par_iter().enumerate().map(named).collect())
     }
@@ -165,22 +184,30 @@ impl Shards {
     }
 }
 
-/// Does a shard, on this thread, if nobody has.
+/// Does a shard, on this thread, if nobody has; `open` opens the detector, if the rules ask for one.
 ///
 /// # Errors
-/// This machine does not see the folder of shards, or one that pictures are in; a file cannot be written; an archive cannot be opened; or a
-/// picture for a tar has changed.
-pub fn do_shard(folder: &Path, number: u64) -> Result<Done, Error> {
+/// This machine does not see the folder of shards, the detector, or a folder that pictures are in; a file cannot be written; an archive or the detector cannot be
+/// opened; or a picture for a tar has changed.
+pub fn do_shard(folder: &Path, number: u64, open: &Open<'_>) -> Result<Done, Error> {
     if !folder.is_dir() {
         return Err(Error::Unseen(folder.to_owned()));
     }
     match read(&task_file(folder, number), false)? {
-        Task::Look { rules, places } => {
+        Task::Look { rules, places, detector } => {
             let (path, count) = (rows_file(folder, number), places.len() as u64);
             if path.exists() {
                 return Ok(Done { files: count, bytes: None });
             }
-            let rows = look_at(&places, &rules)?;
+            let detector = match (detector, &rules.faces) {
+                (Some(path), _) if !path.exists() => return Err(Error::Unseen(path)),
+                (Some(path), Some(faces)) => match open(&path, faces) {
+                    Ok(find) => Some(Detector { path, find }),
+                    Err(reason) => return Err(Error::Detector { path, reason }),
+                },
+                _ => None,
+            };
+            let rows = look_at(&places, &rules, detector.as_ref())?;
             write(&path, &rows)?;
             Ok(Done { files: count, bytes: Some(rows.iter().map(|row| row.bytes).sum()) })
         }
@@ -203,9 +230,9 @@ pub fn do_shard(folder: &Path, number: u64) -> Result<Done, Error> {
 }
 
 /// Looks at files, and after a pause again at those that could not be read.
-fn look_at(places: &[Place], rules: &Rules) -> Result<Vec<Row>, Error> {
+fn look_at(places: &[Place], rules: &Rules, detector: Option<&Detector>) -> Result<Vec<Row>, Error> {
     let files = Files::at(places.to_vec())?;
-    let mut rows: Vec<Row> = (0..files.len()).map(|at| look(&files, at, rules)).collect();
+    let mut rows: Vec<Row> = (0..files.len()).map(|at| look(&files, at, rules, detector)).collect();
     for pause in PAUSES {
         let unread: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].unread()).collect();
         if unread.is_empty() {
@@ -218,7 +245,7 @@ fn look_at(places: &[Place], rules: &Rules) -> Result<Vec<Row>, Error> {
         }
         sleep(pause);
         for at in unread {
-            rows[at] = look(&files, at, rules);
+            rows[at] = look(&files, at, rules, detector);
         }
     }
     Ok(rows)

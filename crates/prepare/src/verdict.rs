@@ -9,7 +9,7 @@ use crate::survey::{Looked, Row};
 /// What becomes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// `kept`, or in a word what is wrong: `broken`, `format`, `tiny`, `oblong`, `dark`, `bars`, `grey`, `blurred`, `duplicate`, `near`.
+    /// `kept`, or in a word what is wrong: `broken`, `format`, `faceless`, `tiny`, `oblong`, `dark`, `bars`, `grey`, `blurred`, `duplicate`, `near`.
     pub word: &'static str,
     /// More about it; the name of the picture that is kept instead, of duplicates.
     pub reason: String,
@@ -17,8 +17,20 @@ pub struct Verdict {
 
 impl Verdict {
     /// Every word, in the order of the rules.
-    pub const WORDS: [&str; 11] =
-        ["kept", "broken", "format", "tiny", "oblong", "dark", "bars", "grey", "blurred", "duplicate", "near"];
+    pub const WORDS: [&str; 12] = [
+        "kept",
+        "broken",
+        "format",
+        "faceless",
+        "tiny",
+        "oblong",
+        "dark",
+        "bars",
+        "grey",
+        "blurred",
+        "duplicate",
+        "near",
+    ];
 
     /// Whether the file is kept.
     pub fn kept(&self) -> bool {
@@ -67,7 +79,11 @@ fn alone(row: &Row, rules: &Rules) -> Option<Verdict> {
     let (word, reason) = match &row.looked {
         Looked::Broken(reason) => ("broken", reason.clone()),
         Looked::Foreign(format) => ("format", format!("{format} is not read")),
-        Looked::Picture { width, height, measures } => {
+        Looked::Faceless { width, height } => {
+            let least = rules.faces.as_ref().map_or(0.0, |faces| faces.score);
+            ("faceless", format!("no face in {width} x {height} pixels has a score of {least} or more"))
+        }
+        Looked::Picture { width, height, measures, .. } => {
             rules.of_size(*width, *height).or_else(|| rules.of_measures(measures.as_ref()?))?
         }
     };
@@ -77,7 +93,7 @@ fn alone(row: &Row, rules: &Rules) -> Option<Verdict> {
 /// How good a picture is beside others of the same thing: its pixels, then its sharpness; and its hash.
 fn worth(row: &Row) -> Option<((usize, f64), u64)> {
     match &row.looked {
-        Looked::Picture { width, height, measures: Some(measures) } => {
+        Looked::Picture { width, height, measures: Some(measures), .. } => {
             Some(((width * height, measures.sharpness), measures.hash))
         }
         _ => None,
@@ -91,7 +107,7 @@ mod tests {
 
     fn row(name: &str, content: u8, side: usize, hash: u64) -> Row {
         let measures = Measures { hash, sharpness: 500.0, chroma: 20.0, brightness: 120.0, bars: 0.0 };
-        let looked = Looked::Picture { width: side, height: side, measures: Some(measures) };
+        let looked = Looked::Picture { width: side, height: side, face: None, measures: Some(measures) };
         Row { name: name.into(), bytes: 1000, content: [content; 32], looked }
     }
 
@@ -145,13 +161,14 @@ mod tests {
         assert_eq!(with(|measures| measures.brightness = 5.0), "dark");
         assert_eq!(with(|measures| measures.bars = 0.3), "bars");
         let size = |width, height| {
-            let looked = Looked::Picture { width, height, measures: None };
+            let looked = Looked::Picture { width, height, face: None, measures: None };
             words(&[Row { looked, ..row("a", 1, 1, 1) }])[0]
         };
         assert_eq!((size(63, 200), size(2000, 100)), ("tiny", "oblong"));
         let other = |looked| words(&[Row { looked, ..row("a", 1, 1, 1) }])[0];
         assert_eq!(other(Looked::Broken("cut off".into())), "broken");
         assert_eq!(other(Looked::Foreign("AVIF".into())), "format");
+        assert_eq!(other(Looked::Faceless { width: 300, height: 300 }), "faceless");
         assert!(Verdict::WORDS.contains(&"format"));
     }
 }

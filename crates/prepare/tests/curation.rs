@@ -11,7 +11,10 @@ use image::imageops::{FilterType, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use prepare::{Done, Error, Rules, Shards, Verdict, decide, do_shard, pack, places, report, sheets, survey, tars};
+use prepare::{
+    Detector, Done, Error, Face, Faces, Find, Rules, Shards, Verdict, crop, decide, do_shard, pack, places, report,
+    sheets, survey, tars,
+};
 
 /// A picture like no other: shapes and hatching from a number.
 fn drawn(number: u64, width: u32, height: u32) -> RgbImage {
@@ -37,6 +40,11 @@ fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     picture.write_to(&mut out, format).unwrap();
     out.into_inner()
+}
+
+/// For shards without a detector.
+fn none(_: &Path, _: &Faces) -> Result<Box<Find>, String> {
+    panic!("no detector was asked for")
 }
 
 /// Names and contents.
@@ -111,12 +119,12 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn whole(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
     let stop = AtomicBool::new(false);
     let files = Files::list(&[data])?;
-    let rows = survey(&files, rules, &stop, &|| ())?;
+    let rows = survey(&files, rules, None, &stop, &|| ())?;
     let verdicts = decide(&rows, rules);
     let tars = tars(&files, &rows, &verdicts, rules, out)?;
     pack(&files, &rows, &tars, rules, out, &stop, &|| ())?;
     sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
-    report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
+    report(&files, &rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
     Ok(counted(&verdicts))
 }
 
@@ -131,20 +139,20 @@ fn counted(verdicts: &[Verdict]) -> Counts {
 /// What [`whole`] does, in shards of 7 files.
 fn in_shards(data: &Path, rules: &Rules, out: &Path) -> Result<Counts, Error> {
     let files = Files::list(&[data])?;
-    let looking = Shards::of_files(&files, rules, out, 7)?;
+    let looking = Shards::of_files(&files, rules, None, out, 7)?;
     for number in (0..looking.count()).rev() {
-        do_shard(looking.folder(), number)?;
+        do_shard(looking.folder(), number, &none)?;
     }
-    let rows = looking.rows(&files, rules)?;
+    let rows = looking.rows(&files, rules, None)?;
     let verdicts = decide(&rows, rules);
     let tars = tars(&files, &rows, &verdicts, rules, out)?;
     let packing = Shards::of_tars(&files, &rows, &tars, rules, out)?;
     for number in 0..packing.count() {
-        assert!(matches!(do_shard(packing.folder(), number)?, Done { files: 100, bytes: Some(1..) }));
-        assert_eq!(do_shard(packing.folder(), number)?, Done { files: 100, bytes: None });
+        assert!(matches!(do_shard(packing.folder(), number, &none)?, Done { files: 100, bytes: Some(1..) }));
+        assert_eq!(do_shard(packing.folder(), number, &none)?, Done { files: 100, bytes: None });
     }
     sheets(&files, &rows, &verdicts, &out.join("sheets"))?;
-    report(&rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
+    report(&files, &rows, &verdicts, &places(&tars, rows.len()), &out.join("report.parquet"))?;
     Shards::clear(out)?;
     Ok(counted(&verdicts))
 }
@@ -193,7 +201,7 @@ fn names_and_places_make_no_difference_and_what_is_cut_off_goes_on() {
 
     let stop = AtomicBool::new(false);
     let files = Files::list(&[&second]).unwrap();
-    let rows = survey(&files, &rules, &stop, &|| ()).unwrap();
+    let rows = survey(&files, &rules, None, &stop, &|| ()).unwrap();
     let verdicts = decide(&rows, &rules);
     let begun = tars(&files, &rows, &verdicts, &rules, &cut).unwrap();
     let stopped = pack(&files, &rows, &begun, &rules, &cut, &stop, &|| stop.store(true, Ordering::Relaxed));
@@ -264,35 +272,35 @@ fn a_shard_is_done_once_and_anew_where_anything_changed() {
     let rules = Rules::default();
     let begin = |rules: &Rules| {
         let files = Files::list(&[&data]).unwrap();
-        let shards = Shards::of_files(&files, rules, &out, 2).unwrap();
+        let shards = Shards::of_files(&files, rules, None, &out, 2).unwrap();
         (files, shards)
     };
     let (files, shards) = begin(&rules);
     assert_eq!((shards.count(), shards.looked()), (3, 0));
-    assert!(shards.rows(&files, &rules).unwrap_err().to_string().contains("000000.rows"));
+    assert!(shards.rows(&files, &rules, None).unwrap_err().to_string().contains("000000.rows"));
     for number in 0..3 {
-        assert!(matches!(do_shard(shards.folder(), number).unwrap(), Done { bytes: Some(1..), .. }));
+        assert!(matches!(do_shard(shards.folder(), number, &none).unwrap(), Done { bytes: Some(1..), .. }));
     }
     assert_eq!(shards.looked(), 3);
     // Rules that ask for the same measures find them; others do not.
     let (_, softer) = begin(&Rules { min_sharpness: 1.0, near: None, size: Some(32), ..rules.clone() });
-    assert_eq!(do_shard(softer.folder(), 2).unwrap(), Done { files: 1, bytes: None });
+    assert_eq!(do_shard(softer.folder(), 2, &none).unwrap(), Done { files: 1, bytes: None });
     assert_eq!(begin(&Rules { crop: "top".into(), ..rules.clone() }).1.looked(), 0);
 
     // Rows that were damaged are made again.
     let row = shards.folder().join("000001.rows");
     let good = fs::read(&row).unwrap();
     fs::write(&row, &good[..good.len() / 2]).unwrap();
-    assert!(matches!(shards.rows(&files, &rules), Err(Error::File { action: "read", .. })));
-    assert!(matches!(do_shard(shards.folder(), 1).unwrap(), Done { files: 2, bytes: Some(1..) }));
+    assert!(matches!(shards.rows(&files, &rules, None), Err(Error::File { action: "read", .. })));
+    assert!(matches!(do_shard(shards.folder(), 1, &none).unwrap(), Done { files: 2, bytes: Some(1..) }));
     assert!(fs::read(&row).unwrap() == good);
     // A file that could not be read elsewhere, and can be read here.
     let text = String::from_utf8(good).unwrap();
     let hash = blake3::hash(&fs::read(data.join("2.png")).unwrap()).to_hex().to_string();
     assert!(text.contains(&hash));
     fs::write(&row, text.replace(&hash, &"0".repeat(64))).unwrap();
-    let rows = shards.rows(&files, &rules).unwrap();
-    let survey = survey(&files, &rules, &AtomicBool::new(false), &|| ()).unwrap();
+    let rows = shards.rows(&files, &rules, None).unwrap();
+    let survey = survey(&files, &rules, None, &AtomicBool::new(false), &|| ()).unwrap();
     assert_eq!(rows, survey);
 
     // Another file.
@@ -301,20 +309,20 @@ fn a_shard_is_done_once_and_anew_where_anything_changed() {
     assert_eq!(shards.looked(), 0);
     // A machine that does not see the pictures, or the shards.
     fs::rename(&data, place.path().join("elsewhere")).unwrap();
-    assert!(matches!(do_shard(shards.folder(), 0), Err(Error::Unseen(folder)) if folder == data));
+    assert!(matches!(do_shard(shards.folder(), 0, &none), Err(Error::Unseen(folder)) if folder == data));
     fs::rename(place.path().join("elsewhere"), &data).unwrap();
-    assert!(matches!(do_shard(&out.join("shards/none"), 0), Err(Error::Unseen(_))));
-    assert!(matches!(do_shard(shards.folder(), 3), Err(Error::File { action: "read", .. })));
+    assert!(matches!(do_shard(&out.join("shards/none"), 0, &none), Err(Error::Unseen(_))));
+    assert!(matches!(do_shard(shards.folder(), 3, &none), Err(Error::File { action: "read", .. })));
 
     // A picture that is another one by the time that it is packed.
     for number in 0..3 {
-        do_shard(shards.folder(), number).unwrap();
+        do_shard(shards.folder(), number, &none).unwrap();
     }
-    let rows = shards.rows(&files, &rules).unwrap();
+    let rows = shards.rows(&files, &rules, None).unwrap();
     let tars = tars(&files, &rows, &decide(&rows, &rules), &rules, &out).unwrap();
     let packing = Shards::of_tars(&files, &rows, &tars, &rules, &out).unwrap();
     fs::write(data.join("4.png"), encoded(&drawn(44, 96, 96), ImageFormat::Png)).unwrap();
-    assert!(matches!(do_shard(packing.folder(), 0), Err(Error::Changed { .. })));
+    assert!(matches!(do_shard(packing.folder(), 0, &none), Err(Error::Changed { .. })));
     assert!(contents(&out.join("tars")).is_empty());
 }
 
@@ -345,7 +353,7 @@ fn boxes_are_what_is_measured_and_packed() {
     };
     let stop = AtomicBool::new(false);
     let pack_all = |files: &Files, out: &Path| {
-        let rows = survey(files, &rules, &stop, &|| ()).unwrap();
+        let rows = survey(files, &rules, None, &stop, &|| ()).unwrap();
         let verdicts = decide(&rows, &rules);
         let words: Vec<_> = verdicts.iter().map(|verdict| verdict.word).collect();
         // In the order of their names: beyond, boxed, outside, whole.
@@ -365,11 +373,118 @@ fn boxes_are_what_is_measured_and_packed() {
     // Other boxes are another selection, though the files are the same.
     assert!(matches!(pack_all(&cropped(390), &out), Err(Error::Other { .. })));
     // Boxes travel with their files.
-    let shards = Shards::of_files(&cropped(400), &rules, &out, 3).unwrap();
+    let shards = Shards::of_files(&cropped(400), &rules, None, &out, 3).unwrap();
     for number in 0..2 {
-        do_shard(shards.folder(), number).unwrap();
+        do_shard(shards.folder(), number, &none).unwrap();
     }
-    let rows = shards.rows(&cropped(400), &rules).unwrap();
-    assert_eq!(rows, survey(&cropped(400), &rules, &stop, &|| ()).unwrap());
-    assert_ne!(Shards::of_files(&cropped(390), &rules, &out, 3).unwrap().folder(), shards.folder());
+    let rows = shards.rows(&cropped(400), &rules, None).unwrap();
+    assert_eq!(rows, survey(&cropped(400), &rules, None, &stop, &|| ()).unwrap());
+    assert_ne!(Shards::of_files(&cropped(390), &rules, None, &out, 3).unwrap().folder(), shards.folder());
+}
+
+/// What is red in a picture, as a detector that needs no file's contents.
+fn reddest() -> Box<Find> {
+    Box::new(|picture| {
+        let red = |(_, colour): &(usize, &[u8])| colour[0] > 200 && colour[1] < 50 && colour[2] < 50;
+        let all: Vec<_> = picture.rgb().chunks_exact(3).enumerate().filter(red).map(|(at, _)| at).collect();
+        let (x, y) = (|at: &usize| (at % picture.width) as f32, |at: &usize| (at / picture.width) as f32);
+        let most = |of: &dyn Fn(&usize) -> f32| all.iter().map(of).fold(0.0, f32::max) + 1.0;
+        let least = |of: &dyn Fn(&usize) -> f32| all.iter().map(of).fold(f32::MAX, f32::min);
+        if all.len() == 1 {
+            return Err("the detector fails: one pixel".into());
+        }
+        Ok((!all.is_empty())
+            .then(|| Face { edges: [least(&x), least(&y), most(&x), most(&y)], score: all.len() as f32 }))
+    })
+}
+
+#[test]
+fn of_a_picture_with_a_face_the_face_is_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let (data, alone, cut) = (place.path().join("data"), place.path().join("alone"), place.path().join("cut"));
+    fs::create_dir(&data).unwrap();
+    let add = |name: &str, width, height, spots: &[(i64, i64, u32)]| {
+        let mut picture = drawn(name.len() as u64, width, height);
+        picture.pixels_mut().for_each(|pixel| pixel.0[0] /= 2);
+        for &(x, y, side) in spots {
+            image::imageops::replace(&mut picture, &RgbImage::from_pixel(side, side, Rgb([250, 0, 0])), x, y);
+        }
+        fs::write(data.join(name), encoded(&picture, ImageFormat::Png)).unwrap();
+        picture
+    };
+    let middle = add("middle.png", 400, 300, &[(180, 130, 40)]);
+    add("corner.png", 400, 300, &[(0, 0, 90)]);
+    add("face-less.png", 400, 300, &[]);
+    add("failing.png", 400, 300, &[(9, 9, 1)]);
+    add("small-face.png", 400, 300, &[(99, 99, 4)]);
+    // As a whole it would be oblong, and small as it is it is not looked at.
+    add("a-strip.png", 800, 100, &[(400, 20, 50)]);
+    add("smallest.png", 40, 40, &[(9, 9, 20)]);
+    let path = place.path().join("detector");
+    fs::write(&path, "").unwrap();
+    let faces = Faces { detector: "a hash".into(), margin: 2.0, score: 16.0 };
+    let rules = Rules { near: None, min_sharpness: 0.0, faces: Some(faces), ..Rules::default() };
+    let detector = Detector { path: path.clone(), find: reddest() };
+    let stop = AtomicBool::new(false);
+    let mut files = Files::list(&[&data]).unwrap();
+    let rows = survey(&files, &rules, Some(&detector), &stop, &|| ()).unwrap();
+    let verdicts = decide(&rows, &rules);
+    let words: Vec<_> = verdicts.iter().map(|verdict| verdict.word).collect();
+    assert_eq!(words, ["kept", "kept", "faceless", "broken", "kept", "tiny", "tiny"]);
+    assert_eq!(verdicts[2].reason, "no face in 400 x 300 pixels has a score of 16 or more");
+    assert_eq!(verdicts[3].reason, "the detector fails: one pixel");
+    crop(&mut files, &rows);
+    let region = |left, top, right, bottom| Some(Region { left, top, right, bottom });
+    let regions: Vec<_> = (0..files.len()).map(|at| files.region(at)).collect();
+    assert_eq!(regions[..5], [region(375, 0, 475, 95), region(0, 0, 135, 135), None, None, region(160, 110, 240, 190)]);
+    let packed = tars(&files, &rows, &verdicts, &rules, &alone).unwrap();
+    pack(&files, &rows, &packed, &rules, &alone, &stop, &|| ()).unwrap();
+    report(&files, &rows, &verdicts, &places(&packed, rows.len()), &alone.join("report.parquet")).unwrap();
+    let tar = fs::read(alone.join(&packed[0].path)).unwrap();
+    let expected = image::imageops::crop_imm(&middle, 160, 110, 80, 80).to_image();
+    let is_middle = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
+        let mut held = Vec::new();
+        std::io::Read::read_to_end(&mut entry.unwrap(), &mut held).unwrap();
+        image::load_from_memory(&held).unwrap().into_rgb8() == expected
+    };
+    assert_eq!(
+        tar::Archive::new(&tar[..]).entries().unwrap().filter_map(|entry| is_middle(entry).then_some(())).count(),
+        1
+    );
+
+    // In shards the same; who has another detector, or none, says so.
+    let mut files = Files::list(&[&data]).unwrap();
+    let looking = Shards::of_files(&files, &rules, Some(&detector), &cut, 3).unwrap();
+    let other = |_: &Path, _: &Faces| Err("it is another one".to_owned());
+    let refused = do_shard(looking.folder(), 0, &other).unwrap_err().to_string();
+    assert!(refused.contains("detector cannot be used: it is another one"), "{refused}");
+    let open = |at: &Path, faces: &Faces| {
+        assert_eq!((at, &*faces.detector), (&*path, "a hash"));
+        Ok(reddest())
+    };
+    for number in 0..looking.count() {
+        do_shard(looking.folder(), number, &open).unwrap();
+    }
+    assert_eq!(looking.rows(&files, &rules, Some(&detector)).unwrap(), rows);
+    crop(&mut files, &rows);
+    let again = tars(&files, &rows, &verdicts, &rules, &cut).unwrap();
+    let packing = Shards::of_tars(&files, &rows, &again, &rules, &cut).unwrap();
+    do_shard(packing.folder(), 0, &none).unwrap();
+    assert!(contents(&cut.join("tars")) == contents(&alone.join("tars")));
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(looking.folder().join("000000.rows")).unwrap();
+    assert!(matches!(do_shard(looking.folder(), 0, &open), Err(Error::Unseen(_))));
+
+    // Each part of the rule asks for other shards, and is another selection.
+    let faces = rules.faces.clone().unwrap();
+    for faces in [
+        None,
+        Some(Faces { margin: 2.5, ..faces.clone() }),
+        Some(Faces { score: 9.0, ..faces.clone() }),
+        Some(Faces { detector: "another".into(), ..faces }),
+    ] {
+        let other = Rules { faces, ..rules.clone() };
+        assert_ne!(Shards::of_files(&files, &other, Some(&detector), &cut, 3).unwrap().folder(), looking.folder());
+        assert!(matches!(tars(&files, &rows, &verdicts, &other, &alone), Err(Error::Other { .. })));
+    }
 }

@@ -14,6 +14,7 @@ Examples:
   tadne prepare --data collected/ --out curated --dry-run        how many would stay, and why the others would not
   tadne prepare --data collected/ --out curated --size 256 --crop top
   tadne prepare --data 'danbooru/*.tar' --only ids.txt --out curated
+  tadne prepare --data 'danbooru/*.tar' --detector faces.onnx --out faces --size 256
   tadne train --data 'curated/tars/*.tar'
 
 report.parquet has a row for every file: verdict, reason, measures. sheets/ shows what some of each verdict look like.
@@ -26,7 +27,7 @@ pub(crate) struct Prepare {
 
 impl Prepare {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let (rules, files) = (self.curation.rules()?, self.curation.files()?);
+        let ((rules, detector), mut files) = (self.curation.rules()?, self.curation.files()?);
         ensure!(
             !files.is_empty(),
             "there are no pictures: look at --data{}",
@@ -34,9 +35,9 @@ impl Prepare {
         );
         let stop = progress::stop_on_interrupt("stopping")?;
         let bar = bar("looking", files.len())?;
-        let rows = ::prepare::survey(&files, &rules, &stop, &|| bar.inc(1))?;
+        let rows = ::prepare::survey(&files, &rules, detector.as_ref(), &stop, &|| bar.inc(1))?;
         bar.finish_and_clear();
-        let Some(verdicts) = self.curation.judge(&files, &rows, &rules)? else { return Ok(()) };
+        let Some(verdicts) = self.curation.judge(&mut files, &rows, &rules)? else { return Ok(()) };
         let out = &self.curation.out;
         let tars = ::prepare::tars(&files, &rows, &verdicts, &rules, out)?;
         let bar = self::bar("writing", tars.iter().map(|tar| tar.pictures.len()).sum())?;

@@ -66,3 +66,66 @@ fn a_collection_becomes_tars_and_a_report() {
     fs::write(path("none.txt"), "404\n").expect("it can be written");
     assert!(fail(&["--only", &text("none.txt")]).contains("--only"));
 }
+
+/// The detectors that the crate `detect` tests with: to one a face is what is red, to the other two eyes and a mouth.
+fn detector(name: &str) -> String {
+    format!("{}/../detect/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+#[cfg(feature = "detect")]
+fn of_pictures_with_faces_the_faces_are_kept() {
+    let place = tempfile::tempdir().expect("a folder");
+    let text = |name: &str| place.path().join(name).to_str().expect("test paths are text").to_owned();
+    std::fs::create_dir(place.path().join("data")).expect("a folder");
+    for number in 0..30 {
+        let mut picture = drawn(number);
+        picture.pixels_mut().for_each(|pixel| pixel.0[0] /= 2);
+        if number % 3 == 0 {
+            image::imageops::replace(&mut picture, &RgbImage::from_pixel(30, 30, Rgb([250, 0, 0])), 33, 33);
+        }
+        picture.save(place.path().join(format!("data/{number}.png"))).expect("it can be written");
+    }
+    let (data, out, network) = (text("data"), text("out"), detector("wide.onnx"));
+    let base = ["prepare", "--data", &data, "--near", "off", "--min-sharpness", "0", "--detector"];
+    let with = |more: &[&str]| base.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>();
+    let run = |more: &[&str]| succeed(&with(more).iter().map(String::as_str).collect::<Vec<_>>());
+    let fail = |more: &[&str]| {
+        let output = tadne(&with(more).iter().map(String::as_str).collect::<Vec<_>>()).output().expect("it starts");
+        assert!(!output.status.success(), "{more:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let said = run(&[&network, "--detector-margin", "10", "--out", &out, "--size", "64"]);
+    for line in ["faces with a score of 0.5 or more", "kept        10", "faceless    20, such as"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(place.path().join("out/sheets/faceless.webp").exists());
+    let rules = std::fs::read_to_string(place.path().join("out/prepare.json")).expect("rules");
+    assert!(rules.contains("\"margin\": 10.0") && rules.contains("\"detector\": \""), "{rules}");
+    // With another margin it is another selection; the same goes on.
+    run(&[&network, "--detector-margin", "10", "--out", &out, "--size", "64"]);
+    assert!(fail(&[&network, "--detector-margin", "11", "--out", &out, "--size", "64"]).contains("use another folder"));
+    // The usual margin leaves too few pixels of faces that small.
+    assert!(run(&[&network, "--out", &out, "--dry-run"]).contains("tiny        10"));
+    std::fs::copy(detector("faces.png"), place.path().join("data/faces.png")).expect("it can be copied");
+    let said = run(&[&detector("lbp.xml"), "--detector-score", "20", "--out", &text("faces")]);
+    assert!(said.contains("kept        1\n") && said.contains("faceless    30"), "{said}");
+
+    assert!(fail(&[&text("nowhere.onnx"), "--out", &out]).contains("cannot read the detector"));
+    assert!(fail(&[&text("data/3.png"), "--out", &out]).contains("3.png cannot be used as a detector"));
+    assert!(fail(&[&network, "--detector-margin", "0.5", "--out", &out]).contains("from 1 to 20"));
+    assert!(fail(&[&network, "--detector-score", "NaN", "--out", &out]).contains("use a number from 0"));
+    assert!(fail(&[&network, "--boxes", &out, "--out", &out]).contains("--boxes"));
+}
+
+#[test]
+#[cfg(not(feature = "detect"))]
+fn a_program_without_detectors_says_how_to_have_them() {
+    let place = tempfile::tempdir().expect("a folder");
+    drawn(1).save(place.path().join("1.png")).expect("it can be written");
+    let text = place.path().to_str().expect("test paths are text");
+    let output = tadne(&["prepare", "--data", text, "--out", "nowhere", "--detector", &detector("wide.onnx")]).output();
+    let output = output.expect("it starts");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(!output.status.success() && said.contains("--features detect"), "{said}");
+}
