@@ -141,12 +141,9 @@ impl Checkpoint {
                 values.copy_from_slice(&read);
             }
         }
-        let read = |name: &str, length: Option<usize>| match length {
-            Some(length) => tensor(&file, name, Dtype::F32, length),
-            None => {
-                let length = file.tensor(name).map_or(0, |view| view.shape().iter().product());
-                tensor(&file, name, Dtype::F32, length)
-            }
+        let read = |name: &str, length: Option<usize>| {
+            let is = || file.tensor(name).map_or(0, |view| view.shape().iter().product());
+            tensor(&file, name, Dtype::F32, length.unwrap_or_else(is))
         };
         for (auxiliary, steps) in trainer.auxiliaries.all_mut().into_iter().zip(header.auxiliary_steps()) {
             if let Some(auxiliary) = auxiliary {

@@ -215,7 +215,9 @@ pub(super) fn fields(side: usize, planes: usize, seed: u64) -> Planes {
         box_blur(plane, &mut blurred, side);
         box_blur(&blurred, plane, side);
         // Weights 1, 2, 3, 2, 1 of 9 in either direction leave a deviation of their squares' sum.
-        plane.iter_mut().for_each(|v| *v *= 81.0 / 19.0);
+        for v in plane.iter_mut() {
+            *v *= 81.0 / 19.0;
+        }
     }
     Planes { side, values }
 }

@@ -188,7 +188,9 @@ impl Worker {
     /// Makes the next pictures follow these styles.
     fn follow(&mut self, styles: &[Styles]) {
         self.w.clear();
-        styles.iter().for_each(|styles| self.w.extend_from_slice(&styles.w));
+        for styles in styles {
+            self.w.extend_from_slice(&styles.w);
+        }
         self.canvas.style(&self.generator, &self.crew, &self.w, styles.len());
         for (picture, styles) in styles.iter().enumerate() {
             if let Some((layer, fine)) = &styles.fine {
