@@ -3,7 +3,7 @@
 //! Kernels know arrays, not models. Each is written once against a small vector trait and compiled for AVX-512, AVX2 with
 //! FMA, NEON, WebAssembly's simd128 (with or without relaxed-simd), and for plain Rust; [`Isa`] chooses at run time
 //! (`TADNE_SIMD=scalar|avx2|avx512|neon|simd128|simd128-relaxed` forces one). The same operations in plain loops are in
-//! [`reference`], for tests.
+//! [`reference`](mod@reference), for tests.
 //!
 //! An [`Activation`] keeps 16 channels of a pixel together, one cache line, and a border around the picture. The
 //! convolution ([`Conv3x3`]) scales its input by a style, so that one set of packed weights serves all pictures, uses
