@@ -1,5 +1,5 @@
 //! The parts of what every change must pass, each as one command: `cargo xtask PART...`. `.ci/run` installs what they need and runs them
-//! (`ci` adds detectors, the cluster, and libtorch where there is one).
+//! (`ci` adds NEON, Miri, detectors, the cluster, and libtorch where there is one).
 
 mod js;
 mod torch;
@@ -24,6 +24,8 @@ const PARTS: &[Part] = &[
     ("fuzz", "the fuzz targets compile", fuzz),
     ("test", "the README's test command; leaving a test out is an error", test),
     ("wasm", "the module for web pages, built anew and compared with the committed one", wasm),
+    ("neon", "the kernels' tests on AArch64, by QEMU", neon),
+    ("miri", "the kernels' quick tests under Miri, by a nightly toolchain", miri),
     ("detect", "tests of detectors, which are no part of the default build", detect),
     (
         "cluster",
@@ -144,6 +146,40 @@ fn wasm() -> Outcome {
     run(Command::new("crates/browser/build.sh").arg(fresh))?;
     let compare = ["--experimental-wasm-relaxed-simd", "crates/browser/compare.mjs"];
     run(Command::new("node").args(compare).args([fresh, committed, "models/tadne.safetensors"]))
+}
+
+fn neon() -> Outcome {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    for (program, package) in
+        [("qemu-aarch64", "qemu-user"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")]
+    {
+        if Command::new(program).arg("--version").output().is_err() {
+            return Err(format!("no {program} here: apt install {package}"));
+        }
+    }
+    run(Command::new("rustup").args(["target", "add", TARGET]))?;
+    run(&mut cargo(&["test", "--locked", "-ptadne-kernels", "--target", TARGET]))
+}
+
+/// Miri knows nothing of vector units, so it sees what all of them share: threads, places in memory, packing.
+fn miri() -> Outcome {
+    const QUICK: [&str; 10] = [
+        "activation",
+        "crew",
+        "ink::",
+        "nhwc",
+        "simd",
+        "winograd",
+        "packed_matrices",
+        "single_rows",
+        "what_does_not",
+        "scheme",
+    ];
+    // `cargo` here may be a toolchain's own, which takes no `+nightly`.
+    let mut tests = Command::new("rustup");
+    tests.args(["run", "nightly", "cargo", "miri", "test", "--locked", "-ptadne-kernels", "--lib", "--"]).args(QUICK);
+    run(tests.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "1"))
+        .map_err(|problem| format!("{problem} (rustup toolchain install nightly --component miri,rust-src)"))
 }
 
 fn detect() -> Outcome {
