@@ -9,7 +9,7 @@ use std::sync::Arc;
 use interop::WeightSet;
 use interop::blob::Blob;
 use libfuzzer_sys::fuzz_target;
-use synth::{Generator, Metadata, Creativity, Seed};
+use synth::{Creativity, Generator, Metadata, Seed};
 
 fuzz_target!(|bytes: &[u8]| {
     let blob = Blob::from(bytes.to_vec());
