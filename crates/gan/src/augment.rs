@@ -214,7 +214,7 @@ fn gaussian(size: usize, sigma: f64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Config;
+    use crate::{Config, Progress};
 
     fn cpu() -> Cpu {
         Cpu::new(kernels::Isa::best(), 2)
@@ -228,7 +228,7 @@ mod tests {
 
     /// The first moment of a run.
     fn at(p: f64, blur: f64) -> Schedule {
-        Schedule { p, blur, ..Schedule::at(&Config::preset("c64").unwrap(), 0) }
+        Schedule { p, blur, ..Schedule::at(&Config::preset("c64").unwrap(), Progress::default()) }
     }
 
     fn config() -> AugmentConfig {

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::Config;
+use crate::{Config, Progress};
 
 /// The scheduled values at one moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,7 +11,7 @@ pub struct Schedule {
     pub lr: f64,
     /// Weight of the gradient penalty.
     pub gamma: f64,
-    /// Probability of each augmentation; of a run that adapts it, [`Trainer::schedule`](crate::Trainer::schedule) tells it.
+    /// Probability of each augmentation.
     pub p: f64,
     /// Standard deviation of the blur as a fraction of the size.
     pub blur: f64,
@@ -28,9 +28,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Values for the step that begins after `images` real pictures.
-    pub fn at(config: &Config, images: u64) -> Self {
-        let kimg = images as f64 / 1000.0;
+    /// Values for the step that comes next in a run that is this far.
+    pub fn at(config: &Config, progress: Progress) -> Self {
+        let kimg = progress.kimg();
         let batch = config.batch as f64 / 1000.0;
         let done = (kimg / config.kimg).min(1.0);
         let o = &config.optimizer;
@@ -59,7 +59,10 @@ impl Schedule {
             inherited: if g.stages > 0 { cosine(g.inherited, g.inherited_final, released) } else { 1.0 },
             lr: warm * cool,
             gamma: cosine(config.loss.gamma, config.loss.gamma_final, done),
-            p: a.p + (a.p_final - a.p) * ramp,
+            p: match (a.target, progress.augment_millionths) {
+                (Some(_), Some(millionths)) => f64::from(millionths) / 1e6,
+                _ => a.p + (a.p_final - a.p) * ramp,
+            },
             blur: if kimg < a.blur_kimg { a.blur * (1.0 - kimg / a.blur_kimg) } else { 0.0 },
             ema_beta: if half_life > 0.0 { 0.5f64.powf(batch / half_life) } else { 0.0 },
         }
@@ -85,41 +88,46 @@ fn cosine(from: f64, to: f64, t: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AugmentConfig;
 
     fn config() -> Config {
         Config { kimg: 100.0, ..Config::preset("c64").unwrap() }
     }
 
+    fn after(config: &Config, images: u64) -> Schedule {
+        Schedule::at(config, Progress { images, ..Progress::default() })
+    }
+
     #[test]
     fn learning_rate_warms_up_stays_and_cools_down() {
         let c = config();
-        assert!((Schedule::at(&c, 0).lr - 0.032).abs() < 1e-12);
-        assert!((Schedule::at(&c, 30_000).lr - 1.0).abs() < 1e-12);
-        assert!((Schedule::at(&c, 60_000).lr - 1.0).abs() < 1e-12);
-        assert!((Schedule::at(&c, 80_000).lr - 0.525).abs() < 1e-12);
-        assert!((Schedule::at(&c, 100_000).lr - 0.05).abs() < 1e-12);
-        assert!((Schedule::at(&c, 200_000).lr - 0.05).abs() < 1e-12);
+        assert!((after(&c, 0).lr - 0.032).abs() < 1e-12);
+        assert!((after(&c, 30_000).lr - 1.0).abs() < 1e-12);
+        assert!((after(&c, 60_000).lr - 1.0).abs() < 1e-12);
+        assert!((after(&c, 80_000).lr - 0.525).abs() < 1e-12);
+        assert!((after(&c, 100_000).lr - 0.05).abs() < 1e-12);
+        assert!((after(&c, 200_000).lr - 0.05).abs() < 1e-12);
     }
 
     #[test]
     fn what_was_inherited_is_held_and_then_let_go() {
         let mut c = config();
-        assert!((Schedule::at(&c, 0).inherited - 1.0).abs() < 1e-12, "nothing was inherited");
+        assert!((after(&c, 0).inherited - 1.0).abs() < 1e-12, "nothing was inherited");
         c.growth =
             crate::GrowthConfig { fade_kimg: 0.0, stages: 3, inherited: 0.1, inherited_final: 0.5, hold_kimg: 10.0 };
         for (images, inherited) in [(0, 0.1), (10_000, 0.1), (15_000, 0.3), (20_000, 0.5), (90_000, 0.5)] {
-            assert!((Schedule::at(&c, images).inherited - inherited).abs() < 1e-12, "{images}");
+            assert!((after(&c, images).inherited - inherited).abs() < 1e-12, "{images}");
         }
         c.growth.hold_kimg = 0.0;
-        assert!((Schedule::at(&c, 0).inherited - 0.5).abs() < 1e-12);
+        assert!((after(&c, 0).inherited - 0.5).abs() < 1e-12);
     }
 
     #[test]
     fn average_begins_as_a_copy_and_slows_down() {
         let c = config();
-        assert_eq!(Schedule::at(&c, 0).ema_beta.to_bits(), 0f64.to_bits());
+        assert_eq!(after(&c, 0).ema_beta.to_bits(), 0f64.to_bits());
         // Half-life 5 % of 40 kimg = 2 kimg = 62.5 steps.
-        assert!((Schedule::at(&c, 40_000).ema_beta.powf(62.5) - 0.5).abs() < 1e-9);
+        assert!((after(&c, 40_000).ema_beta.powf(62.5) - 0.5).abs() < 1e-9);
     }
 
     /// Of a profile as the trainer makes it, step by step, the standard deviation is measured.
@@ -145,28 +153,32 @@ mod tests {
     #[test]
     fn the_second_moments_memory_grows_where_it_begins_shorter() {
         let mut c = Config::preset("c64").unwrap();
-        assert!((Schedule::at(&c, 0).beta2 - 0.99).abs() < 1e-12);
+        assert!((after(&c, 0).beta2 - 0.99).abs() < 1e-12);
         (c.optimizer.beta2_initial, c.optimizer.beta2_kimg) = (Some(0.9), 40.0);
         for (images, beta2) in [(0, 0.9), (20_000, 0.945), (40_000, 0.99), (500_000, 0.99)] {
-            assert!((Schedule::at(&c, images).beta2 - beta2).abs() < 1e-12, "{images}");
+            assert!((after(&c, images).beta2 - beta2).abs() < 1e-12, "{images}");
         }
     }
 
     #[test]
     fn augmentation_ramps_and_gamma_decays() {
         let c = config();
-        assert!((Schedule::at(&c, 0).p - c.augment.p).abs() < 1e-12);
-        assert!((Schedule::at(&c, 900_000).p - c.augment.p_final).abs() < 1e-12);
-        assert!((Schedule::at(&c, 100_000).gamma - c.loss.gamma_final).abs() < 1e-12);
+        assert!((after(&c, 0).p - c.augment.p).abs() < 1e-12);
+        assert!((after(&c, 900_000).p - c.augment.p_final).abs() < 1e-12);
+        let adapted = Progress { images: 900_000, augment_millionths: Some(250_000), ..Progress::default() };
+        assert!((Schedule::at(&c, adapted).p - c.augment.p_final).abs() < 1e-12, "no target is followed");
+        let follows = Config { augment: AugmentConfig { target: Some(0.6), ..c.augment.clone() }, ..c.clone() };
+        assert!((Schedule::at(&follows, adapted).p - 0.25).abs() < 1e-12);
+        assert!((after(&c, 100_000).gamma - c.loss.gamma_final).abs() < 1e-12);
     }
 
     #[test]
     fn a_stage_is_faded_in_along_a_line_or_not_at_all() {
         let mut c = config();
-        assert_eq!(Schedule::at(&c, 0).fade, None);
+        assert_eq!(after(&c, 0).fade, None);
         (c.growth.stages, c.growth.fade_kimg) = (1, 20.0);
         for (images, share) in [(0, 0.0), (5_000, 0.25), (20_000, 1.0), (90_000, 1.0)] {
-            assert!(Schedule::at(&c, images).fade.is_some_and(|fade| (fade - share).abs() < 1e-12), "{images}");
+            assert!(after(&c, images).fade.is_some_and(|fade| (fade - share).abs() < 1e-12), "{images}");
         }
     }
 
@@ -175,7 +187,7 @@ mod tests {
         let mut c = config();
         (c.augment.blur, c.augment.blur_kimg) = (0.04, 20.0);
         for (images, blur) in [(0, 0.04), (5_000, 0.03), (20_000, 0.0), (90_000, 0.0)] {
-            assert!((Schedule::at(&c, images).blur - blur).abs() < 1e-12, "{images}");
+            assert!((after(&c, images).blur - blur).abs() < 1e-12, "{images}");
         }
     }
 }

@@ -388,11 +388,7 @@ impl Trainer {
 
     /// Scheduled values of the step that comes next.
     pub fn schedule(&self) -> Schedule {
-        let mut schedule = Schedule::at(&self.config, self.progress.images);
-        if let (Some(_), Some(millionths)) = (self.config.augment.target, self.progress.augment_millionths) {
-            schedule.p = f64::from(millionths) / 1e6;
-        }
-        schedule
+        Schedule::at(&self.config, self.progress)
     }
 
     /// Number of values in G and in D.
@@ -784,7 +780,7 @@ mod tests {
         assert!(!near(&first.1, &second.1, 0.1), "the two halves must differ for their mean to be of interest");
         let gradients = [mean(&first.0, &second.0), mean(&first.1, &second.1)];
         let o = &config.optimizer;
-        let lr = Schedule::at(&config, 0).lr;
+        let lr = Schedule::at(&config, Progress::default()).lr;
         for (sides, w_avg, averages, progress) in &together {
             let sides = sides.iter().zip(&gradients).zip([(&before.g, o.lr_g), (&before.d, o.lr_d)]);
             for (((weights, moment), gradient), (before, rate)) in sides {
