@@ -6,9 +6,10 @@ mod zip;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use fastrand::Rng;
 use image::{ImageFormat, RgbImage};
 
-use crate::damage::{Dice, LIBJPEG, LOSSY, jpeg, kinds, noisy};
+use crate::damage::{LIBJPEG, LOSSY, jpeg, kinds, noisy};
 use crate::decode::picture;
 use crate::{Files, Options};
 
@@ -30,11 +31,11 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 
 /// What happens to files: cut, with or without an end marker; joined; a stretch of zeros or of another place; bits and
 /// bytes changed; bytes lost and doubled.
-fn mutate(bytes: &[u8], dice: &mut Dice) -> (u8, Vec<u8>) {
+fn mutate(bytes: &[u8], rng: &mut Rng) -> (u8, Vec<u8>) {
     let mut mutant = bytes.to_vec();
-    let place = dice.roll(bytes.len());
-    let stretch = place..(place + 1 + dice.roll(bytes.len() / 3)).min(bytes.len());
-    let kind = dice.roll(8) as u8;
+    let place = rng.usize(..bytes.len());
+    let stretch = place..(place + 1 + rng.usize(..bytes.len() / 3)).min(bytes.len());
+    let kind = rng.u8(..8);
     match kind {
         0 => mutant.truncate(place),
         1 => {
@@ -47,8 +48,8 @@ fn mutate(bytes: &[u8], dice: &mut Dice) -> (u8, Vec<u8>) {
         }
         3 => mutant[stretch].fill(0),
         4 => drop(mutant.drain(stretch)),
-        5 => mutant[place] ^= 1 << dice.roll(8),
-        6 => mutant[place] = dice.roll(256) as u8,
+        5 => mutant[place] ^= 1 << rng.usize(..8),
+        6 => mutant[place] = rng.u8(..),
         _ => {
             let copy = mutant[stretch].to_vec();
             mutant.splice(place..place, copy);
@@ -69,11 +70,11 @@ fn grey_rows(picture: &RgbImage) -> usize {
 fn ten_thousand_mutants_neither_panic_nor_pass_with_grey_in_them() {
     let options = Options { min_side: Some(1), ..Options::new(8) };
     let files = corpus();
-    let mut dice = Dice(20);
+    let mut rng = Rng::with_seed(20);
     let (mut refused, mut taken, mut cut_taken) = (0, 0, 0);
     for number in 0..MUTANTS {
         let (name, bytes) = &files[number % files.len()];
-        let (kind, mutant) = mutate(bytes, &mut dice);
+        let (kind, mutant) = mutate(bytes, &mut rng);
         let Ok(result) = catch_unwind(AssertUnwindSafe(|| picture(&mutant, &options))) else {
             panic!("mutant {number} of {name} makes the decoder panic");
         };
@@ -108,11 +109,11 @@ fn four_thousand_damaged_zips_neither_panic_nor_give_other_contents() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pictures.zip");
     let zips = zips();
-    let mut dice = Dice(21);
+    let mut rng = Rng::with_seed(21);
     let (mut refused, mut whole, mut read, mut broken) = (0, 0, 0, 0);
     for number in 0..4000 {
         let (zip, contents) = &zips[number % zips.len()];
-        let (kind, mutant) = mutate(zip, &mut dice);
+        let (kind, mutant) = mutate(zip, &mut rng);
         std::fs::write(&path, &mutant).unwrap();
         let Ok(files) = catch_unwind(|| Files::list(&[&path])) else { panic!("mutant {number}, kind {kind}, panics") };
         let Ok(files) = files else {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use dataset::Decoded;
 use detect::Detector;
+use fastrand::Rng;
 
 fn golden(name: &str) -> Vec<u8> {
     std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
@@ -15,19 +16,6 @@ fn text(name: &str) -> String {
 
 fn refusal(bytes: impl Into<Vec<u8>>) -> String {
     Detector::of_bytes(bytes.into()).err().expect("it is no detector")
-}
-
-/// A small generator of numbers for places and bytes: splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % sides.max(1) as u64) as usize
-    }
 }
 
 #[test]
@@ -77,22 +65,22 @@ fn what_is_no_detector_says_what_it_is() {
 
 #[test]
 fn mutants_are_errors_or_detectors_but_never_a_panic() {
-    let mut dice = Dice(2026);
+    let mut rng = Rng::with_seed(2026);
     let picture = Decoded::of_rgb(70, 50, (0..70 * 50 * 3).map(|n| (n * 7 % 256) as u8).collect()).unwrap();
     for (name, mutants) in [("lbp.xml", 1500), ("haar.xml", 1500), ("wide.onnx", 150), ("final.onnx", 150)] {
         let bytes = golden(name);
         let (mut errors, mut detectors) = (0, 0);
         for _ in 0..mutants {
             let mut mutant = bytes.clone();
-            for _ in 0..=dice.roll(3) {
-                let place = dice.roll(mutant.len());
-                let stretch = place..(place + 1 + dice.roll(20)).min(mutant.len());
-                match dice.roll(7) {
+            for _ in 0..=rng.usize(..3) {
+                let place = rng.usize(..mutant.len());
+                let stretch = place..(place + 1 + rng.usize(..20)).min(mutant.len());
+                match rng.usize(..7) {
                     0 => mutant.truncate(place.max(1)),
-                    1 => mutant[place] ^= 1 << dice.roll(8),
-                    2 => mutant[place] = dice.roll(256) as u8,
+                    1 => mutant[place] ^= 1 << rng.usize(..8),
+                    2 => mutant[place] = rng.u8(..),
                     3 => drop(mutant.drain(stretch)),
-                    4 => mutant[place] = b"0123456789-.<>_"[dice.roll(15)],
+                    4 => mutant[place] = b"0123456789-.<>_"[rng.usize(..15)],
                     5 => {
                         let copy = mutant[stretch].to_vec();
                         mutant.splice(place..place, copy);

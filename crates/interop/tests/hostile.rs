@@ -5,6 +5,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::golden;
+use fastrand::Rng;
 use interop::blob::Blob;
 use interop::document::Document;
 use interop::pickle::{Limits, read};
@@ -28,19 +29,6 @@ fn import(bytes: Vec<u8>) -> Result<synth::ModelFile, Error> {
     let network = interop::open_blob(&Blob::from(bytes), WeightSet::Ema)?;
     assert!(network.parameters() < 1 << 24, "the file grew to {} weights", network.parameters());
     network.load(Metadata::default(), &mut |_| ())
-}
-
-/// A small generator of numbers for places and bytes: splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % sides.max(1) as u64) as usize
-    }
 }
 
 #[test]
@@ -68,25 +56,25 @@ fn every_protocol_says_the_same() {
 
 #[test]
 fn a_thousand_mutations_are_errors_or_models_but_never_a_panic_or_much_memory() {
-    let mut dice = Dice(2026);
+    let mut rng = Rng::with_seed(2026);
     let (mut errors, mut models) = (0, 0);
     for (name, bytes) in corpus().into_iter().filter(|(name, _)| !name.starts_with("hostile")) {
         for _ in 0..150 {
             let mut mutant = bytes.clone();
-            for _ in 0..=dice.roll(3) {
-                let place = dice.roll(mutant.len());
-                match dice.roll(6) {
+            for _ in 0..=rng.usize(..3) {
+                let place = rng.usize(..mutant.len());
+                match rng.usize(..6) {
                     0 => mutant.truncate(place),
-                    1 => mutant[place] ^= 1 << dice.roll(8),
-                    2 => mutant[place] = dice.roll(256) as u8,
+                    1 => mutant[place] ^= 1 << rng.usize(..8),
+                    2 => mutant[place] = rng.u8(..),
                     // Lengths and counts that are far too large.
                     3 => mutant[place..].iter_mut().take(4).for_each(|byte| *byte = 0xff),
                     4 => {
-                        let copy = mutant[place..(place + dice.roll(64)).min(mutant.len())].to_vec();
-                        let to = dice.roll(mutant.len());
+                        let copy = mutant[place..(place + rng.usize(..64)).min(mutant.len())].to_vec();
+                        let to = rng.usize(..mutant.len());
                         mutant.splice(to..to, copy);
                     }
-                    _ => drop(mutant.drain(place..(place + dice.roll(64)).min(mutant.len()))),
+                    _ => drop(mutant.drain(place..(place + rng.usize(..64)).min(mutant.len()))),
                 }
                 if mutant.is_empty() {
                     break;
