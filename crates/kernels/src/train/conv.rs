@@ -3,13 +3,15 @@
 
 use std::ops::Range;
 
+use super::cpu::{Core, Cpu};
 use super::element::Element;
 use super::filter::Filter;
+use super::layout::Chunk;
 use super::map::{Map, Mask, Shared};
-use super::pointwise;
-use super::product::{Core, Cpu};
-use super::weights::{Chunk, Scratch};
-use super::work::{Ending, Pass, Prepare, SLOPE, Task, WeightGradient, Work, add_up, chunk, compiled};
+use super::pass::{Pass, Prepare, Task, WeightGradient, add_up, chunk, compiled};
+use super::pointwise::{self, SLOPE};
+use super::scratch::Scratch;
+use super::work::{Ending, Work};
 use crate::simd::Simd;
 
 /// A convolution and what comes after it.

@@ -37,15 +37,15 @@ impl Element for Bf16 {
     }
 }
 
-/// How elements are read, written and multiplied: the part of [`Element`] that only this crate can write.
+/// How elements are read and written: the part of [`Element`] that only this crate can write.
 #[allow(private_bounds, private_interfaces, reason = "nobody outside can name these")]
 pub(crate) mod private {
     use super::{Bf16, Element, Simd};
-    use crate::train::product::{Products, Segments, multiply_f32};
-    use crate::train::weights::{self, Chunk, Scratch};
 
     #[doc(hidden)]
     pub trait Sealed: Sized {
+        /// Whether products may be those that a processor has for bfloat16 numbers: `Self` is [`Bf16`], that is `u16`.
+        const HALF: bool;
         /// Elements of the inner dimension that a packed filter keeps side by side for each output channel: 1, or 2 in groups of 32.
         const STEP: usize;
         /// Whether maps of whole tiles are convolved by Winograd: not bfloat16 ones, whose factors would be rounded once more.
@@ -61,42 +61,10 @@ pub(crate) mod private {
         /// # Safety
         /// They must be writable.
         unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::V);
-        /// Rows of the largest block that [`Sealed::multiply`] makes at once, at most [`crate::train::product::MOST_ROWS`].
-        fn rows<S: Simd>(products: Products) -> usize;
-        /// `out[r][c] = sum over segments and k of a[r pitch + offset + k] b[k][c]`, for [`Sealed::rows`] rows and 16 or 32 columns;
-        /// rows of `out` are 32 apart.
-        ///
-        /// # Safety
-        /// All rows of all segments and both panels (`b` and `b + panel`) must be readable; `products` must be what this processor has.
-        #[allow(clippy::too_many_arguments)]
-        unsafe fn multiply<S: Simd>(
-            s: S,
-            products: Products,
-            a: *const Self,
-            pitch: usize,
-            segments: &Segments,
-            b: *const Self,
-            panel: usize,
-            columns: usize,
-            rows: usize,
-            out: *mut f32,
-        );
-        /// Adds a chunk's sum over pixels of `x` times `g` to `sum`, [taps, inputs, outputs].
-        ///
-        /// # Safety
-        /// As [`weights::plain`].
-        unsafe fn accumulate<S: Simd>(
-            s: S,
-            products: Products,
-            x: *const Self,
-            g: *const Self,
-            chunk: &Chunk,
-            sum: *mut f32,
-            scratch: &mut Scratch,
-        );
     }
 
     impl Sealed for f32 {
+        const HALF: bool = false;
         const STEP: usize = 1;
         const WINOGRAD: bool = true;
 
@@ -110,42 +78,10 @@ pub(crate) mod private {
             // SAFETY: the caller vouches for the numbers.
             unsafe { s.store(p, v) }
         }
-        #[inline(always)]
-        fn rows<S: Simd>(_: Products) -> usize {
-            S::ROWS
-        }
-        #[inline(always)]
-        unsafe fn multiply<S: Simd>(
-            s: S,
-            _: Products,
-            a: *const Self,
-            pitch: usize,
-            segments: &Segments,
-            b: *const Self,
-            panel: usize,
-            columns: usize,
-            rows: usize,
-            out: *mut f32,
-        ) {
-            // SAFETY: the caller vouches for all of it.
-            unsafe { multiply_f32(s, a, pitch, segments, b, panel, columns, rows, out, 32) }
-        }
-        #[inline(always)]
-        unsafe fn accumulate<S: Simd>(
-            s: S,
-            _: Products,
-            x: *const Self,
-            g: *const Self,
-            chunk: &Chunk,
-            sum: *mut f32,
-            _: &mut Scratch,
-        ) {
-            // SAFETY: the caller vouches for all of it.
-            unsafe { weights::plain(s, x, g, chunk, sum) }
-        }
     }
 
     impl Sealed for Bf16 {
+        const HALF: bool = true;
         const STEP: usize = 32;
         const WINOGRAD: bool = false;
 
@@ -158,45 +94,6 @@ pub(crate) mod private {
         unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::V) {
             // SAFETY: the caller vouches for the numbers; a `Bf16` is its bits.
             unsafe { s.store_bf16(p.cast(), v) }
-        }
-        #[inline(always)]
-        fn rows<S: Simd>(products: Products) -> usize {
-            products.rows()
-        }
-        #[inline(always)]
-        unsafe fn multiply<S: Simd>(
-            _: S,
-            products: Products,
-            a: *const Self,
-            pitch: usize,
-            segments: &Segments,
-            b: *const Self,
-            panel: usize,
-            columns: usize,
-            rows: usize,
-            out: *mut f32,
-        ) {
-            // SAFETY: the caller vouches for all of it; a `Bf16` is its bits.
-            unsafe { products.multiply(a.cast(), pitch, segments, b.cast(), panel, columns, rows, out) }
-        }
-        #[inline(always)]
-        unsafe fn accumulate<S: Simd>(
-            s: S,
-            products: Products,
-            x: *const Self,
-            g: *const Self,
-            chunk: &Chunk,
-            sum: *mut f32,
-            scratch: &mut Scratch,
-        ) {
-            // SAFETY: the caller vouches for all of it; a `Bf16` is its bits.
-            unsafe {
-                if products == Products::Plain {
-                    weights::plain(s, x, g, chunk, sum);
-                } else {
-                    weights::paired(products, x.cast(), g.cast(), chunk, sum, scratch);
-                }
-            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! Weights of a convolution, packed for the products.
 
+use super::cpu::Cpu;
 use super::element::Element;
 use super::map::{Room, Shared};
-use super::product::Cpu;
-use super::winograd::{self, POSITIONS};
+use super::transform::{self, POSITIONS};
 use crate::padded;
 
 /// What a convolution's weights are, and which maps they are for.
@@ -91,13 +91,13 @@ impl<E: Element> Filter<E> {
         let source = Source { weights, shape, gain, transposed };
         let (rows, columns) = source.channels();
         (self.size, self.inputs, self.outputs) = (size, padded(rows), padded(columns));
-        self.winograd = winograd::serves::<E>(size, height, width);
+        self.winograd = transform::serves::<E>(size, height, width);
         if self.winograd { self.pack_transformed(cpu, &source) } else { self.pack_plain(cpu, &source) }
     }
 
     /// Whether this was packed as maps of `height` x `width` pixels need it.
     pub fn suits(&self, [height, width]: [usize; 2]) -> bool {
-        self.winograd == winograd::serves::<E>(self.size, height, width)
+        self.winograd == transform::serves::<E>(self.size, height, width)
     }
 
     /// Panels of [rows of the window, steps of the inner dimension, 16].
@@ -150,7 +150,7 @@ impl<E: Element> Filter<E> {
                         to.copy_from_slice(&source.sixteen([tap / 3, tap % 3], i, p));
                     }
                 }
-                isa.run(winograd::Pack { taps: &taps, to: out.at(p * panel), apart });
+                isa.run(transform::Pack { taps: &taps, to: out.at(p * panel), apart });
             }
         });
     }

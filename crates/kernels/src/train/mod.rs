@@ -8,24 +8,30 @@
 //! gradients that sum over pictures are summed in a fixed number of groups, which are added in order.
 
 mod conv;
+mod convolve;
+mod cpu;
 mod element;
 mod filter;
+mod layout;
 mod map;
+mod pass;
 mod pointwise;
 mod product;
 mod rgb;
+mod scratch;
 mod styled;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
+mod transform;
 mod weights;
 mod winograd;
 mod work;
 
 pub use conv::{Backward, Conv, Forward, Input, halve, halve_backward};
+pub use cpu::Cpu;
 pub use element::{Bf16, Element};
 pub use filter::{Filter, FilterShape};
 pub use map::{Map, Mask};
-pub use product::Cpu;
+pub use pass::WeightGradient;
 pub use rgb::{ToColours, ToColoursBackward, windows};
 pub use styled::{Styled, StyledBackward, StyledInput};
-pub use work::WeightGradient;

@@ -1,8 +1,10 @@
 //! What is done to single pixels and to windows of 2x2 of one picture; pictures are given with their borders.
 
 use super::element::Element;
-use super::work::SLOPE;
 use crate::simd::Simd;
+
+/// Slope of the leaky ReLU below zero.
+pub(crate) const SLOPE: f32 = 0.2;
 
 /// Sets the border of a picture to zero.
 ///

@@ -1,11 +1,7 @@
-//! The matrix products that layers are made of, and the processor that does them.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! The matrix products that layers are made of.
 
 use super::element::{Bf16, Element};
-use super::map::Room;
-use super::weights::Scratch;
-use crate::Crew;
+use super::layout::Segments;
 use crate::simd::{Isa, Simd};
 
 /// Rows of the largest block.
@@ -13,8 +9,7 @@ pub(crate) const MOST_ROWS: usize = 32;
 
 /// How products of bfloat16 numbers are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(hidden)]
-pub enum Products {
+pub(crate) enum Products {
     /// Widened to `f32` first: everywhere.
     Plain,
     /// AVX-512-BF16: two products a lane.
@@ -25,82 +20,9 @@ pub enum Products {
     Tiles,
 }
 
-/// Threads, their instruction set, and how they multiply bfloat16 numbers.
-#[derive(Debug)]
-pub struct Cpu {
-    pub(crate) crew: Crew,
-    pub(crate) core: Core,
-    /// Sums of groups.
-    sums: Mutex<Room>,
-}
-
-/// What a task on one of the threads works with.
-#[derive(Debug)]
-pub(crate) struct Core {
-    pub(crate) isa: Isa,
-    pub(crate) products: Products,
-    /// A thread's own memory, for each.
-    scratch: Vec<Mutex<Scratch>>,
-}
-
-impl Cpu {
-    /// `threads` threads with the instruction set `isa` and the fastest products of this machine that belong to it.
-    pub fn new(isa: Isa, threads: usize) -> Self {
-        let crew = Crew::new(isa, threads);
-        let scratch = (0..crew.threads()).map(|_| Mutex::default()).collect();
-        Self { core: Core { isa, products: Products::of(isa), scratch }, crew, sums: Mutex::default() }
-    }
-
-    /// The same without the processor's own products of bfloat16 numbers: what tests compare with.
-    #[must_use]
-    pub fn plain(mut self) -> Self {
-        self.core.products = Products::Plain;
-        self
-    }
-
-    /// Memory for sums of groups; one pass at a time asks for it.
-    pub(crate) fn sums(&self) -> MutexGuard<'_, Room> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Bytes of memory that layers work with; it grows with the largest of them and stays.
-    pub fn bytes(&self) -> usize {
-        let scratch: usize = (0..self.crew.threads()).map(|thread| self.core.scratch(thread).bytes()).sum();
-        scratch + self.sums().bytes()
-    }
-
-    /// The threads.
-    pub fn crew(&self) -> &Crew {
-        &self.crew
-    }
-
-    /// Whether products of [`Bf16`] are faster than those of `f32` here.
-    pub fn has_bf16(&self) -> bool {
-        self.core.products != Products::Plain
-    }
-
-    /// What products are made with: the instruction set, or `amx` or `avx512-bf16` for bfloat16.
-    pub fn name(&self) -> &'static str {
-        match self.core.products {
-            Products::Plain => self.crew.isa().name(),
-            #[cfg(target_arch = "x86_64")]
-            Products::Dot => "avx512-bf16",
-            #[cfg(target_arch = "x86_64")]
-            Products::Tiles => "amx",
-        }
-    }
-}
-
-impl Core {
-    /// The memory of a thread of the crew, which nobody else asks for.
-    pub(crate) fn scratch(&self, thread: usize) -> MutexGuard<'_, Scratch> {
-        self.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Products {
     #[allow(unused_variables, reason = "some targets have but one way")]
-    fn of(isa: Isa) -> Self {
+    pub(crate) fn of(isa: Isa) -> Self {
         #[cfg(target_arch = "x86_64")]
         if isa.has_avx512() {
             if super::tiles::permitted() {
@@ -115,7 +37,7 @@ impl Products {
 
     /// Rows of a block.
     #[inline(always)]
-    pub(crate) fn rows(self) -> usize {
+    fn rows(self) -> usize {
         match self {
             Self::Plain => 4,
             #[cfg(target_arch = "x86_64")]
@@ -125,7 +47,7 @@ impl Products {
         }
     }
 
-    /// As `Sealed::multiply`, of bfloat16 bits.
+    /// As [`multiply`], of bfloat16 bits.
     ///
     /// # Safety
     /// [`Products::rows`] rows of all segments, to the end of their last steps, and both panels (`b` and, beyond 16 columns, `b + panel`)
@@ -137,7 +59,7 @@ impl Products {
         allow(unused_variables, reason = "only tiles have blocks of several heights")
     )]
     #[inline(always)]
-    pub(crate) unsafe fn multiply(
+    unsafe fn multiply(
         self,
         a: *const u16,
         pitch: usize,
@@ -161,30 +83,43 @@ impl Products {
     }
 }
 
-/// The runs of numbers that one row of a product is made of: one for a 1x1 window, one for each row of a 3x3 window.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Segments {
-    /// Where each begins, in elements from the row's own place.
-    pub(crate) offsets: [isize; 3],
-    pub(crate) count: usize,
-    /// Elements of each.
-    pub(crate) length: usize,
-    /// Steps of each, the last one filled up with weights of zero.
-    pub(crate) steps: usize,
+/// Rows of the largest block that [`multiply`] makes at once, at most [`MOST_ROWS`].
+#[inline(always)]
+pub(crate) fn rows<S: Simd, E: Element>(products: Products) -> usize {
+    if E::HALF { products.rows() } else { S::ROWS }
 }
 
-impl Segments {
-    /// Of a window of `size` (1 or 3) over maps `width` + 2 pixels wide with `channels` channels.
-    pub(crate) fn new<E: Element>(size: usize, width: usize, channels: usize) -> Self {
-        let row = ((width + 2) * channels) as isize;
-        let start = -(channels as isize);
-        let (offsets, count, length) =
-            if size == 1 { ([0; 3], 1, channels) } else { ([start - row, start, start + row], 3, 3 * channels) };
-        Self { offsets, count, length, steps: length.div_ceil(E::STEP) }
+/// `out[r][c] = sum over segments and k of a[r pitch + offset + k] b[k][c]`, for [`rows`] rows and 16 or 32 columns; rows of `out` are 32
+/// apart.
+///
+/// # Safety
+/// All rows of all segments and both panels (`b` and `b + panel`) must be readable, as many rows of `out` writable; `products` must be what
+/// this processor has, and for `Products::Tiles` the thread holds `tiles::Tiles`.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+pub(crate) unsafe fn multiply<S: Simd, E: Element>(
+    s: S,
+    products: Products,
+    a: *const E,
+    pitch: usize,
+    segments: &Segments,
+    b: *const E,
+    panel: usize,
+    columns: usize,
+    rows: usize,
+    out: *mut f32,
+) {
+    // SAFETY: the caller vouches for all of it; an element is `Bf16`, which is its bits, or `f32`, as `HALF` says.
+    unsafe {
+        if E::HALF {
+            products.multiply(a.cast(), pitch, segments, b.cast(), panel, columns, rows, out);
+        } else {
+            multiply_f32(s, a.cast(), pitch, segments, b.cast(), panel, columns, rows, out, 32);
+        }
     }
 }
 
-/// As `Sealed::multiply`, of `f32`, with rows of `out` `width` numbers apart: a block of `S::ROWS` rows, or of four where no more are wanted.
+/// As [`multiply`], of `f32`, with rows of `out` `width` numbers apart: a block of `S::ROWS` rows, or of four where no more are wanted.
 ///
 /// # Safety
 /// The block's rows of all segments and both panels (`b` and, beyond 16 columns, `b + panel`) must be readable; as many rows of `out` must be
@@ -250,7 +185,7 @@ unsafe fn row_block<S: Simd, const R: usize>(
 /// `R` rows by `N` vectors.
 ///
 /// # Safety
-/// As `Sealed::multiply`.
+/// As [`multiply`].
 #[inline(always)]
 unsafe fn block<S: Simd, const R: usize, const N: usize>(
     s: S,
@@ -290,7 +225,7 @@ unsafe fn block<S: Simd, const R: usize, const N: usize>(
 /// The scalar twin of the processors' own bfloat16 products.
 ///
 /// # Safety
-/// As `Sealed::multiply`.
+/// As [`multiply`].
 unsafe fn multiply_bf16(
     a: *const u16,
     pitch: usize,

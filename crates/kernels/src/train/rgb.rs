@@ -2,9 +2,9 @@
 //! [pictures, 3, height, width].
 
 use super::conv::{Picture, each_picture};
+use super::cpu::Cpu;
 use super::element::Element;
 use super::map::{Map, Shared};
-use super::product::Cpu;
 use crate::simd::Simd;
 
 /// Colours.

@@ -9,7 +9,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
-use super::product::Segments;
+use super::layout::Segments;
 
 /// Whether this processor has AMX with bfloat16 and the system lets this process use it.
 pub(crate) fn permitted() -> bool {

@@ -1,94 +1,46 @@
 //! The gradient of a convolution's weights: for every tap, the sum over pixels of what went in times what came back.
 
 use super::element::{Element, private};
-use super::map::Room;
+use super::layout::Chunk;
 use super::product::Products;
+use super::scratch::Scratch;
 #[cfg(target_arch = "x86_64")]
 use super::tiles;
-use super::winograd::Memory;
 use crate::simd::Simd;
-
-/// Pictures side by side in memory that a sum runs over.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk {
-    pub(crate) pictures: usize,
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    /// Side of the window: 1 or 3.
-    pub(crate) size: usize,
-}
-
-impl Chunk {
-    /// Pixels of a row with its border.
-    #[inline(always)]
-    pub(crate) fn pitch(&self) -> usize {
-        self.width + 2
-    }
-    /// Pixels of a picture with its border.
-    #[inline(always)]
-    pub(crate) fn picture(&self) -> usize {
-        (self.height + 2) * self.pitch()
-    }
-    /// The first pixel inside.
-    #[inline(always)]
-    pub(crate) fn first(&self) -> usize {
-        self.pitch() + 1
-    }
-    /// Pixels from the first one inside to the last, over all pictures.
-    #[inline(always)]
-    pub(crate) fn count(&self) -> usize {
-        (self.pictures - 1) * self.picture() + (self.height - 1) * self.pitch() + self.width
-    }
-    /// Where a tap's pixel is, from the one in the middle.
-    #[inline(always)]
-    pub(crate) fn tap(&self, tap: usize) -> isize {
-        if self.size == 1 {
-            return 0;
-        }
-        (tap / 3) as isize * self.pitch() as isize + (tap % 3) as isize - self.first() as isize
-    }
-    #[inline(always)]
-    pub(crate) fn taps(&self) -> usize {
-        self.size * self.size
-    }
-}
-
-/// A thread's own memory.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// Whole pictures of elements.
-    pub(crate) maps: [Room; 3],
-    /// Of a convolution by Winograd, and of a gradient of weights: one goes on while the other is under way.
-    pub(crate) convolution: Memory,
-    pub(crate) gather: Memory,
-    #[cfg(target_arch = "x86_64")]
-    pairs: Room,
-    #[cfg(target_arch = "x86_64")]
-    rows: Room,
-    #[cfg(target_arch = "x86_64")]
-    panels: Room,
-}
-
-impl Scratch {
-    pub(crate) fn bytes(&self) -> usize {
-        let rooms = self.maps.iter().map(Room::bytes).sum::<usize>();
-        #[cfg(target_arch = "x86_64")]
-        let rooms = rooms + self.pairs.bytes() + self.rows.bytes() + self.panels.bytes();
-        rooms + self.convolution.bytes() + self.gather.bytes()
-    }
-}
 
 /// Pixels that one pass over all weights takes in.
 const PIXELS: usize = 256;
+
+/// Adds a chunk's sum over pixels of `x` times `g` to `sum`, [taps, inputs, outputs].
+///
+/// # Safety
+/// As [`plain`]; the processor has `products`, and with tiles the thread holds them.
+#[inline(always)]
+pub(crate) unsafe fn accumulate<S: Simd, E: Element>(
+    s: S,
+    products: Products,
+    x: *const E,
+    g: *const E,
+    chunk: &Chunk,
+    sum: *mut f32,
+    scratch: &mut Scratch,
+) {
+    // SAFETY: the caller vouches for all of it; an element that is `HALF` is `Bf16`, which is its bits.
+    unsafe {
+        if E::HALF && products != Products::Plain {
+            paired(products, x.cast(), g.cast(), chunk, sum, scratch);
+        } else {
+            plain(s, x, g, chunk, sum);
+        }
+    }
+}
 
 /// Adds to `sum` [taps, inputs, outputs] with multiply-adds of `f32`.
 ///
 /// # Safety
 /// `x` and `g` point to the chunk's first picture, border included, with the space after the last one that maps have; `sum` is writable.
 #[inline(always)]
-pub(crate) unsafe fn plain<S: Simd, E: Element>(s: S, x: *const E, g: *const E, chunk: &Chunk, sum: *mut f32) {
+unsafe fn plain<S: Simd, E: Element>(s: S, x: *const E, g: *const E, chunk: &Chunk, sum: *mut f32) {
     let (first, count) = (chunk.first(), chunk.count());
     let (inputs, outputs) = (chunk.inputs, chunk.outputs);
     for from in (0..count).step_by(PIXELS) {
@@ -189,7 +141,7 @@ unsafe fn block<S: Simd, E: Element, const R: usize, const N: usize>(
 /// As [`plain`]; the processor has `products`, and with tiles the thread holds them.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) unsafe fn paired(
+unsafe fn paired(
     products: Products,
     x: *const u16,
     g: *const u16,
@@ -344,6 +296,6 @@ unsafe fn pair_up(g: *const u16, chunk: &Chunk, way: &Cut, panels: *mut u16) {
 /// # Safety
 /// None is needed.
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) unsafe fn paired(_: Products, _: *const u16, _: *const u16, _: &Chunk, _: *mut f32, _: &mut Scratch) {
+unsafe fn paired(_: Products, _: *const u16, _: *const u16, _: &Chunk, _: *mut f32, _: &mut Scratch) {
     unreachable!("only x86-64 has products of bfloat16 here");
 }

@@ -1,0 +1,82 @@
+//! The processor that layers are computed by: its threads, their memory, and how they multiply.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::map::Room;
+use super::product::Products;
+use super::scratch::Scratch;
+use crate::Crew;
+use crate::simd::Isa;
+
+/// Threads, their instruction set, and how they multiply bfloat16 numbers.
+#[derive(Debug)]
+pub struct Cpu {
+    pub(crate) crew: Crew,
+    pub(crate) core: Core,
+    /// Sums of groups.
+    sums: Mutex<Room>,
+}
+
+/// What a task on one of the threads works with.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) isa: Isa,
+    pub(crate) products: Products,
+    /// A thread's own memory, for each.
+    scratch: Vec<Mutex<Scratch>>,
+}
+
+impl Cpu {
+    /// `threads` threads with the instruction set `isa` and the fastest products of this machine that belong to it.
+    pub fn new(isa: Isa, threads: usize) -> Self {
+        let crew = Crew::new(isa, threads);
+        let scratch = (0..crew.threads()).map(|_| Mutex::default()).collect();
+        Self { core: Core { isa, products: Products::of(isa), scratch }, crew, sums: Mutex::default() }
+    }
+
+    /// The same without the processor's own products of bfloat16 numbers: what tests compare with.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.core.products = Products::Plain;
+        self
+    }
+
+    /// Memory for sums of groups; one pass at a time asks for it.
+    pub(crate) fn sums(&self) -> MutexGuard<'_, Room> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of memory that layers work with; it grows with the largest of them and stays.
+    pub fn bytes(&self) -> usize {
+        let scratch: usize = (0..self.crew.threads()).map(|thread| self.core.scratch(thread).bytes()).sum();
+        scratch + self.sums().bytes()
+    }
+
+    /// The threads.
+    pub fn crew(&self) -> &Crew {
+        &self.crew
+    }
+
+    /// Whether products of [`Bf16`] are faster than those of `f32` here.
+    pub fn has_bf16(&self) -> bool {
+        self.core.products != Products::Plain
+    }
+
+    /// What products are made with: the instruction set, or `amx` or `avx512-bf16` for bfloat16.
+    pub fn name(&self) -> &'static str {
+        match self.core.products {
+            Products::Plain => self.crew.isa().name(),
+            #[cfg(target_arch = "x86_64")]
+            Products::Dot => "avx512-bf16",
+            #[cfg(target_arch = "x86_64")]
+            Products::Tiles => "amx",
+        }
+    }
+}
+
+impl Core {
+    /// The memory of a thread of the crew, which nobody else asks for.
+    pub(crate) fn scratch(&self, thread: usize) -> MutexGuard<'_, Scratch> {
+        self.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
