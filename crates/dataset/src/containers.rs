@@ -10,9 +10,8 @@ use flate2::read::DeflateDecoder;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{self, Content};
-use crate::listing::{CHECK_DISK, CHECK_PERMISSIONS, Item, Passed};
-use crate::source::{is_hidden, is_picture, is_text};
-use crate::{Error, decode, labels, positioned};
+use crate::error::{CHECK_DISK, CHECK_PERMISSIONS};
+use crate::{Error, decode, positioned};
 
 /// An archive that stays open, so that threads can read its entries by offset.
 #[derive(Debug)]
@@ -70,6 +69,11 @@ impl Entry {
         self.stretch.clone()
     }
 
+    /// What it is called in the archive.
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(&self.stretch.name)
+    }
+
     /// What to call it in a message.
     pub(crate) fn name(&self) -> String {
         format!("{}:{}", self.archive.path.display(), self.stretch.name)
@@ -106,7 +110,7 @@ impl Entry {
     }
 
     /// The first bytes, where they lie in the archive as they are.
-    fn head(&self) -> Vec<u8> {
+    pub(crate) fn head(&self) -> Vec<u8> {
         if self.stretch.deflated {
             return Vec::new();
         }
@@ -116,30 +120,10 @@ impl Entry {
             Err(_) => Vec::new(),
         }
     }
-
-    /// Puts it with the pictures or with what is passed over.
-    fn sort(self, items: &mut Vec<Item>, passed: &mut Passed) {
-        let path = Path::new(&self.stretch.name);
-        if is_hidden(path) || path.components().any(|part| part.as_os_str() == "__MACOSX") {
-            passed.ignored += 1;
-        } else if path.file_name().is_some_and(|name| name == labels::FILE) {
-            let text = check_length(self.bytes()).and_then(|()| self.read()).ok();
-            passed.labels = text.and_then(|bytes| labels::parse(&bytes)).or(passed.labels);
-        } else if is_picture(path) {
-            items.push(Item::Entry(self));
-        } else if is_text(path) {
-            passed.ignored += 1;
-        } else {
-            match content::of(&self.head()) {
-                Content::Picture => items.push(Item::Entry(self)),
-                other => passed.sort(other, self.name(), path),
-            }
-        }
-    }
 }
 
-/// The entries of a tar of `length` bytes.
-pub(crate) fn tar(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut Passed) -> Result<(), Error> {
+/// Shows `each` file of a tar of `length` bytes; says how many entries are neither files nor folders.
+pub(crate) fn tar(path: &Path, length: u64, mut each: impl FnMut(Entry)) -> Result<usize, Error> {
     let file = File::open(path).map_err(Error::io("open", path, CHECK_PERMISSIONS))?;
     if let Some(reason) = not_a_tar(&file, length).map_err(Error::io("read", path, CHECK_DISK))? {
         return Err(Error::NotATar { path: path.to_owned(), reason });
@@ -148,6 +132,7 @@ pub(crate) fn tar(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut 
     let mut archive = tar::Archive::new(&shared.file);
     let damaged =
         |entries, reason: String| Error::BrokenTar { path: path.to_owned(), entries, reason: reason.to_lowercase() };
+    let mut others = 0;
     let table = archive.entries_with_seek().map_err(|error| damaged(0, error.to_string()))?;
     for (count, entry) in table.enumerate() {
         let entry = entry.map_err(|error| damaged(count, error.to_string()))?;
@@ -161,26 +146,26 @@ pub(crate) fn tar(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut 
             continue;
         }
         if !kind.is_file() {
-            passed.ignored += 1;
+            others += 1;
             continue;
         }
         let archive = Arc::clone(&shared);
         let stretch = Stretch { name, offset, packed: bytes, bytes, deflated: false, crc: None };
-        Entry { archive, stretch }.sort(items, passed);
+        each(Entry { archive, stretch });
     }
-    Ok(())
+    Ok(others)
 }
 
-/// The entries of a zip: where there are no files there are none of them either, and the library would ask the page for random numbers.
+/// The files of a zip: where there are no files there are none of them either, and the library would ask the page for random numbers.
 #[cfg(not(any(unix, windows)))]
-pub(crate) fn zip(path: &Path, _: u64, _: &mut Vec<Item>, _: &mut Passed) -> Result<(), Error> {
+pub(crate) fn zip(path: &Path, _: u64, _: impl FnMut(Entry)) -> Result<(), Error> {
     let reason = "zips are not read on this platform".into();
     Err(Error::BrokenZip { path: path.to_owned(), entries: 0, reason })
 }
 
-/// The entries of a zip, stored or deflated: StyleGAN's dataset tool stores, most others deflate.
+/// Shows `each` file of a zip, stored or deflated: StyleGAN's dataset tool stores, most others deflate.
 #[cfg(any(unix, windows))]
-pub(crate) fn zip(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut Passed) -> Result<(), Error> {
+pub(crate) fn zip(path: &Path, length: u64, mut each: impl FnMut(Entry)) -> Result<(), Error> {
     let open = || File::open(path).map_err(Error::io("open", path, CHECK_PERMISSIONS));
     let damaged = |entries, reason: String| Error::BrokenZip { path: path.to_owned(), entries, reason };
     let mut table = zip::ZipArchive::new(io::BufReader::new(open()?)).map_err(|error| damaged(0, error.to_string()))?;
@@ -207,7 +192,7 @@ pub(crate) fn zip(path: &Path, length: u64, items: &mut Vec<Item>, passed: &mut 
         }
         let crc = Some(entry.crc32());
         let archive = Arc::clone(&shared);
-        Entry { archive, stretch: Stretch { name, offset, packed, bytes, deflated, crc } }.sort(items, passed);
+        each(Entry { archive, stretch: Stretch { name, offset, packed, bytes, deflated, crc } });
     }
     Ok(())
 }

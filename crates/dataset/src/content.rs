@@ -1,5 +1,9 @@
 //! What a file is by its first bytes, whatever its name says.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 /// Bytes that [`of`] wants to see; a tar is known by its first block.
 pub(crate) const HEAD: usize = 512;
 
@@ -73,6 +77,18 @@ pub(crate) fn of(head: &[u8]) -> Content {
         return Content::Tar;
     }
     text(head)
+}
+
+/// The first bytes of a file; none if it cannot be read or is no plain file, such as a pipe, which would wait for ever.
+pub(crate) fn head(path: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    if path.is_file()
+        && let Ok(file) = File::open(path)
+    {
+        // What cannot be read to this point is passed over like any unknown file.
+        let _ = file.take(HEAD as u64).read_to_end(&mut head);
+    }
+    head
 }
 
 /// The ending of a picture's name, by its first bytes.

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::report::{Report, Skipped};
 
+/// What to do about a place that the system refuses.
+pub(crate) const CHECK_PERMISSIONS: &str = "check its permissions";
+/// What to do about a file that ends or fails while it is read.
+pub(crate) const CHECK_DISK: &str = "check the disk it lies on";
+
 /// Why a data set could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

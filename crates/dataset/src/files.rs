@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::containers::{Archive, Entry, Stretch};
 use crate::decode::{self, Refusal};
+use crate::error::CHECK_PERMISSIONS;
 use crate::listing::{self, Item};
 use crate::options::{Crop, Options};
 use crate::source::Source;
@@ -122,7 +123,7 @@ impl Files {
             if path.to_str().is_none() {
                 return Err(Error::NotText { path: path.to_owned() });
             }
-            let path = absolute(path).map_err(Error::io("find", path, listing::CHECK_PERMISSIONS))?;
+            let path = absolute(path).map_err(Error::io("find", path, CHECK_PERMISSIONS))?;
             Ok(Place { path, stretch, region: *region })
         };
         self.items[numbers].iter().map(place).collect()

@@ -46,6 +46,7 @@ mod labels;
 mod listing;
 #[cfg(test)]
 mod mutations;
+mod names;
 mod options;
 mod order;
 mod positioned;

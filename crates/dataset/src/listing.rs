@@ -1,20 +1,18 @@
 //! Finding the pictures: walking folders and reading the tables of contents of archives, without decoding a picture.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::containers::{self, Entry};
 use crate::content::{self, Content};
+use crate::error::CHECK_PERMISSIONS;
+use crate::names::{is_hidden, is_picture, is_tar, is_text};
 use crate::options::{Options, Stage};
 use crate::report::{Labels, Skipped};
-use crate::source::{Source, is_hidden, is_picture, is_tar, is_text};
+use crate::source::Source;
 use crate::{Error, decode, labels};
 
-pub(crate) const CHECK_PERMISSIONS: &str = "check its permissions";
-pub(crate) const CHECK_DISK: &str = "check the disk it lies on";
 /// Pictures found between two reports of progress.
 const TELL_EVERY: usize = 1000;
 
@@ -48,8 +46,29 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
+    /// Keeps account of an archive's entry that is no picture; gives back one that is.
+    fn picture(&mut self, entry: Entry) -> Option<Item> {
+        let path = entry.path();
+        if is_hidden(path) || path.components().any(|part| part.as_os_str() == "__MACOSX") {
+            self.ignored += 1;
+        } else if path.file_name().is_some_and(|name| name == labels::FILE) {
+            let text = containers::check_length(entry.bytes()).and_then(|()| entry.read()).ok();
+            self.labels = text.and_then(|bytes| labels::parse(&bytes)).or(self.labels);
+        } else if is_picture(path) {
+            return Some(Item::Entry(entry));
+        } else if is_text(path) {
+            self.ignored += 1;
+        } else {
+            match content::of(&entry.head()) {
+                Content::Picture => return Some(Item::Entry(entry)),
+                other => self.sort(other, entry.name(), path),
+            }
+        }
+        None
+    }
+
     /// Puts a file that holds no picture where it belongs.
-    pub(crate) fn sort(&mut self, content: Content, name: String, path: &Path) {
+    fn sort(&mut self, content: Content, name: String, path: &Path) {
         // What an entry that cannot be looked into promises.
         let promised = match path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref()
         {
@@ -159,7 +178,7 @@ impl Walk {
         } else if is_text(path) {
             self.passed.ignored += 1;
         } else {
-            match content::of(&head(path)) {
+            match content::of(&content::head(path)) {
                 Content::Picture => self.found.push(stamp(path, Kind::Picture)?),
                 Content::Tar => self.found.push(stamp(path, Kind::Tar)?),
                 Content::Zip => self.found.push(stamp(path, Kind::Zip)?),
@@ -168,18 +187,6 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-/// The first bytes of a file; none if it cannot be read or is no plain file, such as a pipe, which would wait for ever.
-pub(crate) fn head(path: &Path) -> Vec<u8> {
-    let mut head = Vec::new();
-    if path.is_file()
-        && let Ok(file) = File::open(path)
-    {
-        // What cannot be read to this point is passed over like any unknown file.
-        let _ = file.take(content::HEAD as u64).read_to_end(&mut head);
-    }
-    head
 }
 
 /// A picture that cannot be inspected, such as a dangling link, is left to be counted as broken when it is read.
@@ -237,8 +244,10 @@ pub(crate) fn items(files: Vec<Found>, passed: &mut Passed, options: &Options) -
     let (mut items, mut told) = (Vec::new(), 0);
     for file in files {
         match file.kind {
-            Kind::Tar => containers::tar(&file.path, file.bytes, &mut items, passed)?,
-            Kind::Zip => containers::zip(&file.path, file.bytes, &mut items, passed)?,
+            Kind::Tar => {
+                passed.ignored += containers::tar(&file.path, file.bytes, |entry| items.extend(passed.picture(entry)))?;
+            }
+            Kind::Zip => containers::zip(&file.path, file.bytes, |entry| items.extend(passed.picture(entry)))?,
             Kind::Picture => items.push(Item::File(file.path)),
         }
         if items.len() >= told + TELL_EVERY {

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Error;
 use crate::content::{self, Content};
-use crate::{Error, listing};
+use crate::error::CHECK_PERMISSIONS;
+use crate::names::is_picture;
 
 /// One place with pictures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl Source {
         let mut sources: Vec<Self> = Vec::new();
         for argument in arguments {
             for path in expand(argument.as_ref())? {
-                let path = path.canonicalize().map_err(Error::io("open", &path, "check its permissions"))?;
+                let path = path.canonicalize().map_err(Error::io("open", &path, CHECK_PERMISSIONS))?;
                 let source = Self::of(path);
                 if !sources.contains(&source) {
                     sources.push(source);
@@ -54,7 +56,7 @@ impl Source {
         } else if is_picture(&path) {
             Self::Picture(path)
         } else {
-            match content::of(&listing::head(&path)) {
+            match content::of(&content::head(&path)) {
                 Content::Zip => Self::Zip(path),
                 Content::Picture | Content::Foreign(_) => Self::Picture(path),
                 // Why it is none is said when it is opened.
@@ -78,38 +80,9 @@ fn expand(argument: &Path) -> Result<Vec<PathBuf>, Error> {
         .map(|path| {
             path.map_err(|error| {
                 let path = error.path().to_owned();
-                Error::io("look into", &path, "check its permissions")(error.into())
+                Error::io("look into", &path, CHECK_PERMISSIONS)(error.into())
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
     if paths.is_empty() { Err(Error::NoMatch { pattern: pattern.into_owned() }) } else { Ok(paths) }
-}
-
-/// Whether a name promises a picture; which format it really is, the content tells.
-pub(crate) fn is_picture(path: &Path) -> bool {
-    has_extension(path, &["webp", "jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp"])
-}
-
-/// Whether a name promises text or tables, which data sets hold in great numbers beside pictures: not looked into.
-pub(crate) fn is_text(path: &Path) -> bool {
-    has_extension(
-        path,
-        &["txt", "json", "jsonl", "csv", "tsv", "xml", "yaml", "yml", "md", "html", "log", "caption", "npy"],
-    )
-}
-
-/// Whether a name promises a tar.
-pub(crate) fn is_tar(path: &Path) -> bool {
-    has_extension(path, &["tar"])
-}
-
-/// Hidden files are never training data: archives made on a Mac carry a `._name.jpg` beside every `name.jpg`.
-pub(crate) fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-fn has_extension(path: &Path, allowed: &[&str]) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| allowed.iter().any(|candidate| extension.eq_ignore_ascii_case(candidate)))
 }
