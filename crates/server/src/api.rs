@@ -29,7 +29,8 @@ use crate::error::Refusal;
 use crate::pictures::address::AddressError;
 use crate::pictures::encode::Format;
 use crate::pictures::latent::{self, Latent, LatentSpace};
-use crate::pictures::order::{Asked, Bounds, Order, SIZES};
+use crate::pictures::order::{Bounds, Order};
+use crate::pictures::query::{Asked, SIZES};
 use crate::request::parameter;
 
 /// `GET /api/v1/pictures/42.png?psi=1.1` and what else [`Order`] can be.

@@ -15,7 +15,8 @@ use crate::api::named::{JsonFile, Named};
 use crate::app::App;
 use crate::error::Refusal;
 use crate::pictures::address::AddressError;
-use crate::pictures::order::{Asked, Bounds};
+use crate::pictures::order::Bounds;
+use crate::pictures::query::Asked;
 
 /// What a search found, and where the pictures are.
 fn answer(app: &App, query: Option<&str>, asked: &Asked, found: Vec<Seed>, name: &str) -> Result<Response, Refusal> {

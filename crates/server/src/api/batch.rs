@@ -25,7 +25,8 @@ use crate::door::access::Visitor;
 use crate::error::Refusal;
 use crate::pictures::address::AddressError;
 use crate::pictures::encode::Format;
-use crate::pictures::order::{Asked, Level, Order};
+use crate::pictures::order::{Level, Order};
+use crate::pictures::query::Asked;
 use crate::request::parameter;
 
 /// Seeds in one archive.

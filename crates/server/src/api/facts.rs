@@ -17,7 +17,7 @@ use crate::error::Refusal;
 use crate::metrics::OPEN_METRICS;
 use crate::page::drawn_by::short;
 use crate::pictures::encode::Format;
-use crate::pictures::order::SIZES;
+use crate::pictures::query::SIZES;
 
 /// `GET /api/v1/model`, and `/api/model` for whoever knows the older address.
 pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<Value> {

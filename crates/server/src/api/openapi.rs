@@ -8,8 +8,9 @@ use crate::api::batch::MOST;
 use crate::app::App;
 use crate::error::{PROBLEM_JSON, PROBLEMS};
 use crate::pictures::encode::Format;
-use crate::pictures::kind::{Endings, KINDS, PICTURE, Query, Subject};
-use crate::pictures::order::{AnimationFormat, COLUMNS, COUNTS, FRAMES, LARGEST_TILE, SIZES};
+use crate::pictures::kind::{Endings, KINDS, PICTURE, Subject};
+use crate::pictures::order::AnimationFormat;
+use crate::pictures::query::{COLUMNS, COUNTS, FRAMES, LARGEST_TILE, Query, SIZES};
 
 impl Query {
     fn parameter(self, app: &App) -> Value {

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use synth::{Creativity, Seed};
 
 use crate::pictures::encode::Format;
-use crate::pictures::kind::KINDS;
 
 /// Which picture, and as what kind of file. Two addresses are equal when they name the same bytes,
 /// however they were spelled (`psi-1/seed42.png` is `psi-1.0/seed00042.png`).
@@ -74,8 +73,13 @@ pub enum AddressError {
     #[error("{0:?} is not a list of seeds: use up to 256 seeds and ranges, as in 0-63,77")]
     Seeds(String),
     /// Not of the form `kind/recipe.ending`.
-    #[error("{0:?} is nothing that is made here: ask for /api/v1/{examples}", examples = examples())]
-    Order(String),
+    #[error("{asked:?} is nothing that is made here: ask for /api/v1/{examples}")]
+    Order {
+        /// What was asked for.
+        asked: String,
+        /// A file of every kind.
+        examples: String,
+    },
     /// A text that names no picture.
     #[error(transparent)]
     Recipe(#[from] synth::RecipeError),
@@ -98,12 +102,6 @@ pub enum AddressError {
         /// What the model has.
         layers: usize,
     },
-}
-
-/// A file of every kind.
-fn examples() -> String {
-    let [first @ .., last] = KINDS.each_ref().map(|kind| format!("{}/{}", kind.name, kind.example));
-    format!("{} or {last}", first.join(", "))
 }
 
 fn no_direction(asked: u8, directions: usize) -> String {
@@ -175,7 +173,7 @@ pub(crate) fn spelled(psi: Creativity) -> String {
 }
 
 /// The start of a visitor's text, short enough for a message.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(40).collect()
 }
 

@@ -2,9 +2,10 @@
 
 use synth::{Creature, Recipe};
 
-use crate::pictures::address::AddressError;
+use crate::pictures::address::{AddressError, excerpt};
 use crate::pictures::encode::Format;
-use crate::pictures::order::{AnimationFormat, Asked, Bounds, Order, excerpt};
+use crate::pictures::order::{AnimationFormat, Bounds, Order};
+use crate::pictures::query::{Asked, Query};
 
 /// A kind of order.
 pub(crate) struct Kind {
@@ -54,42 +55,6 @@ enum Ending {
     Still(Format),
     Moving(AnimationFormat),
     Only,
-}
-
-/// What may stand after the question mark of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Query {
-    Creativity,
-    /// The longer side of a picture.
-    Size,
-    /// That of a montage's tiles, which has a bound of its own.
-    Tile,
-    Noise,
-    Columns,
-    Frames,
-    Count,
-    Format,
-    Wall,
-    At,
-    Model,
-}
-
-impl Query {
-    /// As it is spelled before the equals sign.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Query::Creativity => "psi",
-            Query::Size | Query::Tile => "size",
-            Query::Noise => "noise",
-            Query::Columns => "columns",
-            Query::Frames => "frames",
-            Query::Count => "count",
-            Query::Format => "format",
-            Query::Wall => "wall",
-            Query::At => "at",
-            Query::Model => "m",
-        }
-    }
 }
 
 /// What a picture is asked for with.
@@ -224,8 +189,27 @@ impl Kind {
     }
 }
 
+impl Order {
+    /// Reads `kind/file` and what stands after the question mark; `bounds` is what the model has.
+    pub(crate) fn parse(path: &str, query: Option<&str>, bounds: Bounds) -> Result<Self, AddressError> {
+        let shape = || AddressError::Order { asked: path.chars().take(60).collect(), examples: examples() };
+        let (kind, file) = path.split_once('/').ok_or_else(shape)?;
+        let file = file.rsplit_once('.').ok_or_else(shape)?;
+        let kind = KINDS.iter().find(|known| known.name == kind).ok_or_else(shape)?;
+        kind.read(file, Asked::read(query)?, bounds)?.ok_or_else(shape)
+    }
+}
+
+/// A file of every kind.
+fn examples() -> String {
+    let [first @ .., last] = KINDS.each_ref().map(|kind| format!("{}/{}", kind.name, kind.example));
+    format!("{} or {last}", first.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -237,6 +221,80 @@ mod tests {
             if let Endings::Only(_, media_type) = kind.endings {
                 assert_eq!(order.media_type(), media_type);
             }
+        }
+    }
+
+    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
+
+    fn parse(text: &str) -> Result<Order, AddressError> {
+        let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
+        Order::parse(path, query, BOUNDS)
+    }
+
+    #[test]
+    fn every_order_reads_back_from_its_own_spelling() {
+        for text in [
+            "pictures/42.png?psi=1.0",
+            "pictures/42-3b7.webp?psi=0.75&size=512",
+            "pictures/42~77~35.jpg?psi=2.0&size=64&noise=off",
+            "pictures/42_77_11.png?psi=0.3",
+            "pictures/42-3@0p15@2m40.png?psi=0.3",
+            "morphs/42@0p15~42@0m15.webp?psi=0.7&frames=60",
+            "sweeps/42.webp",
+            "sweeps/42~1~3.png",
+            "sweeps/42.gif",
+            "morphs/42-3~77.webp?psi=0.7&frames=60",
+            "montages/42.jpg?columns=6",
+            "montages/42~77~35.png?columns=1&size=512",
+            "levels/7-0.zip",
+            "cards/7.jpg?psi=1.1",
+            "cards/wall.jpg?psi=1.1",
+            "cards/wall.jpg?psi=1.4&wall=1f9c03aa&at=12,-3",
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(parse("pictures/00042.png?m=1&x").unwrap().to_string(), "pictures/42.png?psi=1.0");
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (text, word) in [
+            ("pictures", "pictures/42.png"),
+            ("pictures/42", "pictures/42.png"),
+            ("pictures/42.gif", ".png, .webp or .jpg"),
+            ("pictures/x.png", "names no picture"),
+            ("pictures/42_77_12.png", "11 layers"),
+            ("pictures/42@3p1.png", "0 to 2"),
+            ("morphs/1~42@3p1.webp", "0 to 2"),
+            ("pictures/1_42@3p1_2.png", "0 to 2"),
+            ("pictures/42@1p41.png", "names no picture"),
+            ("pictures/42.png?count=65", "from 1 to 64"),
+            ("pictures/42.png?psi=3", "from 0.0 to 2.0"),
+            ("pictures/42.png?size=1e9", "from 16 to 1024"),
+            ("pictures/42.png?size=15", "from 16 to 1024"),
+            ("pictures/42.png?noise=loud", "noise=on or noise=off"),
+            ("sweeps/42.avi", ".webp, .gif or .png"),
+            ("morphs/42.webp", "/api/v1/"),
+            ("morphs/42~77.jpg", ".webp, .gif or .png"),
+            ("morphs/42~77~50.webp", "names no picture"),
+            ("morphs/42~77.webp?frames=61", "from 2 to 60"),
+            ("montages/42.png?columns=0", "from 1 to 18"),
+            ("montages/42.png?size=513", "16 to 512"),
+            ("cards/wall.jpg?wall=xyz", "eight hexadecimal digits"),
+            ("cards/wall.jpg?wall=1&at=1", "at=12,-3"),
+            ("levels/42.png", "/api/v1/"),
+            ("cards/42.png", "/api/v1/"),
+            ("secrets/42.png", "/api/v1/"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused_but_never_panics(path in ".{0,60}", query in ".{0,60}") {
+            let _ = Order::parse(&path, Some(&query), BOUNDS);
         }
     }
 }
