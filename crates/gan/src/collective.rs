@@ -1,7 +1,6 @@
 //! Several processes that train one run: each takes a part of every batch, and what they learn from is the mean.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::{Device, Error};
 
@@ -105,7 +104,7 @@ impl Member {
     }
 
     /// Whether this program can be one of several.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if cfg!(all(feature = "torch", unix)) {
             return Ok(());
         }
@@ -159,22 +158,12 @@ impl Member {
             other => other,
         }
     }
-
-    /// Joins the others, waiting for them up to `timeout`, which is also how long a later call waits for one that lives and does not answer.
-    ///
-    /// # Errors
-    /// [`Error::Ranks`] if they do not meet, or this program was built without libtorch.
-    pub fn join(&self, device: Device, timeout: Duration) -> Result<Box<dyn Collective>, Error> {
-        self.check()?;
-        #[cfg(all(feature = "torch", unix))]
-        return Ok(Box::new(crate::torch::Group::join(self, device, timeout)?));
-        #[cfg(not(all(feature = "torch", unix)))]
-        unreachable!("{device} for {timeout:?}: such a program was refused")
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Option<Member>, String> {

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
-
 /// A device that trains. Losses, augmentation, optimisers, averages and whatever is drawn to be looked at stay on this machine's processor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
@@ -15,28 +13,6 @@ pub enum Device {
     Torch,
     /// The CUDA device of this number, by libtorch: `cuda` (the first) or `cuda:N`.
     Cuda(usize),
-}
-
-impl Device {
-    /// Whether it is there, and this program can train on it, before anything is made for it.
-    ///
-    /// # Errors
-    /// [`Error::Device`] says what is missing, and what to do.
-    pub fn check(self) -> Result<(), Error> {
-        match self {
-            Self::Cpu => Ok(()),
-            #[cfg(feature = "torch")]
-            Self::Torch | Self::Cuda(_) => crate::torch::open(self).map(drop),
-            #[cfg(not(feature = "torch"))]
-            Self::Torch | Self::Cuda(_) => Err(Error::Device {
-                device: self,
-                what:
-                    "this program was built without libtorch; build it with `cargo build --release --features torch` \
-                       (docs/training.md, Training on CUDA), or take --device cpu"
-                        .into(),
-            }),
-        }
-    }
 }
 
 impl fmt::Display for Device {
@@ -77,17 +53,5 @@ mod tests {
         for wrong in ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:x", "cuda:999"] {
             assert!(wrong.parse::<Device>().unwrap_err().contains("cuda:N"), "{wrong}");
         }
-    }
-
-    #[cfg(not(feature = "torch"))]
-    #[test]
-    fn a_build_without_libtorch_says_what_to_do() {
-        let mut trainer = crate::Trainer::new(crate::Config::preset("tiny").unwrap(), 1).unwrap();
-        for device in [Device::Torch, Device::Cuda(1)] {
-            let error = trainer.move_to(device).unwrap_err().to_string();
-            assert_eq!(error, device.check().unwrap_err().to_string());
-            assert!(error.contains(&device.to_string()) && error.contains("--features torch"), "{error}");
-        }
-        trainer.move_to(Device::Cpu).unwrap();
     }
 }

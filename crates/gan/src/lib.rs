@@ -7,6 +7,7 @@ mod adam;
 mod augment;
 mod auxiliaries;
 mod auxiliary;
+mod backend;
 mod checkpoint;
 mod collective;
 mod config;

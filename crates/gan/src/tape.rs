@@ -22,13 +22,14 @@ mod resample;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-pub(crate) use back::Walk;
 pub(crate) use discriminator::Layer;
 use draw::Branches;
 pub(crate) use draw::{After, Mixing};
 pub(crate) use ending::Noise;
 pub(crate) use resample::{Grid, share};
+pub(crate) use walk::Walk;
 
 /// A network: its tensors, their values, and the gradient of the step.
 #[derive(Debug)]

@@ -1,8 +1,6 @@
 //! One training step after another: G, D, their optimisers and averages, and nothing that touches files or clocks.
 
-use std::rc::Rc;
-
-use kernels::train::{Bf16, Cpu};
+use kernels::train::Cpu;
 use serde::{Deserialize, Serialize};
 use synth::{Picture, Seed};
 
@@ -10,6 +8,7 @@ use crate::adam::{Adam, Dropped, Rates, move_towards};
 use crate::augment::Augmentation;
 use crate::auxiliaries::Auxiliaries;
 use crate::auxiliary::{Auxiliary, Said, Scene};
+use crate::backend::passes;
 use crate::collective::{Collective, Ranks};
 use crate::config::{AugmentConfig, OptimizerConfig, Penalty, Precision};
 use crate::cpu::processor;
@@ -17,7 +16,7 @@ use crate::device::Device;
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::params::Layout;
-use crate::passes::{Native, Passes};
+use crate::passes::Passes;
 use crate::planes::{picture, planes};
 use crate::schedule::Schedule;
 use crate::seeds::{rank_seed, step_seed};
@@ -176,28 +175,6 @@ impl WideAverage {
         let kept = (1.0 - 1.0 / t as f64).powf(self.exponent + 1.0);
         move_towards(cpu.crew(), &mut self.weights, weights, 1.0 - kept);
     }
-}
-
-/// The networks' bodies on a device, in the numbers that the configuration asks for.
-fn passes(
-    config: &Config,
-    device: Device,
-    cpu: Cpu,
-    generator: &Generator,
-    discriminator: &Discriminator,
-) -> Result<Box<dyn Passes>, Error> {
-    device.check()?;
-    let cpu = Rc::new(cpu);
-    #[cfg(feature = "torch")]
-    if device != Device::Cpu {
-        let bf16 = config.precision.is_bf16_on(device, &cpu);
-        return Ok(Box::new(crate::torch::Torch::new(device, bf16, cpu, generator, discriminator)?));
-    }
-    Ok(if config.precision.is_bf16(&cpu) {
-        Box::new(Native::<Bf16>::new(cpu, generator, discriminator))
-    } else {
-        Box::new(Native::<f32>::new(cpu, generator, discriminator))
-    })
 }
 
 /// The state of a run in memory.

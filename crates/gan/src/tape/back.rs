@@ -1,27 +1,10 @@
 //! The way back along a tape.
 
-use std::ops::Range;
-
 use kernels::train::{Cpu, Element, Map};
 
 use super::draw::constant_back;
+use super::walk::{Walk, Way};
 use super::{Id, Network, Op, Rows, Tape, Value};
-
-/// What a walk back is asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Walk {
-    /// The pictures that take part; the gradients at those that do not are zero or not looked at.
-    pub(crate) pictures: Range<usize>,
-    /// Whether gradients of weights are added up.
-    pub(crate) weights: bool,
-}
-
-/// What layers are walked back with.
-pub(super) struct Way<'a> {
-    pub(super) cpu: &'a Cpu,
-    pub(super) net: &'a mut Network,
-    pub(super) walk: &'a Walk,
-}
 
 impl<E: Element> Tape<E> {
     /// Walks back from `last`, where the gradient is `back` (rows without filling, or planar pictures), to the layer `first`. Gradients of weights are

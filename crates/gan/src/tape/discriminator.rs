@@ -2,8 +2,8 @@
 
 use kernels::train::{self, Backward, Conv, Cpu, Element, FilterShape, Forward, Input, Map, Mask, WeightGradient};
 
-use super::back::{Walk, Way};
 use super::minibatch_stddev::{MinibatchStddev, pixel, pixel_mut};
+use super::walk::{Walk, Way};
 use super::{Context, Id, Like, Network, Op, Rows, Tape, Value};
 
 /// A convolution of the discriminator.

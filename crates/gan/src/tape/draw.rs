@@ -3,8 +3,8 @@
 use kernels::Edge;
 use kernels::train::{Element, Map, Styled, StyledBackward, StyledInput, ToColours, ToColoursBackward, WeightGradient};
 
-use super::back::Way;
 use super::minibatch_stddev::pixel;
+use super::walk::Way;
 use super::{Context, Id, Network, Op, Tape, Value};
 
 /// Factor after the generator's leaky ReLU.

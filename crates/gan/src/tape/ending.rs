@@ -3,9 +3,9 @@
 use kernels::train::{Element, Map};
 use synth::Seed;
 
-use super::back::Way;
 use super::draw::GAIN;
 use super::resample::share;
+use super::walk::Way;
 use super::{Context, Id, Network, Op, Tape, Value};
 
 /// Slope of the leaky ReLU below zero.

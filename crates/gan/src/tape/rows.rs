@@ -3,7 +3,7 @@
 use kernels::matrix::{self, Matrix, MatrixMut, Update};
 use kernels::train::Element;
 
-use super::back::Way;
+use super::walk::Way;
 use super::{Context, Id, Like, Network, Op, Rows, Tape, Value};
 
 /// Added to what a square root is taken of.

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use kernels::train::Cpu;
 use tch::{Kind, Tensor};
 
-use super::layers::{Grids, Made, Place, activate, conv, halve, halve_planes, linear, size};
-use super::transfer::{download, download_into};
+use super::layers::{Grids, Place, activate, conv, halve, halve_planes, linear, size};
+use super::transfer::{Made, download, download_into};
 use super::weights::Weights;
 use crate::config::Downsample;
 use crate::discriminator::{Discriminator, Shown};

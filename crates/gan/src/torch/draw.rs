@@ -6,8 +6,8 @@ use kernels::train::Cpu;
 use synth::{Architecture, Seed, Upsample};
 use tch::{Kind, Tensor};
 
-use super::layers::{Grids, Made, Place, activate, conv, linear, size};
-use super::transfer::download;
+use super::layers::{Grids, Place, activate, conv, linear, size};
+use super::transfer::{Made, download};
 use super::weights::Weights;
 use crate::generator::{ACTIVATION_GAIN, Generator, Latents};
 use crate::tape::{Grid, Network, share};

@@ -4,16 +4,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, Tensor};
 
-use super::transfer::upload;
+use super::transfer::{Made, upload};
 use crate::tape::Grid;
 
 /// Slope of the leaky ReLU below zero.
 const SLOPE: f64 = 0.2;
-
-/// What an operation gives, or why libtorch could not do it.
-pub(super) type Made<T = Tensor> = Result<T, TchError>;
 
 /// Where tensors lie, and the numbers of maps.
 #[derive(Clone, Copy, Debug)]

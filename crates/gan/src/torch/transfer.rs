@@ -1,8 +1,9 @@
 //! Numbers to a device and back.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::layers::Made;
+/// What an operation gives, or why libtorch could not do it.
+pub(super) type Made<T = Tensor> = Result<T, TchError>;
 
 /// Numbers on a device, in a shape.
 pub(super) fn upload(device: Device, values: &[f32], shape: &[i64]) -> Made {

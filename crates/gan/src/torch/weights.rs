@@ -6,8 +6,8 @@ use std::rc::Rc;
 use kernels::train::Cpu;
 use tch::{Kind, Tensor};
 
-use super::layers::{Made, Place};
-use super::transfer::download_into;
+use super::layers::Place;
+use super::transfer::{Made, download_into};
 use crate::params::{Layout, Order};
 use crate::tape::{Network, share};
 
