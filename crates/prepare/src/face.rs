@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dataset::{Decoded, Files, Region};
 use serde::{Deserialize, Serialize};
 
-use crate::survey::{Looked, Row};
+use crate::row::{Looked, Row};
 
 /// A rule: of each picture its best face counts, and what is around it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
+use crate::row::Row;
 use crate::rules::Rules;
-use crate::survey::Row;
 use crate::verdict::Verdict;
 
 /// Pictures of a tar.

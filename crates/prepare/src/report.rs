@@ -7,7 +7,7 @@ use table::{Kind, Table, Value};
 
 use crate::error::Error;
 use crate::pack;
-use crate::survey::{Looked, Row};
+use crate::row::{Looked, Row};
 use crate::verdict::Verdict;
 
 const ROWS_A_GROUP: u64 = 100_000;

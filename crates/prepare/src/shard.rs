@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::face::{Detector, Open};
 use crate::pack::{self, Tar};
+use crate::row::Row;
 use crate::rules::Rules;
-use crate::survey::{Row, look};
+use crate::survey::look;
 
 /// Where shards are, below the result.
 const FOLDER: &str = "shards";

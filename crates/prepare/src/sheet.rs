@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::pack;
-use crate::survey::Row;
+use crate::row::Row;
 use crate::verdict::Verdict;
 
 /// Tiles of a sheet, a row and in all, and their side in pixels.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::near::Near;
+use crate::row::{Looked, Row};
 use crate::rules::Rules;
-use crate::survey::{Looked, Row};
 
 /// What becomes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
