@@ -1,12 +1,13 @@
 //! Which pictures are made ahead, and where they go.
 
+use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use archive::Plan;
 use clap::Args;
 use server::{Format, LEVELS};
-use synth::Generator;
+use synth::{Generator, Picture};
 
 use crate::model::Model;
 use crate::seeds::Seeds;
@@ -97,6 +98,14 @@ impl FromStr for Levels {
         }
         Ok(Self(levels))
     }
+}
+
+/// Writes a picture to a file, whole or not at all.
+///
+/// # Errors
+/// The file cannot be written, or a picture of its size cannot be encoded so.
+pub fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<()> {
+    synth::write_atomically(path, &format.encode(picture)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use cli::pictures::format;
+use cli::pictures::{format, write};
 use indicatif::{ProgressBar, ProgressStyle};
 use server::{Format, LEVELS, level};
 use synth::{Creativity, Generator, Picture, Seed};
@@ -210,8 +210,4 @@ impl Generate {
             None => Ok(()),
         }
     }
-}
-
-pub(crate) fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<()> {
-    synth::write_atomically(path, &format.encode(picture)?).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -10,7 +10,6 @@ use features::metrics::Clusters;
 use server::Format;
 use synth::Picture;
 
-use crate::generate;
 use crate::metrics::{bar, evaluator};
 use crate::picture_options::{self, PictureArgs, PictureOptions};
 
@@ -100,7 +99,7 @@ impl Label {
                     cells.push(Picture { width: size, height: size, rgb });
                 }
             }
-            generate::write(path, Format::Png, &synth::sheet(&cells, SHOWN))?;
+            cli::pictures::write(path, Format::Png, &synth::sheet(&cells, SHOWN))?;
         }
         Ok(())
     }

@@ -17,7 +17,6 @@ mod figures;
 
 use figures::{Figures, Row};
 
-use crate::generate;
 use crate::model::Model;
 use crate::picture_options::{self, PictureArgs, PictureOptions};
 use crate::report;
@@ -235,7 +234,7 @@ impl Metrics {
                 cells.push(synth::Picture { width: size, height: size, rgb });
             }
         }
-        generate::write(path, Format::Png, &synth::sheet(&cells, nearest + 1))
+        cli::pictures::write(path, Format::Png, &synth::sheet(&cells, nearest + 1))
     }
 }
 

@@ -16,7 +16,6 @@ use serde_json::json;
 use server::Format;
 use synth::{Calibration, Creativity, Generator, Picture, Seed, Vectors};
 
-use crate::generate;
 use crate::model::Model;
 use crate::progress;
 
@@ -191,8 +190,8 @@ impl Project {
         let (height, width) = (drawn.height, drawn.width);
         let rgb = dataset::load_picture(&self.picture, [height, width], self.crop)?.into_vec();
         let sheet = synth::sheet(&[Picture { width, height, rgb }, drawn.clone()], 2);
-        generate::write(&self.out.join("found.png"), Format::Png, &drawn)?;
-        generate::write(&self.out.join("compare.png"), Format::Png, &sheet)?;
+        cli::pictures::write(&self.out.join("found.png"), Format::Png, &drawn)?;
+        cli::pictures::write(&self.out.join("compare.png"), Format::Png, &sheet)?;
         let mut frames: Vec<Picture> =
             way.of(found).into_iter().map(|w| worker.draw_w(&w[found.start], noise)).collect();
         frames.push(drawn);
