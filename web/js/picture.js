@@ -1,5 +1,6 @@
 // From an address to an image that is ready to be painted.
 
+import { paperOf } from './dom.js';
 import { drawInto, drawn, mine } from './easel.js';
 
 /** Told when the server draws with another model than this page was made for. */
@@ -158,5 +159,18 @@ export function likeness(picture, width, height) {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [width, height];
   canvas.getContext('2d')?.drawImage(picture, 0, 0, width, height);
+  return canvas;
+}
+
+/**
+ * A picture as a canvas, whoever draws it.
+ * @param {string} address
+ */
+export async function canvasOf(address) {
+  if (mine(address)) return drawn(address);
+  const picture = await fetchPicture(address);
+  const canvas = document.createElement('canvas');
+  Object.assign(canvas, sizeOf(picture));
+  paperOf(canvas).drawImage(picture, 0, 0);
   return canvas;
 }

@@ -6,7 +6,7 @@ import { around, paperOf, part, within } from './dom.js';
 import { blobOf, drawn, mine } from './easel.js';
 import { animation, hand } from './files.js';
 import { film } from './film.js';
-import { fetchPicture, sizeOf } from './picture.js';
+import { canvasOf } from './picture.js';
 import { single, spell, title } from './recipe.js';
 import { addressOf } from './router.js';
 import { FOR_OTHERS, model } from './settings.js';
@@ -38,19 +38,6 @@ export async function copy(text) {
     field.remove();
     return done;
   }
-}
-
-/**
- * A picture as a canvas, whoever draws it.
- * @param {string} address
- */
-export async function canvasOf(address) {
-  if (mine(address)) return drawn(address);
-  const picture = await fetchPicture(address);
-  const canvas = document.createElement('canvas');
-  Object.assign(canvas, sizeOf(picture));
-  paperOf(canvas).drawImage(picture, 0, 0);
-  return canvas;
 }
 
 /**

@@ -4,9 +4,9 @@ import { pictureAddress } from './address.js';
 import { paperOf } from './dom.js';
 import { atelier, blobOf, paint } from './easel.js';
 import { LEVELS } from './levels.js';
+import { canvasOf } from './picture.js';
 import { title } from './recipe.js';
 import { model } from './settings.js';
-import { canvasOf } from './share.js';
 import { numbers } from './strings.js';
 
 /** Pixels between pictures and around them, and for a line of words. */
