@@ -105,19 +105,26 @@ function scaled(canvas, times) {
 const TYPES = { png: 'image/png', webp: 'image/webp', jpg: 'image/jpeg' };
 
 /**
- * A file of what a canvas shows. A browser that cannot write a kind writes PNG.
+ * A file of what a canvas shows; throws where the browser cannot write that kind, in place of which canvases give a PNG.
  * @param {HTMLCanvasElement} canvas
  * @param {string} kind
  * @returns {Promise<Blob>}
  */
 export const blobOf = (canvas, kind) =>
   new Promise((done, failed) =>
-    // Of WebP, quality 1 is the lossless kind.
-    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error('no file'))), TYPES[kind], kind === 'webp' ? 1 : 0.92),
+    canvas.toBlob(
+      (blob) => {
+        if (blob && blob.type === TYPES[kind]) done(blob);
+        else failed(new Error(blob ? `this browser writes no ${kind}` : 'no file'));
+      },
+      TYPES[kind],
+      // Of WebP, quality 1 is the lossless kind.
+      kind === 'webp' ? 1 : 0.92,
+    ),
   );
 
 /**
- * The picture of an address as a file.
+ * The picture of an address as a file; throws where the browser cannot write that kind.
  * @param {string} address
  * @param {AbortSignal} [signal]
  */
