@@ -63,12 +63,12 @@ impl Pictures {
     }
 }
 
-/// The format of a file's ending, for arguments.
+/// Reads an argument that names a kind of picture file: png, webp, jpg or jpeg, in lower case and without a dot.
 ///
 /// # Errors
-/// It is none of those that are written.
+/// It is anything else; the text lists what is allowed.
 pub fn format(text: &str) -> Result<Format, String> {
-    Format::from_extension(text).ok_or_else(|| "use png, webp or jpg".into())
+    Format::from_extension(text).ok_or_else(|| format!("use {}", Format::listed("")))
 }
 
 /// Levels of creativity, in tenths.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use cli::pictures::format;
 use serde::Serialize;
 use server::Format;
 use synth::{Generator, ModelFile, WeightDtype};
@@ -46,7 +47,7 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
     batch: u16,
     /// Write each picture as a file as well, in memory, as the service does
-    #[arg(long, value_name = "KIND", value_parser = kind)]
+    #[arg(long, value_name = "KIND", value_parser = format)]
     format: Option<Format>,
     /// Seconds for each measurement
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
@@ -67,10 +68,6 @@ pub(crate) struct Bench {
 
 fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|s| (0.001..=600.0).contains(s)).ok_or_else(|| "use a number from 0.001 to 600".into())
-}
-
-fn kind(text: &str) -> Result<Format, String> {
-    Format::from_extension(text).ok_or_else(|| "use png, webp or jpg".into())
 }
 
 /// Everything measured, as `--json` prints it.

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use features::FIRST_SEED;
 use features::directions::{NAMES, find, measure};
+use server::Format;
 use synth::{Creativity, Creature, Edit, Generator, Picture, Recipe, Seed, WeightDtype};
 
 use crate::metrics::bar;
@@ -104,8 +105,8 @@ impl Directions {
 
 /// Writes pictures side by side, `across` in a row, in the format of the path's ending.
 pub(crate) fn write_sheet(path: &Path, pictures: &[Picture], across: usize) -> anyhow::Result<()> {
-    let format = path.extension().and_then(|e| e.to_str()).and_then(server::Format::from_extension);
-    let format = format.with_context(|| format!("{}: use .png, .webp or .jpg", path.display()))?;
+    let format = path.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
+    let format = format.with_context(|| format!("{}: use {}", path.display(), Format::listed(".")))?;
     let bytes = format.encode(&synth::sheet(pictures, across))?;
     synth::write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -158,7 +158,8 @@ impl Generate {
         );
         let named = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
         let Some(format) = self.format.or(named) else {
-            bail!("{} does not end in .png, .webp or .jpg; name it so or add --format", self.out.display())
+            let endings = Format::listed(".");
+            bail!("{} does not end in {endings}; name it so or add --format", self.out.display())
         };
         let pictures = Mutex::new(vec![Picture::default(); grid.columns * grid.rows]);
         self.draw(generator, count, wanted, |place, _, picture| {

@@ -39,8 +39,8 @@ pub enum AddressError {
     /// The seed is no whole number, or does not fit 64 bits.
     #[error("{0:?} is not a seed: use a whole number from 0 to 18446744073709551615, as in seed00042")]
     Seed(String),
-    /// An ending other than the three allowed.
-    #[error("{0:?} is not a kind of picture made here: use .png, .webp or .jpg")]
+    /// An ending that is none of [`Format::ALL`].
+    #[error("{:?} is not a kind of picture made here: use {}", .0, Format::listed("."))]
     Format(String),
     /// A size was asked for of an address of the original, which has none.
     #[error("the size cannot be chosen here: ask for /api/v1/pictures/42.png?size=512")]

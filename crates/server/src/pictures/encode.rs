@@ -28,7 +28,8 @@ pub enum Format {
     Jpeg,
 }
 
-/// Counts changes of the encoders' output: part of every `ETag`, so that no cache mixes old bytes with new ones.
+/// Counts changes of the bytes that any order gives for the same pixels: encoders, cards, sheets, ZIPs. It is part of every `ETag` and of the
+/// store's names, so that no cache mixes old bytes with new ones; archives made by another revision are refused.
 pub(crate) const REVISION: u32 = 1;
 
 /// From 0 to 100, where 92 is hard to tell from the original at normal size.
@@ -67,6 +68,20 @@ impl Format {
     pub fn from_extension(extension: &str) -> Option<Self> {
         let extension = if extension == "jpeg" { "jpg" } else { extension };
         Self::ALL.into_iter().find(|format| format.extension() == extension)
+    }
+
+    /// Every ending in words, each with `before` in front of it: with a dot, `.png, .webp or .jpg`.
+    pub fn listed(before: &str) -> String {
+        let [first @ .., last] = Self::ALL.map(|format| format!("{before}{}", format.extension()));
+        format!("{} or {last}", first.join(", "))
+    }
+
+    /// Whether a file gives back the very pixels that were written.
+    pub fn is_lossless(self) -> bool {
+        match self {
+            Format::Png | Format::Webp => true,
+            Format::Jpeg => false,
+        }
     }
 
     /// Whether a file begins and ends as one of this kind does: what was cut off does not.
@@ -155,6 +170,12 @@ mod tests {
         assert!(std::iter::successors(Some(Format::Png), next).eq(Format::ALL));
     }
 
+    #[test]
+    fn all_endings_are_listed_in_words() {
+        assert_eq!(Format::listed("."), ".png, .webp or .jpg");
+        assert_eq!(Format::listed(""), "png, webp or jpg");
+    }
+
     /// A colourful gradient, which every format must keep recognisable.
     fn gradient() -> Picture {
         let (width, height) = (48, 32);
@@ -172,7 +193,7 @@ mod tests {
             let back = image::load_from_memory(&file).unwrap().to_rgb8();
             assert_eq!((back.width() as usize, back.height() as usize), (picture.width, picture.height));
             let worst = back.iter().zip(&picture.rgb).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-            let allowed = if format == Format::Jpeg { 16 } else { 0 };
+            let allowed = if format.is_lossless() { 0 } else { 16 };
             assert!(worst <= allowed, "{format:?} is off by {worst}");
         }
     }

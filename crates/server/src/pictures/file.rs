@@ -23,7 +23,7 @@ pub struct MakeError {
 }
 
 impl FileMaker {
-    /// Counts changes of the encoders' output: other revisions give other bytes for the same picture.
+    /// Counts changes of the bytes that are written for the same pixels: other revisions give other files.
     pub const REVISION: u32 = encode::REVISION;
 
     /// One that draws with this model.
