@@ -42,7 +42,7 @@ pub(crate) fn choose(data: &[PathBuf], machine: (usize, Device), picture_args: &
     let survey = Survey::of(data)?;
     if survey.side == 0 {
         // Opening says best why there is nothing to look at.
-        Dataset::open(data, &rule(64, picture_args))?;
+        Dataset::open(data, &rule(Config::preset(CANDIDATES[0])?.resolution(), picture_args))?;
         bail!("none of the pictures that were looked at could be read; name a preset with --config");
     }
     if survey.pictures < FEW {
