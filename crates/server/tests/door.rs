@@ -5,7 +5,7 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{SLOW, TINY, config, generator};
+use common::{SLOW, TINY, config, generator, get, tiny};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -146,15 +146,18 @@ async fn stopping_never_takes_longer_than_the_grace() {
 }
 
 /// Requests as they could come from anywhere: noise, and requests with one thing wrong or odd.
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
+/// `described` are the addresses that the interface's description has.
+fn bytes(described: &[String]) -> impl Strategy<Value = Vec<u8>> + use<> {
     let word = "[ -~]{0,30}";
+    let known = prop::sample::select(described.to_vec());
+    let named = (known, "[-0-9~_,.a-z%]{0,24}").prop_map(|(path, file)| path.replace("{file}", &file));
     let path = prop_oneof![
         "/[ -~]{0,60}",
-        "/api/v1/(pictures|sweeps|morphs|montages|levels|cards|batches|children|latents|random)/[-0-9~_,.a-z%]{0,24}",
+        named,
         "/results/psi-[-0-9.e]{0,5}/seed[-0-9]{0,22}\\.(png|webp|jpg|gif)?",
         "/(p|walk|slider\\.html)[-/?=0-9a-z~_%]{0,20}",
     ];
-    let query = "(\\?(psi|size|columns|frames|noise|m|seed|lang|from)=[-0-9.a-z&=%]{0,16})?";
+    let query = "(\\?(psi|size|columns|frames|noise|count|m|seed|lang|from)=[-0-9.a-z&=%]{0,16})?";
     let line = (prop_oneof![Just("GET"), Just("POST"), Just("HEAD"), Just("OPTIONS"), Just("QUERY")], path, query);
     let sane = (line, word, word, prop::collection::vec(any::<u8>(), 0..80)).prop_map(|((method, path, query), a, b, body)| {
         let head = format!("{method} {path}{query} HTTP/1.1\r\nhost: a\r\nrange: {a}\r\nif-none-match: {b}\r\n\
@@ -167,12 +170,14 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_bytes_whatever_break_the_service() {
     let config = server::Config { rate: 0, header_timeout: Duration::from_millis(300), ..config() };
+    let document = get(&tiny(), "/api/v1/openapi.json").await.json();
+    let described: Vec<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
     let running = start(config, TINY).await;
     let addr = running.addr;
     let handle = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         let mut runner = TestRunner::new(Cases { cases: 600, failure_persistence: None, ..Cases::default() });
-        let tried = runner.run(&bytes(), |request| {
+        let tried = runner.run(&bytes(&described), |request| {
             let answer = handle.block_on(async {
                 let mut stream = TcpStream::connect(addr).await.unwrap();
                 let _ = stream.write_all(&request).await;

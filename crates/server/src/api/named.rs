@@ -30,7 +30,22 @@ impl FromStr for JsonFile {
 
     fn from_str(file: &str) -> Result<Self, AddressError> {
         let ending = || file.rsplit_once('.').map_or("", |(_, ending)| ending).chars().take(20).collect();
-        let name = file.strip_suffix(".json").ok_or_else(|| AddressError::Format(ending()))?;
+        let name = file.strip_suffix(".json").ok_or_else(|| AddressError::Json(ending()))?;
         Ok(Self(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_data_ends_in_json_and_others_are_told_so() {
+        assert_eq!("42~7~50.json".parse::<JsonFile>().map(|file| file.0), Ok("42~7~50".to_owned()));
+        for file in ["42.png", "42", "42.JSON", ""] {
+            let error = file.parse::<JsonFile>().map(|file| file.0).unwrap_err();
+            assert!(matches!(error, AddressError::Json(_)), "{file}");
+            assert!(error.to_string().contains("ends in .json, as in /api/v1/children/42.json"), "{error}");
+        }
     }
 }

@@ -42,6 +42,9 @@ pub enum AddressError {
     /// An ending that is none of [`Format::ALL`].
     #[error("{:?} is not a kind of picture made here: use {}", .0, Format::listed("."))]
     Format(String),
+    /// An ending other than `.json` where the answer is data.
+    #[error("{0:?} is not a kind of answer given here: this address ends in .json, as in /api/v1/children/42.json")]
+    Json(String),
     /// A size was asked for of an address of the original, which has none.
     #[error("the size cannot be chosen here: ask for /api/v1/pictures/42.png?size=512")]
     FixedSize,

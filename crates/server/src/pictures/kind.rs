@@ -27,6 +27,7 @@ pub(crate) struct Kind {
 /// What a file is named after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
+    /// A seed, or whatever else is made of seeds: wherever a seed is accepted, a recipe is.
     Recipe,
     /// Two creatures with a tilde between them.
     Pair,
