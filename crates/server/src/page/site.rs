@@ -1,4 +1,4 @@
-//! The wall as files for a host that runs nothing: the page in three languages, the module that draws, the model.
+//! The wall as files for a host that runs nothing: the page in every language, the module that draws, the model.
 //!
 //! Everything that can change lies in a folder named after its contents, so that a host may let browsers keep it for ever;
 //! what has a name of its own are the pages, the service worker and the manifest, which are asked for again. Every address
@@ -129,7 +129,7 @@ mod tests {
     fn every_file_that_a_page_or_the_worker_names_is_there() {
         let files = made();
         let there: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        for page in ["index.html", "it.html", "ja.html", "slider.html"] {
+        for page in Language::ALL.map(page_of).into_iter().chain(["slider.html".to_owned()]) {
             let html = files.iter().find(|file| file.path == page).unwrap();
             let html = std::str::from_utf8(&html.bytes).unwrap();
             let addresses = [" href=\"", " src=\""].into_iter().flat_map(|mark| html.split(mark).skip(1));

@@ -1,4 +1,4 @@
-//! The page for everybody: three languages, any screen, no scripts, no barriers.
+//! The page for everybody: its languages, any screen, no scripts, no barriers.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ const VIEWS: [(&str, &str); 10] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_reads_in_three_languages() {
+async fn the_page_reads_in_its_languages() {
     browse(generator(TINY, 1), |browsing: &Browsing| {
         for (accept, tag, creativity, value, spoken) in [
             ("en-GB", "en", "Creativity", "1.6", "1.6, confused and strange"),
@@ -37,9 +37,8 @@ async fn the_page_reads_in_three_languages() {
             assert_eq!(visit.text("document.getElementById('creativity-value').textContent"), value);
             let aria = visit.text("document.getElementById('creativity').getAttribute('aria-valuetext')");
             assert_eq!(aria, spoken);
-            assert_eq!(visit.value("document.querySelectorAll('link[hreflang]').length"), 4);
             // Each language of the menu, and the one for everybody else.
-            let all = "document.querySelectorAll('.languages a').length >= 3
+            let all = "document.querySelectorAll('.languages a').length > 1
                 && document.querySelectorAll('link[hreflang]').length === document.querySelectorAll('.languages a').length + 1";
             assert_eq!(visit.value(all), true);
             visit.was_clean();
