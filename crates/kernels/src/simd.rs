@@ -178,16 +178,18 @@ pub(crate) trait Kernel {
 /// Kernels reckon addresses by it and call its safe operations from anywhere, so an implementor promises that
 /// - a value exists only where every feature that its operations are compiled for is present: only code that runs after those very features were
 ///   tested (or that is compiled for a target that always has them) can make one;
-/// - `LANES` divides 16, `V` holds `LANES` numbers, and `load`, `store`, `load_bf16` and `store_bf16` touch `LANES` numbers from their address on
+/// - `LANES` is 4, 8 or 16, `V` holds `LANES` numbers, and `load`, `store`, `load_bf16` and `store_bf16` touch `LANES` numbers from their address on
 ///   and nothing else;
 /// - `prefetch` touches no memory that a program could notice, whatever the address.
 pub(crate) unsafe trait Simd: Copy {
     /// A vector.
     type V: Copy;
-    /// Numbers in a vector; divides 16.
+    /// Numbers in a vector: 4, 8 or 16.
     const LANES: usize;
-    /// Rows of the largest register tile that is two vectors wide.
+    /// Rows of the largest register tile that is two vectors wide: 4, 6 or 12.
     const ROWS: usize;
+    /// Whether `f64::mul_add` is one instruction in what is compiled for this set; elsewhere it is a slow function.
+    const FUSED: bool;
 
     /// All lanes equal to `v`.
     fn splat(self, v: f32) -> Self::V;

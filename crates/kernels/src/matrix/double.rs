@@ -48,9 +48,10 @@ impl Kernel for Lines<'_> {
         // Twelve rows of eight fill half of 32 large registers and take turns often enough to hide the latency of an
         // addition; six fill 12 of the 16 that AVX2 has.
         match S::LANES {
-            16 => self.tiles::<12, true>(),
-            8 => self.tiles::<6, true>(),
-            _ => self.tiles::<6, { cfg!(target_arch = "aarch64") }>(),
+            16 if S::FUSED => self.tiles::<12, true>(),
+            16 => self.tiles::<12, false>(),
+            _ if S::FUSED => self.tiles::<6, true>(),
+            _ => self.tiles::<6, false>(),
         }
     }
 }

@@ -16,6 +16,7 @@ unsafe impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
     const ROWS: usize = 6;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, v: f32) -> __m256 {

@@ -16,6 +16,7 @@ unsafe impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
     const ROWS: usize = 12;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, v: f32) -> __m512 {

@@ -19,6 +19,7 @@ unsafe impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
     const ROWS: usize = 12;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, v: f32) -> float32x4_t {

@@ -16,6 +16,8 @@ unsafe impl Simd for Portable {
     type V = [f32; 4];
     const LANES: usize = 4;
     const ROWS: usize = 4;
+    // 64-bit ARM has the instruction in its base set.
+    const FUSED: bool = cfg!(target_arch = "aarch64");
 
     #[inline(always)]
     fn splat(self, v: f32) -> [f32; 4] {

@@ -28,6 +28,8 @@ unsafe impl Simd for Simd128 {
     // Browsers have 16 registers at most, keep one to themselves, and put into memory what does not fit: a sixth row made
     // the products take almost twice the time.
     const ROWS: usize = 4;
+    // Of f64 not even relaxed-simd promises one rounding.
+    const FUSED: bool = false;
 
     #[inline(always)]
     fn splat(self, v: f32) -> v128 {

@@ -138,6 +138,8 @@ pub(crate) unsafe fn multiply_f32<S: Simd>(
     out: *mut f32,
     width: usize,
 ) {
+    // Callers step by `S::ROWS`: a set with other rows would leave some out.
+    const { assert!(matches!(S::ROWS, 4 | 6 | 12) && matches!(S::LANES, 4 | 8 | 16)) };
     // SAFETY: the caller vouches for all of it.
     unsafe {
         match S::ROWS {
