@@ -13,8 +13,11 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The place holds pictures of another model, size or encoder below the same addresses.
-    #[error("there is another archive: {0}; an address names neither, so use another place")]
+    /// The place holds pictures of another model, size or encoder below the same addresses, or its `archive.json`, which would say so, cannot be
+    /// read. The text says which.
+    #[error(
+        "there is another archive, or a damaged one: {0}; addresses name neither model nor size, so use another place"
+    )]
     Kind(String),
     /// It was told to stop.
     #[error("stopped; what is finished stays, run the same command again to go on")]

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
-use server::{ArchiveKind, FileMaker, Format, PictureAddress, level};
+use server::{ArchiveKind, FileMaker, Format, LEVELS, PictureAddress, level};
 use synth::Seed;
 
 use crate::part::Part;
@@ -12,7 +12,8 @@ use crate::record::Header;
 /// Changes when records or tars are written in another way.
 const LAYOUT: u32 = 1;
 
-/// Everything that is wanted. A plan can be sent: it reads back from what it was written as.
+/// Which pictures an archive holds: of which seeds, at which levels of psi (in tenths), drawn by which model, in which format, with how many pixels on
+/// the longer side; and how they are cut into shards. Written by serde, it reads back as it was; with a format or a level that there is not, it is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Sent", into = "Sent")]
 pub struct Plan {
@@ -50,6 +51,10 @@ impl TryFrom<Sent> for Plan {
 
     fn try_from(sent: Sent) -> Result<Self, String> {
         let format = Format::from_extension(&sent.format).ok_or_else(|| format!("{:?} is no format", sent.format))?;
+        if let Some(tenths) = sent.levels.iter().find(|&tenths| !LEVELS.contains(tenths)) {
+            let (first, last) = LEVELS.into_inner();
+            return Err(format!("{tenths} is no level: they are {first} to {last}, in tenths of psi"));
+        }
         let seeds = sent.seeds.into_iter().map(|(first, last)| first..=last).collect();
         let plan = Self::new(sent.model, seeds, sent.levels, format, sent.size);
         Ok(plan.with_tars(sent.tar).with_seeds_a_shard(sent.seeds_a_shard))
@@ -66,6 +71,9 @@ pub struct Shard {
 impl Plan {
     /// Pictures of these seeds at these levels (tenths of psi, of [`server::LEVELS`]) by the model of this fingerprint, each
     /// with `size` pixels on its longer side or the model's own. Seeds and levels that are named twice are made once.
+    ///
+    /// # Panics
+    /// If a level is none of [`server::LEVELS`].
     pub fn new(
         model: String,
         mut seeds: Vec<RangeInclusive<u64>>,
@@ -73,6 +81,7 @@ impl Plan {
         format: Format,
         size: Option<u16>,
     ) -> Self {
+        assert!(levels.iter().all(|tenths| LEVELS.contains(tenths)), "{levels:?} are not all levels");
         seeds.sort_by_key(|range| *range.start());
         let mut apart: Vec<RangeInclusive<u64>> = Vec::with_capacity(seeds.len());
         for range in seeds.into_iter().filter(|range| !range.is_empty()) {
@@ -213,6 +222,10 @@ mod tests {
         let read: Plan = serde_json::from_str(&hostile).unwrap();
         assert_eq!((read.pictures(), read.shards()), (10, 5));
         assert!(serde_json::from_str::<Plan>(&text.replace("webp", "exe")).is_err());
+        for level in ["0", "2", "21", "255"] {
+            let error = serde_json::from_str::<Plan>(&text.replace("[3,10]", &format!("[3,{level}]"))).unwrap_err();
+            assert!(error.to_string().contains(&format!("{level} is no level: they are 3 to 20")), "{error}");
+        }
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::wall_place::cell_seed;
 /// The creativity slider of the original: 0.3 to 2.0 in steps of 0.1.
 pub const LEVELS: std::ops::RangeInclusive<u8> = 3..=20;
 
-/// The psi of one of the [`LEVELS`].
+/// The psi of one of the [`LEVELS`], which count tenths: of 7 it is 0.7. Other numbers are divided by ten as well, as long as they are a [`Creativity`];
+/// of those above 20 it is the usual one, 1.0.
 pub fn level(tenths: u8) -> Creativity {
     Creativity::new(f32::from(tenths) / 10.0).unwrap_or_default()
 }
