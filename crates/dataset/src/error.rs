@@ -50,8 +50,8 @@ pub enum Error {
         /// The pattern as given.
         pattern: String,
     },
-    /// A file is neither a picture nor a tar.
-    #[error("{} is neither a tar nor a picture ({reason}); give a folder, a tar, a zip or a WebP, JPEG or PNG", .path.display())]
+    /// A file is no picture and no tar or zip.
+    #[error("{} is no picture and no tar or zip ({reason}); give a folder, a tar, a zip or a picture (WebP, JPEG, PNG, GIF or BMP)", .path.display())]
     NotATar {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// Pictures have no classes.
+    /// The labels that [`Options::labels`](crate::Options::labels) names cannot be used; the reason says why.
     #[error("the labels from {from} cannot be used: {reason}")]
     Labels {
         /// `folders`, or a file.
@@ -125,7 +125,7 @@ pub enum Error {
     Empty {
         /// The arguments.
         sources: String,
-        /// The smallest side allowed.
+        /// The smallest side allowed, in pixels.
         shortest_side: usize,
         /// Pictures that were held back.
         validation: usize,
@@ -137,7 +137,7 @@ pub enum Error {
     TooManyBroken {
         /// Pictures in the data set.
         total: usize,
-        /// The share that is allowed.
+        /// The share of `total` that is allowed, 0 to 1.
         allowed: f32,
         /// What was found, with all of them.
         report: Box<Report>,

@@ -46,12 +46,12 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// How much was lost in making pictures square.
+/// How far the pictures in use are from square.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cropped {
     /// How many pictures are not square.
     pub pictures: usize,
-    /// The sum over them of the share of their area beyond the square, each 0 to 1.
+    /// The sum over them of 1 - shorter / longer side: the share of a picture that cropping cuts away, or of the square that padding fills.
     pub lost: f64,
 }
 
