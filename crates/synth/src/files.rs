@@ -7,8 +7,11 @@ use std::path::Path;
 /// Writes `bytes` to a temporary file beside `path`, flushes it to the disk and renames it. Whatever happens on the way, `path`
 /// holds its old contents or the new ones whole.
 ///
+/// The folder must be there already. A file that lay at `path` is replaced, and its permissions with it by those that the umask leaves; of a symbolic link
+/// it is the link that is replaced, not what it leads to. A process that is killed on the way leaves a file `.unfinished-*` beside `path`.
+///
 /// # Errors
-/// The folder cannot be written or is full; the temporary file is gone then.
+/// The folder is missing, full or cannot be written, or `path` is a folder; the temporary file is gone then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();

@@ -78,9 +78,9 @@ impl Ink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Labels {
-    /// How many classes there are.
+    /// How many classes there are, 1 to 65,536.
     pub classes: usize,
-    /// Length of the embedding of a class.
+    /// Length of the embedding of a class, 1 to 4096.
     pub features: usize,
     /// How the embedding is normalised.
     pub normalize: LabelNorm,
@@ -96,15 +96,20 @@ pub enum LabelNorm {
     Joined,
 }
 
-/// How a block doubles the size.
+/// How a block doubles the size. The variants' names in the file stand with them.
+///
+/// Bilinear upsampling makes each new value of 3/4 of the nearest old one and 1/4 of the next, in both directions, so that a constant stays what it is.
+/// The same doubles the picture of the block before, which is added to a block's own. Convolutions have zeros outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Upsample {
-    /// Bilinear upsampling of the input, then the convolution at the high resolution.
+    /// `up_conv`: bilinear upsampling of the input, with the edge's values repeated outside, then the convolution at the high resolution.
     UpConv,
-    /// The convolution at the low resolution, then bilinear upsampling of its result: a quarter of the work.
+    /// `conv_up`: the convolution at the low resolution, then bilinear upsampling of its result, with the edge's values repeated outside: a quarter of
+    /// the work.
     ConvUp,
-    /// `StyleGAN2`'s own: transposed convolution with stride 2, then the filter [1, 3, 3, 1].
+    /// `stylegan2`: the transposed convolution with stride 2, then the filter [1, 3, 3, 1] / 4 in both directions (gain 4 in all, for the zeros between
+    /// the values), with zeros outside; zeros are outside the picture that is doubled, too.
     #[serde(rename = "stylegan2")]
     StyleGan2,
 }
@@ -176,8 +181,9 @@ impl Architecture {
     }
 
     /// Checks that every value is one this crate can draw, in bounds that keep a hostile file from asking for
-    /// absurd amounts of memory: dimensions 1 to 4096, at most 16 mapping layers, at most 12 blocks, at most
-    /// 8192 pixels on a side and 2^27 values in one activation.
+    /// absurd amounts of memory: dimensions and channels 1 to 4096, 1 to 16 mapping layers, a base of 1 to 64 a side, 1 to 12 blocks, at most
+    /// 8192 pixels on a side and 2^27 values in one activation, a clamp above 0; of [`Labels`] 1 to 65,536 classes with 1 to 4096 features; of
+    /// [`Ink`] 1 to 256 channels, 1 to 32 blocks and the factor 2 or 4.
     ///
     /// # Errors
     /// Names the first field that is out of bounds.

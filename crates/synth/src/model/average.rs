@@ -3,7 +3,7 @@
 use crate::model::{CENTRES, DIRECTIONS, SPREAD};
 use crate::{ModelError, ModelFile, Selection};
 
-/// Why models have no mean.
+/// Why [`ModelFile::average`] gave none.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AverageError {
@@ -19,8 +19,13 @@ pub enum AverageError {
         problem: String,
     },
     /// One of them is not sound.
-    #[error(transparent)]
-    Model(#[from] ModelError),
+    #[error("model {which}: {problem}")]
+    Model {
+        /// Which of them, counted from 1.
+        which: usize,
+        /// What is wrong with it.
+        problem: ModelError,
+    },
 }
 
 impl ModelFile {
@@ -32,13 +37,13 @@ impl ModelFile {
     /// one of them alone (calibration, centres and spread of truncation, directions, selection) is left out.
     ///
     /// # Errors
-    /// [`AverageError`], if there are fewer than two or they are not the same network.
+    /// [`AverageError`], if there are fewer than two, one is not sound, or they are not the same network.
     pub fn average(models: &[Self]) -> Result<Self, AverageError> {
         let [first, .., last] = models else { return Err(AverageError::TooFew) };
         let measured =
             |name: &str| [CENTRES, SPREAD, DIRECTIONS].contains(&name) || name.starts_with(Selection::TENSORS);
         for (i, model) in models.iter().enumerate() {
-            model.check()?;
+            model.check().map_err(|problem| AverageError::Model { which: i + 1, problem })?;
             let differs = |problem: String| Err(AverageError::Different { which: i + 1, problem });
             if model.architecture != first.architecture {
                 return differs(format!("{:?} instead of {:?}", model.architecture, first.architecture));
@@ -118,5 +123,10 @@ mod tests {
         assert!(matches!(ModelFile::average(&[random(1)]), Err(AverageError::TooFew)));
         let other = ModelFile::random(Architecture::plain(16, 16, &[16, 12]), Seed(1)).unwrap();
         assert!(matches!(ModelFile::average(&[random(1), other]), Err(AverageError::Different { which: 2, .. })));
+        let mut broken = random(2);
+        broken.tensors.remove("mapping.w_avg");
+        let error = ModelFile::average(&[random(1), broken]).unwrap_err();
+        assert!(matches!(error, AverageError::Model { which: 2, .. }), "{error}");
+        assert!(error.to_string().starts_with("model 2: "), "{error}");
     }
 }
