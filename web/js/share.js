@@ -2,8 +2,8 @@
 
 import { pictureAddress, spelledPsi } from './address.js';
 import { announce } from './controls.js';
-import { around, paperOf, part, within } from './dom.js';
-import { blobOf, drawn, mine } from './easel.js';
+import { around, part, within } from './dom.js';
+import { blobOf } from './easel.js';
 import { animation, hand } from './files.js';
 import { film } from './film.js';
 import { canvasOf } from './picture.js';

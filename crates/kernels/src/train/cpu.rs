@@ -57,7 +57,7 @@ impl Cpu {
         &self.crew
     }
 
-    /// Whether products of [`Bf16`] are faster than those of `f32` here.
+    /// Whether products of [`Bf16`](super::Bf16) are faster than those of `f32` here.
     pub fn has_bf16(&self) -> bool {
         self.core.products != Products::Plain
     }
