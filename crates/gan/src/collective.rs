@@ -162,8 +162,6 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Option<Member>, String> {
@@ -206,7 +204,13 @@ mod tests {
     #[cfg(not(feature = "torch"))]
     #[test]
     fn a_build_without_libtorch_does_not_train_alone_by_mistake() {
-        let refused = read(&TWO).unwrap().unwrap().join(Device::Cpu, Duration::from_secs(1)).err().unwrap().to_string();
+        let refused = read(&TWO)
+            .unwrap()
+            .unwrap()
+            .join(Device::Cpu, std::time::Duration::from_secs(1))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(refused.contains("without libtorch") && refused.contains("--features torch"), "{refused}");
     }
 
