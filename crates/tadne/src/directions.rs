@@ -107,6 +107,5 @@ impl Directions {
 pub(crate) fn write_sheet(path: &Path, pictures: &[Picture], across: usize) -> anyhow::Result<()> {
     let format = path.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
     let format = format.with_context(|| format!("{}: use {}", path.display(), Format::listed(".")))?;
-    let bytes = format.encode(&synth::sheet(pictures, across))?;
-    synth::write_atomically(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    cli::pictures::write(path, format, &synth::sheet(pictures, across))
 }
