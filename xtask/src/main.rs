@@ -6,6 +6,7 @@ mod torch;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 /// A part, or why it failed.
 type Outcome = Result<(), String>;
@@ -55,13 +56,17 @@ fn main() -> ExitCode {
     if parts.is_empty() {
         return usage();
     }
+    let mut took = Vec::new();
     for (name, _, part) in parts {
         println!("== {name}");
+        let start = Instant::now();
         if let Err(problem) = part() {
             eprintln!("{name} failed: {problem}");
             return ExitCode::FAILURE;
         }
+        took.push(format!("{name} {} s", start.elapsed().as_secs()));
     }
+    println!("== passed: {}", took.join(", "));
     ExitCode::SUCCESS
 }
 
