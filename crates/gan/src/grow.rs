@@ -51,8 +51,14 @@ impl Trainer {
         if added == 0 {
             config.growth.fade_kimg = 0.0;
         }
-        if !d_was_trained && config.growth.hold_kimg.total_cmp(&0.0).is_eq() {
-            (config.growth.inherited, config.growth.hold_kimg) = (0.0, HOLD_KIMG);
+        if !d_was_trained {
+            // At the full rate nothing would be held, however long.
+            if config.growth.inherited >= 1.0 {
+                config.growth.inherited = 0.0;
+            }
+            if config.growth.hold_kimg <= 0.0 {
+                config.growth.hold_kimg = HOLD_KIMG;
+            }
         }
         let first_new = old.architecture.channels.len();
         let mut grown = Self::new(config, threads)?;
@@ -176,7 +182,8 @@ mod tests {
         assert!(was.iter().zip(&is).all(|(a, b)| (a - b).abs() < 1e-4), "it draws otherwise");
 
         // 16 pictures a step: held for two steps, half let go in the third.
-        let growth = GrowthConfig { inherited: 0.0, hold_kimg: 0.032, ..GrowthConfig::default() };
+        // How long is all that has to be said.
+        let growth = GrowthConfig { hold_kimg: 0.032, ..GrowthConfig::default() };
         let mut run = Trainer::grow(&alone.trainer, Config { growth, ..config.clone() }, 2).unwrap();
         assert_eq!(run.progress().images_before, trained.progress().images);
         for held in [true, true, true, false] {
@@ -186,10 +193,13 @@ mod tests {
             assert_ne!(run.d.net.weights, before[1]);
         }
         assert!(run.raw(5, 1.0).iter().all(|v| v.is_finite()));
-        // Where nobody says how long, it is held all the same; a pair of networks is not.
+        // Where nobody says how long, it is held all the same; a pair of networks is not. Slowly is not held.
         let growth = |small: &Trainer| Trainer::grow(small, config.clone(), 2).unwrap().config.growth.clone();
         assert_eq!((growth(&alone.trainer).stages, growth(&alone.trainer).hold_kimg), (3, HOLD_KIMG));
         assert_eq!((growth(&trained).stages, growth(&trained).hold_kimg.to_bits()), (0, 0));
+        let growth = GrowthConfig { inherited: 0.25, ..GrowthConfig::default() };
+        let slow = Trainer::grow(&alone.trainer, Config { growth, ..config.clone() }, 2).unwrap();
+        assert_eq!((slow.config.growth.inherited, slow.config.growth.hold_kimg), (0.25, HOLD_KIMG));
 
         let bias = model.tensors.get_mut("synthesis.b4.torgb.bias").unwrap();
         bias.shape = vec![2];
