@@ -1,8 +1,9 @@
 //! An archive in a bucket: many small files on their way at once, large ones in parts.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -17,6 +18,11 @@ use crate::error::{Error, failed};
 const AT_ONCE: u32 = 64;
 /// Larger files are sent in parts of this size, so that no more of them is in memory.
 const PART: usize = 16 << 20;
+/// How often a request is made that fails for no lasting reason. The store has tried again by itself before that, but for what it cannot
+/// know: whether an answer that broke off half-way said that all is well.
+const TRIES: u32 = 6;
+/// Before the second try; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A folder of a bucket. What could not be sent is said by the next call.
 #[derive(Debug)]
@@ -58,7 +64,7 @@ impl Bucket {
         let (objects, failure) = (Arc::clone(&self.objects), Arc::clone(&self.failure));
         let (whole, name, contents) = (self.below(path), path.to_owned(), contents.clone());
         self.runtime.spawn(async move {
-            if let Err(error) = objects.put(&whole, contents.into()).await {
+            if let Err(error) = again(|| objects.put(&whole, contents.clone().into())).await {
                 *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed("write", &name, &error));
             }
             drop(room);
@@ -73,15 +79,17 @@ impl Bucket {
     }
 
     /// Puts a file in its place now.
-    pub(crate) fn put(&self, path: &str, contents: Bytes) -> Result<(), Error> {
-        let put = self.runtime.block_on(self.objects.put(&self.below(path), contents.into()));
-        put.map(drop).map_err(|error| failed("write", path, &error))
+    pub(crate) fn put(&self, path: &str, contents: &Bytes) -> Result<(), Error> {
+        let whole = self.below(path);
+        let put = again(|| self.objects.put(&whole, contents.clone().into()));
+        self.runtime.block_on(put).map(drop).map_err(|error| failed("write", path, &error))
     }
 
     /// Puts a small file where none is; whether there was none.
-    pub(crate) fn create(&self, path: &str, contents: Bytes) -> Result<bool, Error> {
+    pub(crate) fn create(&self, path: &str, contents: &Bytes) -> Result<bool, Error> {
         let whole = self.below(path);
-        match self.runtime.block_on(self.objects.put_opts(&whole, contents.clone().into(), PutMode::Create.into())) {
+        let put = again(|| self.objects.put_opts(&whole, contents.clone().into(), PutMode::Create.into()));
+        match self.runtime.block_on(put) {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             // Stores that know no conditions.
@@ -93,43 +101,31 @@ impl Bucket {
     }
 
     /// Puts a file of any length in its place; it appears whole at the end.
-    pub(crate) fn put_file(&self, path: &str, mut file: File) -> Result<(), Error> {
-        let mut part = read_part(&mut file).map_err(|error| failed("read", path, &error))?;
-        if part.len() < PART {
-            return self.put(path, part);
+    pub(crate) fn put_file(&self, path: &str, mut file: &File) -> Result<(), Error> {
+        let first = read_part(&mut file).map_err(|error| failed("read", path, &error))?;
+        if first.len() < PART {
+            return self.put(path, &first);
         }
         let whole = self.below(path);
-        let wrong = |error: object_store::Error| failed("write", path, &error);
-        let mut upload = self.runtime.block_on(self.objects.put_multipart(&whole)).map_err(wrong)?;
-        let mut send = || {
-            while !part.is_empty() {
-                let sent = upload.put_part(std::mem::take(&mut part).into());
-                self.runtime.block_on(sent).map_err(wrong)?;
-                part = read_part(&mut file).map_err(|error| failed("read", path, &error))?;
-            }
-            self.runtime.block_on(upload.complete()).map(drop).map_err(wrong)
-        };
-        let sent = send();
-        if sent.is_err() {
-            // Parts that nobody ever finishes are paid for.
-            let _ = self.runtime.block_on(upload.abort());
-        }
-        sent
+        // From the start each time: of an upload whose end was not answered nobody knows whether it is still there.
+        let upload = again(|| upload(self.objects.as_ref(), &whole, file));
+        self.runtime.block_on(upload).map_err(|error| failed("write", path, &error))
     }
 
     /// A file, if it is there.
     pub(crate) fn get(&self, path: &str) -> Result<Option<Bytes>, Error> {
-        self.read(path, GetOptions::default())
+        self.read(path, &GetOptions::default())
     }
 
     /// The last bytes of a file, if it is there.
     pub(crate) fn tail(&self, path: &str, bytes: u64) -> Result<Option<Bytes>, Error> {
-        self.read(path, GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() })
+        self.read(path, &GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() })
     }
 
-    fn read(&self, path: &str, options: GetOptions) -> Result<Option<Bytes>, Error> {
+    fn read(&self, path: &str, options: &GetOptions) -> Result<Option<Bytes>, Error> {
         let whole = self.below(path);
-        match self.runtime.block_on(async { self.objects.get_opts(&whole, options).await?.bytes().await }) {
+        let get = again(|| async { self.objects.get_opts(&whole, options.clone()).await?.bytes().await });
+        match self.runtime.block_on(get) {
             Ok(contents) => Ok(Some(contents)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed("read", path, &error)),
@@ -139,15 +135,74 @@ impl Bucket {
     /// The names of the files in a folder.
     pub(crate) fn list(&self, path: &str) -> Result<Vec<String>, Error> {
         let folder = self.below(path);
-        let names = self.objects.list(Some(&folder)).try_filter_map(|about| {
-            let name = about.location.filename().map(str::to_owned);
-            async move { Ok(name) }
+        let list = again(|| async {
+            let names = self.objects.list(Some(&folder)).try_filter_map(|about| {
+                let name = about.location.filename().map(str::to_owned);
+                async move { Ok(name) }
+            });
+            names.try_collect().await
         });
-        self.runtime.block_on(names.try_collect()).map_err(|error: object_store::Error| failed("list", path, &error))
+        self.runtime.block_on(list).map_err(|error| failed("list", path, &error))
     }
 }
 
-fn read_part(file: &mut File) -> std::io::Result<Bytes> {
+/// Makes a request until it succeeds, fails for a reason that lasts, or has been made [`TRIES`] times. Whatever is asked here may be asked
+/// twice: the same bytes go to the same place.
+async fn again<T, R>(request: impl Fn() -> R) -> object_store::Result<T>
+where
+    R: Future<Output = object_store::Result<T>>,
+{
+    use object_store::Error::{
+        AlreadyExists, NotFound, NotImplemented, NotSupported, PermissionDenied, Unauthenticated,
+    };
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match request().await {
+            Err(
+                error @ (NotFound { .. }
+                | AlreadyExists { .. }
+                | NotImplemented { .. }
+                | NotSupported { .. }
+                | PermissionDenied { .. }
+                | Unauthenticated { .. }),
+            ) => return Err(error),
+            Err(_) => tokio::time::sleep(pause).await,
+            sent => return sent,
+        }
+        pause *= 2;
+    }
+    request().await
+}
+
+/// Sends a file in parts.
+async fn upload(objects: &dyn ObjectStore, whole: &Path, mut file: &File) -> object_store::Result<()> {
+    let unread = |error: std::io::Error| object_store::Error::Generic { store: "local file", source: error.into() };
+    file.rewind().map_err(unread)?;
+    let mut upload = objects.put_multipart(whole).await?;
+    let send = async {
+        loop {
+            let part = read_part(&mut file).map_err(unread)?;
+            if part.is_empty() {
+                return match upload.complete().await {
+                    // It is gone: ended by an earlier request that was not answered, or thrown away by the bucket.
+                    Err(object_store::Error::NotFound { source, .. }) => {
+                        Err(object_store::Error::Generic { store: "upload in parts", source })
+                    }
+                    ended => ended.map(drop),
+                };
+            }
+            upload.put_part(part.into()).await?;
+        }
+    };
+    let sent = send.await;
+    if sent.is_err() {
+        // Parts that nobody ever finishes are paid for.
+        let _ = upload.abort().await;
+    }
+    sent
+}
+
+fn read_part(file: &mut &File) -> std::io::Result<Bytes> {
     let mut part = Vec::with_capacity(PART);
     file.take(PART as u64).read_to_end(&mut part)?;
     Ok(part.into())
@@ -155,7 +210,8 @@ fn read_part(file: &mut File) -> std::io::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek, Write};
+    use std::io::Write;
+    use std::sync::atomic::Ordering::Relaxed;
     use std::time::{Duration, Instant};
 
     use object_store::memory::InMemory;
@@ -198,6 +254,26 @@ mod tests {
     }
 
     #[test]
+    fn what_may_pass_is_tried_again_and_what_lasts_is_not() {
+        let broken = || object_store::Error::Generic { store: "bucket", source: "it broke off".into() };
+        let denied = || object_store::Error::PermissionDenied { path: "x".into(), source: "not yours".into() };
+        let tries = |failures: u32, error: &dyn Fn() -> object_store::Error| {
+            let made = std::sync::atomic::AtomicU32::new(0);
+            let request =
+                || std::future::ready(if made.fetch_add(1, Relaxed) < failures { Err(error()) } else { Ok(()) });
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let ended = runtime.block_on(again(request));
+            (made.load(Relaxed), ended.is_ok())
+        };
+        assert_eq!(tries(0, &broken), (1, true));
+        assert_eq!(tries(2, &broken), (3, true));
+        assert_eq!(tries(TRIES - 1, &broken), (TRIES, true));
+        assert_eq!(tries(TRIES, &broken), (TRIES, false));
+        assert_eq!(tries(2, &denied), (1, false));
+    }
+
+    #[test]
     fn a_large_file_arrives_in_parts_and_its_end_can_be_read_alone() {
         let bucket = bucket(Arc::new(InMemory::new()));
         for length in [0, 1, PART - 1, PART, PART + 1, 2 * PART + 5] {
@@ -205,12 +281,12 @@ mod tests {
             let contents: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
             file.write_all(&contents).unwrap();
             file.rewind().unwrap();
-            bucket.put_file("tars/a.tar", file).unwrap();
+            bucket.put_file("tars/a.tar", &file).unwrap();
             assert!(bucket.get("tars/a.tar").unwrap().unwrap() == contents, "{length} bytes");
         }
         assert_eq!(bucket.tail("tars/a.tar", 3).unwrap().unwrap().len(), 3);
-        assert!(bucket.create("once", Bytes::from_static(b"1")).unwrap());
-        assert!(!bucket.create("once", Bytes::from_static(b"2")).unwrap());
+        assert!(bucket.create("once", &Bytes::from_static(b"1")).unwrap());
+        assert!(!bucket.create("once", &Bytes::from_static(b"2")).unwrap());
         assert_eq!(bucket.get("once").unwrap().unwrap(), b"1"[..]);
     }
 }

@@ -96,7 +96,7 @@ impl Target {
     pub fn claim(&self, kind: &ArchiveKind) -> Result<(), Error> {
         // Somebody else may be faster; then it is looked at again.
         while !self.is(kind)? {
-            if self.create(ArchiveKind::FILE, kind.to_text().into())? {
+            if self.create(ArchiveKind::FILE, &kind.to_text().into())? {
                 break;
             }
         }
@@ -121,7 +121,7 @@ impl Target {
     }
 
     /// Puts a small file where none is; whether there was none.
-    fn create(&self, path: &str, contents: Bytes) -> Result<bool, Error> {
+    fn create(&self, path: &str, contents: &Bytes) -> Result<bool, Error> {
         let root = match &self.0 {
             Place::Folder(root) => root,
             Place::Bucket(bucket) => return bucket.create(path, contents),
@@ -129,7 +129,7 @@ impl Target {
         self.begin(path)?;
         let write = || {
             let mut file = temporary(&staging(root, path))?;
-            file.write_all(&contents)?;
+            file.write_all(contents)?;
             file.as_file().sync_all()?;
             file.persist_noclobber(root.join(path)).map_err(io::Error::from)
         };
@@ -204,7 +204,7 @@ impl Target {
             Place::Folder(root) => place(file, &root.join(path)).map_err(|error| failed("write", path, &error)),
             Place::Bucket(bucket) => {
                 let open = File::open(file.path()).map_err(|error| failed("read", path, &error))?;
-                bucket.put_file(path, open)
+                bucket.put_file(path, &open)
             }
         }
     }
@@ -257,7 +257,7 @@ impl Target {
         match &self.0 {
             Place::Bucket(bucket) => {
                 bucket.settle()?;
-                record.map_or(Ok(()), |record| bucket.put(&record_path(shard), record.into()))
+                record.map_or(Ok(()), |record| bucket.put(&record_path(shard), &record.into()))
             }
             Place::Folder(root) => {
                 let mut folders: Vec<&Path> = paths.iter().filter_map(|path| Path::new(path).parent()).collect();
