@@ -178,8 +178,8 @@ pub(crate) trait Kernel {
 /// Kernels reckon addresses by it and call its safe operations from anywhere, so an implementor promises that
 /// - a value exists only where every feature that its operations are compiled for is present: only code that runs after those very features were
 ///   tested (or that is compiled for a target that always has them) can make one;
-/// - `LANES` is 4, 8 or 16, `V` holds `LANES` numbers, and `load`, `store`, `load_bf16` and `store_bf16` touch `LANES` numbers from their address on
-///   and nothing else;
+/// - `LANES` is 4, 8 or 16, `V` holds `LANES` numbers, and `load`, `store`, `load_bf16` and `store_bf16` touch `LANES` numbers from their address on,
+///   `load_bf16_pairs` twice as many, and nothing else;
 /// - `prefetch` touches no memory that a program could notice, whatever the address.
 pub(crate) unsafe trait Simd: Copy {
     /// A vector.
@@ -235,6 +235,22 @@ pub(crate) unsafe trait Simd: Copy {
         }
         // SAFETY: `wide` holds at least LANES numbers.
         unsafe { self.load(wide.as_ptr()) }
+    }
+    /// Reads `LANES` pairs of bfloat16 numbers: the first of each, and the second of each.
+    ///
+    /// # Safety
+    /// All of them must be readable.
+    #[inline(always)]
+    unsafe fn load_bf16_pairs(self, p: *const u16) -> [Self::V; 2] {
+        let mut wide = [[0f32; 16]; 2];
+        for lane in 0..Self::LANES {
+            for (place, values) in wide.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for LANES pairs.
+                values[lane] = f32::from_bits(u32::from(unsafe { p.add(2 * lane + place).read() }) << 16);
+            }
+        }
+        // SAFETY: both hold at least LANES numbers.
+        wide.map(|values| unsafe { self.load(values.as_ptr()) })
     }
     /// Writes a vector as bfloat16, rounded to the nearest, ties to even.
     ///
@@ -334,6 +350,12 @@ mod tests {
                 s.store_bf16(packed.as_mut_ptr(), v);
                 s.load_bf16(packed.as_ptr())
             };
+            let pairs: Vec<u16> = (0..32).map(|i| rounded(i as f32 - 9.5)).collect();
+            // SAFETY: there are 16 pairs.
+            let [first, second] = unsafe { s.load_bf16_pairs(pairs.as_ptr()) };
+            for (i, pair) in lanes(first).into_iter().zip(lanes(second)).enumerate() {
+                assert_eq!(pair, ((2 * i) as f32 - 9.5, (2 * i + 1) as f32 - 9.5));
+            }
             let signs = s.not_positive(v);
             let scaled = lanes(s.scale_where(signs, v, 0.25));
             for (i, ((&x, back), scaled)) in of.iter().zip(lanes(back)).zip(scaled).enumerate() {

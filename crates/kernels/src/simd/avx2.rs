@@ -83,6 +83,15 @@ unsafe impl Simd for Avx2 {
         out
     }
     #[inline(always)]
+    unsafe fn load_bf16_pairs(self, p: *const u16) -> [__m256; 2] {
+        // SAFETY: the token proves that the processor has AVX2 and FMA; the caller vouches for the numbers.
+        unsafe {
+            let pairs = _mm256_loadu_si256(p.cast());
+            let second = _mm256_and_si256(pairs, _mm256_set1_epi32(0xFFFF_0000_u32.cast_signed()));
+            [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs)), _mm256_castsi256_ps(second)]
+        }
+    }
+    #[inline(always)]
     fn not_positive(self, v: __m256) -> u32 {
         // SAFETY: the token proves that the processor has AVX2 and FMA.
         unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(v, _mm256_setzero_ps())).cast_unsigned() }

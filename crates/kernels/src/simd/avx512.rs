@@ -91,6 +91,15 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())))) }
     }
     #[inline(always)]
+    unsafe fn load_bf16_pairs(self, p: *const u16) -> [__m512; 2] {
+        // SAFETY: the token proves that the processor has AVX-512F; the caller vouches for the numbers.
+        unsafe {
+            let pairs = _mm512_loadu_si512(p.cast());
+            let second = _mm512_and_si512(pairs, _mm512_set1_epi32(0xFFFF_0000_u32.cast_signed()));
+            [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs)), _mm512_castsi512_ps(second)]
+        }
+    }
+    #[inline(always)]
     unsafe fn store_bf16(self, p: *mut u16, v: __m512) {
         // SAFETY: the token proves that the processor has AVX-512F; the caller vouches for the numbers.
         unsafe {

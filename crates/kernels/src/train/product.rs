@@ -10,7 +10,7 @@ pub(crate) const MOST_ROWS: usize = 32;
 /// How products of bfloat16 numbers are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Products {
-    /// Widened to `f32` first: everywhere.
+    /// Widened to `f32` on the way, with vectors: everywhere.
     Plain,
     /// AVX-512-BF16: two products a lane.
     #[cfg(target_arch = "x86_64")]
@@ -59,8 +59,9 @@ impl Products {
         allow(unused_variables, reason = "only tiles have blocks of several heights")
     )]
     #[inline(always)]
-    unsafe fn multiply(
+    unsafe fn multiply<S: Simd>(
         self,
+        s: S,
         a: *const u16,
         pitch: usize,
         segments: &Segments,
@@ -73,7 +74,7 @@ impl Products {
         // SAFETY: the caller vouches for the memory, and `self` for the processor.
         unsafe {
             match self {
-                Self::Plain => multiply_bf16(a, pitch, segments, b, panel, columns, out),
+                Self::Plain => multiply_widened(s, a, pitch, segments, b, panel, columns, out),
                 #[cfg(target_arch = "x86_64")]
                 Self::Dot => super::tiles::dot(a, pitch, segments, b, panel, columns, out),
                 #[cfg(target_arch = "x86_64")]
@@ -112,7 +113,7 @@ pub(crate) unsafe fn multiply<S: Simd, E: Element>(
     // SAFETY: the caller vouches for all of it; an element is `Bf16`, which is its bits, or `f32`, as `HALF` says.
     unsafe {
         if E::HALF {
-            products.multiply(a.cast(), pitch, segments, b.cast(), panel, columns, rows, out);
+            products.multiply(s, a.cast(), pitch, segments, b.cast(), panel, columns, rows, out);
         } else {
             multiply_f32(s, a.cast(), pitch, segments, b.cast(), panel, columns, rows, out, 32);
         }
@@ -224,11 +225,14 @@ unsafe fn block<S: Simd, const R: usize, const N: usize>(
     }
 }
 
-/// The scalar twin of the processors' own bfloat16 products.
+/// As [`multiply`], of bfloat16 bits that are widened on the way: what the processors' own products are compared with.
 ///
 /// # Safety
-/// As [`multiply`].
-unsafe fn multiply_bf16(
+/// As [`Products::multiply`].
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+unsafe fn multiply_widened<S: Simd>(
+    s: S,
     a: *const u16,
     pitch: usize,
     segments: &Segments,
@@ -237,26 +241,60 @@ unsafe fn multiply_bf16(
     columns: usize,
     out: *mut f32,
 ) {
+    let mut column = 0;
+    while column < columns {
+        // SAFETY: `columns` is 16 or 32 and LANES divides 16, so both vectors lie in the panels; the caller vouches for the rest.
+        unsafe {
+            let first = b.add(column / 16 * panel + column % 16 * 2);
+            let after = column + S::LANES;
+            if after < columns {
+                let second = b.add(after / 16 * panel + after % 16 * 2);
+                widened_block::<S, 2>(s, a, pitch, segments, [first, second], out.add(column));
+            } else {
+                widened_block::<S, 1>(s, a, pitch, segments, [first], out.add(column));
+            }
+        }
+        column += 2 * S::LANES;
+    }
+}
+
+/// Four rows by `N` vectors.
+///
+/// # Safety
+/// As [`Products::multiply`].
+#[inline(always)]
+unsafe fn widened_block<S: Simd, const N: usize>(
+    s: S,
+    a: *const u16,
+    pitch: usize,
+    segments: &Segments,
+    mut b: [*const u16; N],
+    out: *mut f32,
+) {
     const ROWS: usize = 4;
-    let value = |bits: u16| Bf16(bits).to_f32();
-    for r in 0..ROWS {
-        let mut sums = [0f32; 32];
-        let mut step = 0;
-        for &offset in &segments.offsets[..segments.count] {
-            for k in 0..segments.length {
-                // SAFETY: the caller vouches for the rows and the panels.
-                let x = value(unsafe { a.offset(offset + (r * pitch + k) as isize).read() });
-                let place = (step + k / 32) * 512 + k % 32 / 2 * 32 + k % 2;
-                for (c, sum) in sums[..columns].iter_mut().enumerate() {
-                    // SAFETY: as above.
-                    *sum += x * value(unsafe { b.add(c / 16 * panel + place + c % 16 * 2).read() });
+    let mut sums = [[s.splat(0.0); N]; ROWS];
+    for &offset in &segments.offsets[..segments.count] {
+        let a = a.wrapping_offset(offset);
+        // A step is 16 pairs of numbers by 16 columns; beyond `length` its weights are zero.
+        for pair in 0..segments.length.div_ceil(2) {
+            // SAFETY: the caller vouches for the rows and the panels to the end of the last step.
+            unsafe {
+                let columns = b.map(|p| s.load_bf16_pairs(p.wrapping_add(pair * 32)));
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let x = a.wrapping_add(r * pitch + pair * 2);
+                    let factors = [x.read(), x.add(1).read()].map(|bits| s.splat(Bf16(bits).to_f32()));
+                    for (sum, [even, odd]) in sum.iter_mut().zip(columns) {
+                        *sum = s.mul_add(factors[1], odd, s.mul_add(factors[0], even, *sum));
+                    }
                 }
             }
-            step += segments.steps;
         }
-        for (c, sum) in sums[..columns].iter().enumerate() {
+        b = b.map(|p| p.wrapping_add(segments.steps * 512));
+    }
+    for (r, row) in sums.iter().enumerate() {
+        for (n, sum) in row.iter().enumerate() {
             // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
-            unsafe { out.add(r * 32 + c).write(*sum) };
+            unsafe { s.store(out.add(r * 32 + n * S::LANES), *sum) };
         }
     }
 }
