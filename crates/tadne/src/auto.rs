@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use dataset::{Dataset, Options, Survey};
-use gan::{Checkpoint, Config, Device, Trainer};
+use gan::{Checkpoint, Config, Device, Precision, Trainer};
 
 use crate::picture_options::{PictureArgs, PictureOptions};
 
@@ -129,10 +129,15 @@ pub(crate) fn shipped(threads: usize) -> anyhow::Result<Checkpoint> {
     Ok(Checkpoint::from_bytes(NETWORKS, Path::new("the networks inside this program"), threads)?)
 }
 
+/// The configuration of networks that a new run starts from, in numbers that this machine is fast with: those of another machine may not be.
+pub(crate) fn configuration_of(from: &Checkpoint) -> Config {
+    Config { precision: Precision::Auto, ..from.trainer.config().clone() }
+}
+
 /// Short, gentle and strongly augmented, from trained networks: what few pictures can bear (arXiv 2006.06676, section 4).
 fn few_shot(survey: &Survey, picture_args: &PictureArgs, threads: usize) -> anyhow::Result<Choice> {
     let from = shipped(threads)?;
-    let mut config = Config { name: "few-shot".into(), kimg: 50.0, ..from.trainer.config().clone() };
+    let mut config = Config { name: "few-shot".into(), kimg: 50.0, ..configuration_of(&from) };
     (config.augment.p, config.augment.p_final) = (0.4, 0.55);
     (config.optimizer.lr_g, config.optimizer.lr_d, config.optimizer.cooldown_start) = (1e-3, 1e-3, 0.5);
     let mut reasons = vec![

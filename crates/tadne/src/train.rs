@@ -326,7 +326,7 @@ impl Train {
         let config = if self.config != AUTO {
             self.named()?
         } else if let Some(from) = &from {
-            from.trainer.config().clone()
+            auto::configuration_of(from)
         } else {
             println!("choosing  a configuration; --config NAME takes a preset instead");
             let choice = auto::choose(&self.data, (threads, self.device), &self.picture_args)?;
