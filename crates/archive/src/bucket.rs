@@ -102,9 +102,9 @@ impl Bucket {
 
     /// Puts a file of any length in its place; it appears whole at the end.
     pub(crate) fn put_file(&self, path: &str, mut file: &File) -> Result<(), Error> {
-        let first = read_part(&mut file).map_err(|error| failed("read", path, &error))?;
-        if first.len() < PART {
-            return self.put(path, &first);
+        let unread = |error: std::io::Error| failed("read", path, &error);
+        if file.metadata().map_err(unread)?.len() < PART as u64 {
+            return self.put(path, &read_part(&mut file).map_err(unread)?);
         }
         let whole = self.below(path);
         // From the start each time: of an upload whose end was not answered nobody knows whether it is still there.
