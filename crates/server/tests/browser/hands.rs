@@ -145,7 +145,7 @@ async fn a_picture_taken_by_key_is_marked_and_the_focus_is_always_seen() {
 
         // Wherever the arrows go, the picture is beside the panel and inside the window.
         visit.value("document.querySelector('.door').focus()");
-        for key in ["ArrowLeft", "ArrowDown"].into_iter().cycle().take(10) {
+        for key in ["ArrowLeft", "ArrowDown"].into_iter().cycle().take(16) {
             visit.press(key);
             visit.comes_to_rest();
             let clear = visit.value(
