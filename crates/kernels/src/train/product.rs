@@ -217,9 +217,19 @@ unsafe fn block<S: Simd, const R: usize, const N: usize>(
             b = b.map(|p| p.wrapping_add(16));
         }
     }
+    // SAFETY: the caller vouches for rows of `out` that are `width` apart.
+    unsafe { write_rows(s, &sums, out, width) };
+}
+
+/// Writes sums in rows `width` numbers apart.
+///
+/// # Safety
+/// As many rows of `N` vectors must be writable.
+#[inline(always)]
+unsafe fn write_rows<S: Simd, const N: usize>(s: S, sums: &[[S::V; N]], out: *mut f32, width: usize) {
     for (r, row) in sums.iter().enumerate() {
         for (n, sum) in row.iter().enumerate() {
-            // SAFETY: rows of `out` are `width` apart, and the caller vouches for them.
+            // SAFETY: the caller vouches for the rows.
             unsafe { s.store(out.add(r * width + n * S::LANES), *sum) };
         }
     }
@@ -291,10 +301,6 @@ unsafe fn widened_block<S: Simd, const N: usize>(
         }
         b = b.map(|p| p.wrapping_add(segments.steps * 512));
     }
-    for (r, row) in sums.iter().enumerate() {
-        for (n, sum) in row.iter().enumerate() {
-            // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
-            unsafe { s.store(out.add(r * 32 + n * S::LANES), *sum) };
-        }
-    }
+    // SAFETY: rows of `out` are 32 apart, and the caller vouches for them.
+    unsafe { write_rows(s, &sums, out, 32) };
 }
