@@ -1,12 +1,13 @@
 //! Speed of the layers with gradients: `cargo bench -p tadne-kernels --bench gradients [-- THREADS]`; GFLOP/s of each pass, counting a
-//! multiply and an add as two, beside the most that the threads can do with f32.
+//! multiply and an add as two as the plain sum has them, and in brackets what share that is of the most the threads can do with f32. Winograd's
+//! products are a quarter of the plain sum's, so that a share may be above 1.
 
 use std::time::Instant;
 
-use kernels::Isa;
 use kernels::train::{
     Backward, Bf16, Conv, Cpu, Element, Filter, FilterShape, Forward, Input, Map, Mask, WeightGradient,
 };
+use kernels::{Isa, peak_multiply_adds};
 
 /// [size, inputs, outputs] of typical layers.
 const LAYERS: [[usize; 3]; 6] =
@@ -34,7 +35,7 @@ fn median(alone: bool, mut work: impl FnMut()) -> f64 {
     times[3]
 }
 
-fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str) {
+fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str, peak: f64) {
     let n = PICTURES;
     let conv = Conv { gain: Some(1.4), pooled: false };
     let mut x = Map::<E>::new(n, size, size, ci);
@@ -77,11 +78,12 @@ fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str) {
     };
     let (input, weights) = (backward(true, false), backward(false, true));
     let operations = (2 * n * size * size * 9 * ci * co) as f64 / 1e9;
+    let [to, at_input, at_weights] = [forward, input, weights].map(|seconds| {
+        let speed = operations / seconds;
+        format!("{speed:6.0} ({:.2})", speed / peak)
+    });
     println!(
-        "{name:12} {size:3} px {ci:3} -> {co:3}: forward {:6.0}  input {:6.0}  weights {:6.0} GFLOP/s; ms {:.2} {:.2} {:.2}, packing {:.2}",
-        operations / forward,
-        operations / input,
-        operations / weights,
+        "{name:12} {size:3} px {ci:3} -> {co:3}: forward {to}  input {at_input}  weights {at_weights} GFLOP/s; ms {:.2} {:.2} {:.2}, packing {:.2}",
         forward * 1e3,
         input * 1e3,
         weights * 1e3,
@@ -93,13 +95,17 @@ fn main() {
     let threads = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1);
     let isa = Isa::from_environment().unwrap_or_else(|e| panic!("{e}"));
     let cpu = Cpu::new(isa, threads);
+    let mut operations = 0;
+    let seconds = median(true, || operations = peak_multiply_adds(isa, 2_000_000));
+    let peak = threads as f64 * operations as f64 / seconds / 1e9;
+    println!("multiply-adds of {threads} threads in registers: {peak:.0} GFLOP/s of f32");
     for shape in LAYERS {
         // Elsewhere products of bfloat16 are the scalar twin's, which nobody trains with.
         if cpu.has_bf16() {
-            layer::<Bf16>(&cpu, shape, cpu.name());
+            layer::<Bf16>(&cpu, shape, cpu.name(), peak);
         }
     }
     for shape in LAYERS {
-        layer::<f32>(&cpu, shape, isa.name());
+        layer::<f32>(&cpu, shape, isa.name(), peak);
     }
 }
