@@ -13,6 +13,9 @@ use std::ops::Range;
 
 use synth::Picture;
 
+use crate::ratio::{cholesky, solve};
+use crate::spectrum::dot;
+
 /// What is measured of a picture, in the order of [`measure`].
 pub const NAMES: [&str; 7] = ["hair-light", "hair-warm", "hair-long", "eyes-warm", "mouth-open", "turn", "light"];
 /// Added to the diagonal of `S`, as a share of its mean: keeps directions in which `w` hardly varies out.
@@ -164,38 +167,6 @@ fn standardised(measured: &[[f64; NAMES.len()]]) -> (Vec<usize>, Vec<Vec<f64>>) 
     let values = measured.iter().map(|m| kept.iter().map(|&k| (m[k] - means[k]) / deviations[k]).collect());
     let values = values.collect();
     (kept, values)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// The lower triangle L with `L L' = a`, or `None` if `a` [n, n] is not positive definite.
-fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut l = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            let rest = a[i * n + j] - dot(&l[i * n..][..j], &l[j * n..][..j]);
-            l[i * n + j] = match i == j {
-                true if rest > 0.0 => rest.sqrt(),
-                true => return None,
-                false => rest / l[j * n + j],
-            };
-        }
-    }
-    Some(l)
-}
-
-/// Solves `L L' x = b`.
-fn solve(l: &[f64], n: usize, mut b: Vec<f64>) -> Vec<f64> {
-    for i in 0..n {
-        b[i] = (b[i] - dot(&l[i * n..][..i], &b[..i])) / l[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let below: f64 = (i + 1..n).map(|j| l[j * n + i] * b[j]).sum();
-        b[i] = (b[i] - below) / l[i * n + i];
-    }
-    b
 }
 
 #[cfg(test)]

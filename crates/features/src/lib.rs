@@ -17,6 +17,7 @@ mod network;
 mod ops;
 mod pass;
 mod perceptual;
+mod ratio;
 mod resample;
 mod spectrum;
 #[cfg(test)]
@@ -30,4 +31,5 @@ pub use metrics::Rows;
 pub use network::Network;
 pub use pass::{Grid, Tape, Workspace};
 pub use perceptual::{PerceptualDistance, PerceptualWork};
+pub use ratio::LogRatios;
 pub use resample::Resizing;

@@ -124,7 +124,7 @@ fn centred(x: &Rows) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Mean and unbiased covariance of the rows.
-fn moments(crew: &Crew, x: &Rows) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn moments(crew: &Crew, x: &Rows) -> (Vec<f64>, Vec<f64>) {
     let (mean, centred) = centred(x);
     let centred = Matrix::new(&centred, x.len(), x.width);
     let mut covariance = vec![0.0; x.width * x.width];
@@ -358,6 +358,14 @@ impl Kinds {
     /// Share of the real pictures in each kind.
     pub fn shares(&self) -> &[f64] {
         &self.shares
+    }
+
+    /// The kind of each picture, counted as [`Kinds::shares`] are.
+    ///
+    /// # Panics
+    /// If they are features of another network.
+    pub fn assign(&self, crew: &Crew, pictures: &Rows) -> Vec<usize> {
+        self.clusters.assign(crew, pictures)
     }
 
     /// Sees which kinds drawn pictures are of.

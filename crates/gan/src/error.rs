@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// Pictures that the discriminators of a run cannot judge, or too few of them.
     #[error("{what}")]
-    DiscriminatorScores {
+    LatentScores {
         /// What is wrong with them, and what to do.
         what: String,
     },

@@ -53,5 +53,5 @@ pub use ink::{InkConfig, InkJudging, InkOpinion, InkOrigin, InkStep, InkTrainer,
 pub use project::{Difference, Found, ProjectConfig, ProjectionSpace, Projector};
 pub use run::{Observer, Run, RunLock, Tick, truncate_stats_after};
 pub use schedule::Schedule;
-pub use selection::{DiscriminatorScores, SelectionFit};
+pub use selection::{LatentScores, SelectionFit};
 pub use trainer::{Progress, StepMeans, Trainer};

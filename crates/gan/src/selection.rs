@@ -1,5 +1,5 @@
-//! Learns the network by which a model chooses among the `z` of a seed ([`synth::Selection`]): a regression from `w` to what a run's
-//! discriminators said of the picture.
+//! Learns the network by which a model chooses among the `z` of a seed ([`synth::Selection`]): a regression from `w` to what was said of the
+//! picture, by a run's discriminators or from its features.
 
 use kernels::train::Cpu;
 use synth::{Picture, Seed, Tensor};
@@ -39,20 +39,20 @@ pub struct SelectionFit {
     pub foretold: Vec<f32>,
 }
 
-/// What discriminators said of pictures.
+/// What was said of pictures.
 #[derive(Clone, Debug, Default)]
-pub struct DiscriminatorScores {
+pub struct LatentScores {
     /// A list each, of one number a picture: more looks more real.
     said: Vec<Vec<f64>>,
 }
 
-impl DiscriminatorScores {
+impl LatentScores {
     /// How many pictures a run's discriminators judge together, or a multiple of that: whole groups of each.
     pub fn group(config: &Config) -> usize {
         config.discriminator.group * if config.inked.is_some() { crate::ink::GROUP } else { 1 }
     }
 
-    /// Adds what the discriminators of a run say of pictures, a multiple of [`DiscriminatorScores::group`]. They are shown together, so they should be many
+    /// Adds what the discriminators of a run say of pictures, a multiple of [`LatentScores::group`]. They are shown together, so they should be many
     /// and of no kind.
     ///
     /// # Errors
@@ -62,12 +62,12 @@ impl DiscriminatorScores {
         if let Some(odd) = pictures.iter().find(|p| (p.width, p.height) != (size, size)) {
             let Picture { width, height, .. } = odd;
             let what = format!("its discriminator judges {size} x {size} pixels, not {width} x {height}");
-            return Err(Error::DiscriminatorScores { what });
+            return Err(Error::LatentScores { what });
         }
         let group = Self::group(trainer.config());
         if !pictures.len().is_multiple_of(group) {
             let what = format!("{} pictures cannot be judged together; take a multiple of {group}", pictures.len());
-            return Err(Error::DiscriminatorScores { what });
+            return Err(Error::LatentScores { what });
         }
         let mut values = vec![0.0; pictures.len() * 3 * size * size];
         for (to, picture) in values.chunks_exact_mut(3 * size * size).zip(pictures) {
@@ -82,6 +82,15 @@ impl DiscriminatorScores {
         Ok(())
     }
 
+    /// Adds what somebody else says of all the pictures, a number each, more for those that should be drawn more often.
+    ///
+    /// # Panics
+    /// If others spoke of more pictures or fewer.
+    pub fn hear(&mut self, said: Vec<f64>) {
+        assert!(self.said.iter().all(|other| other.len() == said.len()), "a number for every picture");
+        self.said.push(said);
+    }
+
     /// The sum of what each said, counted from its mean in its standard deviations, and then all of it likewise.
     fn sums(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.said.first().map_or(0, Vec::len)];
@@ -94,7 +103,7 @@ impl DiscriminatorScores {
     /// Learns to foretell them from the pictures' `w`, [pictures, `dim`], with `threads` threads. The same seed learns the same.
     ///
     /// # Errors
-    /// [`Error::DiscriminatorScores`] if the pictures are too few, [`Error::Config`] if the instruction set that the environment names is not there.
+    /// [`Error::LatentScores`] if the pictures are too few, [`Error::Config`] if the instruction set that the environment names is not there.
     ///
     /// # Panics
     /// If there are not as many `w` as pictures.
@@ -104,7 +113,7 @@ impl DiscriminatorScores {
         let learnt = wanted.len() - wanted.len() / KEPT_BACK;
         if learnt < 2 * BATCH {
             let what = format!("{} pictures are too few to learn from; take {} or more", wanted.len(), 4 * BATCH);
-            return Err(Error::DiscriminatorScores { what });
+            return Err(Error::LatentScores { what });
         }
         let cpu = processor(threads)?;
         let columns: Vec<[f32; 2]> = (0..dim).map(|i| mean_and_deviation(w, i, dim)).collect();
@@ -234,7 +243,7 @@ mod tests {
     }
 
     /// Rows of `w`, far from zero and unlike in their columns, and two verdicts that follow from them but for some noise.
-    fn cases(count: usize) -> (Vec<f32>, DiscriminatorScores) {
+    fn cases(count: usize) -> (Vec<f32>, LatentScores) {
         let rows = normal(count * DIM, 0);
         let said = |noise: u32| {
             let noise = normal(count, noise);
@@ -242,7 +251,7 @@ mod tests {
             rows.chunks(DIM).zip(&noise).map(say).collect()
         };
         let w = rows.iter().enumerate().map(|(i, v)| 3.0 + v * (1 + i % DIM) as f32).collect();
-        (w, DiscriminatorScores { said: vec![said(1), said(2)] })
+        (w, LatentScores { said: vec![said(1), said(2)] })
     }
 
     #[test]
@@ -289,7 +298,7 @@ mod tests {
             height: side,
             rgb: normal(3 * side * side, stream).iter().map(|v| (128.0 + 50.0 * v).clamp(0.0, 255.0) as u8).collect(),
         };
-        let mut verdicts = DiscriminatorScores::default();
+        let mut verdicts = LatentScores::default();
         let pictures: Vec<_> = (0..8).map(|i| picture(size, i)).collect();
         verdicts.add(&mut trainer, &pictures).unwrap();
         let mut values = vec![0.0; 8 * 3 * size * size];
@@ -299,6 +308,6 @@ mod tests {
         let error = verdicts.add(&mut trainer, &[picture(size * 2, 0)]).unwrap_err().to_string();
         assert!(error.contains(&format!("{size} x {size}")), "{error}");
         let error = verdicts.add(&mut trainer, &pictures[..7]).unwrap_err().to_string();
-        assert!(error.contains(&format!("a multiple of {}", DiscriminatorScores::group(trainer.config()))), "{error}");
+        assert!(error.contains(&format!("a multiple of {}", LatentScores::group(trainer.config()))), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, trained};
-use gan::{Checkpoint, Config, DiscriminatorScores, Error, InkedConfig, Trainer};
+use gan::{Checkpoint, Config, Error, InkedConfig, LatentScores, Trainer};
 use synth::{Creativity, Generator, Ink, ModelFile, Seed};
 
 /// A model of the configuration's size with an ink network of random weights.
@@ -68,14 +68,14 @@ fn both_discriminators_of_a_checkpoint_are_heard() {
     Checkpoint::save(&Trainer::new(with_ink(&ink), 1).unwrap(), "none", 0.0, &path).unwrap();
     let mut checkpoint = Checkpoint::load(&path, 1).unwrap();
     let (size, count) =
-        (checkpoint.trainer.config().resolution(), 16 * DiscriminatorScores::group(checkpoint.trainer.config()));
+        (checkpoint.trainer.config().resolution(), 16 * LatentScores::group(checkpoint.trainer.config()));
     let generator = Arc::new(Generator::new(&ModelFile::open(&ink).unwrap().without_ink()).unwrap());
     assert_eq!(generator.resolution(), (size, size));
     let mut worker = generator.worker();
     let pictures: Vec<_> = (0..count as u64).map(|seed| worker.draw(Seed(seed), Creativity::default())).collect();
     let w: Vec<f32> = (0..count as u64).flat_map(|seed| generator.w(Seed(seed))).collect();
     let foretold = |checkpoint: &mut Checkpoint| {
-        let mut verdicts = DiscriminatorScores::default();
+        let mut verdicts = LatentScores::default();
         // As often as it takes to learn from.
         let times = 300_usize.div_ceil(count);
         (0..times).for_each(|_| verdicts.add(&mut checkpoint.trainer, &pictures).unwrap());
@@ -88,7 +88,7 @@ fn both_discriminators_of_a_checkpoint_are_heard() {
     assert_ne!(both, foretold(&mut alone));
     std::fs::remove_file(&ink).unwrap();
     let mut bare = Checkpoint::load(&path, 1).unwrap();
-    let error = DiscriminatorScores::default().add(&mut bare.trainer, &pictures).unwrap_err().to_string();
+    let error = LatentScores::default().add(&mut bare.trainer, &pictures).unwrap_err().to_string();
     assert!(error.contains("inked.safetensors"), "{error}");
 }
 

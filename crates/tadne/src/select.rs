@@ -1,41 +1,57 @@
-//! `tadne select`: learns which of several `z` a seed should take, from what the discriminators of a run say, and stores it in the model file.
+//! `tadne select`: learns which of several `z` a seed should take, from how many real and drawn pictures look alike or from what the discriminators of a
+//! run say, and stores it in the model file.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use features::FIRST_SEED;
-use gan::{Checkpoint, DiscriminatorScores};
-use synth::{Creativity, Generator, Picture, Seed, Selection, WeightDtype};
+use dataset::Options;
+use features::{Corruption, FIRST_SEED, LogRatios, Resizing};
+use gan::{Checkpoint, LatentScores};
+use synth::{Creativity, Generator, ModelFile, Picture, Seed, Selection, WeightDtype};
 
-use crate::metrics::bar;
+use crate::metrics::{bar, evaluator};
 use crate::model;
+use crate::picture_options::{self, PictureArgs, PictureOptions};
 
 /// Arguments of `tadne select`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  tadne select model.safetensors --data pictures/
+  tadne select model.safetensors --data 'shards/*.tar' --candidates 8 --sheet sheet.png
+  tadne select model.safetensors --data pictures/ --features nsfwjs-mobilenet-v2,efficientnet-lite0
   tadne select model.safetensors --by runs/00000-c64
-  tadne select model.safetensors --by runs/00000-c64 --candidates 8 --sheet sheet.png
   tadne select model.safetensors --remove
 
-A seed then offers several z and takes the one whose picture promises to be the best, before anything is drawn: fewer pictures are
-broken, a little variety goes with them, and no picture takes noticeably longer. Calibrate the model afterwards, and find its directions.")]
+A seed then offers several z and takes the one whose picture promises to be the best, before anything is drawn, and no picture takes
+noticeably longer. With --data those are best of whose like there are many real pictures and few drawn ones, by their features: the model
+draws more of what it misses, and less of what is not there. With --by those that a run's discriminators find real: fewer are broken, and a
+little variety goes with them. With both, both count. Calibrate the model afterwards, and find its directions.")]
 pub(crate) struct Select {
     /// Model file
     model: PathBuf,
+    /// The pictures it was trained on: folders, tars, zips or globs
+    #[arg(long, num_args = 1.., required_unless_present_any = ["by", "remove"], value_name = "PATH")]
+    data: Vec<PathBuf>,
+    #[command(flatten)]
+    picture_args: PictureArgs,
+    /// Feature networks, by commas: files, or names that tools/features.py made; what each says counts as much
+    #[arg(long, value_delimiter = ',', default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORKS")]
+    features: Vec<String>,
     /// Run, or checkpoint, whose discriminators are asked: the one that the model comes from
-    #[arg(long, required_unless_present = "remove", value_name = "RUN")]
+    #[arg(long, value_name = "RUN")]
     by: Option<PathBuf>,
     /// How many z a seed offers, 2 to 64
     #[arg(long, default_value_t = 4, value_name = "N")]
     candidates: u32,
-    /// Pictures to learn from
+    /// Drawn pictures to learn from, and half as many real ones
     #[arg(long, default_value_t = 30_000, value_name = "N")]
     samples: usize,
     /// Let every seed take its one z again
-    #[arg(long, conflicts_with_all = ["by", "candidates", "samples", "sheet"])]
+    #[arg(long, conflicts_with_all = ["by", "data", "candidates", "samples", "sheet"])]
     remove: bool,
     /// Model file to write [default: the one that was read]
     #[arg(long, value_name = "FILE")]
@@ -46,6 +62,9 @@ pub(crate) struct Select {
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Folder that keeps the resized pictures for the next start
+    #[arg(long, default_value = "runs/cache", value_name = "DIR")]
+    cache: PathBuf,
 }
 
 /// Pictures that are judged together, or a few more.
@@ -61,43 +80,33 @@ impl Select {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut file = model::file(Some(&self.model))?;
         let out = self.out.as_ref().unwrap_or(&self.model);
-        let Some(by) = &self.by else {
+        if self.remove {
             file.set_selection(None)?;
             file.save(out, WeightDtype::F16)?;
             println!("{}: every seed takes its one z", out.display());
             return Ok(());
-        };
+        }
         ensure!((2..=64).contains(&self.candidates), "--candidates {}: use 2 to 64", self.candidates);
         ensure!(file.architecture.labels.is_none(), "{}: a model with classes cannot choose", self.model.display());
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        let trainer = &mut Checkpoint::find(by, threads)?.trainer;
-        // What the seeds draw by themselves, and before ink, as the discriminators know it.
-        let mut plain = file.clone().without_ink();
+        // What the seeds draw by themselves.
+        let mut plain = file.clone();
         plain.set_selection(None)?;
-        let generator = Arc::new(Generator::consume(plain)?);
-        let mut worker = generator.worker_with_threads(threads);
-        let together = TOGETHER.next_multiple_of(DiscriminatorScores::group(trainer.config()));
-        let samples = self.samples.next_multiple_of(together);
-        let (mut w, mut verdicts) = (Vec::new(), DiscriminatorScores::default());
-        let mut pictures = vec![Picture::default(); together];
-        bar("judging", samples, |done| {
-            for start in (0..samples).step_by(together) {
-                for (i, picture) in pictures.iter_mut().enumerate() {
-                    let seed = Seed(FIRST + (start + i) as u64);
-                    worker.draw_into(seed, Creativity::default(), picture);
-                    w.extend(generator.w(seed));
-                }
-                verdicts.add(trainer, &pictures).with_context(|| format!("--by {}", by.display()))?;
-                done(start + together);
-            }
-            anyhow::Ok(())
-        })?;
-        let found = verdicts.learn(&w, file.architecture.w_dim, 0, threads)?;
+        let mut scores = LatentScores::default();
+        let samples = match &self.by {
+            Some(by) => self.ask_discriminators(by, plain.clone(), threads, &mut scores)?,
+            None => self.samples,
+        };
+        if !self.data.is_empty() {
+            self.compare_features(plain.clone(), samples, threads, &mut scores)?;
+        }
+        let generator = Generator::consume(plain)?;
+        let w: Vec<f32> = (0..samples).flat_map(|i| generator.w(seed(i))).collect();
+        let found = scores.learn(&w, file.architecture.w_dim, 0, threads)?;
         println!("{samples} pictures judged; what w foretells correlates {:.3} with it", found.correlation);
         ensure!(
             found.correlation >= LEAST,
-            "w foretells next to nothing of what {} says; take more --samples, or the run that the model comes from",
-            by.display()
+            "w foretells next to nothing of that; take more --samples, or the run and the pictures that the model comes from"
         );
         file.set_selection(Some((Selection { candidates: self.candidates }, found.layers)))?;
         file.save(out, WeightDtype::F16)?;
@@ -112,8 +121,67 @@ impl Select {
         // As the seeds drew them when they were judged, but with ink.
         file.set_selection(None)?;
         let mut worker = Arc::new(Generator::consume(file)?).worker_with_threads(threads);
-        let drawn: Vec<_> =
-            chosen.iter().map(|&i| worker.draw(Seed(FIRST + i as u64), Creativity::default())).collect();
+        let drawn: Vec<_> = chosen.iter().map(|&i| worker.draw(seed(i), Creativity::default())).collect();
         crate::directions::write_sheet(sheet, &drawn, across)
     }
+
+    /// What the discriminators of a run say of what `plain` draws. Gives how many pictures that were: they judge whole groups.
+    fn ask_discriminators(
+        &self,
+        by: &Path,
+        plain: ModelFile,
+        threads: usize,
+        scores: &mut LatentScores,
+    ) -> anyhow::Result<usize> {
+        let trainer = &mut Checkpoint::find(by, threads)?.trainer;
+        // Before ink, as the discriminators know it.
+        let mut worker = Arc::new(Generator::consume(plain.without_ink())?).worker_with_threads(threads);
+        let together = TOGETHER.next_multiple_of(LatentScores::group(trainer.config()));
+        let samples = self.samples.next_multiple_of(together);
+        let mut pictures = vec![Picture::default(); together];
+        bar("judging", samples, |done| {
+            for start in (0..samples).step_by(together) {
+                for (i, picture) in pictures.iter_mut().enumerate() {
+                    worker.draw_into(seed(start + i), Creativity::default(), picture);
+                }
+                scores.add(trainer, &pictures).with_context(|| format!("--by {}", by.display()))?;
+                done(start + together);
+            }
+            anyhow::Ok(samples)
+        })
+    }
+
+    /// How much more often real pictures than drawn ones have the features of each picture.
+    fn compare_features(
+        &self,
+        plain: ModelFile,
+        samples: usize,
+        threads: usize,
+        scores: &mut LatentScores,
+    ) -> anyhow::Result<()> {
+        let (height, width) = plain.architecture.resolution();
+        ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
+        let evaluators = self.features.iter().map(|network| evaluator(network, Resizing::Clean, threads));
+        let evaluators = evaluators.collect::<anyhow::Result<Vec<_>>>()?;
+        let usual = self.picture_args.over(PictureOptions::default()).options(width);
+        let options = Options { cache: Some(self.cache.clone()), mirror: true, ..usual };
+        let data = picture_options::open(&self.data, options, None)?;
+        let count = data.len().min(samples.div_ceil(2));
+        ensure!(count > 1, "--data has {count} pictures to compare with; two at least are needed");
+        let mut worker = Arc::new(Generator::consume(plain)?).worker_with_threads(threads);
+        for evaluator in evaluators {
+            let real = bar("training", count, |done| evaluator.training(&data, 0, count, Corruption::No, done))?;
+            let next = |i: usize| Ok::<_, Infallible>(worker.draw(seed(i), Creativity::default()).rgb);
+            let drawn = bar("drawing", samples, |done| evaluator.features(samples, width, next, done))?;
+            let LogRatios { linear, kinds } = LogRatios::of(evaluator.crew(), &real, &drawn);
+            scores.hear(linear);
+            scores.hear(kinds);
+        }
+        Ok(())
+    }
+}
+
+/// The seed of the `i`-th picture to learn from.
+fn seed(i: usize) -> Seed {
+    Seed(FIRST + i as u64)
 }

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{succeed, tadne};
+use common::{fail, network, succeed, tadne};
 
 /// Sixty-four discs, `side` pixels wide and high.
 fn pictures(folder: &Path, side: u32) {
@@ -77,6 +77,23 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     assert_eq!(about(&chosen)["selection"]["candidates"], 3);
     assert_ne!(about(&chosen)["fingerprint"], about(&model)["fingerprint"]);
     succeed(&["generate", "--model", &chosen, "--grid", "2x2", "--out", &sheet]);
+    let by_discriminators = about(&chosen)["fingerprint"].clone();
+
+    // And so do the pictures' features: of what is drawn too seldom there is more then.
+    let colours = path("colours.safetensors");
+    network(Path::new(&colours));
+    let select = ["select", &model, "--data", &photos, "--features", &colours, "--samples", "2000", "--threads", "1"];
+    let said = succeed(&[&select[..], &["--cache", &cache, "--out", &chosen]].concat());
+    assert!(said.contains("2000 pictures judged") && said.contains("the best of 4"), "{said}");
+    assert_ne!(about(&chosen)["fingerprint"], by_discriminators);
+    let twice = format!("{colours},{colours}");
+    let both = [&select[..4], &["--features", &twice, "--samples", "2000"]].concat();
+    let said = succeed(&[&both[..], &["--cache", &cache, "--out", &chosen, "--by", &run]].concat());
+    assert!(said.contains("2016 pictures judged"), "{said}");
+    let said = fail(&["select", &model, "--data", &photos, "--features", "missing", "--cache", &cache]);
+    assert!(said.contains("missing.safetensors"), "{said}");
+    let said = fail(&["select", &model]);
+    assert!(said.contains("--data"), "{said}");
     succeed(&["select", &chosen, "--remove"]);
     assert_eq!(about(&chosen)["fingerprint"], about(&model)["fingerprint"]);
 }
