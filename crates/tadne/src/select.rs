@@ -22,7 +22,7 @@ use crate::picture_options::{self, PictureArgs, PictureOptions};
 Examples:
   tadne select model.safetensors --data pictures/
   tadne select model.safetensors --data 'shards/*.tar' --candidates 8 --sheet sheet.png
-  tadne select model.safetensors --data pictures/ --features nsfwjs-mobilenet-v2,efficientnet-lite0
+  tadne select model.safetensors --data pictures/ --features nsfwjs-mobilenet-v2,nsfwjs-inception-v3
   tadne select model.safetensors --by runs/00000-c64
   tadne select model.safetensors --remove
 
@@ -73,6 +73,8 @@ const TOGETHER: usize = 32;
 const FIRST: u64 = FIRST_SEED + 10_000_000;
 /// Pictures of each half of the sheet, and of a row.
 const SHOWN: [usize; 2] = [32, 8];
+/// Features of a picture beyond which their covariances would take hours.
+const WIDEST: usize = 4096;
 /// A prediction that agrees less than this with what is said would choose next to at random.
 const LEAST: f64 = 0.1;
 
@@ -168,6 +170,14 @@ impl Select {
         let data = picture_options::open(&self.data, options, None)?;
         let count = data.len().min(samples.div_ceil(2));
         ensure!(count > 1, "--data has {count} pictures to compare with; two at least are needed");
+        for evaluator in &evaluators {
+            let numbers = evaluator.training(&data, 0, 1, Corruption::No, |_| ())?.width();
+            let network = evaluator.network().name();
+            ensure!(
+                numbers <= WIDEST,
+                "--features {network}: it says {numbers} numbers of a picture, as networks for a critic do; take one that says at most {WIDEST}"
+            );
+        }
         let mut worker = Arc::new(Generator::consume(plain)?).worker_with_threads(threads);
         for evaluator in evaluators {
             let real = bar("training", count, |done| evaluator.training(&data, 0, count, Corruption::No, done))?;
