@@ -20,15 +20,24 @@ fn processor_seconds() -> Option<f64> {
     Some(text.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
 }
 
+/// Some systems count a thread's time in hundredths of a second only.
+const LEAST_SECONDS: f64 = 0.2;
+
 fn median(alone: bool, mut work: impl FnMut()) -> f64 {
+    let (mut times_over, start) = (0, Instant::now());
+    while start.elapsed().as_secs_f64() < LEAST_SECONDS {
+        work();
+        times_over += 1;
+    }
     let mut times: Vec<f64> = (0..7)
         .map(|_| {
             let (start, before) = (Instant::now(), processor_seconds());
-            work();
-            match (before, processor_seconds()) {
+            (0..times_over).for_each(|_| work());
+            let seconds = match (before, processor_seconds()) {
                 (Some(before), Some(after)) if alone => after - before,
                 _ => start.elapsed().as_secs_f64(),
-            }
+            };
+            seconds / f64::from(times_over)
         })
         .collect();
     times.sort_by(f64::total_cmp);
