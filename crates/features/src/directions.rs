@@ -13,8 +13,7 @@ use std::ops::Range;
 
 use synth::Picture;
 
-use crate::ratio::{cholesky, solve};
-use crate::spectrum::dot;
+use crate::spectrum::{cholesky, dot, solve};
 
 /// What is measured of a picture, in the order of [`measure`].
 pub const NAMES: [&str; 7] = ["hair-light", "hair-warm", "hair-long", "eyes-warm", "mouth-open", "turn", "light"];

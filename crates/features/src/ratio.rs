@@ -3,7 +3,7 @@
 use kernels::Crew;
 
 use crate::metrics::{Kinds, Rows, moments};
-use crate::spectrum::dot;
+use crate::spectrum::{cholesky, solve};
 
 /// Added to the diagonal of covariances of features that are each of unit variance. It decides between trusting directions in which pictures
 /// hardly differ and leaving them out; 0.03 to 1 give the same choice of pictures within what two samples differ by.
@@ -67,34 +67,6 @@ fn of_kinds(crew: &Crew, real: &Rows, drawn: &Rows) -> Vec<f64> {
     own.into_iter().map(|kind| ratios[kind]).collect()
 }
 
-/// The lower triangle L with `L L' = a`, or `None` if `a` [n, n] is not positive definite.
-pub(crate) fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut l = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            let rest = a[i * n + j] - dot(&l[i * n..][..j], &l[j * n..][..j]);
-            l[i * n + j] = match i == j {
-                true if rest > 0.0 => rest.sqrt(),
-                true => return None,
-                false => rest / l[j * n + j],
-            };
-        }
-    }
-    Some(l)
-}
-
-/// Solves `L L' x = b`.
-pub(crate) fn solve(l: &[f64], n: usize, mut b: Vec<f64>) -> Vec<f64> {
-    for i in 0..n {
-        b[i] = (b[i] - dot(&l[i * n..][..i], &b[..i])) / l[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let below: f64 = (i + 1..n).map(|j| l[j * n + i] * b[j]).sum();
-        b[i] = (b[i] - below) / l[i * n + i];
-    }
-    b
-}
-
 #[cfg(test)]
 mod tests {
     use kernels::Isa;
@@ -134,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_drawn_too_seldom_has_a_ratio_above_one() {
-        // Eighty heaps; of the drawn pictures the first heap has a tenth of its share.
+        // Forty heaps; of the drawn pictures the first heap has a tenth of its share.
         let heap = |n: usize, rare: usize, seed: u64| {
             let noise = normal(seed, n * WIDTH);
             let data = (0..n).flat_map(|i| {

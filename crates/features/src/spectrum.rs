@@ -1,4 +1,4 @@
-//! Symmetric matrices in `f64`: a triangular factor, and the eigenvalues.
+//! Symmetric matrices in `f64`: triangular factors, linear equations, and the eigenvalues.
 
 use kernels::Crew;
 use std::sync::Mutex;
@@ -144,6 +144,34 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 fn add(to: &mut [f64], from: &[f64], factor: f64) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
+}
+
+/// The lower triangle L with `L L' = a`, or `None` if `a` [n, n] is not positive definite.
+pub(crate) fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
+    let mut l = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let rest = a[i * n + j] - dot(&l[i * n..][..j], &l[j * n..][..j]);
+            l[i * n + j] = match i == j {
+                true if rest > 0.0 => rest.sqrt(),
+                true => return None,
+                false => rest / l[j * n + j],
+            };
+        }
+    }
+    Some(l)
+}
+
+/// Solves `L L' x = b`.
+pub(crate) fn solve(l: &[f64], n: usize, mut b: Vec<f64>) -> Vec<f64> {
+    for i in 0..n {
+        b[i] = (b[i] - dot(&l[i * n..][..i], &b[..i])) / l[i * n + i];
+    }
+    for i in (0..n).rev() {
+        let below: f64 = (i + 1..n).map(|j| l[j * n + i] * b[j]).sum();
+        b[i] = (b[i] - below) / l[i * n + i];
+    }
+    b
 }
 
 #[cfg(test)]

@@ -99,10 +99,10 @@ impl Select {
             Some(by) => self.ask_discriminators(by, plain.clone(), threads, &mut scores)?,
             None => self.samples,
         };
+        let generator = Arc::new(Generator::consume(plain)?);
         if !self.data.is_empty() {
-            self.compare_features(plain.clone(), samples, threads, &mut scores)?;
+            self.compare_features(&generator, samples, threads, &mut scores)?;
         }
-        let generator = Generator::consume(plain)?;
         let w: Vec<f32> = (0..samples).flat_map(|i| generator.w(seed(i))).collect();
         let found = scores.learn(&w, file.architecture.w_dim, 0, threads)?;
         println!("{samples} pictures judged; what w foretells correlates {:.3} with it", found.correlation);
@@ -156,12 +156,12 @@ impl Select {
     /// How much more often real pictures than drawn ones have the features of each picture.
     fn compare_features(
         &self,
-        plain: ModelFile,
+        generator: &Arc<Generator>,
         samples: usize,
         threads: usize,
         scores: &mut LatentScores,
     ) -> anyhow::Result<()> {
-        let (height, width) = plain.architecture.resolution();
+        let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; only square pictures can be compared");
         let evaluators = self.features.iter().map(|network| evaluator(network, Resizing::Clean, threads));
         let evaluators = evaluators.collect::<anyhow::Result<Vec<_>>>()?;
@@ -178,7 +178,7 @@ impl Select {
                 "--features {network}: it says {numbers} numbers of a picture, as networks for a critic do; take one that says at most {WIDEST}"
             );
         }
-        let mut worker = Arc::new(Generator::consume(plain)?).worker_with_threads(threads);
+        let mut worker = generator.worker_with_threads(threads);
         for evaluator in evaluators {
             let real = bar("training", count, |done| evaluator.training(&data, 0, count, Corruption::No, done))?;
             let next = |i: usize| Ok::<_, Infallible>(worker.draw(seed(i), Creativity::default()).rgb);
