@@ -1,5 +1,7 @@
 //! What truncation and the creativity slider need to know of a trained model: where its `w` lie, and which psi deserve a name.
 
+use std::ops::RangeInclusive;
+
 use kernels::Crew;
 use synth::{Calibration, Creativity, Generator, ModelFile, Seed, Tensor};
 
@@ -76,14 +78,17 @@ impl Step {
     }
 }
 
-/// The psi that deserve to be called calm, best and strange: best has the smallest kernel distance of those up to 1.2, calm is the
+/// What may be called best: creativity 1 is near psi 1.
+pub const BEST: RangeInclusive<f32> = 0.5..=1.2;
+
+/// The psi that deserve to be called calm, best and strange: best has the smallest kernel distance of those in [`BEST`], or is the one that is given; calm is the
 /// smallest whose pictures are half as varied as the best, strange the largest that is at least a fifth as precise as the best: there
 /// most faces come apart.
 ///
 /// # Panics
-/// If `sweep` has no psi from 0.5 to 1.2.
-pub fn landmarks(sweep: &[Step]) -> Calibration {
-    let near = |s: &&Step| (0.5..=1.2).contains(&s.psi.get());
+/// If `sweep` has no psi in [`BEST`], or not the given one there.
+pub fn landmarks(sweep: &[Step], best: Option<Creativity>) -> Calibration {
+    let near = |s: &&Step| BEST.contains(&s.psi.get()) && best.is_none_or(|best| s.psi == best);
     let best = sweep.iter().filter(near).min_by(|a, b| a.distances.kd.total_cmp(&b.distances.kd));
     let best = best.expect("a sweep has psi near 1");
     let psi = |s: &Step| s.psi.get();
@@ -158,6 +163,8 @@ mod tests {
             step(1.6, 4.0, 0.2, 11.5),
             step(1.8, 1.0, 0.1, 12.0),
         ];
-        assert_eq!(landmarks(&sweep), Calibration { psi_low: 0.4, psi_best: 0.8, psi_high: 1.6 });
+        assert_eq!(landmarks(&sweep, None), Calibration { psi_low: 0.4, psi_best: 0.8, psi_high: 1.6 });
+        let given = Some(Creativity::new(1.0).unwrap());
+        assert_eq!(landmarks(&sweep, given), Calibration { psi_low: 0.4, psi_best: 1.0, psi_high: 1.8 });
     }
 }
