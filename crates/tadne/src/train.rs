@@ -394,8 +394,11 @@ fn start_from(path: &Path, place: &Place) -> anyhow::Result<Checkpoint> {
             }
             Ok(Checkpoint::of_generator(&model, path, place.threads)?)
         }
-        // Errors of what is no model file at all are those of a checkpoint.
-        Err(_) => Ok(Checkpoint::find(path, place.threads)?),
+        Err(as_model) => Checkpoint::find(path, place.threads).map_err(|error| {
+            // A file may have been meant as either, and only one of the two reasons helps.
+            let also = if path.is_file() { format!(", and as a model file: {as_model}") } else { String::new() };
+            anyhow::anyhow!("{error}{also}")
+        }),
     }
 }
 

@@ -96,6 +96,13 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     assert!(said.contains("--data"), "{said}");
     succeed(&["select", &chosen, "--remove"]);
     assert_eq!(about(&chosen)["fingerprint"], about(&model)["fingerprint"]);
+
+    // Training starts from a model file as well; of one that was cut off it is said what is wrong with it as such.
+    let cut = path("cut.safetensors");
+    let whole = fs::read(&model).unwrap();
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let said = fail(&["train", "--data", &photos, "--cache", &cache, "--from", &cut]);
+    assert!(said.contains("cut.safetensors") && said.contains("as a model file:"), "{said}");
 }
 
 #[test]
