@@ -42,7 +42,13 @@ const search = async (page) => {
     field.files = data.files;
     field.dispatchEvent(new Event('change', { bubbles: true }));
   })()`);
-  await sleep(40_000);
+  await sleep(2000);
+  // Half a minute where nothing else computes.
+  for (let seconds = 0; seconds < 180; seconds++) {
+    if (await page.evaluate("document.getElementById('lookalike-stop').hidden")) break;
+    await sleep(1000);
+  }
+  await sleep(1000);
 };
 /** A look ahead with the mouse, so that the walk's instruments show. */
 const point = (page) => page.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x: 500, y: 500 });
@@ -65,6 +71,10 @@ const SHOTS = {
   'blend-desktop-dark': { at: '/p/7~1004~50?psi=0.8' },
   'blend-phone-light': { at: '/p/7~1004~50?psi=0.8' },
   'mix-desktop-light': { at: '/p/7_1004_4?psi=0.8' },
+  'edit-desktop-dark': { at: '/p/5012@0p20@5m15?psi=1&tool=edit' },
+  'edit-phone-light': { at: '/p/5012@0p20@5m15?psi=1&tool=edit', lang: 'it' },
+  // The kinds are drawn one after the other.
+  'alike-desktop-light': { at: '/p/5012?psi=1&tool=like', act: () => sleep(8000) },
   'walk-desktop-dark': { at: '/walk/1004?psi=0.8', act: point },
   'collection-desktop-light': { at: '/collection' },
   'collection-desktop-dark': { at: '/collection', act: kept },
