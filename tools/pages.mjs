@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 
-import { Chromium, sleep } from './chromium.mjs';
+import { Chromium, sleep, until } from './chromium.mjs';
 
 const [origin, ...only] = process.argv.slice(2);
 const FOLDER = new URL('../docs/pages/', import.meta.url);
@@ -42,12 +42,8 @@ const search = async (page) => {
     field.files = data.files;
     field.dispatchEvent(new Event('change', { bubbles: true }));
   })()`);
-  await sleep(2000);
-  // Half a minute where nothing else computes.
-  for (let seconds = 0; seconds < 180; seconds++) {
-    if (await page.evaluate("document.getElementById('lookalike-stop').hidden")) break;
-    await sleep(1000);
-  }
+  await sleep(1500);
+  await until(page, "document.getElementById('lookalike-stop').hidden && document.querySelector('#lookalike-found > *') !== null", 180);
   await sleep(1000);
 };
 /** A look ahead with the mouse, so that the walk's instruments show. */

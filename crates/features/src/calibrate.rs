@@ -81,9 +81,9 @@ impl Step {
 /// What may be called best: creativity 1 is near psi 1.
 pub const BEST: RangeInclusive<f32> = 0.5..=1.2;
 
-/// The psi that deserve to be called calm, best and strange: best has the smallest kernel distance of those in [`BEST`], or is the one that is given; calm is the
-/// smallest whose pictures are half as varied as the best, strange the largest that is at least a fifth as precise as the best: there
-/// most faces come apart.
+/// The psi that deserve to be called calm, best and strange: best has the smallest kernel distance of those in [`BEST`], or is the
+/// one that is given; calm is the smallest whose pictures are half as varied as the best, strange the largest that is at least a
+/// fifth as precise as the best: there most faces come apart.
 ///
 /// # Panics
 /// If `sweep` has no psi in [`BEST`], or not the given one there.

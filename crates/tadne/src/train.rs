@@ -395,7 +395,7 @@ fn start_from(path: &Path, place: &Place) -> anyhow::Result<Checkpoint> {
             Ok(Checkpoint::of_generator(&model, path, place.threads)?)
         }
         Err(as_model) => Checkpoint::find(path, place.threads).map_err(|error| {
-            // A file may have been meant as either, and only one of the two reasons helps.
+            // Which of the two a damaged file was meant to be, nobody knows.
             let also = if path.is_file() { format!(", and as a model file: {as_model}") } else { String::new() };
             anyhow::anyhow!("{error}{also}")
         }),
