@@ -201,7 +201,8 @@ pub struct OptimizerConfig {
     pub final_fraction: f64,
 }
 
-/// How a grown network's largest stage comes in, and how much of G is held meanwhile. D is free: it has to learn what the new size looks like.
+/// How the largest stage of a grown network comes in, and how much of the G that a run starts from is held meanwhile. D is free: it has to learn
+/// what the new size looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrowthConfig {
@@ -209,8 +210,8 @@ pub struct GrowthConfig {
     /// 0: it is there at once, and in D beside that entrance for ever.
     #[serde(default)]
     pub fade_kimg: f64,
-    /// So many of the first stages are held, with the mapping network; growing sets it to all of the smaller network's but the last.
-    /// 0 for networks that were not grown.
+    /// So many of the first stages are held, with the mapping network. A run that starts from other networks sets it: to all stages but the last
+    /// of smaller ones; to all of those of the same size, if their D is fresh or [`GrowthConfig::inherited`] is below 1. 0 for any other run.
     pub stages: usize,
     /// Factor on the learning rate of what is held, at first.
     pub inherited: f64,

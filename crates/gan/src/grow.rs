@@ -44,7 +44,7 @@ impl Trainer {
         // Otherwise it is fresh, and what it says of G's pictures is worth nothing yet.
         let d_was_trained = small.progress.images > 0;
         config.growth.stages = match added {
-            0 if d_was_trained => 0,
+            0 if d_was_trained && config.growth.inherited >= 1.0 => 0,
             0 => stages,
             _ => stages - 1,
         };
@@ -198,8 +198,11 @@ mod tests {
         assert_eq!((growth(&alone.trainer).stages, growth(&alone.trainer).hold_kimg), (3, HOLD_KIMG));
         assert_eq!((growth(&trained).stages, growth(&trained).hold_kimg.to_bits()), (0, 0));
         let growth = GrowthConfig { inherited: 0.25, ..GrowthConfig::default() };
-        let slow = Trainer::grow(&alone.trainer, Config { growth, ..config.clone() }, 2).unwrap();
+        let slow = Trainer::grow(&alone.trainer, Config { growth: growth.clone(), ..config.clone() }, 2).unwrap();
         assert_eq!((slow.config.growth.inherited, slow.config.growth.hold_kimg), (0.25, HOLD_KIMG));
+        // A pair may be slowed too, by whoever asks for it.
+        let slow = Trainer::grow(&trained, Config { growth, ..config.clone() }, 2).unwrap();
+        assert_eq!((slow.config.growth.inherited, slow.config.growth.stages), (0.25, 3));
 
         let bias = model.tensors.get_mut("synthesis.b4.torgb.bias").unwrap();
         bias.shape = vec![2];

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use dataset::{Dataset, Options, Survey};
-use gan::{Checkpoint, Config, Device, Precision, Trainer};
+use gan::{Checkpoint, Config, Device, GrowthConfig, Precision, Trainer};
 
 use crate::picture_options::{PictureArgs, PictureOptions};
 
@@ -129,9 +129,10 @@ pub(crate) fn shipped(threads: usize) -> anyhow::Result<Checkpoint> {
     Ok(Checkpoint::from_bytes(NETWORKS, Path::new("the networks inside this program"), threads)?)
 }
 
-/// The configuration of networks that a new run starts from, in numbers that this machine is fast with: those of another machine may not be.
+/// The configuration of networks that a new run starts from, but for what was said of that run's own beginning, and in numbers that this machine is
+/// fast with: those of another machine may not be.
 pub(crate) fn configuration_of(from: &Checkpoint) -> Config {
-    Config { precision: Precision::Auto, ..from.trainer.config().clone() }
+    Config { precision: Precision::Auto, growth: GrowthConfig::default(), ..from.trainer.config().clone() }
 }
 
 /// Short, gentle and strongly augmented, from trained networks: what few pictures can bear (arXiv 2006.06676, section 4).
@@ -190,6 +191,16 @@ mod tests {
         let options = picture_args.over(PictureOptions { min_side, ..PictureOptions::default() }).options(size);
         let kept = Dataset::open(&[folder.path()], &options).map_or(0, |pictures| pictures.report().kept);
         (large_enough(&survey, size, picture_args).is_ok(), min_side, reasons.concat(), kept)
+    }
+
+    #[test]
+    fn how_a_run_began_is_not_how_the_next_one_begins() {
+        let mut from = shipped(1).unwrap();
+        let config = configuration_of(&from);
+        let growth = GrowthConfig { inherited: 0.25, hold_kimg: 9.0, ..GrowthConfig::default() };
+        from.trainer = Trainer::grow(&from.trainer, Config { growth, ..config.clone() }, 1).unwrap();
+        assert_eq!(from.trainer.config().growth.stages, config.architecture.channels.len());
+        assert_eq!(configuration_of(&from), config);
     }
 
     #[test]
