@@ -76,12 +76,10 @@ async fn likenesses_and_kinds_are_named_with_their_pictures() {
         found.iter().map(|one| one["recipe"].as_str().unwrap().parse().unwrap()).collect()
     };
     let like = named("/api/v1/like/42.json?count=5&psi=0.7", "like").await;
-    assert!(like.len() == 5 && !like.contains(&42), "{like:?}");
-    let far = |seed: u64| -> f32 {
-        let (a, b) = (generator.w(synth::Seed(42)), generator.w(synth::Seed(seed)));
-        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
-    };
-    assert!(like.windows(2).all(|pair| far(pair[0]) <= far(pair[1])), "nearest first");
+    let index = synth::SeedIndex::new(generator, synth::SeedIndex::DEFAULT_SIZE);
+    let expected = index.like(&"42".parse().unwrap(), 5);
+    assert_eq!(like.into_iter().map(synth::Seed).collect::<Vec<_>>(), expected);
+    assert!(!expected.contains(&synth::Seed(42)), "{expected:?}");
     // A child is no seed, so its parent may be the nearest.
     assert_eq!(named("/api/v1/like/42-3.json", "like").await.len(), 12);
     let kinds = named("/api/v1/kinds", "kinds").await;

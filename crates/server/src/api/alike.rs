@@ -28,11 +28,11 @@ fn answer(app: &App, query: Option<&str>, asked: &Asked, found: Vec<Seed>, name:
 /// Asks the index on a thread that may take its time: the first to ask waits for all its `w`.
 async fn asking<T: Send + 'static>(
     app: &Arc<App>,
-    ask: impl FnOnce(&App, &SeedIndex) -> T + Send + 'static,
+    ask: impl FnOnce(&SeedIndex) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let app = Arc::clone(app);
-    let task =
-        move || ask(&app, app.seed_index.get_or_init(|| SeedIndex::new(&app.generator, SeedIndex::DEFAULT_SIZE)));
+    let index = |app: &App| SeedIndex::new(Arc::clone(&app.generator), SeedIndex::DEFAULT_SIZE);
+    let task = move || ask(app.seed_index.get_or_init(|| index(&app)));
     tokio::task::spawn_blocking(task).await.map_err(|_| Refusal::Failed)
 }
 
@@ -46,14 +46,14 @@ pub(crate) async fn like(
     Bounds::of(&app.generator).check(&Recipe::Single(creature.clone()))?;
     let asked = Asked::read(query.as_deref())?;
     let count = usize::from(asked.count);
-    let found = asking(&app, move |app, index| index.like_creature(&app.generator, &creature, count));
+    let found = asking(&app, move |index| index.like(&creature, count));
     answer(&app, query.as_deref(), &asked, found.await?, "like")
 }
 
 /// `GET /api/v1/kinds?count=24`: an example of each kind of face that the model draws, those that differ most first.
 pub(crate) async fn kinds(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let asked = Asked::read(query.as_deref())?;
-    let mut found = asking(&app, |app, index| index.kinds(&app.generator)).await?;
+    let mut found = asking(&app, SeedIndex::kinds).await?;
     found.truncate(asked.count.into());
     answer(&app, query.as_deref(), &asked, found, "kinds")
 }
