@@ -19,6 +19,7 @@ mod pass;
 mod perceptual;
 mod ratio;
 mod resample;
+mod ridge;
 mod spectrum;
 #[cfg(test)]
 mod testing;
@@ -33,3 +34,4 @@ pub use pass::{Grid, Tape, Workspace};
 pub use perceptual::{PerceptualDistance, PerceptualWork};
 pub use ratio::LogRatios;
 pub use resample::Resizing;
+pub use ridge::Ridge;

@@ -1,6 +1,7 @@
-//! `tadne select`: learns which of several `z` a seed should take, from how many real and drawn pictures look alike or from what the discriminators of a
-//! run say, and stores it in the model file.
+//! `tadne select`: learns which of several `z` a seed should take, from how many real and drawn pictures look alike, from what the discriminators of a
+//! run say or from somebody's ratings, and stores it in the model file.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use clap::Args;
 use dataset::Options;
-use features::{Corruption, FIRST_SEED, LogRatios, Resizing};
+use features::metrics::Rows;
+use features::{Corruption, FIRST_SEED, LogRatios, Resizing, Ridge};
 use gan::{Checkpoint, LatentScores};
 use synth::{Creativity, Generator, ModelFile, Picture, Seed, Selection, WeightDtype};
 
@@ -24,17 +26,21 @@ Examples:
   tadne select model.safetensors --data 'shards/*.tar' --candidates 8 --sheet sheet.png
   tadne select model.safetensors --data pictures/ --features nsfwjs-mobilenet-v2,nsfwjs-inception-v3
   tadne select model.safetensors --by runs/00000-c64
+  tadne select model.safetensors --rated ratings.txt --keep
   tadne select model.safetensors --remove
 
 A seed then offers several z and takes the one whose picture promises to be the best, before anything is drawn, and no picture takes
 noticeably longer. With --data those are best of whose like there are many real pictures and few drawn ones, by their features: the model
 draws more of what it misses, and less of what is not there. With --by those that a run's discriminators find real: fewer are broken, and a
-little variety goes with them. With both, both count. Calibrate the model afterwards, and find its directions.")]
+little variety goes with them. With --rated those that somebody would rate high, who has rated some hundreds of pictures: a line of the
+file is a seed and a number, more for better ones, of the picture that the model draws at creativity 1 before it chooses (of a copy that
+`tadne select --remove` made). With several all count alike, and with --keep what the model chose by before. Calibrate the model afterwards,
+and find its directions.")]
 pub(crate) struct Select {
     /// Model file
     model: PathBuf,
     /// The pictures it was trained on: folders, tars, zips or globs
-    #[arg(long, num_args = 1.., required_unless_present_any = ["by", "remove"], value_name = "PATH")]
+    #[arg(long, num_args = 1.., required_unless_present_any = ["by", "rated", "remove"], value_name = "PATH")]
     data: Vec<PathBuf>,
     #[command(flatten)]
     picture_args: PictureArgs,
@@ -44,6 +50,12 @@ pub(crate) struct Select {
     /// Run, or checkpoint, whose discriminators are asked: the one that the model comes from
     #[arg(long, value_name = "RUN")]
     by: Option<PathBuf>,
+    /// Somebody's ratings: lines of a seed and a number, more for better pictures
+    #[arg(long, value_name = "FILE")]
+    rated: Option<PathBuf>,
+    /// Let what the model chooses by now count too
+    #[arg(long)]
+    keep: bool,
     /// How many z a seed offers, 2 to 64
     #[arg(long, default_value_t = 4, value_name = "N")]
     candidates: u32,
@@ -51,7 +63,7 @@ pub(crate) struct Select {
     #[arg(long, default_value_t = 30_000, value_name = "N")]
     samples: usize,
     /// Let every seed take its one z again
-    #[arg(long, conflicts_with_all = ["by", "data", "candidates", "samples", "sheet"])]
+    #[arg(long, conflicts_with_all = ["by", "data", "rated", "keep", "candidates", "samples", "sheet"])]
     remove: bool,
     /// Model file to write [default: the one that was read]
     #[arg(long, value_name = "FILE")]
@@ -75,6 +87,8 @@ const FIRST: u64 = FIRST_SEED + 10_000_000;
 const SHOWN: [usize; 2] = [32, 8];
 /// Features of a picture beyond which their covariances would take hours.
 const WIDEST: usize = 4096;
+/// Ratings without which nothing is learnt.
+const FEWEST_RATED: usize = 100;
 /// A prediction that agrees less than this with what is said would choose next to at random.
 const LEAST: f64 = 0.1;
 
@@ -94,16 +108,29 @@ impl Select {
         // What the seeds draw by themselves.
         let mut plain = file.clone();
         plain.set_selection(None)?;
+        let generator = Arc::new(Generator::new(&plain)?);
+        // What can be refused at once, before hours of drawing.
+        let rated = self.rated.as_ref().map(|rated| learn_ratings(rated, &generator)).transpose()?;
+        let before = self.keep.then(|| Generator::new(&file)).transpose()?;
+        if before.is_some() {
+            ensure!(file.metadata.selection.is_some(), "--keep: {} chooses by nothing yet", self.model.display());
+        }
         let mut scores = LatentScores::default();
         let samples = match &self.by {
-            Some(by) => self.ask_discriminators(by, plain.clone(), threads, &mut scores)?,
+            Some(by) => self.ask_discriminators(by, plain, threads, &mut scores)?,
             None => self.samples,
         };
-        let generator = Arc::new(Generator::consume(plain)?);
         if !self.data.is_empty() {
             self.compare_features(&generator, samples, threads, &mut scores)?;
         }
         let w: Vec<f32> = (0..samples).flat_map(|i| generator.w(seed(i))).collect();
+        let each = || w.chunks_exact(file.architecture.w_dim);
+        if let Some(rated) = rated {
+            scores.hear(each().map(|w| rated.foretell(w)).collect());
+        }
+        if let Some(before) = before {
+            scores.hear(each().filter_map(|w| before.foretold(w)).map(f64::from).collect());
+        }
         let found = scores.learn(&w, file.architecture.w_dim, 0, threads)?;
         println!("{samples} pictures judged; what w foretells correlates {:.3} with it", found.correlation);
         ensure!(
@@ -191,7 +218,70 @@ impl Select {
     }
 }
 
+/// What the `w` of pictures foretells of ratings, learnt from those of a file.
+fn learn_ratings(file: &Path, generator: &Generator) -> anyhow::Result<Ridge> {
+    let ratings = ratings(file)?;
+    ensure!(
+        ratings.len() >= FEWEST_RATED,
+        "{} rates {} pictures; {FEWEST_RATED} or more are needed, and some hundreds are better",
+        file.display(),
+        ratings.len()
+    );
+    let w = ratings.keys().flat_map(|&seed| generator.w(Seed(seed))).collect();
+    let (rows, values) = (Rows::new(w, generator.architecture().w_dim), ratings.into_values().collect::<Vec<_>>());
+    let correlation = Ridge::correlation(&rows, &values);
+    println!("{} ratings; what w foretells correlates {correlation:.3} with those that are kept back", values.len());
+    ensure!(
+        correlation >= LEAST,
+        "{}: w foretells next to nothing of these ratings; rate more pictures, of plain seeds as this model draws them before it chooses",
+        file.display()
+    );
+    Ok(Ridge::fit(&rows, &values))
+}
+
+/// The ratings of a file, by seed; the mean where a seed is rated more than once.
+fn ratings(file: &Path) -> anyhow::Result<BTreeMap<u64, f64>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut sums = BTreeMap::<u64, (f64, f64)>::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.split('#').next().unwrap_or_default();
+        let parts: Vec<_> = line.split([',', ';', ' ', '\t']).filter(|part| !part.is_empty()).collect();
+        let rating = match parts[..] {
+            [] => continue,
+            [seed, rating] => seed.parse().ok().zip(rating.parse::<f64>().ok().filter(|rating| rating.is_finite())),
+            _ => None,
+        };
+        let (seed, rating) = rating.with_context(|| {
+            format!("{}, line {number}: expected a seed and a number, such as 42 3", file.display())
+        })?;
+        let (sum, count) = sums.entry(seed).or_default();
+        (*sum, *count) = (*sum + rating, *count + 1.0);
+    }
+    Ok(sums.into_iter().map(|(seed, (sum, count))| (seed, sum / count)).collect())
+}
+
 /// The seed of the `i`-th picture to learn from.
 fn seed(i: usize) -> Seed {
     Seed(FIRST + i as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(u64, f64)>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ratings.txt");
+        std::fs::write(&file, text).unwrap();
+        ratings(&file).map(|found| found.into_iter().collect()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn ratings_are_read_however_people_write_them() {
+        let written = "# what I thought\n17 3\n\n5,-1.5\r\n8;\t2 # hm\n17 4\n";
+        assert_eq!(read(written).unwrap(), [(5, -1.5), (8, 2.0), (17, 3.5)]);
+        for wrong in ["17 3\n4", "17 3\nx 4", "17 3\n4 NaN", "17 3\n4 3 2", "17 3\n-4 3"] {
+            assert!(read(wrong).unwrap_err().contains("ratings.txt, line 2: expected a seed and a number"), "{wrong}");
+        }
+    }
 }

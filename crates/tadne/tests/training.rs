@@ -94,6 +94,35 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     assert!(said.contains("missing.safetensors"), "{said}");
     let said = fail(&["select", &model]);
     assert!(said.contains("--data"), "{said}");
+    // So may a person, who likes light pictures here; what was chosen by before can count as well.
+    let rated = path("rated.txt");
+    let light = |model: &str| -> Vec<f64> {
+        let generator = synth::Generator::new(&synth::ModelFile::open(Path::new(model)).unwrap()).unwrap();
+        let mut worker = std::sync::Arc::new(generator).worker();
+        let mean = |seed| {
+            let picture = worker.draw(synth::Seed(seed), synth::Creativity::default());
+            picture.rgb.iter().map(|v| f64::from(*v)).sum::<f64>() / picture.rgb.len() as f64
+        };
+        (0..600).map(mean).collect()
+    };
+    let usual = light(&model);
+    let lines = usual.iter().enumerate().map(|(seed, light)| format!("{seed} {light}\n"));
+    fs::write(&rated, lines.collect::<String>()).unwrap();
+    let by_rating = ["select", &model, "--rated", &rated, "--samples", "2000", "--threads", "1"];
+    let (lighter, both) = (path("lighter.safetensors"), path("both.safetensors"));
+    let said = succeed(&[&by_rating[..], &["--out", &lighter]].concat());
+    assert!(said.contains("600 ratings") && said.contains("the best of 4"), "{said}");
+    let mean = |light: &[f64]| light.iter().sum::<f64>() / 600.0;
+    let one = (usual.iter().map(|v| (v - mean(&usual)).powi(2)).sum::<f64>() / 600.0).sqrt();
+    assert!(mean(&light(&lighter)) > mean(&usual) + 0.3 * one, "its pictures are no lighter");
+    let said = fail(&[&by_rating[..], &["--out", &both, "--keep"]].concat());
+    assert!(said.contains("chooses by nothing yet"), "{said}");
+    succeed(&["select", &chosen, "--rated", &rated, "--samples", "2000", "--keep", "--out", &both]);
+    let fingerprints = [&model, &chosen, &lighter, &both].map(|model| about(model)["fingerprint"].clone());
+    assert!((1..4).all(|i| !fingerprints[..i].contains(&fingerprints[i])), "{fingerprints:?}");
+    fs::write(&rated, "1 2\n2 3\n").unwrap();
+    let said = fail(&by_rating);
+    assert!(said.contains("rates 2 pictures"), "{said}");
     succeed(&["select", &chosen, "--remove"]);
     assert_eq!(about(&chosen)["fingerprint"], about(&model)["fingerprint"]);
 

@@ -90,6 +90,16 @@ impl Generator {
         }
     }
 
+    /// What the network by which the model chooses among the `z` of a seed foretells of the picture of a `w`: more for better ones. `None` if it does
+    /// not choose.
+    ///
+    /// # Panics
+    /// If `w` is not `w_dim` long.
+    pub fn foretold(&self, w: &[f32]) -> Option<f32> {
+        assert_eq!(w.len(), self.architecture().w_dim, "w must hold w_dim values");
+        self.selector.as_ref().map(|selector| selector.foretold(w))
+    }
+
     /// `w` of a `z`, before truncation: `w_dim` values. A model with classes takes the class of seed 0.
     ///
     /// # Panics

@@ -19,6 +19,8 @@ pub(crate) struct Selector {
     /// Whether `z` is normalised first.
     normalize: bool,
     layers: Vec<Layer>,
+    /// How many of them are the mapping network's.
+    mapping: usize,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,8 @@ impl Selector {
             let weight = (0..inputs).flat_map(|i| rows.iter().skip(i).step_by(inputs).copied()).collect();
             Some(Layer { weight, bias })
         });
-        Some(Self { candidates, normalize: model.architecture.normalize_z, layers: layers.collect() })
+        let (normalize, mapping) = (model.architecture.normalize_z, model.architecture.mapping_layers);
+        Some(Self { candidates, normalize, layers: layers.collect(), mapping })
     }
 
     /// Fills `z` with the best candidate; `fill` gives each by its number. Of equal ones the first is taken.
@@ -71,7 +74,17 @@ impl Selector {
         if self.normalize {
             normalise(x);
         }
-        for (index, Layer { weight, bias }) in self.layers.iter().enumerate() {
+        Self::run(&self.layers, [x, y])
+    }
+
+    /// What it foretells of a `w`.
+    pub(crate) fn foretold(&self, w: &[f32]) -> f32 {
+        Self::run(&self.layers[self.mapping..], [&mut w.to_vec(), &mut Vec::new()])
+    }
+
+    /// The last output of some layers, with an activation before each but the first.
+    fn run(layers: &[Layer], [x, y]: [&mut Vec<f32>; 2]) -> f32 {
+        for (index, Layer { weight, bias }) in layers.iter().enumerate() {
             if index > 0 {
                 for v in x.iter_mut() {
                     *v = GAIN * v.max(SLOPE * *v);
@@ -152,6 +165,11 @@ mod tests {
             });
             assert_eq!(Some(generator.z(seed)), best, "{seed}");
             later += usize::from(best != Some(free.z(seed)));
+        }
+        for w in (0..20).map(|seed| free.w(Seed(seed))) {
+            let foretold = f64::from(generator.foretold(&w).unwrap());
+            assert!((foretold - verdict(&model, &w)).abs() < 1e-3, "{foretold}");
+            assert_eq!(free.foretold(&w), None);
         }
         assert!((130..190).contains(&later), "four of five seeds take a later one, not {later} of 200");
     }
