@@ -3,7 +3,7 @@
 use kernels::Crew;
 
 use crate::metrics::{Kinds, Rows, moments};
-use crate::spectrum::{cholesky, solve};
+use crate::ridge;
 
 /// Added to the diagonal of covariances of features that are each of unit variance. It decides between trusting directions in which pictures
 /// hardly differ and leaving them out; 0.03 to 1 give the same choice of pictures within what two samples differ by.
@@ -38,15 +38,8 @@ fn linear(crew: &Crew, real: &Rows, drawn: &Rows) -> Vec<f64> {
     let n = real.width();
     let ((mean, mut s), (mean_drawn, s_drawn)) = (moments(crew, real), moments(crew, drawn));
     s.iter_mut().zip(s_drawn).for_each(|(s, other)| *s = f64::midpoint(*s, other));
-    // A feature that never changes says nothing: it keeps its scale.
-    let scales: Vec<f64> = (0..n).map(|i| s[i * n + i].sqrt()).map(|d| if d > 1e-9 { d } else { 1.0 }).collect();
-    for (row, down) in s.chunks_exact_mut(n).zip(&scales) {
-        row.iter_mut().zip(&scales).for_each(|(v, across)| *v /= down * across);
-    }
-    (0..n).for_each(|i| s[i * n + i] += RIDGE);
-    let apart: Vec<f64> = (0..n).map(|i| (mean[i] - mean_drawn[i]) / scales[i]).collect();
-    let root = cholesky(&s, n).expect("a covariance with a ridge is positive definite");
-    let slopes: Vec<f64> = solve(&root, n, apart).iter().zip(&scales).map(|(slope, scale)| slope / scale).collect();
+    let apart: Vec<f64> = mean.iter().zip(&mean_drawn).map(|(real, drawn)| real - drawn).collect();
+    let slopes = ridge::slopes(s, &apart, RIDGE);
     let said = |row: &[f32]| row.iter().zip(&slopes).map(|(x, slope)| f64::from(*x) * slope).sum();
     drawn.data().chunks_exact(n).map(said).collect()
 }

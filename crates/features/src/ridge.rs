@@ -26,7 +26,7 @@ impl Ridge {
     pub fn fit(rows: &Rows, values: &[f64]) -> Self {
         assert_eq!(rows.len(), values.len(), "a value for each row");
         let (n, count) = (rows.width(), rows.len() as f64);
-        let (mean, mut s) = moments(&Crew::alone(Isa::SCALAR), rows);
+        let (mean, s) = moments(&Crew::alone(Isa::SCALAR), rows);
         let mean_value = values.iter().sum::<f64>() / count;
         let mut with_value = vec![0.0; n];
         for (row, value) in rows.data().chunks_exact(n).zip(values) {
@@ -36,15 +36,8 @@ impl Ridge {
                 .zip(&mean)
                 .for_each(|((sum, x), m)| *sum += (f64::from(*x) - m) * (value - mean_value));
         }
-        // One that never changes says nothing: it keeps its scale.
-        let scales: Vec<f64> = (0..n).map(|i| s[i * n + i].sqrt()).map(|d| if d > 1e-9 { d } else { 1.0 }).collect();
-        for (row, down) in s.chunks_exact_mut(n).zip(&scales) {
-            row.iter_mut().zip(&scales).for_each(|(v, across)| *v /= down * across);
-        }
-        (0..n).for_each(|i| s[i * n + i] += RIDGE);
-        let with_value = with_value.iter().zip(&scales).map(|(sum, scale)| sum / scale / (count - 1.0)).collect();
-        let root = cholesky(&s, n).expect("correlations with a ridge are positive definite");
-        let slopes: Vec<f64> = solve(&root, n, with_value).iter().zip(&scales).map(|(v, scale)| v / scale).collect();
+        let with_value: Vec<f64> = with_value.into_iter().map(|sum| sum / (count - 1.0)).collect();
+        let slopes = slopes(s, &with_value, RIDGE);
         let constant = mean_value - slopes.iter().zip(&mean).map(|(slope, m)| slope * m).sum::<f64>();
         Self { slopes, constant }
     }
@@ -75,6 +68,20 @@ impl Ridge {
         }
         correlation(&foretold, values)
     }
+}
+
+/// Solves `S x = b` for a covariance S [n, n] of columns that are counted in their standard deviations, with `ridge` on its diagonal there.
+pub(crate) fn slopes(mut s: Vec<f64>, b: &[f64], ridge: f64) -> Vec<f64> {
+    let n = b.len();
+    // A column that never changes says nothing: it keeps its scale.
+    let scales: Vec<f64> = (0..n).map(|i| s[i * n + i].sqrt()).map(|d| if d > 1e-9 { d } else { 1.0 }).collect();
+    for (row, down) in s.chunks_exact_mut(n).zip(&scales) {
+        row.iter_mut().zip(&scales).for_each(|(v, across)| *v /= down * across);
+    }
+    (0..n).for_each(|i| s[i * n + i] += ridge);
+    let scaled = b.iter().zip(&scales).map(|(v, scale)| v / scale).collect();
+    let root = cholesky(&s, n).expect("a covariance with a ridge is positive definite");
+    solve(&root, n, scaled).iter().zip(&scales).map(|(slope, scale)| slope / scale).collect()
 }
 
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
