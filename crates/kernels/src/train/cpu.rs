@@ -31,14 +31,16 @@ impl Cpu {
     pub fn new(isa: Isa, threads: usize) -> Self {
         let crew = Crew::new(isa, threads);
         let scratch = (0..crew.threads()).map(|_| Mutex::default()).collect();
-        Self { core: Core { isa, products: Products::of(isa), scratch }, crew, sums: Mutex::default() }
+        Self { core: Core { isa, products: Products::available(isa)[0], scratch }, crew, sums: Mutex::default() }
     }
 
-    /// The same without the processor's own products of bfloat16 numbers: what tests compare with.
-    #[must_use]
-    pub fn plain(mut self) -> Self {
-        self.core.products = Products::Plain;
-        self
+    /// One for each way in which this machine multiplies bfloat16 numbers, the fastest first: what tests compare.
+    pub fn variants(isa: Isa, threads: usize) -> impl Iterator<Item = Self> {
+        Products::available(isa).into_iter().map(move |products| {
+            let mut cpu = Self::new(isa, threads);
+            cpu.core.products = products;
+            cpu
+        })
     }
 
     /// Memory for sums of groups; one pass at a time asks for it.

@@ -48,23 +48,34 @@ impl Source<'_> {
         if self.transposed { (outputs, inputs) } else { (inputs, outputs) }
     }
 
-    /// The weights of one tap and input for the sixteen outputs of a panel, zeros for channels that are not real.
+    /// The weights of one tap for sixteen inputs from a multiple of 16 on, each for the sixteen outputs of a panel; zeros for channels that are not real.
     #[inline(always)]
-    fn sixteen(&self, [row, column]: [usize; 2], input: usize, panel: usize) -> [f32; 16] {
+    fn block(&self, [row, column]: [usize; 2], input: usize, panel: usize) -> [[f32; 16]; 16] {
         let FilterShape { size, inputs, outputs, .. } = self.shape;
         let (rows, columns) = self.channels();
-        let real = if input < rows { columns.saturating_sub(panel * 16).min(16) } else { 0 };
-        let (start, stride) = if self.transposed {
+        let real = [rows.saturating_sub(input).min(16), columns.saturating_sub(panel * 16).min(16)];
+        let mut block = [[0.0; 16]; 16];
+        if self.transposed {
             let tap = (size - 1 - row) * size + (size - 1 - column);
-            ((tap * inputs + panel * 16) * outputs + input, outputs)
+            for (c, from) in self.rows((tap * inputs + panel * 16) * outputs + input, real[1]).enumerate() {
+                for (to, weight) in block.iter_mut().zip(&from[..real[0]]) {
+                    to[c] = weight * self.gain;
+                }
+            }
         } else {
-            (((row * size + column) * inputs + input) * outputs + panel * 16, 1)
-        };
-        let mut out = [0.0; 16];
-        for (c, out) in out[..real].iter_mut().enumerate() {
-            *out = self.weights[start + c * stride] * self.gain;
+            let tap = row * size + column;
+            let from = self.rows((tap * inputs + input) * outputs + panel * 16, real[0]);
+            for (to, from) in block.iter_mut().zip(from) {
+                to.iter_mut().zip(&from[..real[1]]).for_each(|(to, weight)| *to = weight * self.gain);
+            }
         }
-        out
+        block
+    }
+
+    /// What begins at a place and, so many times, a row of weights further on.
+    #[inline(always)]
+    fn rows(&self, start: usize, count: usize) -> impl Iterator<Item = &[f32]> {
+        (0..count).map(move |i| &self.weights[start + i * self.shape.outputs..])
     }
 }
 
@@ -113,21 +124,11 @@ impl<E: Element> Filter<E> {
                 // SAFETY: panels do not overlap, and each is in the hands of one thread.
                 let to = unsafe { std::slice::from_raw_parts_mut(out.at(p * panel), panel) };
                 for row in 0..size {
-                    for within in 0..steps * E::STEP {
-                        let at = if E::STEP == 1 {
-                            (row * steps + within) * 16
-                        } else {
-                            (row * steps + within / 32) * 512 + within % 32 / 2 * 32 + within % 2
-                        };
-                        let apart = if E::STEP == 1 { 1 } else { 2 };
-                        let values = if within < segment {
-                            source.sixteen([row, within / width], within % width, p)
-                        } else {
-                            [0.0; 16]
-                        };
-                        for (c, v) in values.into_iter().enumerate() {
-                            to[at + c * apart] = E::from_f32(v);
-                        }
+                    let to = &mut to[row * steps * E::STEP * 16..][..steps * E::STEP * 16];
+                    to[segment * 16..].fill(E::default());
+                    for within in (0..segment).step_by(16) {
+                        let block = source.block([row, within / width], within % width, p);
+                        write_block(&block, &mut to[within * 16..]);
                     }
                 }
             }
@@ -145,9 +146,11 @@ impl<E: Element> Filter<E> {
         cpu.crew.in_parts(panels, |range| {
             let mut taps = vec![0.0; 144 * inputs];
             for p in range {
-                for (i, taps) in taps.chunks_exact_mut(144).enumerate() {
-                    for (tap, to) in taps.chunks_exact_mut(16).enumerate() {
-                        to.copy_from_slice(&source.sixteen([tap / 3, tap % 3], i, p));
+                for (i, taps) in taps.chunks_exact_mut(16 * 144).enumerate() {
+                    for tap in 0..9 {
+                        for (to, from) in taps.chunks_exact_mut(144).zip(&source.block([tap / 3, tap % 3], 16 * i, p)) {
+                            to[16 * tap..][..16].copy_from_slice(from);
+                        }
                     }
                 }
                 isa.run(transform::Pack { taps: &taps, to: out.at(p * panel), apart });
@@ -158,5 +161,21 @@ impl<E: Element> Filter<E> {
     #[inline(always)]
     pub(crate) fn start(&self) -> *const E {
         self.room.start().cast()
+    }
+}
+
+/// Writes the weights of sixteen inputs, row after row or, in pairs of inputs, output after output.
+#[inline(always)]
+fn write_block<E: Element>(block: &[[f32; 16]; 16], to: &mut [E]) {
+    if E::STEP == 1 {
+        for (to, from) in to.chunks_exact_mut(16).zip(block) {
+            to.iter_mut().zip(from).for_each(|(to, v)| *to = E::from_f32(*v));
+        }
+        return;
+    }
+    for (to, two) in to.chunks_exact_mut(32).zip(block.chunks_exact(2)) {
+        for (to, (even, odd)) in to.chunks_exact_mut(2).zip(two[0].iter().zip(&two[1])) {
+            (to[0], to[1]) = (E::from_f32(*even), E::from_f32(*odd));
+        }
     }
 }

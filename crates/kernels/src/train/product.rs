@@ -7,6 +7,16 @@ use crate::simd::{Isa, Simd};
 /// Rows of the largest block.
 pub(crate) const MOST_ROWS: usize = 32;
 
+/// The rows of a block that is multiplied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    pub(crate) count: usize,
+    /// Elements from one to the next.
+    pub(crate) pitch: usize,
+    /// Elements from the first to the seventeenth. Only tiles look at it: elsewhere all rows are `pitch` apart.
+    pub(crate) lower: usize,
+}
+
 /// How products of bfloat16 numbers are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Products {
@@ -21,18 +31,21 @@ pub(crate) enum Products {
 }
 
 impl Products {
-    #[allow(unused_variables, reason = "some targets have but one way")]
-    pub(crate) fn of(isa: Isa) -> Self {
+    /// The ways that this processor has, the fastest first.
+    #[allow(unused_variables, unused_mut, reason = "some targets have but one way")]
+    pub(crate) fn available(isa: Isa) -> Vec<Self> {
+        let mut ways = Vec::new();
         #[cfg(target_arch = "x86_64")]
         if isa.has_avx512() {
             if super::tiles::permitted() {
-                return Self::Tiles;
+                ways.push(Self::Tiles);
             }
             if is_x86_feature_detected!("avx512bf16") {
-                return Self::Dot;
+                ways.push(Self::Dot);
             }
         }
-        Self::Plain
+        ways.push(Self::Plain);
+        ways
     }
 
     /// Rows of a block.
@@ -63,22 +76,21 @@ impl Products {
         self,
         s: S,
         a: *const u16,
-        pitch: usize,
+        rows: Rows,
         segments: &Segments,
         b: *const u16,
         panel: usize,
         columns: usize,
-        rows: usize,
         out: *mut f32,
     ) {
         // SAFETY: the caller vouches for the memory, and `self` for the processor.
         unsafe {
             match self {
-                Self::Plain => multiply_widened(s, a, pitch, segments, b, panel, columns, out),
+                Self::Plain => multiply_widened(s, a, rows.pitch, segments, b, panel, columns, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Dot => super::tiles::dot(a, pitch, segments, b, panel, columns, out),
+                Self::Dot => super::tiles::dot(a, rows.pitch, segments, b, panel, columns, out),
                 #[cfg(target_arch = "x86_64")]
-                Self::Tiles => super::tiles::multiply(a, pitch, segments, b, panel, columns, rows, out),
+                Self::Tiles => super::tiles::multiply(a, rows, segments, b, panel, columns, out),
             }
         }
     }
@@ -90,7 +102,7 @@ pub(crate) fn rows<S: Simd, E: Element>(products: Products) -> usize {
     if E::HALF { products.rows() } else { S::ROWS }
 }
 
-/// `out[r][c] = sum over segments and k of a[r pitch + offset + k] b[k][c]`, for [`rows`] rows and 16 or 32 columns; rows of `out` are 32
+/// `out[r][c] = sum over segments and k of a[row r + offset + k] b[k][c]`, for [`rows`] rows and 16 or 32 columns; rows of `out` are 32
 /// apart.
 ///
 /// # Safety
@@ -102,20 +114,19 @@ pub(crate) unsafe fn multiply<S: Simd, E: Element>(
     s: S,
     products: Products,
     a: *const E,
-    pitch: usize,
+    rows: Rows,
     segments: &Segments,
     b: *const E,
     panel: usize,
     columns: usize,
-    rows: usize,
     out: *mut f32,
 ) {
     // SAFETY: the caller vouches for all of it; an element is `Bf16`, which is its bits, or `f32`, as `HALF` says.
     unsafe {
         if E::HALF {
-            products.multiply(s, a.cast(), pitch, segments, b.cast(), panel, columns, rows, out);
+            products.multiply(s, a.cast(), rows, segments, b.cast(), panel, columns, out);
         } else {
-            multiply_f32(s, a.cast(), pitch, segments, b.cast(), panel, columns, rows, out, 32);
+            multiply_f32(s, a.cast(), rows.pitch, segments, b.cast(), panel, columns, rows.count, out, 32);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
 use super::layout::Segments;
+use super::product::Rows;
 
 /// Whether this processor has AMX with bfloat16 and the system lets this process use it.
 pub(crate) fn permitted() -> bool {
@@ -105,22 +106,21 @@ const OUT: usize = 32 * 4;
 /// As `Sealed::multiply`. Sums in tiles 0 to 3, rows in 4 and 5, weights in 6 and 7.
 ///
 /// # Safety
-/// 16 rows, 32 where `rows` is above 16, of all segments, to the end of their last steps, and both panels (`b` and, beyond 16 columns,
+/// 16 rows, 32 where there are more, of all segments, to the end of their last steps, and both panels (`b` and, beyond 16 columns,
 /// `b + panel`) must be readable; as many rows of `out`, 32 numbers apart, must be writable. The thread holds [`Tiles`].
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) unsafe fn multiply(
     a: *const u16,
-    pitch: usize,
+    rows: Rows,
     segments: &Segments,
     b: *const u16,
     panel: usize,
     columns: usize,
-    rows: usize,
     out: *mut f32,
 ) {
-    let stride = pitch * 2;
-    let (lower, right) = (rows > 16, columns > 16);
+    let stride = rows.pitch * 2;
+    let (lower, right) = (rows.count > 16, columns > 16);
     // SAFETY: the caller vouches for the rows, the panels and the results; a tile of weights is 512 numbers.
     unsafe {
         clear!(0 1 2 3);
@@ -136,7 +136,7 @@ pub(crate) unsafe fn multiply(
                     dot!(1, 4, 7);
                 }
                 if lower {
-                    load!(5, a.wrapping_add(16 * pitch), stride);
+                    load!(5, a.wrapping_add(rows.lower), stride);
                     dot!(2, 5, 6);
                     if right {
                         dot!(3, 5, 7);
@@ -159,19 +159,17 @@ pub(crate) unsafe fn multiply(
     }
 }
 
-/// A block of up to 32 x 32 sums in memory, and the pixels that they run over: `lines` lines of `steps` steps of 32 pixels.
+/// A block of up to 32 x 32 sums in memory, and the pixels that they run over: `steps` steps of 32 pixels.
 pub(crate) struct Block {
-    /// Channels by pixels: 16 rows `a_stride` bytes apart, lines `a_line` numbers apart.
+    /// Channels by pixels: 16 rows `a_stride` bytes apart.
     pub(crate) a: *const u16,
     pub(crate) a_stride: usize,
-    pub(crate) a_line: usize,
     /// From the first 16 channels to the next.
     pub(crate) a_lower: usize,
     /// Steps of 16 pairs of pixels by 16 channels, one after another.
     pub(crate) b: *const u16,
     /// From the first 16 channels to the next.
     pub(crate) panel: usize,
-    pub(crate) lines: usize,
     pub(crate) steps: usize,
     /// Whether there are second 16 channels of `a`, and of `b`.
     pub(crate) lower: bool,
@@ -202,27 +200,24 @@ impl Block {
                     load!(3, sum.add(16 * width + 16), stride);
                 }
             }
-            let mut b = self.b;
-            for line in 0..self.lines {
-                let mut a = self.a.wrapping_add(line * self.a_line);
-                for _ in 0..self.steps {
-                    load!(4, a, self.a_stride);
-                    load!(6, b, 64usize);
-                    dot!(0, 4, 6);
-                    if right {
-                        load!(7, b.wrapping_add(self.panel), 64usize);
-                        dot!(1, 4, 7);
-                    }
-                    if lower {
-                        load!(5, a.wrapping_add(self.a_lower), self.a_stride);
-                        dot!(2, 5, 6);
-                        if right {
-                            dot!(3, 5, 7);
-                        }
-                    }
-                    a = a.wrapping_add(32);
-                    b = b.wrapping_add(512);
+            let (mut a, mut b) = (self.a, self.b);
+            for _ in 0..self.steps {
+                load!(4, a, self.a_stride);
+                load!(6, b, 64usize);
+                dot!(0, 4, 6);
+                if right {
+                    load!(7, b.wrapping_add(self.panel), 64usize);
+                    dot!(1, 4, 7);
                 }
+                if lower {
+                    load!(5, a.wrapping_add(self.a_lower), self.a_stride);
+                    dot!(2, 5, 6);
+                    if right {
+                        dot!(3, 5, 7);
+                    }
+                }
+                a = a.wrapping_add(32);
+                b = b.wrapping_add(512);
             }
             save!(0, sum, stride);
             if right {
@@ -271,19 +266,12 @@ impl Block {
             for (r, v) in sums.iter_mut().enumerate() {
                 *v = _mm512_loadu_ps(sum.add(r * self.width));
             }
-            for line in 0..self.lines {
-                let a = a.wrapping_add(line * self.a_line);
-                let b = b.wrapping_add(line * self.steps * 512);
-                for pair in 0..self.steps * 16 {
-                    let row = std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(b.add(pair * 32).cast()));
-                    for (r, v) in sums.iter_mut().enumerate() {
-                        let x = a
-                            .wrapping_byte_add(r * self.a_stride)
-                            .wrapping_add(2 * pair)
-                            .cast::<i32>()
-                            .read_unaligned();
-                        *v = _mm512_dpbf16_ps(*v, std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x)), row);
-                    }
+            for pair in 0..self.steps * 16 {
+                let row = std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(b.add(pair * 32).cast()));
+                for (r, v) in sums.iter_mut().enumerate() {
+                    let x =
+                        a.wrapping_byte_add(r * self.a_stride).wrapping_add(2 * pair).cast::<i32>().read_unaligned();
+                    *v = _mm512_dpbf16_ps(*v, std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x)), row);
                 }
             }
             for (r, v) in sums.iter().enumerate() {

@@ -134,8 +134,13 @@ unsafe fn block<S: Simd, E: Element, const R: usize, const N: usize>(
     }
 }
 
+/// Steps of 32 pixels that all taps take in by turns: so much of both factors stays in the first-level cache.
+#[cfg(target_arch = "x86_64")]
+const STEPS: usize = 16;
+
 /// Adds to `sum` with the processor's own products of bfloat16 numbers: pixels are the inner dimension, so `x` is turned around, and
-/// `g` has its pixels in pairs. Steps of 32 pixels run along rows of the pictures where those are as wide, else along all pixels with their borders.
+/// `g` has its pixels in pairs. A tap's row is a place in what was turned, its column one of three copies of the pairs: so nothing is read
+/// across the lines of the cache where pictures are 32 pixels wide.
 ///
 /// # Safety
 /// As [`plain`]; the processor has `products`, and with tiles the thread holds them.
@@ -149,142 +154,139 @@ unsafe fn paired(
     sum: *mut f32,
     scratch: &mut Scratch,
 ) {
-    let way = if chunk.width.is_multiple_of(32) { Cut::by_rows(chunk) } else { Cut::by_pixels(chunk) };
-    let (inputs, outputs) = (chunk.inputs, chunk.outputs);
-    let panel = way.lines * way.steps * 512;
-    let turned: *mut u32 = scratch.rows.take(way.parts * way.length / 2 * inputs);
-    let pairs: *mut u32 = scratch.pairs.take(way.length / 2 * inputs);
-    let panels: *mut u16 = scratch.panels.take(panel * (outputs / 16));
-    // SAFETY: the three are as large as the loops go; `x` and `g` may be read beyond the last picture as maps may.
+    let (inputs, outputs, width) = (chunk.inputs, chunk.outputs, chunk.width);
+    // Between pictures lies one line of zeros.
+    let steps = ((chunk.pictures * (chunk.height + 1) - 1) * width).div_ceil(32);
+    // The taps below read two lines on. Not a multiple of 4096 bytes, or all channels of a pixel would fall on one place of the cache.
+    let mut length = (32 * steps + 2 * width).next_multiple_of(32);
+    if length % 2048 < 64 {
+        length += 64;
+    }
+    let panel = steps * 512;
+    let turned: *mut u32 = scratch.rows.take(length / 2 * inputs);
+    let pairs: *mut u32 = scratch.pairs.take(16 * inputs);
+    let panels: *mut u16 = scratch.panels.take(2 * chunk.size * panel);
+    // SAFETY: the three are as large as the loops go; the caller vouches for the rest.
     unsafe {
-        turn(x, inputs, &way, pairs, turned);
-        pair_up(g, chunk, &way, panels);
-        let (turned, panels) = (turned.cast::<u16>().cast_const(), panels.cast_const());
+        turn(x, chunk, length, pairs, turned);
+        let (turned, panels) = (turned.cast::<u16>().cast_const(), panels);
         for output in (0..outputs).step_by(32) {
+            let right = output + 16 < outputs;
+            pair_up(g.add(output), chunk, right, steps, panels);
             for input in (0..inputs).step_by(32) {
-                for tap in 0..chunk.taps() {
-                    let block = tiles::Block {
-                        a: turned.wrapping_add(input * way.parts * way.length).wrapping_offset(way.place(chunk, tap)),
-                        a_stride: way.length * 2,
-                        a_line: 16 * way.length,
-                        a_lower: 16 * way.parts * way.length,
-                        b: panels.add(output / 16 * panel),
-                        panel,
-                        lines: way.lines,
-                        steps: way.steps,
-                        lower: input + 16 < inputs,
-                        right: output + 16 < outputs,
-                        sum: sum.add((tap * inputs + input) * outputs + output),
-                        width: outputs,
-                    };
-                    if products == Products::Tiles { block.accumulate() } else { block.accumulate_by_dot() }
+                for step in (0..steps).step_by(STEPS) {
+                    for tap in 0..chunk.taps() {
+                        // One copy of the pairs after another.
+                        let (column, row) = (tap / chunk.size, tap % chunk.size);
+                        let down = if chunk.size == 1 { 1 } else { row };
+                        let block = tiles::Block {
+                            a: turned.add(input * length + down * width + 32 * step),
+                            a_stride: length * 2,
+                            a_lower: 16 * length,
+                            b: panels.add(2 * column * panel + 512 * step).cast_const(),
+                            panel,
+                            steps: STEPS.min(steps - step),
+                            lower: input + 16 < inputs,
+                            right,
+                            sum: sum.add(((row * chunk.size + column) * inputs + input) * outputs + output),
+                            width: outputs,
+                        };
+                        if products == Products::Tiles { block.accumulate() } else { block.accumulate_by_dot() }
+                    }
                 }
             }
         }
     }
 }
 
-/// How the pixels of a chunk are cut into steps of 32.
+/// Where the pixels of a chunk are that a sum runs over, from the corner of the first picture's border: line after line without the borders at the
+/// sides, and of those above and below the one above. After the last picture that of the first one goes on and on.
 #[cfg(target_arch = "x86_64")]
-struct Cut {
-    /// Parts that are turned one by one: rows of all pictures with their borders, or all pixels at once.
-    parts: usize,
-    /// Pixels of a part, and from the start of one to the start of the next where it is read.
-    pixels: usize,
-    /// Numbers of a channel's part once turned.
-    length: usize,
-    /// Parts that a sum runs over, and steps in each.
-    lines: usize,
-    steps: usize,
-    /// Whether a part is a row.
-    rows: bool,
+struct Pixels {
+    at: usize,
+    column: usize,
+    row: usize,
+    pictures: usize,
+    height: usize,
+    width: usize,
 }
 
 #[cfg(target_arch = "x86_64")]
-impl Cut {
-    /// Parts are rows. A chunk of several pictures is one of rows too: those between pictures have a gradient of zero.
-    fn by_rows(chunk: &Chunk) -> Self {
-        let parts = chunk.pictures * (chunk.height + 2);
-        let length = chunk.pitch().next_multiple_of(32);
-        Self { parts, pixels: chunk.pitch(), length, lines: parts - 2, steps: chunk.width / 32, rows: true }
+impl Pixels {
+    /// From a row of the first picture on; 0 is the border above.
+    #[inline(always)]
+    fn from(chunk: &Chunk, row: usize) -> Self {
+        let &Chunk { pictures, height, width, .. } = chunk;
+        Self { at: row * chunk.pitch() + 1, column: 0, row, pictures, height, width }
     }
 
-    fn by_pixels(chunk: &Chunk) -> Self {
-        let pixels = chunk.pictures * chunk.picture();
-        let mut length = pixels.next_multiple_of(32) + 96;
-        // Not a multiple of 4096 bytes, or all channels of a pixel would fall on one place of the cache.
-        if length % 2048 < 64 {
-            length += 64;
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        let at = self.at;
+        self.column += 1;
+        self.at += 1;
+        if self.column == self.width {
+            self.column = 0;
+            self.row += 1;
+            self.at += 2;
+            if self.row > self.height {
+                self.row = 0;
+                self.at += self.width + 2;
+                self.pictures = self.pictures.saturating_sub(1);
+            }
+            if self.pictures == 0 {
+                self.at = 1;
+            }
         }
-        Self { parts: 1, pixels, length, lines: 1, steps: chunk.count().div_ceil(32), rows: false }
-    }
-
-    /// Where the pixel that a tap pairs with the first gradient is, from the start of a channel's first part.
-    fn place(&self, chunk: &Chunk, tap: usize) -> isize {
-        if self.rows {
-            let (dy, dx) = if chunk.size == 1 { (1, 1) } else { (tap / 3, tap % 3) };
-            (dy * 16 * self.length + dx) as isize
-        } else {
-            chunk.first() as isize + chunk.tap(tap)
-        }
+        at
     }
 }
 
-/// Writes every part of `x`, [pixels, channels], as [16 channels, pixels], parts of the same channels one after another.
+/// Writes `x` as [channels, `length`]: the border above the first picture, then its pixels and those of the others.
 ///
 /// # Safety
-/// `x` may be read to the end of the last part, rounded up to 32 pixels; `pairs` holds a part and `turned` all of them.
+/// `x` is the chunk's input; `pairs` holds 16 pairs of all channels, and `turned` all of it.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn turn(x: *const u16, channels: usize, way: &Cut, pairs: *mut u32, turned: *mut u32) {
-    let half = way.length / 2;
-    let read = way.pixels.next_multiple_of(32) / 2;
-    for part in 0..way.parts {
-        // SAFETY: the caller vouches for all three.
-        unsafe {
-            let x = x.add(part * way.pixels * channels);
-            for pair in 0..read {
-                for c in (0..channels).step_by(16) {
-                    let low = x.add(2 * pair * channels + c);
-                    tiles::pair(low, low.add(channels), pairs.add(pair * channels + c).cast());
-                }
-            }
+unsafe fn turn(x: *const u16, chunk: &Chunk, length: usize, pairs: *mut u32, turned: *mut u32) {
+    let (channels, half) = (chunk.inputs, length / 2);
+    let mut pixels = Pixels::from(chunk, 0);
+    for from in (0..half).step_by(16) {
+        for pair in 0..16 {
+            let [low, high] = [pixels.next(), pixels.next()].map(|at| x.wrapping_add(at * channels));
             for c in (0..channels).step_by(16) {
-                let to = turned.add((c * way.parts + 16 * part) * half);
-                for pair in (0..read).step_by(16) {
-                    tiles::transpose(pairs.add(pair * channels + c), channels, to.add(pair), half);
-                }
-                // What is read beyond meets gradients of zero, but must be a number.
-                for c in 0..16 {
-                    to.add(c * half + read).write_bytes(0, half - read);
-                }
+                // SAFETY: the caller vouches for all three; the pixels lie in the chunk.
+                unsafe { tiles::pair(low.add(c), high.add(c), pairs.add(pair * channels + c).cast()) };
             }
+        }
+        for c in (0..channels).step_by(16) {
+            // SAFETY: as above; a length is a multiple of 32.
+            unsafe { tiles::transpose(pairs.add(c), channels, turned.add(c * half + from), half) };
         }
     }
 }
 
-/// Writes the gradient as steps of 16 pairs of pixels of 16 channels, zeros where a step goes beyond the last pixel.
+/// Writes 16 or, with `right`, 32 channels of the gradient as steps of 16 pairs of pixels of 16 channels: for each column of the window two panels of
+/// `steps`, moved to where what it is multiplied by lies.
 ///
 /// # Safety
-/// `g` is the chunk's gradient, and `panels` holds all steps.
+/// `g` is the first of those channels of the chunk's gradient, and `panels` holds all panels.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn pair_up(g: *const u16, chunk: &Chunk, way: &Cut, panels: *mut u16) {
-    let (first, count, outputs) = (chunk.first(), chunk.count(), chunk.outputs);
-    let zeros = [0u16; 16];
-    let line_pairs = way.steps * 16;
-    for c in (0..outputs).step_by(16) {
-        // SAFETY: the caller vouches for both.
-        unsafe {
-            let to = panels.add(c / 16 * way.lines * way.steps * 512);
-            for line in 0..way.lines {
-                let start = if way.rows { line * way.pixels } else { 0 };
-                for pair in 0..line_pairs {
-                    let pixel = start + 2 * pair;
-                    let low = if pixel < count { g.add((first + pixel) * outputs + c) } else { zeros.as_ptr() };
-                    let high =
-                        if pixel + 1 < count { g.add((first + pixel + 1) * outputs + c) } else { zeros.as_ptr() };
-                    tiles::pair(low, high, to.add((line * line_pairs + pair) * 32));
+unsafe fn pair_up(g: *const u16, chunk: &Chunk, right: bool, steps: usize, panels: *mut u16) {
+    let outputs = chunk.outputs;
+    let mut pixels = Pixels::from(chunk, 1);
+    for pair in 0..16 * steps {
+        let [low, high] = [pixels.next(), pixels.next()];
+        for column in 0..chunk.size {
+            // To the right for the first column, to the left for the last; there is a border of zeros.
+            let [low, high] = [low, high].map(|at| g.wrapping_add((at + chunk.size / 2 - column) * outputs));
+            let to = panels.wrapping_add(2 * column * steps * 512 + pair * 32);
+            // SAFETY: the caller vouches for both; a pixel and its neighbours lie in the chunk.
+            unsafe {
+                tiles::pair(low, high, to);
+                if right {
+                    tiles::pair(low.add(16), high.add(16), to.add(steps * 512));
                 }
             }
         }
