@@ -51,10 +51,24 @@ impl Linear {
     /// If `x` does not hold vectors of [`input`](Self::input) numbers and `y` as many of
     /// [`padded_output`](Self::padded_output).
     pub fn run(&self, crew: &Crew, x: &[f32], y: &mut [f32]) {
+        self.run_part(crew, 0..self.padded_output(), x, y);
+    }
+
+    /// Computes only some of the outputs; `y` holds those alone.
+    ///
+    /// # Panics
+    /// If the outputs are not whole blocks of 16 of [`padded_output`](Self::padded_output), `x` does not hold vectors of
+    /// [`input`](Self::input) numbers, or `y` not as many of those outputs.
+    pub fn run_part(&self, crew: &Crew, outputs: Range<usize>, x: &[f32], y: &mut [f32]) {
+        assert!(
+            outputs.start.is_multiple_of(16) && outputs.end.is_multiple_of(16) && outputs.end <= self.padded_output(),
+            "whole blocks of outputs"
+        );
         assert!(x.len().is_multiple_of(self.input), "inputs of a linear layer");
-        assert_eq!(y.len(), x.len() / self.input * self.padded_output(), "outputs of a linear layer");
+        assert_eq!(y.len(), x.len() / self.input * outputs.len(), "outputs of a linear layer");
         let (isa, y) = (crew.isa(), Places(y.as_mut_ptr()));
-        crew.in_parts(self.bias.len(), |blocks| isa.run(Product { layer: self, x, blocks, y }));
+        let (first, count) = (outputs.start / 16, outputs.len() / 16);
+        crew.in_parts(count, |blocks| isa.run(Product { layer: self, x, first, count, blocks, y }));
     }
 }
 
@@ -62,7 +76,7 @@ impl Linear {
 #[derive(Clone, Copy)]
 struct Places(*mut f32);
 
-// SAFETY: each thread writes the outputs of blocks of its own, while they are borrowed by `Linear::run`.
+// SAFETY: each thread writes the outputs of blocks of its own, while they are borrowed by `Linear::run_part`.
 unsafe impl Send for Places {}
 // SAFETY: as above.
 unsafe impl Sync for Places {}
@@ -70,25 +84,31 @@ unsafe impl Sync for Places {}
 struct Product<'a> {
     layer: &'a Linear,
     x: &'a [f32],
-    /// Blocks of outputs to do, which no other thread does.
+    /// The blocks of outputs that are computed at all.
+    first: usize,
+    count: usize,
+    /// Those of them to do, counted from the first, which no other thread does.
     blocks: Range<usize>,
-    /// As many vectors of padded outputs as `x` has inputs.
+    /// As many vectors of `count` blocks as `x` has inputs.
     y: Places,
 }
 
 impl Kernel for Product<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Product { layer, x, blocks, y } = self;
-        let (input, output) = (layer.input, layer.padded_output());
-        assert!(layer.weights.len() >= layer.bias.len() * input && blocks.end <= layer.bias.len());
+        let Product { layer, x, first, count, blocks, y } = self;
+        let input = layer.input;
+        assert!(
+            layer.weights.len() >= layer.bias.len() * input && blocks.end <= count && first + count <= layer.bias.len()
+        );
         let (weights, bias) = (flat(&layer.weights).as_ptr(), flat(&layer.bias).as_ptr());
-        for block in blocks {
+        for place in blocks {
+            let block = first + place;
             for (index, x) in x.chunks_exact(input).enumerate() {
                 let (fours, rest) = x.as_chunks::<4>();
                 for lane in (0..16).step_by(S::LANES) {
                     // SAFETY: block `block` has a bias, `input` rows of weights and, for each vector, a place in `y`, by
-                    // the assertions above and in `Linear::run`.
+                    // the assertions above and in `Linear::run_part`.
                     unsafe {
                         let mut row = weights.add(block * input * 16 + lane);
                         // Four sums hide the latency of the addition.
@@ -104,7 +124,7 @@ impl Kernel for Product<'_> {
                             sums[0] = s.mul_add(s.splat(value), s.load(row.add(16 * i)), sums[0]);
                         }
                         let sum = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
-                        s.store(y.0.add(index * output + block * 16 + lane), sum);
+                        s.store(y.0.add((index * count + place) * 16 + lane), sum);
                     }
                 }
             }

@@ -207,7 +207,9 @@ proptest! {
     }
 
     #[test]
-    fn matrix_times_vectors(vectors in 1_usize..4, (input, output) in (1_usize..90, 1_usize..90)) {
+    fn matrix_times_vectors(
+        vectors in 1_usize..4, (input, output) in (1_usize..90, 1_usize..90), some in (0_usize..6, 0_usize..6),
+    ) {
         let (weight, bias) = (numbers(input * output, 40), numbers(output, 41));
         let x = numbers(vectors * input, 42);
         let layer = Linear::new(&weight, &bias);
@@ -219,6 +221,12 @@ proptest! {
                 close(&y[..output], &expected, largest(&expected), &name(&crew))?;
                 prop_assert!(y[output..].iter().all(|v| v.abs() < f32::MIN_POSITIVE));
             }
+            let all = layer.padded_output();
+            let [from, to] = [some.0.min(some.1), some.0.max(some.1)].map(|block| (16 * block).min(all));
+            let mut part = vec![9.0; vectors * (to - from)];
+            layer.run_part(&crew, from..to, &x, &mut part);
+            let expected: Vec<f32> = y.chunks(all).flat_map(|y| y[from..to].to_vec()).collect();
+            prop_assert_eq!(part, expected);
         }
     }
 }

@@ -41,9 +41,9 @@ impl SeedIndex {
     /// The seeds 0 to `count - 1`; takes `count` passes of the mapping network.
     pub fn new(generator: Arc<Generator>, count: usize) -> Self {
         let dim = generator.architecture().w_dim;
-        let (mut w, mut styles) = (Vec::with_capacity(count * dim), Vec::new());
+        let mut w = Vec::with_capacity(count * dim);
         generator.each_w(count as u64, |own| w.extend_from_slice(own));
-        w.chunks_exact(dim).for_each(|w| styles.extend(coarse_style(&generator, w)));
+        let styles = coarse_styles(&generator, &w);
         let centres = generator.truncation.centres();
         let kinds = w.chunks_exact(dim).filter_map(|w| nearest(centres.chunks_exact(dim), w)).collect();
         let thumbs = (0..count).map(|_| OnceLock::new()).collect();
@@ -54,7 +54,7 @@ impl SeedIndex {
     pub fn like(&self, creature: &Creature, count: usize) -> Vec<Seed> {
         let itself = (Recipe::Single(creature.clone()) == creature.seed.into()).then_some(creature.seed.0);
         let w = creature.w(&self.generator);
-        let style = coarse_style(&self.generator, &w);
+        let style = coarse_styles(&self.generator, &w);
         let all = self.styles.chunks_exact(style.len()).map(|other| distance(&style, other)).zip(0_u64..);
         let mut near: Vec<_> = all.filter(|&(_, seed)| Some(seed) != itself).collect();
         near.sort_by(|(a, i), (b, j)| a.total_cmp(b).then(i.cmp(j)));
@@ -118,11 +118,11 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
-/// The style that the first convolution has of a `w`, padded with zeros.
-fn coarse_style(generator: &Generator, w: &[f32]) -> Vec<f32> {
-    let mut styles = vec![0.0; generator.styles.padded_output()];
-    generator.styles.run(&Crew::alone(generator.isa), w, &mut styles);
-    styles.truncate(generator.style_start(1));
+/// The styles that the first convolution has of several `w`, each padded with zeros.
+fn coarse_styles(generator: &Generator, w: &[f32]) -> Vec<f32> {
+    let channels = generator.style_start(1);
+    let mut styles = vec![0.0; w.len() / generator.architecture().w_dim * channels];
+    generator.styles.run_part(&Crew::alone(generator.isa), 0..channels, w, &mut styles);
     styles
 }
 
@@ -172,7 +172,7 @@ mod tests {
         let mut worker = generator.worker();
         let own = worker.draw_w(&generator.w(Seed(17)), None).rgb;
         let mut unlike = |seed: Seed| unlikeness(&own, &worker.draw_w(&generator.w(seed), None).rgb);
-        let style = |seed: Seed| coarse_style(&generator, &generator.w(seed));
+        let style = |seed: Seed| coarse_styles(&generator, &generator.w(seed));
         let far = |seed: Seed| distance(&style(Seed(17)), &style(seed));
         // Few are wanted: they are the likest of those whose styles are near.
         let like = index.like(&creature("17"), 3);
@@ -194,7 +194,7 @@ mod tests {
     fn large_pictures_are_not_drawn_for_a_search() {
         let model = ModelFile::random(Architecture::plain(4, 4, &[4; 6]), Seed(5)).unwrap();
         let index = SeedIndex::new(Arc::new(Generator::new(&model).unwrap()), 20);
-        let style = |seed: u64| coarse_style(&index.generator, &index.generator.w(Seed(seed)));
+        let style = |seed: u64| coarse_styles(&index.generator, &index.generator.w(Seed(seed)));
         let like = index.like(&"3".parse().unwrap(), 5);
         assert!(
             like.windows(2)

@@ -15,8 +15,6 @@ use crate::{Generator, NoiseMode, Seed, Upsample};
 pub(crate) struct Canvas {
     /// For each picture the styles of all layers.
     styles: Vec<f32>,
-    /// The styles that rule the finer layers, where two are mixed.
-    fine_styles: Vec<f32>,
     /// For each picture the style of a layer.
     style: Vec<f32>,
     /// For each picture the squared style of a layer, without padding.
@@ -53,10 +51,9 @@ impl Canvas {
     /// Makes the styles of one of the pictures follow another `w` from convolution `layer` onwards.
     pub(crate) fn style_from(&mut self, generator: &Generator, crew: &Crew, picture: usize, layer: usize, w: &[f32]) {
         let all = generator.styles.padded_output();
-        self.fine_styles.resize(all, 0.0);
-        generator.styles.run(crew, w, &mut self.fine_styles);
         let start = generator.style_start(layer);
-        self.styles[picture * all + start..(picture + 1) * all].copy_from_slice(&self.fine_styles[start..]);
+        let styles = &mut self.styles[picture * all + start..(picture + 1) * all];
+        generator.styles.run_part(crew, start..all, w, styles);
     }
 
     /// Runs the layers under the styles that are set, for a picture a seed, with its noise or with none, and leaves the raw
