@@ -127,7 +127,7 @@ pub fn find(w: &[f32], dim: usize, measured: &[[f64; NAMES.len()]]) -> Vec<Direc
     }
     let ridge = RIDGE * (0..dim).map(|i| s[i * dim + i]).sum::<f64>() / dim as f64;
     (0..dim).for_each(|i| s[i * dim + i] += ridge.max(f64::MIN_POSITIVE));
-    let Some(root) = cholesky(&s, dim) else { return Vec::new() };
+    let Some(root) = cholesky(s, dim) else { return Vec::new() };
     // Of each measurement its column of C, that of S^-1 C, and the variance explained, the diagonal of C' S^-1 C.
     let columns = varying.into_iter().zip(c).map(|(k, c)| {
         let solved = solve(&root, dim, c.clone());
@@ -138,7 +138,7 @@ pub fn find(w: &[f32], dim: usize, measured: &[[f64; NAMES.len()]]) -> Vec<Direc
     let count = columns.len();
     let inner = columns.iter().flat_map(|(_, c, ..)| columns.iter().map(|(_, _, solved, _)| dot(c, solved)));
     let inner: Vec<f64> = inner.collect();
-    let Some(inner_root) = cholesky(&inner, count) else { return Vec::new() };
+    let Some(inner_root) = cholesky(inner, count) else { return Vec::new() };
     let directions = columns.iter().enumerate().map(|(i, (k, .., explained))| {
         let mut unit = vec![0.0; count];
         unit[i] = 1.0;

@@ -34,4 +34,4 @@ pub use pass::{Grid, Tape, Workspace};
 pub use perceptual::{PerceptualDistance, PerceptualWork};
 pub use ratio::LogRatios;
 pub use resample::Resizing;
-pub use ridge::Ridge;
+pub use ridge::{Affine, KernelRidge, correlation};

@@ -230,17 +230,26 @@ fn distance(a: f64, b: f64, dot: f64) -> f64 {
 }
 
 /// Rows in `f64`, with their squared lengths.
-struct Wide {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wide {
     width: usize,
     data: Vec<f64>,
-    squares: Vec<f64>,
+    pub(crate) squares: Vec<f64>,
 }
 
 impl Wide {
     fn new(x: &Rows) -> Self {
-        let data: Vec<f64> = x.data.iter().map(|&v| f64::from(v)).collect();
-        let squares = data.chunks_exact(x.width.max(1)).map(|row| dot(row, row)).collect();
-        Wide { width: x.width, data, squares }
+        Self::of(x.data.iter().map(|&v| f64::from(v)).collect(), x.width)
+    }
+
+    /// Rows of `width` numbers.
+    pub(crate) fn of(data: Vec<f64>, width: usize) -> Self {
+        let squares = data.chunks_exact(width.max(1)).map(|row| dot(row, row)).collect();
+        Wide { width, data, squares }
+    }
+
+    pub(crate) fn data(&self) -> &[f64] {
+        &self.data
     }
 
     fn matrix(&self, range: &Range<usize>) -> Matrix<'_, f64> {
@@ -249,7 +258,7 @@ impl Wide {
 }
 
 /// Calls `f(rows of x, rows of y, their products)` for blocks that cover all pairs.
-fn each_block(crew: &Crew, x: &Wide, y: &Wide, mut f: impl FnMut(&Range<usize>, &Range<usize>, &[f64])) {
+pub(crate) fn each_block(crew: &Crew, x: &Wide, y: &Wide, mut f: impl FnMut(&Range<usize>, &Range<usize>, &[f64])) {
     assert_eq!(x.width, y.width, "features of one network");
     let blocks = |n: usize| (0..n).step_by(BLOCK).map(move |from| from..n.min(from + BLOCK));
     let mut dots = vec![0.0; BLOCK * BLOCK];

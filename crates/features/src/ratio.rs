@@ -3,7 +3,7 @@
 use kernels::Crew;
 
 use crate::metrics::{Kinds, Rows, moments};
-use crate::ridge;
+use crate::spectrum::{cholesky, solve};
 
 /// Added to the diagonal of covariances of features that are each of unit variance. It decides between trusting directions in which pictures
 /// hardly differ and leaving them out; 0.03 to 1 give the same choice of pictures within what two samples differ by.
@@ -39,9 +39,23 @@ fn linear(crew: &Crew, real: &Rows, drawn: &Rows) -> Vec<f64> {
     let ((mean, mut s), (mean_drawn, s_drawn)) = (moments(crew, real), moments(crew, drawn));
     s.iter_mut().zip(s_drawn).for_each(|(s, other)| *s = f64::midpoint(*s, other));
     let apart: Vec<f64> = mean.iter().zip(&mean_drawn).map(|(real, drawn)| real - drawn).collect();
-    let slopes = ridge::slopes(s, &apart, RIDGE);
+    let slopes = slopes(s, &apart);
     let said = |row: &[f32]| row.iter().zip(&slopes).map(|(x, slope)| f64::from(*x) * slope).sum();
     drawn.data().chunks_exact(n).map(said).collect()
+}
+
+/// Solves `S x = b` for a covariance S [n, n] of columns that are counted in their standard deviations, with the ridge on its diagonal there.
+fn slopes(mut s: Vec<f64>, b: &[f64]) -> Vec<f64> {
+    let n = b.len();
+    // A column that never changes says nothing: it keeps its scale.
+    let scales: Vec<f64> = (0..n).map(|i| s[i * n + i].sqrt()).map(|d| if d > 1e-9 { d } else { 1.0 }).collect();
+    for (row, down) in s.chunks_exact_mut(n).zip(&scales) {
+        row.iter_mut().zip(&scales).for_each(|(v, across)| *v /= down * across);
+    }
+    (0..n).for_each(|i| s[i * n + i] += RIDGE);
+    let scaled = b.iter().zip(&scales).map(|(v, scale)| v / scale).collect();
+    let root = cholesky(s, n).expect("a covariance with a ridge is positive definite");
+    solve(&root, n, scaled).iter().zip(&scales).map(|(slope, scale)| slope / scale).collect()
 }
 
 fn of_kinds(crew: &Crew, real: &Rows, drawn: &Rows) -> Vec<f64> {
@@ -92,8 +106,7 @@ mod tests {
             |a: &[f64], ma: f64, b: &[f64], mb: f64| a.iter().zip(b).map(|(a, b)| (a - ma) * (b - mb)).sum::<f64>();
         let slope = products(&x, mx, &found, mf) / products(&x, mx, &x, mx);
         assert!((slope - 0.5 / (1.0 + RIDGE)).abs() < 0.05, "{slope}");
-        let correlation =
-            products(&x, mx, &found, mf) / (products(&x, mx, &x, mx) * products(&found, mf, &found, mf)).sqrt();
+        let correlation = crate::correlation(&x, &found);
         assert!(correlation > 0.97, "{correlation}");
     }
 

@@ -146,20 +146,21 @@ fn add(to: &mut [f64], from: &[f64], factor: f64) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
 }
 
-/// The lower triangle L with `L L' = a`, or `None` if `a` [n, n] is not positive definite.
-pub(crate) fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut l = vec![0.0; n * n];
+/// The lower triangle L with `L L' = a`, made where `a` [n, n] was, or `None` if that is not positive definite.
+pub(crate) fn cholesky(mut a: Vec<f64>, n: usize) -> Option<Vec<f64>> {
     for i in 0..n {
-        for j in 0..=i {
-            let rest = a[i * n + j] - dot(&l[i * n..][..j], &l[j * n..][..j]);
-            l[i * n + j] = match i == j {
-                true if rest > 0.0 => rest.sqrt(),
-                true => return None,
-                false => rest / l[j * n + j],
-            };
+        let (above, row) = a.split_at_mut(i * n);
+        for (j, done) in above.chunks_exact(n).enumerate() {
+            row[j] = (row[j] - dot(&row[..j], &done[..j])) / done[j];
         }
+        let rest = row[i] - dot(&row[..i], &row[..i]);
+        if rest.is_nan() || rest <= 0.0 {
+            return None;
+        }
+        row[i] = rest.sqrt();
+        row[i + 1..n].fill(0.0);
     }
-    Some(l)
+    Some(a)
 }
 
 /// Solves `L L' x = b`.
@@ -172,6 +173,20 @@ pub(crate) fn solve(l: &[f64], n: usize, mut b: Vec<f64>) -> Vec<f64> {
         b[i] = (b[i] - below) / l[i * n + i];
     }
     b
+}
+
+/// The diagonal of the inverse of `L L'`.
+pub(crate) fn inverse_diagonal(l: &[f64], n: usize) -> Vec<f64> {
+    let mut column = vec![0.0; n];
+    let one = |i: usize| {
+        // A column of L's inverse, from the diagonal down.
+        column[i] = 1.0 / l[i * n + i];
+        for k in i + 1..n {
+            column[k] = -dot(&l[k * n + i..][..k - i], &column[i..k]) / l[k * n + k];
+        }
+        dot(&column[i..], &column[i..])
+    };
+    (0..n).map(one).collect()
 }
 
 #[cfg(test)]

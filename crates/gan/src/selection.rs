@@ -121,7 +121,8 @@ impl LatentScores {
         let scaled: Vec<f32> = scaled.collect();
         let net = fit(&cpu, &scaled[..learnt * dim], &wanted[..learnt], dim, seed)?;
         let foretold = foretell(&cpu, &net, &scaled, dim);
-        let correlation = correlation(&foretold[learnt..], &wanted[learnt..]);
+        let kept_back: Vec<f64> = foretold[learnt..].iter().map(|&v| v.into()).collect();
+        let correlation = features::correlation(&kept_back, &wanted[learnt..]);
         let mut layers: Vec<_> =
             (0..=HIDDEN.len()).map(|i| ["weight", "bias"].map(|part| tensor(&net, i, part))).collect();
         if let Some([weight, bias]) = layers.first_mut() {
@@ -221,11 +222,6 @@ fn mean_and_deviation(w: &[f32], column: usize, dim: usize) -> [f32; 2] {
     let mean = values().sum::<f64>() / count;
     let one = (values().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
     [mean as f32, if one > 0.0 { one as f32 } else { 1.0 }]
-}
-
-fn correlation(a: &[f32], b: &[f64]) -> f64 {
-    let a: Vec<f64> = a.iter().map(|&v| v.into()).collect();
-    standardised(&a).zip(standardised(b)).map(|(a, b)| a * b).sum::<f64>() / a.len() as f64
 }
 
 #[cfg(test)]

@@ -384,6 +384,34 @@ impl ModelFile {
         Ok(())
     }
 
+    /// Lets the layers that make styles of a `w` read `matrix w + shift` in its place, `matrix` being [`w_dim`, `w_dim`]. What they are packed from
+    /// changes, and nothing else: a picture takes as long as before.
+    ///
+    /// # Panics
+    /// If the two are of another size.
+    pub fn move_w(&mut self, matrix: &[f64], shift: &[f64]) {
+        let dim = self.architecture.w_dim;
+        assert!(shift.len() == dim && matrix.len() == dim * dim, "a map of w");
+        let layers = self.tensors.keys().filter_map(|name| name.strip_suffix(".affine.weight"));
+        let layers: Vec<_> = layers.map(str::to_owned).collect();
+        for layer in layers {
+            let Some(weight) = self.tensors.get_mut(&format!("{layer}.affine.weight")) else { continue };
+            let mut moved = Vec::new();
+            for row in weight.data.chunks_exact_mut(dim) {
+                let old: Vec<f64> = row.iter().map(|&v| v.into()).collect();
+                moved.push(old.iter().zip(shift).map(|(w, by)| w * by).sum::<f64>());
+                let mut sums = vec![0.0; dim];
+                for (factor, line) in old.iter().zip(matrix.chunks_exact(dim)) {
+                    sums.iter_mut().zip(line).for_each(|(sum, v)| *sum += factor * v);
+                }
+                row.iter_mut().zip(sums).for_each(|(to, v)| *to = v as f32);
+            }
+            if let Some(bias) = self.tensors.get_mut(&format!("{layer}.affine.bias")) {
+                bias.data.iter_mut().zip(moved).for_each(|(bias, by)| *bias = (f64::from(*bias) + by) as f32);
+            }
+        }
+    }
+
     /// Puts directions of w into the file, in place of those that it may hold: names, and `w_dim` values each, whose length is
     /// one standard deviation of what the name says.
     ///
@@ -589,7 +617,10 @@ fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> ModelErro
 mod tests {
     use serde_json::json;
 
+    use std::sync::Arc;
+
     use super::*;
+    use crate::Generator;
     use crate::{Creativity, Ink};
 
     fn model() -> ModelFile {
@@ -604,6 +635,26 @@ mod tests {
     }
 
     /// Addresses carry it: it may not change unless the model does.
+    #[test]
+    fn moved_w_draw_what_they_are_moved_to() {
+        let model = ModelFile::random(Architecture::plain(4, 4, &[4, 4]), Seed(5)).unwrap();
+        let mut worker = Arc::new(Generator::new(&model).unwrap()).worker();
+        let matrix: Vec<f64> = (0..16).map(|i| f64::from(i * 7 % 5) / 4.0 - 0.5).collect();
+        let shift = [0.5, -0.25, 0.0, 1.0];
+        let mut moved = model.clone();
+        moved.move_w(&matrix, &shift);
+        let mut other = Arc::new(Generator::new(&moved).unwrap()).worker();
+        for seed in 0..5 {
+            let w = worker.generator().w(Seed(seed));
+            assert_eq!(w, other.generator().w(Seed(seed)), "w itself stays");
+            let line = |row: &[f64]| row.iter().zip(&w).map(|(m, w)| m * f64::from(*w)).sum::<f64>();
+            let to: Vec<f32> = matrix.chunks(4).zip(shift).map(|(row, by)| (line(row) + by) as f32).collect();
+            let (a, b) = (worker.draw_w(&to, None), other.draw_w(&w, None));
+            let apart = a.rgb.iter().zip(&b.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(apart <= Some(1) && a.rgb != worker.draw_w(&w, None).rgb, "{apart:?}");
+        }
+    }
+
     #[test]
     fn the_fingerprint_is_that_of_what_the_file_says() {
         let plain = model();
