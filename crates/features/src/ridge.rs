@@ -97,7 +97,9 @@ impl KernelRidge {
             for slope in slopes.chunks_exact_mut(width) {
                 let length = slope.iter().map(|v| v * v).sum::<f64>().sqrt();
                 let step = if length > 0.0 { distance / STEPS as f64 / length } else { 0.0 };
-                slope.iter_mut().for_each(|v| *v *= step);
+                for v in slope {
+                    *v *= step;
+                }
             }
             let moved = at.data().iter().zip(slopes).map(|(x, step)| x + step).collect();
             at = Wide::of(moved, width);
