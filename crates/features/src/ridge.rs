@@ -19,9 +19,9 @@ const LITTLE: f64 = 1e-3;
 /// A map of rows: `x` becomes `matrix x + shift`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Affine {
-    /// [width, width]
+    /// `[width, width]`
     pub matrix: Vec<f64>,
-    /// [width]
+    /// `[width]`
     pub shift: Vec<f64>,
 }
 
