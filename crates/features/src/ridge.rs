@@ -25,6 +25,22 @@ pub struct Affine {
     pub shift: Vec<f64>,
 }
 
+impl Affine {
+    /// Where it takes rows.
+    ///
+    /// # Panics
+    /// If they are of another width.
+    pub fn of(&self, rows: &Rows) -> Rows {
+        let width = self.shift.len();
+        assert_eq!(rows.width(), width, "rows of another width");
+        let moved = |row: &[f32]| -> Vec<f32> {
+            let dot = |line: &[f64]| line.iter().zip(row).map(|(m, v)| m * f64::from(*v)).sum::<f64>();
+            self.matrix.chunks_exact(width).zip(&self.shift).map(|(line, by)| (dot(line) + by) as f32).collect()
+        };
+        Rows::new(rows.data().chunks_exact(width).flat_map(moved).collect(), width)
+    }
+}
+
 /// A smooth function of rows, learnt from some with their values: a mean of those values that weighs near rows more, which is what ridge regression finds with
 /// the kernel `exp(-|x - y|^2 / n)` of rows of n numbers, each counted from its mean in its standard deviations (so two rows are at `2 n` from each
 /// other, squared, on the whole).
@@ -282,14 +298,12 @@ mod tests {
         let values: Vec<f64> = (0..600).map(|i| value(known.row(i))).collect();
         let fit = KernelRidge::fit(&alone(), &known, &values);
         let (others, _) = rows(6, 300);
-        let Affine { matrix, shift } = fit.uphill(&alone(), &others, 0.5);
+        let moved = fit.uphill(&alone(), &others, 0.5).of(&others);
         let mut gains = 0.0;
         for i in 0..300 {
-            let row = others.row(i);
-            let dot = |line: &[f64]| line.iter().zip(row).map(|(m, v)| m * f64::from(*v)).sum::<f64>();
-            let to: Vec<f32> = matrix.chunks(WIDTH).zip(&shift).map(|(line, by)| (dot(line) + by) as f32).collect();
+            let (row, to) = (others.row(i), moved.row(i));
             assert!((to[4] - 3.0).abs() < 1e-6, "a column that never changes stays: {}", to[4]);
-            gains += (value(&to) - value(row)) / 300.0;
+            gains += (value(to) - value(row)) / 300.0;
         }
         // Half of the root of five, split as the slopes are, 1 and 2 of a deviation: 0.5 sqrt 5 (1 / sqrt 5 + 2 * 2 / sqrt 5) if it were exact.
         assert!((1.9..2.55).contains(&gains), "{gains}");

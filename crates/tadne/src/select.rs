@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use dataset::Options;
 use features::metrics::Rows;
-use features::{Affine, Corruption, Crew, FIRST_SEED, Isa, KernelRidge, LogRatios, Resizing};
+use features::{Corruption, Crew, FIRST_SEED, Isa, KernelRidge, LogRatios, Resizing};
 use gan::{Checkpoint, LatentScores};
 use synth::{Creativity, Generator, ModelFile, Picture, Seed, Selection, WeightDtype};
 
@@ -239,19 +239,14 @@ impl Select {
 fn raise(file: &mut ModelFile, rated: &KernelRidge, share: f64, crew: &Crew) -> anyhow::Result<()> {
     let (generator, dim) = (Generator::new(file)?, file.architecture.w_dim);
     let w = Rows::new((0..RAISED).flat_map(|i| generator.w(seed(i))).collect(), dim);
-    let Affine { matrix, shift } = rated.uphill(crew, &w, share);
-    let moved = |w: &[f32]| -> Vec<f32> {
-        let dot = |line: &[f64]| line.iter().zip(w).map(|(m, w)| m * f64::from(*w)).sum::<f64>();
-        matrix.chunks_exact(dim).zip(&shift).map(|(line, by)| (dot(line) + by) as f32).collect()
-    };
-    let to = Rows::new(w.data().chunks_exact(dim).flat_map(moved).collect(), dim);
+    let uphill = rated.uphill(crew, &w, share);
     let mean = |rows: &Rows| rated.foretell(crew, rows).iter().sum::<f64>() / RAISED as f64;
     println!(
         "raised by {share}: the ratings foretell {:.2} of its pictures where they foretold {:.2}",
-        mean(&to),
+        mean(&uphill.of(&w)),
         mean(&w)
     );
-    file.move_w(&matrix, &shift);
+    file.move_w(&uphill.matrix, &uphill.shift);
     Ok(())
 }
 

@@ -169,7 +169,7 @@ unsafe fn paired(
     // SAFETY: the three are as large as the loops go; the caller vouches for the rest.
     unsafe {
         turn(x, chunk, length, pairs, turned);
-        let (turned, panels) = (turned.cast::<u16>().cast_const(), panels);
+        let turned = turned.cast::<u16>().cast_const();
         for output in (0..outputs).step_by(32) {
             let right = output + 16 < outputs;
             pair_up(g.add(output), chunk, right, steps, panels);
