@@ -32,20 +32,28 @@ pub(crate) enum Products {
 
 impl Products {
     /// The ways that this processor has, the fastest first.
-    #[allow(unused_variables, unused_mut, reason = "some targets have but one way")]
     pub(crate) fn available(isa: Isa) -> Vec<Self> {
-        let mut ways = Vec::new();
+        Self::ALL.iter().copied().filter(|way| way.is_available(isa)).collect()
+    }
+
+    /// Every way that this architecture knows, the fastest first.
+    const ALL: &[Self] = &[
         #[cfg(target_arch = "x86_64")]
-        if isa.has_avx512() {
-            if super::tiles::permitted() {
-                ways.push(Self::Tiles);
-            }
-            if is_x86_feature_detected!("avx512bf16") {
-                ways.push(Self::Dot);
-            }
+        Self::Tiles,
+        #[cfg(target_arch = "x86_64")]
+        Self::Dot,
+        Self::Plain,
+    ];
+
+    #[allow(unused_variables, reason = "some targets have but one way")]
+    fn is_available(self, isa: Isa) -> bool {
+        match self {
+            Self::Plain => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Dot => isa.has_avx512() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles => isa.has_avx512() && super::tiles::permitted(),
         }
-        ways.push(Self::Plain);
-        ways
     }
 
     /// Rows of a block.
