@@ -23,18 +23,15 @@ impl Trainer {
     /// [`Error::Config`] if `config` is neither the same networks nor these with stages added.
     pub fn grow(small: &Self, mut config: Config, threads: usize) -> Result<Self, Error> {
         let (old, new) = (&small.config, &config);
-        let added = new.architecture.channels.len().saturating_sub(old.architecture.channels.len());
+        new.check_growth_from(old)?;
+        let added = new.architecture.channels.len() - old.architecture.channels.len();
         let mut shrunk = new.architecture.clone();
         shrunk.channels.truncate(old.architecture.channels.len());
-        if new.architecture.channels.len() < old.architecture.channels.len()
-            || shrunk != old.architecture
-            || !new.discriminator.channels.starts_with(&old.discriminator.channels)
-        {
+        if shrunk != old.architecture {
             return Err(Error::Config {
                 what: format!(
-                    "starting from the networks of {:?} may add stages to them: channels must begin with {:?} and the rest of the \
-                     architecture be the same",
-                    old.name, old.architecture.channels
+                    "starting from the networks of {:?} may add stages to them, and all else of architecture must be the same",
+                    old.name
                 ),
             });
         }
@@ -85,6 +82,32 @@ impl Trainer {
         grown.w_avg.clone_from(&small.w_avg);
         grown.progress.images_before = small.progress.images_before + small.progress.images;
         Ok(grown)
+    }
+}
+
+impl Config {
+    /// Checks that networks of this configuration can begin as those of `small`, as far as channels say: [`Trainer::grow`] would refuse them later, when
+    /// pictures have been made ready.
+    ///
+    /// # Errors
+    /// [`Error::Config`] says which channels those must begin with.
+    pub fn check_growth_from(&self, small: &Self) -> Result<(), Error> {
+        let parts = [
+            ("architecture", &self.architecture.channels, &small.architecture.channels),
+            ("discriminator", &self.discriminator.channels, &small.discriminator.channels),
+        ];
+        parts.into_iter().try_for_each(|(part, new, old)| {
+            if new.starts_with(old) {
+                return Ok(());
+            }
+            Err(Error::Config {
+                what: format!(
+                    "starting from the networks of {:?} may add stages to them: {part}.channels must begin with {old:?} and are {new:?}; without \
+                     --config they are taken from there",
+                    small.name
+                ),
+            })
+        })
     }
 }
 
@@ -208,6 +231,27 @@ mod tests {
         bias.shape = vec![2];
         let error = Checkpoint::of_generator(&model, Path::new("m"), 2).err().unwrap().to_string();
         assert!(error.contains("m: tensor synthesis.b4.torgb.bias"), "{error}");
+    }
+
+    #[test]
+    fn other_channels_are_refused_by_name() {
+        let small = Config::preset("tiny").unwrap();
+        let other = |change: fn(&mut Config)| {
+            let mut config = small.clone();
+            change(&mut config);
+            config.check_growth_from(&small).map_err(|e| e.to_string())
+        };
+        assert_eq!(other(|c| c.architecture.channels.push(12)), Ok(()));
+        assert!(other(|c| c.architecture.channels[0] += 1).unwrap_err().contains("architecture.channels must begin"));
+        assert!(
+            other(|c| c.architecture.channels.truncate(1)).unwrap_err().contains("architecture.channels must begin")
+        );
+        assert!(other(|c| c.discriminator.channels[0] += 1).unwrap_err().contains("discriminator.channels must begin"));
+        let trainer = Trainer::new(small.clone(), 1).unwrap();
+        let mut config = small;
+        config.architecture.w_dim += 1;
+        let error = Trainer::grow(&trainer, config, 1).err().unwrap().to_string();
+        assert!(error.contains("all else of architecture must be the same"), "{error}");
     }
 
     #[test]

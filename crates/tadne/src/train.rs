@@ -337,6 +337,9 @@ impl Train {
         };
         let config = self.changed(config)?;
         config.part(place.ranks.as_ref().map_or(1, |ranks| ranks.size()))?;
+        if let Some(from) = &from {
+            config.check_growth_from(from.trainer.config())?;
+        }
         let chosen = self.over(chosen);
         let data = self.open(&config, &chosen, place)?;
         let config = if self.labels.is_some() { config.with_classes(data.classes().len()) } else { config };

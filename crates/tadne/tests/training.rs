@@ -161,9 +161,11 @@ fn with_few_pictures_and_no_flags_it_starts_from_the_shipped_networks_and_says_s
     succeed(&["export", &format!("{runs}/00000-few-shot"), "--networks", "--out", &pair]);
     let said = succeed(&[&start[..], &["--from", &pair], &short].concat());
     assert!(said.contains("00001-few-shot"), "{said}");
-    let refused = tadne(&["train", "--data", &photos, "--from", &pair, "--config", "tiny"]).output().unwrap();
-    assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("channels must begin with"));
+    // Others are refused before any picture is made ready.
+    let cold = path("cold");
+    let said = fail(&["train", "--data", &photos, "--cache", &cold, "--from", &pair, "--config", "tiny"]);
+    assert!(said.contains("architecture.channels must begin with"), "{said}");
+    assert!(!Path::new(&cold).exists());
 }
 
 #[test]
