@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use kernels::train::{
-    Backward, Bf16, Conv, Cpu, Element, Filter, FilterShape, Forward, Input, Map, Mask, WeightGradient,
+    Addend, Backward, Bf16, Conv, Cpu, Element, Filter, FilterShape, Forward, Input, Map, Mask, Source, WeightGradient,
 };
 use kernels::{Isa, peak_multiply_adds};
 
@@ -64,7 +64,7 @@ fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str, peak: f6
     let bias = vec![0.0; co];
     let forward = median(alone, || {
         let how = Forward::Value { bias: Some(&bias), mask: Some(&mut mask) };
-        conv.forward(cpu, &x, &filter, how, None, &mut y);
+        conv.forward(cpu, Source::Map(&x), &filter, how, Addend::None, &mut y);
     });
     let (mut dw, mut db) = (vec![0.0; weights.len()], vec![0.0; co]);
     let mut backward = |input: bool, weights: bool| {
@@ -74,7 +74,7 @@ fn layer<E: Element>(cpu: &Cpu, [size, ci, co]: [usize; 3], name: &str, peak: f6
                 3,
                 Backward {
                     range: 0..n,
-                    x: &x,
+                    x: Source::Map(&x),
                     back: &back,
                     mask: Some(&mask),
                     pictures: None,

@@ -6,7 +6,8 @@ mod testing;
 
 use kernels::Isa;
 use kernels::train::{
-    Backward, Bf16, Conv, Cpu, Element, Filter, FilterShape, Forward, Input, Map, Mask, WeightGradient,
+    Addend, Backward, Bf16, Conv, Cpu, Element, Filter, FilterShape, Forward, Input, Map, Mask, Source, WeightGradient,
+    halve_backward,
 };
 use proptest::prelude::*;
 use testing::numbers;
@@ -135,7 +136,7 @@ fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseE
     let mut mask = Mask::new([n, h, w, co.next_multiple_of(16)]);
     let mut y = Map::<E>::new(n, oh, ow, co);
     let how = Forward::Value { bias: Some(&padded_bias), mask: activated.then_some(&mut mask) };
-    conv.forward(cpu, &map, &filter, how, None, &mut y);
+    conv.forward(cpu, Source::Map(&map), &filter, how, Addend::None, &mut y);
 
     let sums: Vec<f32> =
         plain.forward(&x, &weights).iter().enumerate().map(|(i, v)| v + bias[i / (h * w) % co]).collect();
@@ -152,7 +153,8 @@ fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseE
     tangent.fill_planar(&direction, ci);
     let mut ty = Map::<E>::new(2, oh, ow, co);
     let signs = activated.then_some(&mask);
-    conv.forward(cpu, &tangent, &filter, Forward::Tangent { mask: signs, pictures: &pictures }, None, &mut ty);
+    let how = Forward::Tangent { mask: signs, pictures: &pictures };
+    conv.forward(cpu, Source::Map(&tangent), &filter, how, Addend::None, &mut ty);
     let area = co * h * w;
     let of = |i: usize| slopes[pictures[i / area] * area + i % area];
     let along: Vec<f32> =
@@ -174,7 +176,7 @@ fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseE
         k,
         Backward {
             range: range.clone(),
-            x: &map,
+            x: Source::Map(&map),
             back: &gradient,
             mask: signs,
             pictures: None,
@@ -216,6 +218,109 @@ fn gradients_of_more_tiles_than_are_multiplied_at_once_equal_plain_loops() {
     }
 }
 
+/// A convolution of means of 2x2, summed with another map, with its gradients.
+fn check_halved<E: Element>(
+    cpu: &Cpu,
+    Case { n, ci, co, h, w, k, .. }: Case,
+    tolerance: f32,
+) -> Result<(), TestCaseError> {
+    let (large, weights) = (exact(n * ci * 4 * h * w, 1), exact(k * k * ci * co, 2));
+    let plain = Plain { n, ci, co, h, w, k };
+    let small: Vec<f32> = halve(&large, 2 * w).iter().map(|v| E::from_f32(*v).to_f32()).collect();
+    let mut map = Map::<E>::new(n, 2 * h, 2 * w, ci);
+    map.fill_planar(&large, ci);
+    let source = Source::Halved(&map);
+    prop_assert_eq!(source.shape(), [n, h, w, map.channels()]);
+    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
+    let shape = FilterShape { size: k, inputs: ci, outputs: co, map: [h, w] };
+    filter.pack(cpu, &weights, shape, 1.0, false);
+    turned.pack(cpu, &weights, shape, 1.0, true);
+    let conv = Conv { gain: None, pooled: false };
+    let other = exact(n * co * h * w, 3);
+    let mut there = Map::<E>::new(n, h, w, co);
+    there.fill_planar(&other, co);
+    let mut y = Map::<E>::new(n, h, w, co);
+    let how = || Forward::Value { bias: None, mask: None };
+    conv.forward(cpu, source, &filter, how(), Addend::Map(&there), &mut y);
+    conv.forward(cpu, source, &filter, how(), Addend::Result, &mut there);
+    prop_assert!(y.elements() == there.elements(), "a sum is the same wherever it goes");
+    let sums: Vec<f32> = plain.forward(&small, &weights).iter().zip(&other).map(|(v, other)| v + other).collect();
+    close(&y.to_planar(co), &sums, tolerance, "sum")?;
+
+    let back = exact(n * co * h * w, 5);
+    let mut gradient = Map::<E>::new(n, h, w, co);
+    gradient.fill_planar(&back, co);
+    let (mut at_means, mut at_map) = (Map::<E>::new(n, h, w, ci), Map::<E>::new(n, 2 * h, 2 * w, ci));
+    let mut dw = vec![0.0; weights.len()];
+    let b = Backward {
+        range: 0..n,
+        x: source,
+        back: &gradient,
+        mask: None,
+        pictures: None,
+        input: Input::Map(&mut at_means, false, &turned),
+        weights: Some(WeightGradient { sum: &mut dw, inputs: ci, outputs: co, gain: 1.0 }),
+        bias: None,
+    };
+    conv.backward(cpu, k, b);
+    halve_backward(cpu, 0..n, &at_means, &mut at_map, false);
+    let (mut edx, mut edw) = (vec![0.0; small.len()], vec![0.0; weights.len()]);
+    plain.each(|to, from, weight| {
+        edx[from] += weights[weight] * back[to];
+        edw[weight] += small[from] * back[to];
+    });
+    let spread = |i: usize| edx[(i / (4 * w * h) * h + i / (2 * w) % (2 * h) / 2) * w + i % (2 * w) / 2] / 4.0;
+    let spread: Vec<f32> = (0..large.len()).map(spread).collect();
+    close(&at_map.to_planar(ci), &spread, tolerance, "gradient at the map")?;
+    close(&dw, &edw, tolerance, "gradient of the weights")
+}
+
+/// A 3x3 convolution of pictures, as a 1x1 one of their windows, with its gradients.
+fn check_windows<E: Element>(cpu: &Cpu, Case { n, co, h, w, .. }: Case, tolerance: f32) -> Result<(), TestCaseError> {
+    let plain = Plain { n, ci: 3, co, h, w, k: 3 };
+    let (pictures, weights) = (exact(n * 3 * h * w, 1), exact(27 * co, 2));
+    let source = Source::Windows(&pictures, [h, w]);
+    prop_assert_eq!(source.shape(), [n, h, w, 32]);
+    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
+    filter.pack(cpu, &weights, FilterShape { size: 1, inputs: 27, outputs: co, map: [h, w] }, 1.0, false);
+    turned.pack(cpu, &weights, FilterShape { size: 3, inputs: 3, outputs: co, map: [h, w] }, 1.0, true);
+    let conv = Conv { gain: None, pooled: false };
+    let mut y = Map::<E>::new(n, h, w, co);
+    conv.forward(cpu, source, &filter, Forward::Value { bias: None, mask: None }, Addend::None, &mut y);
+    close(&y.to_planar(co), &plain.forward(&pictures, &weights), tolerance, "result")?;
+
+    let back = exact(n * co * h * w, 5);
+    let mut gradient = Map::<E>::new(n, h, w, co);
+    gradient.fill_planar(&back, co);
+    let (mut dx, mut dw) = (vec![0.0; pictures.len()], vec![0.0; weights.len()]);
+    let b = Backward {
+        range: 0..n,
+        x: source,
+        back: &gradient,
+        mask: None,
+        pictures: None,
+        input: Input::Pictures(&mut dx, &turned),
+        weights: Some(WeightGradient { sum: &mut dw, inputs: 27, outputs: co, gain: 1.0 }),
+        bias: None,
+    };
+    conv.backward(cpu, 1, b);
+    let (mut edx, mut edw) = (vec![0.0; pictures.len()], vec![0.0; weights.len()]);
+    plain.each(|to, from, weight| {
+        edx[from] += weights[weight] * back[to];
+        edw[weight] += pictures[from] * back[to];
+    });
+    close(&dx, &edx, tolerance, "gradient at the pictures")?;
+    close(&dw, &edw, tolerance, "gradient of the weights")
+}
+
+#[test]
+fn windows_of_wide_pictures_equal_plain_loops() {
+    let case = Case { n: 1, ci: 3, co: 5, h: 2, w: 132, k: 3, activated: false, pooled: false };
+    for isa in Isa::available() {
+        check_windows::<f32>(&Cpu::new(*isa, 2), case, 2e-5).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -226,6 +331,19 @@ proptest! {
             // Results are rounded to 8 bits, and so are the gradients on their way.
             for cpu in Cpu::variants(*isa, threads) {
                 check::<Bf16>(&cpu, case, 1.2e-2)?;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_made_a_few_pictures_at_a_time_equals_plain_loops(case in cases(), threads in 1usize..4) {
+        for isa in Isa::available() {
+            let cpu = Cpu::new(*isa, threads);
+            check_halved::<f32>(&cpu, case, 2e-5)?;
+            check_windows::<f32>(&cpu, case, 2e-5)?;
+            for cpu in Cpu::variants(*isa, threads) {
+                check_halved::<Bf16>(&cpu, case, 1.2e-2)?;
+                check_windows::<Bf16>(&cpu, case, 1.2e-2)?;
             }
         }
     }

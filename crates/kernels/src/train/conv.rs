@@ -7,9 +7,10 @@ use super::cpu::{Core, Cpu};
 use super::element::Element;
 use super::filter::Filter;
 use super::layout::Chunk;
-use super::map::{Map, Mask, Shared};
+use super::map::{Map, Mask, Room, Shared, beyond};
 use super::pass::{Pass, Prepare, Task, WeightGradient, add_up, chunk, compiled};
 use super::pointwise::{self, SLOPE};
+use super::rgb::{self, COLOURS, WINDOW};
 use super::scratch::Scratch;
 use super::work::{Ending, Work};
 use crate::simd::Simd;
@@ -21,6 +22,78 @@ pub struct Conv {
     pub gain: Option<f32>,
     /// Whether the mean of 2x2 is taken at the end.
     pub pooled: bool,
+}
+
+/// What a convolution is of. All but a map is made a few pictures at a time, forwards and again backwards, and never kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a, E> {
+    /// A map.
+    Map(&'a Map<E>),
+    /// Means of 2x2 of a map.
+    Halved(&'a Map<E>),
+    /// Windows of 3x3 of planar pictures, [pictures, 3, height, width], zeros beyond the edge: channel `3 (3 dy + dx) + colour` of 32, so that a 1x1
+    /// convolution of them is a 3x3 convolution of the pictures with the same weights. Those from 27 on are not specified: their weights are zero.
+    Windows(&'a [f32], [usize; 2]),
+}
+
+impl<E: Element> Source<'_, E> {
+    /// [pictures, height, width, channels] of the map that is convolved.
+    pub fn shape(&self) -> [usize; 4] {
+        match self {
+            Self::Map(map) => map.shape(),
+            Self::Halved(map) => {
+                let [n, h, w, c] = map.shape();
+                [n, h / 2, w / 2, c]
+            }
+            Self::Windows(pictures, [h, w]) => [pictures.len() / (COLOURS * h * w), *h, *w, WINDOW],
+        }
+    }
+
+    /// Elements of one picture, its border included.
+    fn stride(&self) -> usize {
+        let [_, h, w, c] = self.shape();
+        (h + 2) * (w + 2) * c
+    }
+
+    /// Pictures `of` side by side with their borders, in `room` where they are made.
+    #[inline(always)]
+    fn take<S: Simd>(&self, s: S, of: Range<usize>, room: &mut Room) -> *const E {
+        let ([_, h, w, c], stride) = (self.shape(), self.stride());
+        if let Self::Map(map) = self {
+            return map.start().wrapping_add(of.start * stride);
+        }
+        let to = room.take::<E>(of.len() * stride + beyond(w, c));
+        for (i, picture) in of.enumerate() {
+            // SAFETY: there is room for so many pictures, and both of what they are made of have as many.
+            unsafe {
+                let to = to.add(i * stride);
+                pointwise::clear_border(to, h, w, c);
+                match self {
+                    Self::Map(_) => unreachable!("returned above"),
+                    Self::Halved(map) => {
+                        let from = map.start().add(picture * map.stride());
+                        pointwise::halve(s, from, [map.height(), map.width(), c], to);
+                    }
+                    Self::Windows(pictures, size) => {
+                        let area = COLOURS * h * w;
+                        rgb::windows(s, &pictures[picture * area..(picture + 1) * area], *size, to);
+                    }
+                }
+            }
+        }
+        to
+    }
+}
+
+/// What is added to a convolution's result.
+#[derive(Clone, Copy, Debug)]
+pub enum Addend<'a, E> {
+    /// Nothing.
+    None,
+    /// Another map.
+    Map(&'a Map<E>),
+    /// What is there already where the result goes.
+    Result,
 }
 
 /// Which of the layer's two functions a forward pass is.
@@ -99,7 +172,7 @@ impl<E: Element> Ending for Finish<'_, E> {
 }
 
 struct ForwardTask<'a, 'b, E> {
-    x: *const E,
+    x: Source<'a, E>,
     first: usize,
     pictures: usize,
     shape: [usize; 3],
@@ -115,7 +188,8 @@ impl<E: Element> Task for ForwardTask<'_, '_, E> {
     fn run<S: Simd>(self, s: S, core: &Core) {
         let [height, width, c] = self.shape;
         let (f, filter) = (self.finish, self.filter);
-        let work = Work { x: self.x, picture: self.first, pictures: self.pictures, height, width, filter, ending: f };
+        let x = self.x.take(s, self.first..self.first + self.pictures, &mut self.scratch.maps[1]);
+        let work = Work { x, picture: self.first, pictures: self.pictures, height, width, filter, ending: f };
         // SAFETY: the pictures lie in the map, which `Conv::forward` has compared with all others; nobody else has them.
         unsafe {
             let Some(to) = self.pooled else { return work.run(s, core, &mut self.scratch.convolution) };
@@ -136,7 +210,7 @@ pub struct Backward<'a, E> {
     /// The pictures that take part, of those of the forward pass.
     pub range: Range<usize>,
     /// What went in.
-    pub x: &'a Map<E>,
+    pub x: Source<'a, E>,
     /// The gradient at the result.
     pub back: &'a Map<E>,
     /// The signs that the forward pass wrote or read; none where nothing is activated.
@@ -156,21 +230,21 @@ pub struct Backward<'a, E> {
 pub enum Input<'a, E> {
     /// Nowhere.
     None,
-    /// To a map, or added to what is there; with the transposed filter.
+    /// To a map of the source's shape, or added to what is there; with the transposed filter.
     Map(&'a mut Map<E>, bool, &'a Filter<E>),
-    /// To pictures [pictures, 3, height, width]: `x` held windows of them ([`super::windows`]), and the transposed filter is of 3x3.
+    /// To pictures [pictures, 3, height, width], whose windows the source is; the transposed filter is of 3x3.
     Pictures(&'a mut [f32], &'a Filter<E>),
 }
 
 struct Before<'a, E> {
-    x: *const E,
+    /// What went in, where it is asked for.
+    x: Option<Source<'a, E>>,
     back: *const E,
     mask: Option<&'a Mask>,
     pictures: Option<&'a [usize]>,
     gain: f32,
     pooled: bool,
     shape: [usize; 3],
-    stride_x: usize,
     sums: *mut f32,
 }
 // SAFETY: maps are only read, and every picture's sums are written by the thread that has the picture.
@@ -182,12 +256,12 @@ impl<E: Element> Prepare<E> for Before<'_, E> {
         let [h, w, c] = self.shape;
         let stride = (h + 2) * (w + 2) * c;
         let back = if self.pooled { (h / 2 + 2) * (w / 2 + 2) * c } else { stride };
-        let x = self.x.wrapping_add(pictures.start * self.stride_x);
+        let x = self.x.map_or(std::ptr::null(), |x| x.take(s, pictures.clone(), &mut scratch.maps[1]));
         if self.mask.is_none() && !self.pooled && self.sums.is_null() {
             return (self.back.wrapping_add(pictures.start * back), x);
         }
         let count = pictures.len();
-        let to = scratch.maps[0].take::<E>(count * stride + (w + 80) * c + 64);
+        let to = scratch.maps[0].take::<E>(count * stride + beyond(w, c));
         for (i, picture) in pictures.enumerate() {
             let bits = self.mask.map_or(std::ptr::null(), |mask| {
                 let source = self.pictures.map_or(picture, |p| p[picture]);
@@ -243,17 +317,17 @@ impl<E: Element> Ending for Store<E> {
 }
 
 impl Conv {
-    /// Convolves every picture of `x`; with `add`, sums that map and the result.
+    /// Convolves every picture of `x`, and adds what `add` says.
     ///
     /// # Panics
     /// If shapes do not fit.
     pub fn forward<E: Element>(
         &self,
         cpu: &Cpu,
-        x: &Map<E>,
+        x: Source<'_, E>,
         filter: &Filter<E>,
         how: Forward<'_>,
-        add: Option<&Map<E>>,
+        add: Addend<'_, E>,
         y: &mut Map<E>,
     ) {
         let [n, h, w, c] = x.shape();
@@ -261,7 +335,17 @@ impl Conv {
         assert_eq!(c, filter.inputs, "the filter is for maps of other channels");
         assert!(filter.suits([h, w]), "the filter is for maps of another size");
         assert_eq!(y.shape(), if self.pooled { [n, h / 2, w / 2, filter.outputs] } else { full }, "the result's shape");
-        assert!(add.is_none_or(|add| add.shape() == full && !self.pooled), "only maps of one shape can be summed");
+        let add = match add {
+            Addend::None => std::ptr::null(),
+            Addend::Map(map) => {
+                assert!(map.shape() == full && !self.pooled, "only maps of one shape can be summed");
+                map.start()
+            }
+            Addend::Result => {
+                assert!(!self.pooled, "only maps of one shape can be summed");
+                y.start_mut().cast_const()
+            }
+        };
         let mut finish = Finish {
             bias: std::ptr::null(),
             write: std::ptr::null_mut(),
@@ -269,7 +353,7 @@ impl Conv {
             pictures: &[],
             gain: self.gain.unwrap_or(1.0),
             slope: if self.gain.is_some() { SLOPE } else { 1.0 },
-            add: add.map_or(std::ptr::null(), Map::start),
+            add,
             y: y.start_mut(),
             base: 0,
             stride: (h + 2) * (w + 2) * filter.outputs,
@@ -299,7 +383,6 @@ impl Conv {
             }
         }
         let size = chunk(h, w);
-        let (from, stride) = (Shared(x.start().cast_mut()), x.stride());
         let to = Shared(y.start_mut());
         let (pooled, finish, core) = (self.pooled, &finish, &cpu.core);
         cpu.crew.run(n.div_ceil(size), move |thread, task| {
@@ -308,7 +391,7 @@ impl Conv {
             compiled(
                 core,
                 ForwardTask {
-                    x: from.at(first * stride),
+                    x,
                     first,
                     pictures: size.min(n - first),
                     shape: [h, w, filter.outputs],
@@ -341,14 +424,13 @@ impl Conv {
         }
         let mut each = vec![0.0; if b.bias.is_some() { n * outputs } else { 0 }];
         let prepare = Before {
-            x: b.x.start(),
+            x: b.weights.is_some().then_some(b.x),
             back: b.back.start(),
             mask: b.mask,
             pictures: b.pictures,
             gain: self.gain.unwrap_or(1.0),
             pooled: self.pooled,
             shape: [h, w, outputs],
-            stride_x: b.x.stride(),
             sums: if b.bias.is_some() { each.as_mut_ptr() } else { std::ptr::null_mut() },
         };
         let mut store = Store {
@@ -393,19 +475,7 @@ impl Conv {
     }
 }
 
-/// Means of 2x2 of every picture.
-///
-/// # Panics
-/// If shapes do not fit.
-pub fn halve<E: Element>(cpu: &Cpu, x: &Map<E>, y: &mut Map<E>) {
-    let [n, h, w, c] = x.shape();
-    assert_eq!(y.shape(), [n, h / 2, w / 2, c], "the result's shape");
-    let task =
-        Halving { from: x.start(), strides: [x.stride(), y.stride()], to: y.start_mut(), shape: [h, w, c], back: None };
-    each_picture(cpu, 0..n, &task);
-}
-
-/// The gradient of [`halve`] at its input, of pictures `range`; with `add` it is added to what is there.
+/// The gradient at a map of one at its means of 2x2 ([`Source::Halved`]), of pictures `range`; with `add` it is added to what is there.
 ///
 /// # Panics
 /// If shapes do not fit.
@@ -413,39 +483,34 @@ pub fn halve_backward<E: Element>(cpu: &Cpu, range: Range<usize>, back: &Map<E>,
     let [n, h, w, c] = dx.shape();
     assert_eq!(back.shape(), [n, h / 2, w / 2, c], "the gradient's shape");
     assert!(range.end <= n, "pictures that are not there");
-    let task = Halving {
+    let task = HalveAdjoint {
         from: back.start(),
         strides: [back.stride(), dx.stride()],
         to: dx.start_mut(),
         shape: [h, w, c],
-        back: Some(add),
+        add,
     };
     each_picture(cpu, range, &task);
 }
 
 #[derive(Clone, Copy)]
-struct Halving<E> {
+struct HalveAdjoint<E> {
     from: *const E,
     strides: [usize; 2],
     to: *mut E,
     shape: [usize; 3],
-    back: Option<bool>,
+    add: bool,
 }
 // SAFETY: pictures are shared out among threads, and all that is written lies in one picture.
-unsafe impl<E> Sync for Halving<E> {}
+unsafe impl<E> Sync for HalveAdjoint<E> {}
 
-impl<E: Element> Picture for Halving<E> {
+impl<E: Element> Picture for HalveAdjoint<E> {
     #[inline(always)]
     fn run<S: Simd>(&self, s: S, picture: usize) {
         let (from, to) =
             (self.from.wrapping_add(picture * self.strides[0]), self.to.wrapping_add(picture * self.strides[1]));
-        // SAFETY: the callers have compared the shapes, and nobody else has the picture.
-        unsafe {
-            match self.back {
-                None => pointwise::halve(s, from, self.shape, to),
-                Some(add) => pointwise::halve_adjoint(s, from, self.shape, to, add),
-            }
-        }
+        // SAFETY: the caller has compared the shapes, and nobody else has the picture.
+        unsafe { pointwise::halve_adjoint(s, from, self.shape, to, self.add) }
     }
 }
 

@@ -85,6 +85,11 @@ impl<E: Element> Filter<E> {
         self.size
     }
 
+    /// Channels that go in and come out, multiples of 16.
+    pub fn channels(&self) -> [usize; 2] {
+        [self.inputs, self.outputs]
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.room.bytes()

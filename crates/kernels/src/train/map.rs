@@ -3,11 +3,15 @@
 use std::marker::PhantomData;
 
 use super::element::Element;
+use super::pointwise::clear_border;
 use crate::activation::Block;
 use crate::padded;
 
-/// Pixels after the last one that may be read, so that blocks of rows and of the inner dimension need no question about the end.
-const BEYOND: usize = 80;
+/// Numbers after the last picture of maps of this width and these channels that may be read, so that blocks of rows and of the inner dimension need no
+/// question about the end.
+pub(crate) fn beyond(width: usize, channels: usize) -> usize {
+    (width + 80) * channels + 64
+}
 
 /// Feature maps of some pictures: [pictures, height + 2, width + 2, channels], the channels a multiple of 16, the border zero.
 ///
@@ -26,9 +30,41 @@ impl<E: Element> Map<E> {
     /// Zeros, with `channels` rounded up to a multiple of 16.
     pub fn new(pictures: usize, height: usize, width: usize, channels: usize) -> Self {
         let channels = padded(channels);
-        let numbers = (pictures * (height + 2) * (width + 2) + BEYOND + width) * channels + 64;
-        let blocks = vec![Block::default(); (numbers * size_of::<E>()).div_ceil(size_of::<Block>())];
+        let blocks = vec![Block::default(); Self::blocks_of([pictures, height, width, channels])];
         Self { pictures, height, width, channels, blocks, kind: PhantomData }
+    }
+
+    fn blocks_of([pictures, height, width, channels]: [usize; 4]) -> usize {
+        let channels = padded(channels);
+        let numbers = pictures * (height + 2) * (width + 2) * channels + beyond(width, channels);
+        (numbers * size_of::<E>()).div_ceil(size_of::<Block>())
+    }
+
+    /// Bytes that a map of `[pictures, height, width, channels]` takes.
+    pub fn bytes_of(shape: [usize; 4]) -> usize {
+        Self::blocks_of(shape) * size_of::<Block>()
+    }
+
+    /// The same memory as a map of `[pictures, height, width, channels]`, channels rounded up to a multiple of 16. The border is zero; what is inside is not
+    /// specified, and whoever fills it sees to the channels beyond the real ones.
+    ///
+    /// # Panics
+    /// If it takes more bytes than there are.
+    #[must_use]
+    pub fn reshaped(mut self, shape: [usize; 4]) -> Self {
+        let [pictures, height, width, channels] = [shape[0], shape[1], shape[2], padded(shape[3])];
+        let shape = [pictures, height, width, channels];
+        assert!(Self::blocks_of(shape) <= self.blocks.len(), "a map can only become as large as its memory");
+        if self.shape() != shape {
+            (self.pictures, self.height, self.width, self.channels) = (pictures, height, width, channels);
+            let (start, stride) = (self.start_mut(), self.stride());
+            // SAFETY: the memory holds so many pictures and what may be read beyond them, as has been asserted.
+            unsafe {
+                (0..pictures).for_each(|i| clear_border(start.add(i * stride), height, width, channels));
+                start.add(pictures * stride).write_bytes(0, beyond(width, channels));
+            }
+        }
+        self
     }
 
     /// Number of pictures.

@@ -27,11 +27,11 @@ mod weights;
 mod winograd;
 mod work;
 
-pub use conv::{Backward, Conv, Forward, Input, halve, halve_backward};
+pub use conv::{Addend, Backward, Conv, Forward, Input, Source, halve_backward};
 pub use cpu::Cpu;
 pub use element::{Bf16, Element};
 pub use filter::{Filter, FilterShape};
 pub use map::{Map, Mask};
 pub use pass::WeightGradient;
-pub use rgb::{ToColours, ToColoursBackward, windows};
+pub use rgb::{ToColours, ToColoursBackward};
 pub use styled::{Styled, StyledBackward, StyledInput};

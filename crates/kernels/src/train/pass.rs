@@ -61,7 +61,8 @@ pub(crate) fn part(range: &Range<usize>, index: usize, parts: usize) -> Range<us
 
 /// Makes what the gradients of a convolution are products of.
 pub(crate) trait Prepare<E>: Sync {
-    /// Pointers to the gradient at the convolution's result and to its input, of pictures `pictures` side by side with their borders.
+    /// Pointers to the gradient at the convolution's result and, where the gradient of the weights is asked for, to its input, of pictures `pictures`
+    /// side by side with their borders.
     ///
     /// # Safety
     /// The pictures lie in the maps that this was made for, and nobody else has them.

@@ -1,4 +1,4 @@
-//! Between maps and pictures: windows of pictures as maps, and maps to red, green and blue. Pictures are planar,
+//! Between maps and pictures: windows of pictures, and maps to red, green and blue. Pictures are planar,
 //! [pictures, 3, height, width].
 
 use super::conv::{Picture, each_picture};
@@ -8,55 +8,55 @@ use super::map::{Map, Shared};
 use crate::simd::Simd;
 
 /// Colours.
-const COLOURS: usize = 3;
+pub(crate) const COLOURS: usize = 3;
 
-/// Every pixel's window of 3x3, zeros beyond the edge: channel `3 (3 dy + dx) + colour` of the map, so that a 3x3 convolution of pictures is a 1x1
-/// convolution of their windows with the same weights.
+/// Channels of a window of 3x3 pixels, filled up to a multiple of 16.
+pub(crate) const WINDOW: usize = 32;
+/// Columns whose windows are made at once.
+const COLUMNS: usize = 64;
+
+/// Every pixel's window of 3x3 of one planar picture, as [`Source::Windows`](super::Source::Windows) says; the channels from 27 on are other pixels'.
 ///
-/// # Panics
-/// If `windows` is not of 32 channels and the pictures' size.
-pub fn windows<E: Element>(cpu: &Cpu, pictures: &[f32], windows: &mut Map<E>) {
-    let [n, h, w, c] = windows.shape();
-    assert!(c == 32 && pictures.len() == n * COLOURS * h * w, "windows of 32 channels for all pictures");
-    let work = Gather { from: pictures, to: Shared(windows.start_mut()), stride: windows.stride(), size: [h, w] };
-    each_picture(cpu, 0..n, &work);
-}
-
-struct Gather<'a, E> {
-    from: &'a [f32],
-    to: Shared<E>,
-    stride: usize,
-    size: [usize; 2],
-}
-
-impl<E: Element> Picture for Gather<'_, E> {
-    #[inline(always)]
-    fn run<S: Simd>(&self, s: S, picture: usize) {
-        let [h, w] = self.size;
-        let area = h * w;
-        let from = &self.from[picture * COLOURS * area..(picture + 1) * COLOURS * area];
-        let mut window = [0f32; 32];
-        for y in 0..h {
-            for x in 0..w {
+/// # Safety
+/// `to` is a picture of `height` x `width` pixels of [`WINDOW`] channels with its border.
+#[inline(always)]
+pub(crate) unsafe fn windows<S: Simd, E: Element>(s: S, from: &[f32], [height, width]: [usize; 2], to: *mut E) {
+    // Three lines of some columns and one more on either side, colours side by side: a window is a run of nine numbers of each, of which 16 are copied.
+    const RUN: usize = 3 * COLOURS;
+    let mut lines = [[0f32; COLOURS * (COLUMNS + 2) + 16]; 3];
+    for first in (0..width).step_by(COLUMNS) {
+        let count = COLUMNS.min(width - first);
+        // The line of a row, zeros beyond the picture.
+        let read = |line: &mut [f32], row: usize| {
+            line.fill(0.0);
+            if row >= height {
+                return;
+            }
+            // Column `first + i - 1` is the `i`-th pixel.
+            let (begin, end) = (usize::from(first == 0), (count + 2).min(width + 1 - first));
+            for (colour, plane) in from.chunks_exact(height * width).enumerate() {
+                let values = &plane[row * width + first + begin - 1..row * width + first + end - 1];
+                line[COLOURS * begin + colour..].iter_mut().step_by(COLOURS).zip(values).for_each(|(to, v)| *to = *v);
+            }
+        };
+        lines[0].fill(0.0);
+        read(&mut lines[1], 0);
+        for y in 0..height {
+            read(&mut lines[(y + 2) % 3], y + 1);
+            let row = to.wrapping_add(((y + 1) * (width + 2) + first + 1) * WINDOW);
+            for x in 0..count {
                 for dy in 0..3 {
-                    let row = (y + dy).checked_sub(1).filter(|row| *row < h);
-                    for dx in 0..3 {
-                        let column = (x + dx).checked_sub(1).filter(|column| *column < w);
-                        let at = COLOURS * (3 * dy + dx);
-                        for colour in 0..COLOURS {
-                            window[at + colour] = match (row, column) {
-                                (Some(row), Some(column)) => from[colour * area + row * w + column],
-                                _ => 0.0,
-                            };
-                        }
+                    let line = &lines[(y + dy) % 3][COLOURS * x..COLOURS * x + 16];
+                    let to = row.wrapping_add(x * WINDOW + dy * RUN);
+                    for lane in (0..16).step_by(S::LANES) {
+                        // SAFETY: what is written begins within a pixel of the picture and ends at the latest two numbers after it, in the pixel of which the
+                        // next ones are, or in the border.
+                        unsafe { E::store(s, to.add(lane), s.load(line.as_ptr().add(lane))) };
                     }
                 }
-                let to = self.to.at(picture * self.stride + ((y + 1) * (w + 2) + x + 1) * 32);
-                for lane in (0..32).step_by(S::LANES) {
-                    // SAFETY: the place is one pixel's of 32 channels in this picture, which nobody else has.
-                    unsafe { E::store(s, to.add(lane), s.load(window.as_ptr().add(lane))) };
-                }
             }
+            // SAFETY: the two numbers after the last pixel, as above.
+            unsafe { row.add(count * WINDOW).write_bytes(0, 2 * RUN + 16 - WINDOW) };
         }
     }
 }
