@@ -7,7 +7,7 @@ use kernels::train::{Conv, Element};
 use crate::config::{DiscriminatorConfig, Downsample};
 use crate::generator::ACTIVATION_GAIN;
 use crate::params::{Layout, Order, block};
-use crate::tape::{Context, Grid, Id, Layer, Like, Tape};
+use crate::tape::{Context, Grid, Id, Layer, Like, Of, Sum, Tape};
 
 /// Shape of the discriminator.
 #[derive(Clone, Debug)]
@@ -159,21 +159,21 @@ impl Discriminator {
         let b = block(i);
         let downsample = self.config.downsample;
         let conv0 = Conv { gain: Some(ACTIVATION_GAIN), pooled: downsample == Downsample::PoolConv };
-        let mut y = pass.conv(x, &format!("{b}.conv0"), conv0, 1.0, None);
+        let mut y = pass.conv(x, &format!("{b}.conv0"), conv0, 1.0, Sum::None);
         if downsample == Downsample::StyleGan2 {
             y = pass.tape.resample(pass.context.cpu, y, Grid::Smooth);
         }
         // The branch's activation gain and the sum's 1/sqrt 2 cancel.
         let conv1 = Conv { gain: Some(1.0), pooled: downsample == Downsample::ConvPool };
-        y = pass.conv(y, &format!("{b}.conv1"), conv1, 1.0, None);
+        y = pass.conv(y, &format!("{b}.conv1"), conv1, 1.0, Sum::None);
         let small = if downsample == Downsample::StyleGan2 {
             y = pass.tape.resample(pass.context.cpu, y, Grid::Pick);
-            pass.tape.resample(pass.context.cpu, x, Grid::Reduce)
+            pass.tape.resample(pass.context.cpu, x, Grid::Reduce).into()
         } else {
-            pass.tape.halve(pass.context.cpu, x)
+            Of { x, halved: true }
         };
         let skip = Conv { gain: None, pooled: false };
-        pass.conv(small, &format!("{b}.skip"), skip, std::f32::consts::FRAC_1_SQRT_2, Some(y))
+        pass.conv(small, &format!("{b}.skip"), skip, std::f32::consts::FRAC_1_SQRT_2, Sum::Onto(y))
     }
 
     /// From the last stage to logits. With classes, the inner product of the last features with an embedding of the picture's class, over the root of
@@ -183,7 +183,7 @@ impl Discriminator {
         let like = pass.like();
         let x = pass.tape.deviation(x, [group, features, channels], like);
         pass.layers.push(x);
-        let x = pass.conv(x, "b4.conv", Conv { gain: Some(ACTIVATION_GAIN), pooled: false }, 1.0, None);
+        let x = pass.conv(x, "b4.conv", Conv { gain: Some(ACTIVATION_GAIN), pooled: false }, 1.0, Sum::None);
         let x = pass.tape.flatten(x, channels);
         let x = pass.linear(x, "b4.fc", Some(ACTIVATION_GAIN));
         let logits = pass.linear(x, "b4.out", None);
@@ -223,9 +223,9 @@ impl<E: Element> Pass<'_, '_, E> {
         x
     }
 
-    fn conv(&mut self, x: Id, name: &str, conv: Conv, factor: f32, add: Option<Id>) -> Id {
+    fn conv(&mut self, of: impl Into<Of>, name: &str, conv: Conv, factor: f32, sum: Sum) -> Id {
         let like = self.like();
-        let x = self.tape.conv(self.context, x, Layer { name, conv, factor }, add, like);
+        let x = self.tape.conv(self.context, of, Layer { name, conv, factor }, sum, like);
         self.layers.push(x);
         x
     }

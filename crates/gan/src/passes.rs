@@ -18,7 +18,7 @@ use crate::tape::{Context, Network, Tape, Walk};
 pub(crate) trait Passes {
     /// Draws pictures of latents with G's present weights: pictures and w.
     fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> Result<(Vec<f32>, Vec<f32>), Error>;
-    /// Gradients of G's weights from those at the pictures just drawn.
+    /// Gradients of G's weights from those at the pictures just drawn, after all that D was asked for: what it judged is forgotten.
     fn draw_backward(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error>;
     /// D.
     fn d(&mut self) -> &mut dyn DiscriminatorPasses;
@@ -43,7 +43,7 @@ pub(crate) trait DiscriminatorPasses {
     ) -> Result<Vec<f32>, Error>;
     /// The slopes of the logits just given along `directions`, one for each of the pictures `of`; whole groups of them.
     fn jvp(&mut self, d: &Network, directions: &[f32], fade: Option<f32>, of: &[usize]) -> Result<Vec<f32>, Error>;
-    /// Gradients of D's weights from those at the slopes just given.
+    /// Gradients of D's weights from those at the slopes just given, which are forgotten.
     fn jvp_backward(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error>;
     /// To be called before the weights change; what was judged is forgotten.
     fn finish(&mut self, d: &mut Network) -> Result<(), Error>;
@@ -71,14 +71,26 @@ pub(crate) struct NativeDiscriminator<E> {
 
 impl<E: Element> Native<E> {
     pub(crate) fn new(cpu: Rc<Cpu>, generator: &Generator, discriminator: &Discriminator) -> Self {
-        let d = NativeDiscriminator::new(cpu.clone(), discriminator);
-        Self { cpu, generator: generator.clone(), tape: Tape::default(), drawn: None, d }
+        let tape = Tape::default();
+        let d = NativeDiscriminator::on(tape.beside(), cpu.clone(), discriminator);
+        Self { cpu, generator: generator.clone(), tape, drawn: None, d }
     }
 }
 
 impl<E: Element> NativeDiscriminator<E> {
     pub(crate) fn new(cpu: Rc<Cpu>, discriminator: &Discriminator) -> Self {
-        Self { cpu, discriminator: discriminator.clone(), tape: Tape::default(), judged: None, slopes: None }
+        Self::on(Tape::default(), cpu, discriminator)
+    }
+
+    fn on(tape: Tape<E>, cpu: Rc<Cpu>, discriminator: &Discriminator) -> Self {
+        Self { cpu, discriminator: discriminator.clone(), tape, judged: None, slopes: None }
+    }
+
+    /// Forgets what was judged, and with which filters.
+    fn forget(&mut self) {
+        self.tape.clear();
+        self.tape.forget_filters();
+        (self.judged, self.slopes) = (None, None);
     }
 }
 
@@ -88,11 +100,15 @@ impl<E: Element> Passes for Native<E> {
     fn draw(&mut self, g: &Network, latents: &Latents<'_>, fade: Option<f32>) -> Result<(Vec<f32>, Vec<f32>), Error> {
         let drawn = self.generator.draw(&mut self.tape, Context { cpu: &self.cpu, net: g }, latents, None, fade);
         self.drawn = Some(drawn);
+        // D has filters of the same kinds, and the way back others.
+        self.tape.forget_filters();
         Ok((self.tape.pixels(drawn.pictures).to_vec(), self.tape.numbers(drawn.w)))
     }
 
     fn draw_backward(&mut self, g: &mut Network, gradient: &[f32]) -> Result<(), Error> {
         let drawn = self.drawn.expect(ORDER);
+        // D has said all that it is asked for, and its memory is wanted.
+        self.d.forget();
         let walk = Walk { pictures: 0..self.tape.count(drawn.w), weights: true };
         self.tape.backward(&self.cpu, g, drawn.first, drawn.pictures, gradient, &walk);
         Ok(())
@@ -103,12 +119,13 @@ impl<E: Element> Passes for Native<E> {
     }
 
     fn bytes(&self) -> usize {
-        self.tape.bytes() + self.d.tape.bytes() + self.cpu.bytes()
+        // D's tape has the same memory.
+        self.tape.bytes() + self.cpu.bytes()
     }
 
     fn finish(&mut self, _: &mut Network, d: &mut Network) -> Result<(), Error> {
         self.tape.clear();
-        self.tape.weights_changed();
+        self.tape.forget_filters();
         self.drawn = None;
         self.d.finish(d)
     }
@@ -144,16 +161,15 @@ impl<E: Element> DiscriminatorPasses for NativeDiscriminator<E> {
     }
 
     fn jvp_backward(&mut self, d: &mut Network, gradient: &[f32]) -> Result<(), Error> {
-        let (slopes, count) = self.slopes.as_ref().expect(ORDER);
-        let walk = Walk { pictures: 0..*count, weights: true };
+        let (slopes, count) = self.slopes.take().expect(ORDER);
+        let walk = Walk { pictures: 0..count, weights: true };
         self.tape.backward(&self.cpu, d, slopes.pictures, slopes.logits, gradient, &walk);
+        self.tape.forget_from(slopes.pictures);
         Ok(())
     }
 
     fn finish(&mut self, _: &mut Network) -> Result<(), Error> {
-        self.tape.clear();
-        self.tape.weights_changed();
-        (self.judged, self.slopes) = (None, None);
+        self.forget();
         Ok(())
     }
 }

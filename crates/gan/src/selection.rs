@@ -202,7 +202,7 @@ fn fit(cpu: &Cpu, rows: &[f32], wanted: &[f64], dim: usize, seed: u64) -> Result
             let rates = Rates { lr, factors: None, beta2: 0.99 };
             adam.step(cpu.crew(), &mut net.weights, &mut net.gradient, rates, &optimizer);
             tape.clear();
-            tape.weights_changed();
+            tape.forget_filters();
         }
     }
     Ok(net)

@@ -3,7 +3,8 @@
 //! Every operation is a whole layer, forward and backward written by hand in the `kernels` crate; the tape remembers what the way back needs. All
 //! memory goes back to a pool when the tape is cleared, so that a step after the first allocates next to nothing.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use kernels::matrix;
@@ -24,7 +25,7 @@ mod rows;
 mod tests;
 mod walk;
 
-pub(crate) use discriminator::Layer;
+pub(crate) use discriminator::{Layer, Of, Sum};
 use draw::Branches;
 pub(crate) use draw::{After, Mixing};
 pub(crate) use ending::Noise;
@@ -92,6 +93,8 @@ enum Value<E> {
     Map(Map<E>),
     /// Planar pictures of `[count, height, width]`.
     Pictures([usize; 3], Vec<f32>),
+    /// A map that another layer was added to and went on as.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -141,21 +144,19 @@ enum Op<E> {
         pictures: Id,
         layer: String,
         gain: f32,
-        windows: Map<E>,
         mask: Option<Mask>,
         like: Option<Like>,
     },
     Conv {
         x: Id,
+        /// Whether it is of means of 2x2.
+        halved: bool,
         layer: String,
         conv: Conv,
         factor: f32,
         add: Option<Id>,
         mask: Option<Mask>,
         like: Option<Like>,
-    },
-    Halve {
-        x: Id,
     },
     Resample {
         x: Id,
@@ -190,28 +191,46 @@ struct Node<E> {
     wanted: bool,
 }
 
-/// Memory that is not in use.
+/// How many times the bytes that are asked for a map may have: a larger one is kept for what needs it.
+const MOST_WASTE: f64 = 2.25;
+
+/// Memory that is not in use, of all tapes that share it.
 #[derive(Debug)]
-struct Pool<E> {
-    maps: HashMap<[usize; 4], Vec<Map<E>>>,
+struct Pool<E>(Rc<RefCell<Free<E>>>);
+
+#[derive(Debug)]
+struct Free<E> {
+    /// By their bytes.
+    maps: BTreeMap<usize, Vec<Map<E>>>,
     masks: HashMap<[usize; 4], Vec<Mask>>,
     numbers: HashMap<usize, Vec<Vec<f32>>>,
+    /// By the window's side and the channels on either side, in order.
+    filters: HashMap<[usize; 3], Vec<Filter<E>>>,
 }
 
 impl<E: Element> Pool<E> {
-    fn map(&mut self, [n, h, w, c]: [usize; 4]) -> Map<E> {
+    /// A map with a zero border; whoever fills it writes every channel of every pixel inside, those beyond the real ones too.
+    fn map(&self, [n, h, w, c]: [usize; 4]) -> Map<E> {
         let shape = [n, h, w, kernels::padded(c)];
-        self.maps.get_mut(&shape).and_then(Vec::pop).unwrap_or_else(|| Map::new(n, h, w, c))
+        let bytes = Map::<E>::bytes_of(shape);
+        let mut free = self.0.borrow_mut();
+        let found = free.maps.range_mut(bytes..=(bytes as f64 * MOST_WASTE) as usize).find_map(|(_, maps)| {
+            let same = maps.iter().position(|map| map.shape() == shape);
+            let last = maps.len().checked_sub(1)?;
+            Some(maps.swap_remove(same.unwrap_or(last)))
+        });
+        found.map_or_else(|| Map::new(n, h, w, c), |map| map.reshaped(shape))
     }
 
-    fn mask(&mut self, [n, h, w, c]: [usize; 4]) -> Mask {
+    fn mask(&self, [n, h, w, c]: [usize; 4]) -> Mask {
         let shape = [n, h, w, kernels::padded(c)];
-        self.masks.get_mut(&shape).and_then(Vec::pop).unwrap_or_else(|| Mask::new(shape))
+        self.0.borrow_mut().masks.get_mut(&shape).and_then(Vec::pop).unwrap_or_else(|| Mask::new(shape))
     }
 
     /// Zeros.
-    fn numbers(&mut self, length: usize) -> Vec<f32> {
-        match self.numbers.get_mut(&length).and_then(Vec::pop) {
+    fn numbers(&self, length: usize) -> Vec<f32> {
+        let found = self.0.borrow_mut().numbers.get_mut(&length).and_then(Vec::pop);
+        match found {
             Some(mut numbers) => {
                 numbers.fill(0.0);
                 numbers
@@ -221,19 +240,43 @@ impl<E: Element> Pool<E> {
     }
 
     fn bytes(&self) -> usize {
-        let maps = self.maps.values().flatten().map(Map::bytes).sum::<usize>();
-        let masks = self.masks.values().flatten().map(Mask::bytes).sum::<usize>();
-        maps + masks + self.numbers.values().flatten().map(|numbers| 4 * numbers.len()).sum::<usize>()
+        let free = self.0.borrow();
+        let maps = free.maps.values().flatten().map(Map::bytes).sum::<usize>();
+        let masks = free.masks.values().flatten().map(Mask::bytes).sum::<usize>();
+        let filters = free.filters.values().flatten().map(Filter::bytes).sum::<usize>();
+        maps + masks + filters + free.numbers.values().flatten().map(|numbers| 4 * numbers.len()).sum::<usize>()
     }
 
-    fn take_back(&mut self, value: Value<E>) {
+    /// A filter that is packed with nothing, or something else.
+    fn filter(&self, size: usize, channels: [usize; 2]) -> Filter<E> {
+        self.0.borrow_mut().filters.get_mut(&kind(size, channels)).and_then(Vec::pop).unwrap_or_default()
+    }
+
+    fn take_back_filter(&self, filter: Filter<E>) {
+        let kind = kind(filter.size(), filter.channels());
+        self.0.borrow_mut().filters.entry(kind).or_default().push(filter);
+    }
+
+    fn take_back(&self, value: Value<E>) {
+        let mut free = self.0.borrow_mut();
         match value {
-            Value::Map(map) => self.maps.entry(map.shape()).or_default().push(map),
+            Value::Map(map) => free.maps.entry(map.bytes()).or_default().push(map),
             Value::Rows(Rows { values, .. }) | Value::Pictures(_, values) => {
-                self.numbers.entry(values.len()).or_default().push(values);
+                free.numbers.entry(values.len()).or_default().push(values);
             }
+            Value::Gone => {}
         }
     }
+
+    fn take_back_mask(&self, mask: Mask) {
+        self.0.borrow_mut().masks.entry(mask.shape()).or_default().push(mask);
+    }
+}
+
+/// What filters have in common that take the same memory.
+fn kind(size: usize, channels: [usize; 2]) -> [usize; 3] {
+    let [a, b] = channels.map(kernels::padded);
+    [size, a.min(b), a.max(b)]
 }
 
 /// Which way a filter is packed.
@@ -244,49 +287,59 @@ type Packing = (String, bool);
 pub(crate) struct Tape<E> {
     nodes: Vec<Node<E>>,
     pool: Pool<E>,
+    /// With the network's present weights.
     filters: HashMap<Packing, Filter<E>>,
-    /// Which filters hold the network's present weights.
-    fresh: HashMap<Packing, bool>,
     scratch: matrix::Scratch,
 }
 
 impl<E: Element> Default for Tape<E> {
     fn default() -> Self {
-        let pool = Pool { maps: HashMap::new(), masks: HashMap::new(), numbers: HashMap::new() };
-        let scratch = matrix::Scratch::default();
-        Self { nodes: Vec::new(), pool, filters: HashMap::new(), fresh: HashMap::new(), scratch }
+        let free =
+            Free { maps: BTreeMap::new(), masks: HashMap::new(), numbers: HashMap::new(), filters: HashMap::new() };
+        Self::on(Pool(Rc::new(RefCell::new(free))))
     }
 }
 
 impl<E: Element> Tape<E> {
+    fn on(pool: Pool<E>) -> Self {
+        let scratch = matrix::Scratch::default();
+        Self { nodes: Vec::new(), pool, filters: HashMap::new(), scratch }
+    }
+
+    /// Another tape, which has what this one does not use.
+    pub(crate) fn beside(&self) -> Self {
+        Self::on(Pool(Rc::clone(&self.pool.0)))
+    }
+
     /// Forgets all layers, keeping their memory.
     pub(crate) fn clear(&mut self) {
-        for node in self.nodes.drain(..) {
+        self.forget_from(Id(0));
+    }
+
+    /// Forgets the layer `first` and all after it, keeping their memory.
+    pub(crate) fn forget_from(&mut self, first: Id) {
+        for node in self.nodes.drain(first.0..) {
             self.pool.take_back(node.value);
             node.gradient.into_iter().for_each(|g| self.pool.take_back(g));
             match node.op {
                 Op::Styled { low: Some(map), .. } => self.pool.take_back(Value::Map(map)),
                 Op::Activate { noise: Some(values), .. } => self.pool.take_back(Value::Pictures([0; 3], values)),
-                Op::Entrance { windows, mask, .. } => {
-                    self.pool.take_back(Value::Map(windows));
-                    if let Some(mask) = mask {
-                        self.pool.masks.entry(mask.shape()).or_default().push(mask);
-                    }
+                Op::Entrance { mask: Some(mask), .. } | Op::Conv { mask: Some(mask), .. } => {
+                    self.pool.take_back_mask(mask);
                 }
-                Op::Conv { mask: Some(m), .. } => self.pool.masks.entry(m.shape()).or_default().push(m),
                 _ => {}
             }
         }
     }
 
-    /// Bytes that it keeps for the next layers, to be asked for while it is clear.
+    /// Bytes that are kept for the next layers, of all tapes beside this one too; to be asked for while they are clear and have no filters.
     pub(crate) fn bytes(&self) -> usize {
-        self.pool.bytes() + self.filters.values().map(Filter::bytes).sum::<usize>()
+        self.pool.bytes()
     }
 
-    /// To be called when the network's weights have changed.
-    pub(crate) fn weights_changed(&mut self) {
-        self.fresh.clear();
+    /// Forgets the packed filters, keeping their memory: to be called when the network's weights have changed, or when they are not needed for long.
+    pub(crate) fn forget_filters(&mut self) {
+        self.filters.drain().for_each(|(_, filter)| self.pool.take_back_filter(filter));
     }
 
     fn push(&mut self, op: Op<E>, value: Value<E>, wanted: bool) -> Id {
@@ -373,15 +426,15 @@ impl<E: Element> Tape<E> {
         map: [usize; 2],
     ) {
         let key = (layer.to_owned(), transposed);
-        if self.fresh.contains_key(&key) && self.filters[&key].suits(map) {
+        if self.filters.get(&key).is_some_and(|filter| filter.suits(map)) {
             return;
         }
         let e = net.layout.get(&format!("{layer}.weight"));
         let shape = FilterShape { size: e.shape[2], inputs: e.shape[1], outputs: e.shape[0], map };
         let weights = &net.weights[e.range.clone()];
-        let filter = self.filters.entry(key.clone()).or_default();
+        let free = || self.pool.filter(shape.size, [shape.inputs, shape.outputs]);
+        let filter = self.filters.entry(key).or_insert_with(free);
         filter.pack(cpu, weights, shape, e.gain as f32 * factor, transposed);
-        self.fresh.insert(key, true);
     }
 
     /// Rows of `length` numbers as they are.

@@ -26,6 +26,8 @@ use crate::{Config, Error, loss, schedule};
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
 const Z_STREAM: u32 = 0;
 const DIRECTION_STREAM: u32 = 1;
+/// Samples that are drawn at once: what their layers take comes on top of what a step keeps.
+const AT_ONCE: usize = 8;
 
 /// How far a run has come. With the configuration and the weights this is all a resumed run needs: the position in the data is the
 /// number of pictures seen, and all random numbers follow from the seed and the step's number.
@@ -627,21 +629,25 @@ impl Trainer {
     /// Raw output [n, 3, h, w] of a generator with these weights, with latents and noise of the `synth` crate's seeds, in f32.
     fn synthesize_seeds(&self, weights: &[f32], seeds: &[u64], psi: f64) -> Vec<f32> {
         let dim = self.config.architecture.z_dim;
-        let seeds: Vec<Seed> = seeds.iter().copied().map(Seed).collect();
-        let z: Vec<f32> = seeds.iter().flat_map(|&seed| synth::latent::z(seed, dim)).collect();
-        let net = Network::new(self.g.net.layout.clone(), weights.to_vec());
-        let mut tape = Tape::<f32>::default();
+        let net = Network::frozen(self.g.net.layout.clone(), weights.to_vec());
+        let context = Context { cpu: &self.cpu, net: &net };
         let truncate = |w: &mut [f32]| {
             w.iter_mut().zip(&self.w_avg).for_each(|(w, mean)| *w = mean + (*w - mean) * psi as f32);
         };
         let fade = self.schedule().fade.map(|share| share as f32);
         let known = self.config.classes();
-        let classes = seeds.iter().filter(|_| known > 0).map(|seed| synth::latent::class(*seed, known) as u32);
-        let classes: Vec<u32> = classes.collect();
-        let latents = Latents { z: &z, classes: &classes, seeds: &seeds };
-        let context = Context { cpu: &self.cpu, net: &net };
-        let drawn = self.generator.draw(&mut tape, context, &latents, Some(&truncate), fade);
-        tape.pixels(drawn.pictures).to_vec()
+        let mut tape = Tape::<f32>::default();
+        let mut draw = |seeds: &[u64]| {
+            let seeds: Vec<Seed> = seeds.iter().copied().map(Seed).collect();
+            let z: Vec<f32> = seeds.iter().flat_map(|&seed| synth::latent::z(seed, dim)).collect();
+            let classes = seeds.iter().filter(|_| known > 0).map(|seed| synth::latent::class(*seed, known) as u32);
+            let classes: Vec<u32> = classes.collect();
+            let latents = Latents { z: &z, classes: &classes, seeds: &seeds };
+            tape.clear();
+            let drawn = self.generator.draw(&mut tape, context, &latents, Some(&truncate), fade);
+            tape.pixels(drawn.pictures).to_vec()
+        };
+        seeds.chunks(AT_ONCE).flat_map(&mut draw).collect()
     }
 }
 

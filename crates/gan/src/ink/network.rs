@@ -5,7 +5,7 @@ use synth::Ink;
 
 use crate::Precision;
 use crate::params::{Layout, Order};
-use crate::tape::{Context, Id, Layer, Network, Tape, Walk};
+use crate::tape::{Context, Id, Layer, Network, Sum, Tape, Walk};
 
 /// Leaky `ReLU` without a gain.
 const PLAIN: Conv = Conv { gain: Some(1.0), pooled: false };
@@ -78,13 +78,13 @@ impl<E: Element> Redraw for Native<E> {
         self.tape.clear();
         let context = Context { cpu: &self.cpu, net };
         let first = self.tape.leaf_map([n, h, w, Ink::INPUTS], true, |map| write(map, inputs, Ink::INPUTS));
-        let mut y = self.tape.conv(context, first, layer("ink.conv_in", PLAIN), None, None);
+        let mut y = self.tape.conv(context, first, layer("ink.conv_in", PLAIN), Sum::None, None);
         for block in 0..self.ink.blocks {
             let [conv0, conv1] = [0, 1].map(|k| format!("ink.b{block}.conv{k}"));
-            let inner = self.tape.conv(context, y, layer(&conv0, PLAIN), None, None);
-            y = self.tape.conv(context, inner, layer(&conv1, PLAIN), Some(y), None);
+            let inner = self.tape.conv(context, y, layer(&conv0, PLAIN), Sum::None, None);
+            y = self.tape.conv(context, inner, layer(&conv1, PLAIN), Sum::With(y), None);
         }
-        let last = self.tape.conv(context, y, layer("ink.conv_out", LINEAR), None, None);
+        let last = self.tape.conv(context, y, layer("ink.conv_out", LINEAR), Sum::None, None);
         self.ends = Some([first, last]);
         read(self.tape.map(last), 3 * self.ink.factor.pow(2))
     }
@@ -99,7 +99,7 @@ impl<E: Element> Redraw for Native<E> {
     }
 
     fn weights_changed(&mut self) {
-        self.tape.weights_changed();
+        self.tape.forget_filters();
     }
 }
 

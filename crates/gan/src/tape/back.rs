@@ -2,6 +2,7 @@
 
 use kernels::train::{Cpu, Element, Map};
 
+use super::discriminator::Of;
 use super::draw::constant_back;
 use super::walk::{Walk, Way};
 use super::{Id, Network, Op, Rows, Tape, Value};
@@ -25,7 +26,7 @@ impl<E: Element> Tape<E> {
                 values.copy_from_slice(back);
                 Value::Pictures(shape, values)
             }
-            Value::Map(_) => unreachable!("a walk from a map is `backward_from_map`"),
+            Value::Map(_) | Value::Gone => unreachable!("a walk from a map is `backward_from_map`"),
         };
         self.walk_back(&mut Way { cpu, net, walk }, first, last, gradient);
     }
@@ -72,6 +73,7 @@ impl<E: Element> Tape<E> {
             Value::Rows(back) => Some(Value::Rows(self.rows_layer(way, own, op, back))),
             Value::Map(back) => self.map_layer(way, own, op, back),
             Value::Pictures(shape, back) => Some(Value::Pictures(shape, self.pictures_layer(way, op, back))),
+            Value::Gone => unreachable!("no gradient is of this kind"),
         }
     }
 
@@ -101,16 +103,16 @@ impl<E: Element> Tape<E> {
             Op::Activate { x, layer, noise, limit } => {
                 self.activate_back(way, (own, *x, layer), (noise.as_deref(), *limit), &back);
             }
-            Op::Entrance { pictures, layer, gain, windows, mask, like } => {
-                self.entrance_back(way, (*pictures, layer, *gain, windows), (mask.as_ref(), like.as_ref()), &back);
+            Op::Entrance { pictures, layer, gain, mask, like } => {
+                self.entrance_back(way, (*pictures, layer, *gain), (mask.as_ref(), like.as_ref()), &back);
             }
-            Op::Conv { x, layer, conv, factor, add, mask, like } => {
-                self.conv_back(way, (*x, layer, *conv, *factor), (mask.as_ref(), like.as_ref()), &back);
+            Op::Conv { x, halved, layer, conv, factor, add, mask, like } => {
+                let of = Of { x: *x, halved: *halved };
+                self.conv_back(way, (of, layer, *conv, *factor), (mask.as_ref(), like.as_ref()), &back);
                 if let Some(other) = add {
                     return self.pass_on(*other, back);
                 }
             }
-            Op::Halve { x } => self.halve_back(way, *x, &back),
             Op::Resample { x, grid } => self.resample_back(way.cpu, *x, *grid, &back, way.walk.pictures.clone()),
             Op::Blend { of, shares } => self.blend_back(*of, *shares, &back),
             Op::Deviation { x, group, features, channels, like } => {

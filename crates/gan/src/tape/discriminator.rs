@@ -1,6 +1,8 @@
 //! Layers of the discriminator: convolutions with their tangents, halving, deviation, flattening.
 
-use kernels::train::{self, Backward, Conv, Cpu, Element, FilterShape, Forward, Input, Map, Mask, WeightGradient};
+use kernels::train::{
+    Addend, Backward, Conv, Element, FilterShape, Forward, Input, Map, Mask, Source, WeightGradient, halve_backward,
+};
 
 use super::minibatch_stddev::{MinibatchStddev, pixel, pixel_mut};
 use super::walk::{Walk, Way};
@@ -14,6 +16,31 @@ pub(crate) struct Layer<'a> {
     pub(crate) conv: Conv,
     /// Factor on the network's weights.
     pub(crate) factor: f32,
+}
+
+/// What a convolution is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of {
+    pub(crate) x: Id,
+    /// Whether its means of 2x2 are taken first.
+    pub(crate) halved: bool,
+}
+
+impl From<Id> for Of {
+    fn from(x: Id) -> Self {
+        Self { x, halved: false }
+    }
+}
+
+/// What is added to a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sum {
+    /// Nothing.
+    None,
+    /// A map.
+    With(Id),
+    /// A map at which nobody looks any more: the sum takes its place.
+    Onto(Id),
 }
 
 /// A layer's signs: its own, or those of the layer that it is a tangent of.
@@ -33,15 +60,12 @@ impl<E: Element> Tape<E> {
         let key = (layer.to_owned(), false);
         let e = net.layout.get(&format!("{layer}.weight"));
         let out = e.shape[0];
-        if !self.fresh.contains_key(&key) {
+        if !self.filters.contains_key(&key) {
             // [3, 3, 3, out] is [27, out]: windows of pictures are its inputs.
-            let filter = self.filters.entry(key.clone()).or_default();
+            let filter = self.filters.entry(key.clone()).or_insert_with(|| self.pool.filter(1, [27, out]));
             let shape = FilterShape { size: 1, inputs: 27, outputs: out, map: [h, w] };
             filter.pack(cpu, &net.weights[e.range.clone()], shape, e.gain as f32, false);
-            self.fresh.insert(key.clone(), true);
         }
-        let mut windows = self.pool.map([n, h, w, 32]);
-        train::windows(cpu, self.picture(pictures).1, &mut windows);
         let bias = net.padded(&format!("{layer}.bias"), kernels::padded(out));
         let mut mask = like.is_none().then(|| self.pool.mask([n, h, w, out]));
         let mut y = self.pool.map([n, h, w, out]);
@@ -50,15 +74,16 @@ impl<E: Element> Tape<E> {
             None => Forward::Value { bias: Some(&bias), mask: mask.as_mut() },
             Some((of, pictures)) => Forward::Tangent { mask: self.mask(*of), pictures },
         };
-        conv.forward(cpu, &windows, &self.filters[&key], how, None, &mut y);
+        let windows = Source::Windows(self.picture(pictures).1, [h, w]);
+        conv.forward(cpu, windows, &self.filters[&key], how, Addend::None, &mut y);
         let wanted = true;
-        self.push(Op::Entrance { pictures, layer: layer.into(), gain, windows, mask, like }, Value::Map(y), wanted)
+        self.push(Op::Entrance { pictures, layer: layer.into(), gain, mask, like }, Value::Map(y), wanted)
     }
 
     pub(super) fn entrance_back(
         &mut self,
         way: &mut Way<'_>,
-        (pictures, layer, gain, windows): (Id, &str, f32, &Map<E>),
+        (pictures, layer, gain): (Id, &str, f32),
         (mask, like): Signs<'_>,
         back: &Map<E>,
     ) {
@@ -83,7 +108,7 @@ impl<E: Element> Tape<E> {
         let conv = Conv { gain: Some(gain), pooled: false };
         let b = Backward {
             range: walk.pictures.clone(),
-            x: windows,
+            x: Source::Windows(self.picture(pictures).1, [shape[1], shape[2]]),
             back,
             mask: mask.or_else(|| like.and_then(|(of, _)| self.mask(*of))),
             pictures: like.map(|(_, pictures)| pictures.as_slice()),
@@ -117,42 +142,59 @@ impl<E: Element> Tape<E> {
         }
     }
 
-    /// A convolution, summed with the map `add`, or its derivative along `x`.
+    fn source(&self, Of { x, halved }: Of) -> Source<'_, E> {
+        if halved { Source::Halved(self.map(x)) } else { Source::Map(self.map(x)) }
+    }
+
+    /// A convolution, and what is added to it, or its derivative along what it is of.
     pub(crate) fn conv(
         &mut self,
         Context { cpu, net }: Context<'_>,
-        x: Id,
+        of: impl Into<Of>,
         Layer { name: layer, conv, factor }: Layer<'_>,
-        add: Option<Id>,
+        sum: Sum,
         like: Option<Like>,
     ) -> Id {
-        let [n, h, w, _] = self.map(x).shape();
+        let of = of.into();
+        let [n, h, w, _] = self.source(of).shape();
         self.filter(Context { cpu, net }, layer, factor, false, [h, w]);
         let out = net.layout.get(&format!("{layer}.weight")).shape[0];
         let bias = has_bias(net, layer).then(|| net.padded(&format!("{layer}.bias"), kernels::padded(out)));
         let mut mask = (like.is_none() && conv.gain.is_some()).then(|| self.pool.mask([n, h, w, out]));
-        let mut y = self.pool.map(if conv.pooled { [n, h / 2, w / 2, out] } else { [n, h, w, out] });
+        let mut y = match sum {
+            Sum::Onto(id) => match std::mem::replace(&mut self.nodes[id.0].value, Value::Gone) {
+                Value::Map(map) => map,
+                _ => panic!("the layer before gives no map, which is a mistake in this crate"),
+            },
+            _ => self.pool.map(if conv.pooled { [n, h / 2, w / 2, out] } else { [n, h, w, out] }),
+        };
         let how = match &like {
             None => Forward::Value { bias: bias.as_deref(), mask: mask.as_mut() },
             Some((of, pictures)) => Forward::Tangent { mask: self.mask(*of), pictures },
         };
-        let add_map = add.map(|id| self.map(id));
-        conv.forward(cpu, self.map(x), &self.filters[&(layer.to_owned(), false)], how, add_map, &mut y);
-        self.push(Op::Conv { x, layer: layer.into(), conv, factor, add, mask, like }, Value::Map(y), true)
+        let (add, addend) = match sum {
+            Sum::None => (None, Addend::None),
+            Sum::With(id) => (Some(id), Addend::Map(self.map(id))),
+            Sum::Onto(id) => (Some(id), Addend::Result),
+        };
+        conv.forward(cpu, self.source(of), &self.filters[&(layer.to_owned(), false)], how, addend, &mut y);
+        let Of { x, halved } = of;
+        self.push(Op::Conv { x, halved, layer: layer.into(), conv, factor, add, mask, like }, Value::Map(y), true)
     }
 
     pub(super) fn conv_back(
         &mut self,
         way: &mut Way<'_>,
-        (x, layer, conv, factor): (Id, &str, Conv, f32),
+        (of, layer, conv, factor): (Of, &str, Conv, f32),
         (mask, like): Signs<'_>,
         back: &Map<E>,
     ) {
         let Way { cpu, net, walk } = way;
-        let mut dx = self.nodes[x.0].wanted.then(|| {
-            let [_, h, w, _] = self.map(x).shape();
-            self.filter(Context { cpu, net }, layer, factor, true, [h, w]);
-            self.take_map(x)
+        let shape = self.source(of).shape();
+        let mut dx = self.nodes[of.x.0].wanted.then(|| {
+            self.filter(Context { cpu, net }, layer, factor, true, [shape[1], shape[2]]);
+            // The gradient at means of 2x2 is spread afterwards.
+            if of.halved { (self.pool.map(shape), false) } else { self.take_map(of.x) }
         });
         let e = net.layout.get(&format!("{layer}.weight"));
         let [outputs, inputs, size] = [e.shape[0], e.shape[1], e.shape[2]];
@@ -163,7 +205,7 @@ impl<E: Element> Tape<E> {
         let weights = walk.weights.then(|| WeightGradient { sum: &mut net.gradient[range], inputs, outputs, gain });
         let b = Backward {
             range: walk.pictures.clone(),
-            x: self.map(x),
+            x: self.source(of),
             back,
             mask: mask.or_else(|| like.and_then(|(of, _)| self.mask(*of))),
             pictures: like.map(|(_, pictures)| pictures.as_slice()),
@@ -179,25 +221,13 @@ impl<E: Element> Tape<E> {
         if walk.weights {
             net.gradient[bias_range].iter_mut().zip(&bias).for_each(|(to, v)| *to += v);
         }
-        if let Some((map, _)) = dx {
-            self.nodes[x.0].gradient = Some(Value::Map(map));
-        }
-    }
-
-    /// Means of 2x2.
-    pub(crate) fn halve(&mut self, cpu: &Cpu, x: Id) -> Id {
-        let [n, h, w, c] = self.map(x).shape();
-        let mut y = self.pool.map([n, h / 2, w / 2, c]);
-        train::halve(cpu, self.map(x), &mut y);
-        let wanted = self.wanted(&[x]);
-        self.push(Op::Halve { x }, Value::Map(y), wanted)
-    }
-
-    pub(super) fn halve_back(&mut self, way: &Way<'_>, x: Id, back: &Map<E>) {
-        if self.nodes[x.0].wanted {
-            let (mut dx, add) = self.take_map(x);
-            train::halve_backward(way.cpu, way.walk.pictures.clone(), back, &mut dx, add);
-            self.nodes[x.0].gradient = Some(Value::Map(dx));
+        if let Some((mut map, _)) = dx {
+            if of.halved {
+                let (mut whole, add) = self.take_map(of.x);
+                halve_backward(cpu, walk.pictures.clone(), &map, &mut whole, add);
+                self.pool.take_back(Value::Map(std::mem::replace(&mut map, whole)));
+            }
+            self.nodes[of.x.0].gradient = Some(Value::Map(map));
         }
     }
 
@@ -266,7 +296,8 @@ impl<E: Element> Tape<E> {
                 for place in 0..h * w {
                     let to = pixel_mut(&mut y, picture, place);
                     to[..channels].copy_from_slice(&pixel(self.map(x), picture, place)[..channels]);
-                    to[channels..].iter_mut().zip(&values).for_each(|(to, v)| *to = E::from_f32(*v));
+                    let rest = values.iter().copied().chain(std::iter::repeat(0.0));
+                    to[channels..].iter_mut().zip(rest).for_each(|(to, v)| *to = E::from_f32(v));
                 }
             }
         }
@@ -286,10 +317,7 @@ impl<E: Element> Tape<E> {
         for picture in walk.pictures.clone() {
             for place in 0..h * w {
                 let from = &pixel(back, picture, place)[..channels];
-                for (to, v) in pixel_mut(&mut to, picture, place).iter_mut().zip(from) {
-                    let before = if add { to.to_f32() } else { 0.0 };
-                    *to = E::from_f32(before + v.to_f32());
-                }
+                add_channels(pixel_mut(&mut to, picture, place), from.iter().map(|v| v.to_f32()), add);
             }
         }
         for first in walk.pictures.clone().step_by(group) {
@@ -337,13 +365,18 @@ impl<E: Element> Tape<E> {
         for picture in walk.pictures.clone() {
             let row = &back.values[picture * stride..][..back.real];
             for (i, from) in row.chunks_exact(channels).enumerate() {
-                for (to, v) in pixel_mut(&mut to, picture, i).iter_mut().zip(from) {
-                    let before = if add { to.to_f32() } else { 0.0 };
-                    *to = E::from_f32(before + v);
-                }
+                add_channels(pixel_mut(&mut to, picture, i), from.iter().copied(), add);
             }
         }
         self.nodes[x.0].gradient = Some(Value::Map(to));
+    }
+}
+
+/// Adds numbers to a pixel's first channels; without `add` they take the place of what was there, in all channels.
+fn add_channels<E: Element>(pixel: &mut [E], numbers: impl Iterator<Item = f32>, add: bool) {
+    for (to, v) in pixel.iter_mut().zip(numbers.chain(std::iter::repeat(0.0))) {
+        let before = if add { to.to_f32() } else { 0.0 };
+        *to = E::from_f32(before + v);
     }
 }
 

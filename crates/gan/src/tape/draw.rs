@@ -61,6 +61,7 @@ impl<E: Element> Tape<E> {
             if (1..=w).contains(&x) && (1..=h).contains(&y) {
                 let from = &net.weights[e.range.start + ((y - 1) * w + x - 1) * c..][..c];
                 pixel.iter_mut().zip(from).for_each(|(to, v)| *to = E::from_f32(v * e.gain as f32));
+                pixel[c..].fill(E::default());
             }
         }
         self.push(Op::Constant { name: name.into() }, Value::Map(map), true)

@@ -295,7 +295,7 @@ fn compare_tangent(downsample: Downsample, classes: &[u32]) {
     let slopes = |net: &Network| {
         let mut tape = Tape::<f32>::default();
         let judged = d.logits(&mut tape, Context { cpu: &cpu, net: &own }, shown(&pictures, classes));
-        tape.weights_changed();
+        tape.forget_filters();
         let along = d.jvp(&mut tape, Context { cpu: &cpu, net }, &directions, Some(0.6), (&judged, of.clone()));
         tape.numbers(along.logits)
     };
