@@ -1,4 +1,4 @@
-//! What a training is said to need, against what the system says that it takes. Alone in its file: other tests would be counted too.
+//! What a training is said to need, against what the system says that it takes and what is asked for. Alone in its file: other tests would be counted too.
 
 #![cfg(target_os = "linux")]
 
@@ -27,4 +27,10 @@ fn what_is_said_is_what_a_training_takes() {
     let said = Trainer::bytes_of(&config, 2).unwrap() as f64;
     println!("{:.0} MB said, {:.0} MB taken", said / 1e6, taken / 1e6);
     assert!((0.8..1.3).contains(&(said / taken)), "{said} said, {taken} taken");
+
+    let large = Config { precision: Precision::F32, ..Config::preset("c128").unwrap() };
+    let said = Trainer::bytes_of(&large, 2).unwrap();
+    println!("c128: {} MB said", said / 1_000_000);
+    assert_eq!(large.batch, 32);
+    assert!(said < 1_200_000_000, "c128 is to train on machines with 2 GB, and needs {said}");
 }

@@ -4,7 +4,7 @@ use kernels::Isa;
 use kernels::train::{Bf16, Cpu, Element};
 use synth::{Architecture, LabelNorm, Labels, NoiseInputs, Seed, Upsample};
 
-use super::{Context, Network, Tape, Walk};
+use super::{Context, Network, Tape, Value, Walk};
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
 use crate::{Config, Downsample};
@@ -321,6 +321,28 @@ fn compare_tangent(downsample: Downsample, classes: &[u32]) {
     let walk = Walk { pictures: 0..4, weights: true };
     tape.backward(&cpu, &mut net, along.pictures, along.logits, &target, &walk);
     compare(&format!("{downsample:?}"), &net, 4.0, |net| dot(&slopes(net), &target));
+}
+
+#[test]
+fn memory_goes_to_what_fits_on_either_tape() {
+    let tape = Tape::<f32>::default();
+    let other = tape.beside();
+    let mut map = tape.pool.map([4, 6, 6, 32]);
+    let bytes = map.bytes();
+    map.elements_mut().fill(7.0);
+    tape.pool.take_back(Value::Map(map));
+    assert_eq!((tape.bytes(), other.bytes()), (bytes, bytes));
+    let mut again = other.pool.map([3, 8, 4, 20]);
+    assert_eq!((again.bytes(), again.shape(), tape.bytes()), (bytes, [3, 8, 4, 32], 0));
+    // The border is zero again, and nothing else need be.
+    again.fill_planar(&vec![1.0; 3 * 32 * 32], 32);
+    let planar = again.to_planar(32);
+    assert!(planar.iter().all(|v| *v == 1.0));
+    assert!((again.elements().iter().sum::<f32>() - planar.len() as f32).abs() < 0.5);
+    other.pool.take_back(Value::Map(again));
+    // What needs much less does not take it.
+    assert!(tape.pool.map([1, 2, 2, 16]).bytes() < bytes / 2);
+    assert_eq!(tape.bytes(), bytes);
 }
 
 /// One step's gradients of D and of G, of the plain kind and of StyleGAN2's, at a number of threads.
