@@ -148,9 +148,7 @@ enum Op<E> {
         like: Option<Like>,
     },
     Conv {
-        x: Id,
-        /// Whether it is of means of 2x2.
-        halved: bool,
+        of: Of,
         layer: String,
         conv: Conv,
         factor: f32,

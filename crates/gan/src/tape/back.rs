@@ -2,7 +2,6 @@
 
 use kernels::train::{Cpu, Element, Map};
 
-use super::discriminator::Of;
 use super::draw::constant_back;
 use super::walk::{Walk, Way};
 use super::{Id, Network, Op, Rows, Tape, Value};
@@ -106,9 +105,8 @@ impl<E: Element> Tape<E> {
             Op::Entrance { pictures, layer, gain, mask, like } => {
                 self.entrance_back(way, (*pictures, layer, *gain), (mask.as_ref(), like.as_ref()), &back);
             }
-            Op::Conv { x, halved, layer, conv, factor, add, mask, like } => {
-                let of = Of { x: *x, halved: *halved };
-                self.conv_back(way, (of, layer, *conv, *factor), (mask.as_ref(), like.as_ref()), &back);
+            Op::Conv { of, layer, conv, factor, add, mask, like } => {
+                self.conv_back(way, (*of, layer, *conv, *factor), (mask.as_ref(), like.as_ref()), &back);
                 if let Some(other) = add {
                     return self.pass_on(*other, back);
                 }

@@ -178,8 +178,7 @@ impl<E: Element> Tape<E> {
             Sum::Onto(id) => (Some(id), Addend::Result),
         };
         conv.forward(cpu, self.source(of), &self.filters[&(layer.to_owned(), false)], how, addend, &mut y);
-        let Of { x, halved } = of;
-        self.push(Op::Conv { x, halved, layer: layer.into(), conv, factor, add, mask, like }, Value::Map(y), true)
+        self.push(Op::Conv { of, layer: layer.into(), conv, factor, add, mask, like }, Value::Map(y), true)
     }
 
     pub(super) fn conv_back(
