@@ -14,6 +14,9 @@ use testing::numbers;
 
 const CASES: u32 = if cfg!(miri) { 2 } else { 24 };
 
+/// A convolution and nothing after it.
+const LINEAR: Conv = Conv { gain: None, pooled: false };
+
 fn lrelu(v: f32) -> f32 {
     if v > 0.0 { v } else { 0.2 * v }
 }
@@ -59,6 +62,53 @@ impl Plain {
         self.each(|to, from, weight| y[to] += x[from] * weights[weight]);
         y
     }
+
+    /// The gradients at `x` and of the weights from `back`, the one at the result.
+    fn backward(&self, x: &[f32], weights: &[f32], back: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
+        self.each(|to, from, weight| {
+            dx[from] += weights[weight] * back[to];
+            dw[weight] += x[from] * back[to];
+        });
+        (dx, dw)
+    }
+}
+
+/// A map [n, h, w, c] of planar numbers.
+fn map_of<E: Element>([n, h, w, c]: [usize; 4], values: &[f32]) -> Map<E> {
+    let mut map = Map::new(n, h, w, c);
+    map.fill_planar(values, c);
+    map
+}
+
+/// Weights packed for the way forwards, or transposed for the way back.
+fn packed<E: Element>(cpu: &Cpu, weights: &[f32], shape: FilterShape, transposed: bool) -> Filter<E> {
+    let mut filter = Filter::default();
+    filter.pack(cpu, weights, shape, 1.0, transposed);
+    filter
+}
+
+/// The gradient of the weights of a convolution without an activation, [size, size, inputs, outputs], of all pictures; the one at its input goes to `input`.
+fn backward_linear<E: Element>(
+    cpu: &Cpu,
+    x: Source<'_, E>,
+    back: &Map<E>,
+    input: Input<'_, E>,
+    [size, inputs, outputs]: [usize; 3],
+) -> Vec<f32> {
+    let mut dw = vec![0.0; size * size * inputs * outputs];
+    let b = Backward {
+        range: 0..back.pictures(),
+        x,
+        back,
+        mask: None,
+        pictures: None,
+        input,
+        weights: Some(WeightGradient { sum: &mut dw, inputs, outputs, gain: 1.0 }),
+        bias: None,
+    };
+    LINEAR.backward(cpu, size, b);
+    dw
 }
 
 /// Means of 2x2 of planes of `w` columns.
@@ -137,12 +187,9 @@ fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseE
     let gain = conv.gain.unwrap_or(1.0);
     let (oh, ow) = if pooled { (h / 2, w / 2) } else { (h, w) };
 
-    let mut map = Map::<E>::new(n, h, w, ci);
-    map.fill_planar(&x, ci);
-    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
+    let map = map_of::<E>([n, h, w, ci], &x);
     let shape = FilterShape { size: k, inputs: ci, outputs: co, map: [h, w] };
-    filter.pack(cpu, &weights, shape, 1.0, false);
-    turned.pack(cpu, &weights, shape, 1.0, true);
+    let [filter, turned] = [false, true].map(|transposed| packed::<E>(cpu, &weights, shape, transposed));
     let mut padded_bias = bias.clone();
     padded_bias.resize(co.next_multiple_of(16), 0.0);
     let mut mask = Mask::new([n, h, w, co.next_multiple_of(16)]);
@@ -160,8 +207,7 @@ fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseE
     // A direction for the last picture and the first.
     let pictures = [n - 1, 0];
     let direction = exact(2 * ci * h * w, 4);
-    let mut tangent = Map::<E>::new(2, h, w, ci);
-    tangent.fill_planar(&direction, ci);
+    let tangent = map_of::<E>([2, h, w, ci], &direction);
     let mut ty = Map::<E>::new(2, oh, ow, co);
     let signs = activated.then_some(&mask);
     let how = Forward::Tangent { mask: signs, pictures: &pictures };
@@ -175,8 +221,7 @@ fn check<E: Element>(cpu: &Cpu, c: Case, tolerance: f32) -> Result<(), TestCaseE
 
     // Gradients of all but the first picture.
     let back = exact(n * co * oh * ow, 5);
-    let mut gradient = Map::<E>::new(n, oh, ow, co);
-    gradient.fill_planar(&back, co);
+    let gradient = map_of::<E>([n, oh, ow, co], &back);
     let range = usize::from(n > 1)..n;
     let mut dx = Map::<E>::new(n, h, w, ci);
     let before = exact(n * ci * h * w, 6);
@@ -238,48 +283,27 @@ fn check_halved<E: Element>(
     let (large, weights) = (exact(n * ci * 4 * h * w, 1), exact(k * k * ci * co, 2));
     let plain = Plain { n, ci, co, h, w, k };
     let small: Vec<f32> = halve(&large, 2 * w).iter().map(|v| E::from_f32(*v).to_f32()).collect();
-    let mut map = Map::<E>::new(n, 2 * h, 2 * w, ci);
-    map.fill_planar(&large, ci);
+    let map = map_of::<E>([n, 2 * h, 2 * w, ci], &large);
     let source = Source::Halved(&map);
     prop_assert_eq!(source.shape(), [n, h, w, map.channels()]);
-    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
     let shape = FilterShape { size: k, inputs: ci, outputs: co, map: [h, w] };
-    filter.pack(cpu, &weights, shape, 1.0, false);
-    turned.pack(cpu, &weights, shape, 1.0, true);
-    let conv = Conv { gain: None, pooled: false };
+    let [filter, turned] = [false, true].map(|transposed| packed::<E>(cpu, &weights, shape, transposed));
     let other = exact(n * co * h * w, 3);
-    let mut there = Map::<E>::new(n, h, w, co);
-    there.fill_planar(&other, co);
+    let mut there = map_of::<E>([n, h, w, co], &other);
     let mut y = Map::<E>::new(n, h, w, co);
     let how = || Forward::Value { bias: None, mask: None };
-    conv.forward(cpu, source, &filter, how(), Addend::Map(&there), &mut y);
-    conv.forward(cpu, source, &filter, how(), Addend::Result, &mut there);
+    LINEAR.forward(cpu, source, &filter, how(), Addend::Map(&there), &mut y);
+    LINEAR.forward(cpu, source, &filter, how(), Addend::Result, &mut there);
     prop_assert!(y.elements() == there.elements(), "a sum is the same wherever it goes");
     let sums: Vec<f32> = plain.forward(&small, &weights).iter().zip(&other).map(|(v, other)| v + other).collect();
     close(&y.to_planar(co), &sums, tolerance, "sum")?;
 
     let back = exact(n * co * h * w, 5);
-    let mut gradient = Map::<E>::new(n, h, w, co);
-    gradient.fill_planar(&back, co);
+    let gradient = map_of::<E>([n, h, w, co], &back);
     let (mut at_means, mut at_map) = (Map::<E>::new(n, h, w, ci), Map::<E>::new(n, 2 * h, 2 * w, ci));
-    let mut dw = vec![0.0; weights.len()];
-    let b = Backward {
-        range: 0..n,
-        x: source,
-        back: &gradient,
-        mask: None,
-        pictures: None,
-        input: Input::Map(&mut at_means, false, &turned),
-        weights: Some(WeightGradient { sum: &mut dw, inputs: ci, outputs: co, gain: 1.0 }),
-        bias: None,
-    };
-    conv.backward(cpu, k, b);
+    let dw = backward_linear(cpu, source, &gradient, Input::Map(&mut at_means, false, &turned), [k, ci, co]);
     halve_backward(cpu, 0..n, &at_means, &mut at_map, false);
-    let (mut edx, mut edw) = (vec![0.0; small.len()], vec![0.0; weights.len()]);
-    plain.each(|to, from, weight| {
-        edx[from] += weights[weight] * back[to];
-        edw[weight] += small[from] * back[to];
-    });
+    let (edx, edw) = plain.backward(&small, &weights, &back);
     let spread = |i: usize| edx[(i / (4 * w * h) * h + i / (2 * w) % (2 * h) / 2) * w + i % (2 * w) / 2] / 4.0;
     let spread: Vec<f32> = (0..large.len()).map(spread).collect();
     close(&at_map.to_planar(ci), &spread, tolerance, "gradient at the map")?;
@@ -292,34 +316,17 @@ fn check_windows<E: Element>(cpu: &Cpu, Case { n, co, h, w, .. }: Case, toleranc
     let (pictures, weights) = (exact(n * 3 * h * w, 1), exact(27 * co, 2));
     let source = Source::Windows(&pictures, [h, w]);
     prop_assert_eq!(source.shape(), [n, h, w, 32]);
-    let (mut filter, mut turned) = (Filter::<E>::default(), Filter::<E>::default());
-    filter.pack(cpu, &weights, FilterShape { size: 1, inputs: 27, outputs: co, map: [h, w] }, 1.0, false);
-    turned.pack(cpu, &weights, FilterShape { size: 3, inputs: 3, outputs: co, map: [h, w] }, 1.0, true);
-    let conv = Conv { gain: None, pooled: false };
+    let filter = packed::<E>(cpu, &weights, FilterShape { size: 1, inputs: 27, outputs: co, map: [h, w] }, false);
+    let turned = packed::<E>(cpu, &weights, FilterShape { size: 3, inputs: 3, outputs: co, map: [h, w] }, true);
     let mut y = Map::<E>::new(n, h, w, co);
-    conv.forward(cpu, source, &filter, Forward::Value { bias: None, mask: None }, Addend::None, &mut y);
+    LINEAR.forward(cpu, source, &filter, Forward::Value { bias: None, mask: None }, Addend::None, &mut y);
     close(&y.to_planar(co), &plain.forward(&pictures, &weights), tolerance, "result")?;
 
     let back = exact(n * co * h * w, 5);
-    let mut gradient = Map::<E>::new(n, h, w, co);
-    gradient.fill_planar(&back, co);
-    let (mut dx, mut dw) = (vec![0.0; pictures.len()], vec![0.0; weights.len()]);
-    let b = Backward {
-        range: 0..n,
-        x: source,
-        back: &gradient,
-        mask: None,
-        pictures: None,
-        input: Input::Pictures(&mut dx, &turned),
-        weights: Some(WeightGradient { sum: &mut dw, inputs: 27, outputs: co, gain: 1.0 }),
-        bias: None,
-    };
-    conv.backward(cpu, 1, b);
-    let (mut edx, mut edw) = (vec![0.0; pictures.len()], vec![0.0; weights.len()]);
-    plain.each(|to, from, weight| {
-        edx[from] += weights[weight] * back[to];
-        edw[weight] += pictures[from] * back[to];
-    });
+    let gradient = map_of::<E>([n, h, w, co], &back);
+    let mut dx = vec![0.0; pictures.len()];
+    let dw = backward_linear(cpu, source, &gradient, Input::Pictures(&mut dx, &turned), [1, 27, co]);
+    let (edx, edw) = plain.backward(&pictures, &weights, &back);
     close(&dx, &edx, tolerance, "gradient at the pictures")?;
     close(&dw, &edw, tolerance, "gradient of the weights")
 }

@@ -7,7 +7,7 @@ use super::cpu::{Core, Cpu};
 use super::element::Element;
 use super::filter::Filter;
 use super::layout::Chunk;
-use super::map::{Map, Shared};
+use super::map::{Map, Shared, beyond};
 use super::pass::{Pass, Prepare, Task, WeightGradient, add_up, chunk, compiled};
 use super::pointwise::{self, SLOPE};
 use super::scratch::Scratch;
@@ -93,7 +93,7 @@ impl<E: Element> Task for ForwardTask<'_, E> {
     fn run<S: Simd>(self, s: S, core: &Core) {
         let ([height, width], c) = (self.size, self.filter.inputs);
         let pixels = (height + 2) * (width + 2);
-        let styled = self.scratch.maps[1].take::<E>((self.pictures * pixels + width + 80) * c + 64);
+        let styled = self.scratch.maps[1].take::<E>(self.pictures * pixels * c + beyond(width, c));
         let f = self.finish;
         // SAFETY: the pictures lie in the maps, which `Styled::forward` has compared; nobody else has them; the scratch is as large.
         unsafe {
@@ -159,7 +159,7 @@ impl<E: Element> Prepare<E> for Before<'_, E> {
     unsafe fn prepare<S: Simd>(&self, s: S, pictures: Range<usize>, scratch: &mut Scratch) -> (*const E, *const E) {
         let [_, h, w, inputs] = self.input.x.shape();
         let (outputs, pixels, count) = (self.outputs, (h + 2) * (w + 2), pictures.len());
-        let slack = (w + 80) * inputs.max(outputs) + 64;
+        let slack = beyond(w, inputs.max(outputs));
         let g = scratch.maps[0].take::<E>(count * pixels * outputs + slack);
         let x = scratch.maps[1].take::<E>(count * pixels * inputs + slack);
         let spread = scratch.maps[2].take::<E>(pixels * outputs);
