@@ -7,9 +7,11 @@ use std::sync::Mutex;
 use kernels::train::Cpu;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use synth::{Ink, ModelFile, Picture, Seed};
 
 use crate::adam::{Adam, Rates, move_towards};
+use crate::auxiliary::warmth;
 use crate::collective::Ranks;
 use crate::config::OptimizerConfig;
 use crate::cpu::processor;
@@ -34,6 +36,8 @@ pub(crate) use seen::InkedLearner;
 const FORMAT: &str = "tadne-ink";
 /// 2: there may be a judge.
 const VERSION: u32 = 2;
+/// Entry of a model's provenance: thousands of patches that its ink network has seen.
+const LEARNT_FROM: &str = "ink_kimg";
 
 /// How an ink network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +79,7 @@ impl InkConfig {
             ink,
             patch: 40,
             batch: 16,
-            kimg: 400.0,
+            kimg: 150.0,
             lr: 4e-4,
             noise: 0.06,
             blur: 0.5,
@@ -179,6 +183,8 @@ pub struct InkTrainer {
     ema: Vec<f32>,
     judge: Option<JudgeLearner>,
     optimizer: OptimizerConfig,
+    /// Thousands of patches that the network which it began as had seen.
+    before_kimg: f64,
 }
 
 impl InkTrainer {
@@ -196,7 +202,7 @@ impl InkTrainer {
         let (adam, ema) = (Adam::new(weights.len()), weights.clone());
         let net = Network::new(layout, weights);
         let judge = Self::fresh_judge(&config, &cpu)?;
-        Ok(Self { config, cpu, passes, net, adam, ema, judge, optimizer })
+        Ok(Self { config, cpu, passes, net, adam, ema, judge, optimizer, before_kimg: 0.0 })
     }
 
     fn fresh_judge(config: &InkConfig, cpu: &Cpu) -> Result<Option<JudgeLearner>, Error> {
@@ -236,31 +242,48 @@ impl InkTrainer {
         Ok(())
     }
 
-    /// Begins, before the first step, with the network that `model` has.
+    /// Begins, before the first step, with the network that `model` has. A larger one draws what that one draws: its further channels and blocks
+    /// are fresh, and nothing reads them yet (arXiv 1511.05641).
     ///
     /// # Errors
-    /// [`Error::Config`] if it has none or one of other layers, or steps were taken.
+    /// [`Error::Config`] if the model has none, one with more channels or blocks or of another factor, or steps were taken; [`Error::Model`] if it
+    /// is damaged.
     pub fn begin_as(&mut self, model: &ModelFile) -> Result<(), Error> {
         let fail = |what: String| Err(Error::Config { what });
         if self.adam.steps > 0 {
             return fail("the run has begun already and cannot begin as another".into());
         }
         let (asked, has) = (self.config.ink, model.architecture.ink);
-        if has != Some(asked) {
+        let holds =
+            |has: &Ink| has.factor == asked.factor && has.channels <= asked.channels && has.blocks <= asked.blocks;
+        let Some(has) = has.filter(holds) else {
             let said =
                 |ink: Ink| format!("{} channels, {} blocks and the factor {}", ink.channels, ink.blocks, ink.factor);
             let has = has.map_or("has no ink network".into(), |ink| format!("has one of {}", said(ink)));
-            return fail(format!("the model {has}; the run's is of {}", said(asked)));
-        }
+            return fail(format!(
+                "the model {has}; the run's is of {}, and can begin as one that is no larger",
+                said(asked)
+            ));
+        };
+        model.check()?;
         for e in self.net.layout.entries() {
-            let tensor = model.tensors.get(&e.name).filter(|tensor| tensor.shape == e.shape);
-            let Some(tensor) = tensor else {
-                return fail(format!("the model lacks {} or has it in another shape", e.name));
-            };
-            e.set_from_file(&tensor.data, &mut self.net.weights);
+            let mut values = e.to_file(&self.net.weights);
+            let row = e.shape[1..].iter().product();
+            if let Some(tensor) = model.tensors.get(&e.name) {
+                let known = tensor.shape[1..].iter().product();
+                for (to, from) in values.chunks_exact_mut(row).zip(tensor.data.chunks_exact(known)) {
+                    to[..known].copy_from_slice(from);
+                    to[known..].fill(0.0);
+                }
+            } else if e.name.contains("conv1") {
+                // The last layer of a block that the model lacks: to what is there it adds nothing.
+                values[..has.channels * row].fill(0.0);
+            }
+            e.set_from_file(&values, &mut self.net.weights);
         }
         self.ema.clone_from(&self.net.weights);
         self.passes.weights_changed();
+        self.before_kimg = model.metadata.provenance.get(LEARNT_FROM).and_then(Value::as_f64).unwrap_or(0.0);
         Ok(())
     }
 
@@ -377,7 +400,7 @@ impl InkTrainer {
         slots.into_iter().map(|(_, patch)| patch.expect("every patch was made")).collect()
     }
 
-    /// Slopes of the mean absolute differences, of pairs and, by its weight, of drawn pictures. Gives that of the pairs.
+    /// Slopes of the mean absolute differences, of pairs and, by its weight, of drawn pictures, and of the grid. Gives the difference of the pairs.
     fn compare(&self, patches: &[Patch], added: &[f32], slopes: &mut [f32]) -> f64 {
         let length = added.len() / patches.len();
         let slots = added.chunks_exact(length).zip(slopes.chunks_exact_mut(length));
@@ -388,11 +411,16 @@ impl InkTrainer {
             of.fold((0.0, 0), |(sum, count), (_, (.., d))| (sum + d.sum, (count + d.count).max(1)))
         };
         let [(sum, pairs), (_, drawings)] = [total(false), total(true)];
-        let faithful = self.config.judging.as_ref().map_or(0.0, |judging| judging.faithful);
+        let judging = self.config.judged_at(self.adam.steps);
+        let [faithful, grid] = judging.map_or([0.0; 2], |judging| [judging.faithful, judging.grid]);
         let shares = [1.0 / pairs.max(1) as f64, faithful / drawings.max(1) as f64].map(|share| share as f32);
-        each(&self.cpu, &mut slots, |i, (_, slopes, _)| {
+        let grid = grid as f32 * shares[0];
+        each(&self.cpu, &mut slots, |i, (added, slopes, _)| {
             let share = shares[usize::from(patches[i].is_drawn())];
             slopes.iter_mut().for_each(|v| *v *= share);
+            if grid > 0.0 && !patches[i].is_drawn() {
+                patches[i].add_grid_slopes(added, grid, slopes);
+            }
         });
         sum / pairs.max(1) as f64
     }
@@ -418,12 +446,13 @@ impl InkTrainer {
             redrawn.copy_from_slice(&seen_redrawn);
         });
         let judge = self.judge.as_mut().expect("a judge was made with the configuration");
+        let weight = judging.weight * warmth(judge.adam.steps, self.config.batch, judging.warmup_kimg);
         let (opinion, gradient, dropped) =
             judge.learn(&self.cpu, real, &redrawn, lr, &mut Ranks::default()).expect("the native passes do not fail");
         let mut slots: Vec<_> = gradient.chunks_exact(area).zip(slopes.chunks_exact_mut(length)).collect();
         each(&self.cpu, &mut slots, |i, (gradient, slopes)| {
             let (scale, size) = judging.square(i);
-            patches[i].spread(size, scale, gradient, judging.weight as f32, slopes);
+            patches[i].spread(size, scale, gradient, weight as f32, slopes);
         });
         (opinion, dropped)
     }
@@ -482,7 +511,7 @@ impl InkTrainer {
             model.tensors.insert(e.name.clone(), synth::Tensor { shape: e.shape.clone(), data: e.to_file(&self.ema) });
         }
         if let Some(provenance) = model.metadata.provenance.as_object_mut() {
-            provenance.insert("ink_kimg".into(), (self.patches() as f64 / 1000.0).into());
+            provenance.insert(LEARNT_FROM.into(), (self.before_kimg + self.patches() as f64 / 1000.0).into());
         }
         model.check()?;
         Ok(model)
@@ -495,8 +524,8 @@ impl InkTrainer {
     pub fn save(&self, origin: &InkOrigin, path: &Path) -> Result<(), Error> {
         let steps = self.adam.steps;
         let judge_steps = self.judge.as_ref().map_or(0, |judge| judge.adam.steps);
-        let header =
-            Header { version: VERSION, config: self.config.clone(), steps, judge_steps, origin: origin.clone() };
+        let (config, origin, before_kimg) = (self.config.clone(), origin.clone(), self.before_kimg);
+        let header = Header { version: VERSION, config, steps, judge_steps, before_kimg, origin };
         let tensors = self.state().into_iter().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
         let tensors: Vec<_> = tensors.collect();
         state_file::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
@@ -518,7 +547,7 @@ impl InkTrainer {
             )));
         }
         let mut trainer = Self::new(header.config, threads)?;
-        trainer.adam.steps = header.steps;
+        (trainer.adam.steps, trainer.before_kimg) = (header.steps, header.before_kimg);
         if let Some(judge) = &mut trainer.judge {
             judge.adam.steps = header.judge_steps;
         }
@@ -576,6 +605,8 @@ struct Header {
     steps: u64,
     #[serde(default)]
     judge_steps: u64,
+    #[serde(default)]
+    before_kimg: f64,
     #[serde(flatten)]
     origin: InkOrigin,
 }

@@ -31,7 +31,8 @@ const MEASURED: usize = 64;
 #[command(after_help = "\
 Examples:
   tadne ink --data pictures/ --model model.safetensors --out runs/ink
-  tadne ink --data 'shards/*.tar' --model model.safetensors --out runs/ink --channels 48 --kimg 800
+  tadne ink --data 'shards/*.tar' --model model.safetensors --out runs/ink --channels 64 --kimg 800
+  tadne ink --data pictures/ --model inked.safetensors --refine --blocks 8 --out runs/ink     larger, from what it has
   tadne ink --data pictures/ --model model.safetensors --out runs/ink     once more: goes on where it stopped
 
 The pictures must be at least as large as what is to be drawn: 256 pixels for a model of 64 and the factor 4.
@@ -48,14 +49,14 @@ pub(crate) struct Ink {
     /// Folder of the run; a run that is there goes on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Length of the run in thousands of patches [default: 400]
+    /// Length of the run in thousands of patches [default: 150]
     #[arg(long, value_name = "N")]
     kimg: Option<f64>,
     /// Then train N thousand more patches adversarially, with a discriminator (the judge) that also sees the model's own pictures redrawn
     /// [default: none]
     #[arg(long, value_name = "N")]
     judged: Option<f64>,
-    /// Begin with the network that the model has, in place of a fresh one
+    /// Begin with the network that the model has, in place of a fresh one; a larger one (--channels, --blocks) grows from it
     #[arg(long)]
     refine: bool,
     /// Start the judge from the discriminator of this checkpoint of tadne train, or of the newest one in a run folder (the one behind ink, if any);
@@ -65,10 +66,10 @@ pub(crate) struct Ink {
     /// Changes a value of the configuration, e.g. `--set judging.weight=0.1`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Channels of the network [default: 32]
+    /// Channels of the network [default: 48]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// Residual blocks of two convolutions [default: 4]
+    /// Residual blocks of two convolutions [default: 6]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
     /// How many times as large pictures become: 2 or 4 [default: 4]
@@ -190,7 +191,7 @@ impl Ink {
 
     /// What is asked for; `own` is the model's network.
     fn configuration(&self, own: Option<Network>) -> InkConfig {
-        let usual = own.filter(|_| self.refine).unwrap_or(Network { channels: 32, blocks: 4, factor: 4 });
+        let usual = own.filter(|_| self.refine).unwrap_or(Network { channels: 48, blocks: 6, factor: 4 });
         let channels = self.channels.unwrap_or(usual.channels);
         let (blocks, factor) = (self.blocks.unwrap_or(usual.blocks), self.factor.unwrap_or(usual.factor));
         let usual = InkConfig::new(Network { channels, blocks, factor });

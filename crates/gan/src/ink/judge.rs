@@ -35,8 +35,14 @@ pub struct InkJudging {
     pub kimg: f64,
     /// Weight of the adversarial loss, where the mean absolute difference of pairs weighs 1.
     pub weight: f64,
+    /// That weight rises linearly over so many thousand patches: what a judge asks for that does not know redrawn pictures yet is a halftone.
+    #[serde(default)]
+    pub warmup_kimg: f64,
     /// Weight of the mean absolute difference between a drawn picture and what was redrawn, reduced again.
     pub faithful: f64,
+    /// Weight of the errors of pairs that repeat from one small pixel to the next: of a grid, which the judge hardly sees.
+    #[serde(default)]
+    pub grid: f64,
     /// Weight of the gradient penalty, as [`LossConfig::gamma`].
     pub gamma: f64,
     /// Learning rate of the ink network; a cosine takes it to a tenth by the end.
@@ -49,7 +55,8 @@ impl InkJudging {
     /// What `tadne ink` takes for `kimg` thousand patches.
     pub fn new(kimg: f64) -> Self {
         let channels = vec![128, 128, 128, 96, 48];
-        Self { channels, scales: vec![1, 2], kimg, weight: 0.4, faithful: 0.2, gamma: 1.0, lr: 2e-4, lr_d: 1e-3 }
+        let (weight, warmup_kimg, faithful, grid, gamma) = (0.2, 4.0, 0.1, 0.5, 0.5);
+        Self { channels, scales: vec![1, 2], kimg, weight, warmup_kimg, faithful, grid, gamma, lr: 5e-5, lr_d: 2e-3 }
     }
 
     /// The scale of the `i`-th square of a batch, and its side in pixels of the redrawn picture.
@@ -67,7 +74,9 @@ impl InkJudging {
     pub(crate) fn fault(&self, patch: usize, batch: usize, factor: usize) -> Option<&'static str> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let fits = |side: usize| side <= patch * factor && side.is_multiple_of(factor);
-        let weights = [self.weight, self.faithful, self.gamma].into_iter().all(|v| v.is_finite() && v >= 0.0);
+        let weights = [self.weight, self.warmup_kimg, self.faithful, self.grid, self.gamma]
+            .into_iter()
+            .all(|v| v.is_finite() && v >= 0.0);
         if !(2..=8).contains(&self.channels.len()) || self.channels.iter().any(|c| !(1..=1024).contains(c)) {
             Some("the judge must have 2 to 8 stages of 1 to 1024 channels")
         } else if self.scales.is_empty() || self.scales.iter().any(|scale| !(1..=8).contains(scale)) {
@@ -79,7 +88,7 @@ impl InkJudging {
         } else if !(positive(self.kimg) && [self.lr, self.lr_d].into_iter().all(|lr| positive(lr) && lr < 1.0)) {
             Some("the judge's kimg and learning rates must be positive, the rates below 1")
         } else if !weights {
-            Some("the judge's weights must not be negative")
+            Some("the judge's weights and their warm-up must not be negative")
         } else {
             None
         }

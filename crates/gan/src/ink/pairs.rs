@@ -319,6 +319,18 @@ impl Patch {
         small
     }
 
+    /// Adds the slopes of `weight` times the grid in what the network adds to a pair: [`add_grid_slopes`].
+    pub(crate) fn add_grid_slopes(&self, added: &[f32], weight: f32, slopes: &mut [f32]) {
+        let numbers = 3 * self.factor * self.factor;
+        let error = |(i, v): (usize, &f32)| {
+            let (pixel, k) = (i / numbers, i % numbers);
+            let at = self.at([pixel / self.size, pixel % self.size], k);
+            self.base.values[at] + v - self.real.values[at]
+        };
+        let errors: Vec<f32> = added.iter().enumerate().map(error).collect();
+        add_grid_slopes(&errors, self.size, self.factor, weight, slopes);
+    }
+
     /// Whether it is of a drawn picture.
     pub(crate) fn is_drawn(&self) -> bool {
         self.drawn.is_some()
@@ -432,6 +444,41 @@ impl Patch {
             let (colour, y, x) = (place / size / size, place / size % size, place % size);
             slopes[k] += weight * gradient[(colour * seen + y / reduced) * seen + x / reduced];
         });
+    }
+}
+
+/// Side of the windows that a grid is looked for in, in pixels of the small picture.
+const WINDOW: usize = 4;
+/// Where the slope of a grid's size bends: one of 255 levels.
+const LEVEL: f32 = 2.0 / 255.0;
+
+/// Adds to `slopes` those of `weight` times the sum, over all numbers of `errors` (`[patch, patch, 3 factor^2]`: what was redrawn less what was there), of
+/// how much of a grid they are part of: the mean of an error over the pixels of one window that have its place in their small pixel, less
+/// the mean over all places, its absolute value rounded off below a level.
+///
+/// All pixels that one small pixel becomes come out of one convolution, so that a pattern that repeats from one to the next is easily made, and a
+/// discriminator, which takes means of 2x2 pixels, hardly tells it from fine strokes. What errs where there are strokes cancels in the mean.
+pub(crate) fn add_grid_slopes(errors: &[f32], patch: usize, factor: usize, weight: f32, slopes: &mut [f32]) {
+    let area = factor * factor;
+    let starts = || (0..patch).step_by(WINDOW);
+    let mut means = vec![0.0f32; area];
+    for (top, left, colour) in starts().flat_map(|y| starts().flat_map(move |x| (0..3).map(move |c| (y, x, c)))) {
+        let [bottom, right] = [top, left].map(|start| (start + WINDOW).min(patch));
+        let pixels = || (top..bottom).flat_map(|y| (left..right).map(move |x| ((y * patch + x) * 3 + colour) * area));
+        means.fill(0.0);
+        for at in pixels() {
+            means.iter_mut().zip(&errors[at..][..area]).for_each(|(mean, v)| *mean += v);
+        }
+        let count = ((bottom - top) * (right - left)) as f32;
+        let all = means.iter().sum::<f32>() / area as f32;
+        for v in &mut means {
+            *v = (*v - all) / count;
+            *v *= weight / v.hypot(LEVEL);
+        }
+        let all = means.iter().sum::<f32>() / area as f32;
+        for at in pixels() {
+            slopes[at..][..area].iter_mut().zip(&means).for_each(|(to, v)| *to += v - all);
+        }
     }
 }
 

@@ -190,10 +190,58 @@ fn a_network_goes_on_from_the_one_that_a_model_has() {
         InkTrainer::new(config, 1).unwrap().begin_as(model).unwrap_err().to_string()
     };
     assert!(said(small(), &model).contains("has no ink network"));
-    let wider = InkConfig { ink: Ink { channels: 7, ..small().ink }, ..small() };
-    assert!(said(wider, &inked).contains("6 channels") && said(small(), &model).contains("6 channels"));
+    let other = |change: fn(&mut Ink)| {
+        let mut config = small();
+        change(&mut config.ink);
+        said(config, &inked)
+    };
+    assert!(
+        other(|ink| ink.channels -= 1).contains("has one of 6 channels")
+            && said(small(), &model).contains("6 channels")
+    );
+    assert!(other(|ink| ink.factor = 6 - ink.factor).contains("the factor"));
     second.step(&pictures(3, 32), 32, &[]);
     assert!(second.begin_as(&inked).unwrap_err().to_string().contains("begun already"));
+}
+
+/// Whatever is new, the larger network draws what the smaller one draws, and all of it can learn.
+#[test]
+fn a_larger_network_begins_as_a_smaller_one() {
+    let mut first = awake(small(), 1);
+    first.ema.copy_from_slice(&first.net.weights);
+    let model = ModelFile::random(synth::Architecture::plain(4, 4, &[4, 4]), synth::Seed(3)).unwrap();
+    let mut inked = first.added_to(&model).unwrap();
+    inked.metadata.provenance = serde_json::json!({ "ink_kimg": 5.0 });
+    let ink = small().ink;
+    let (picture, folder) = (&pictures(1, 32), tempfile::tempdir().unwrap());
+    let [_, expected] = first.show(picture, 32).0;
+    for (channels, blocks) in
+        [(ink.channels + 3, ink.blocks), (ink.channels, ink.blocks + 1), (2 * ink.channels, ink.blocks + 2)]
+    {
+        let larger = InkConfig { ink: Ink { channels, blocks, ..ink }, seed: 9, ..small() };
+        let mut second = InkTrainer::new(larger, 1).unwrap();
+        second.begin_as(&inked).unwrap();
+        let [_, drawn] = second.show(picture, 32).0;
+        let apart = expected.rgb.iter().zip(&drawn.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart <= Some(1), "{channels} channels, {blocks} blocks: {apart:?} levels apart");
+        let before = second.net.weights.clone();
+        for _ in 0..3 {
+            second.step(&pictures(3, 32), 32, &[]);
+        }
+        let still = second
+            .net
+            .layout
+            .entries()
+            .iter()
+            .filter(|e| before[e.range.clone()] == second.net.weights[e.range.clone()]);
+        let still: Vec<_> = still.map(|e| &e.name).collect();
+        assert!(still.is_empty(), "what is new learns too: {still:?}");
+        let (origin, path) = (InkOrigin::default(), folder.path().join("ink.safetensors"));
+        second.save(&origin, &path).unwrap();
+        let (again, _) = InkTrainer::load(&path, 1).unwrap();
+        let learnt_from = again.added_to(&inked).unwrap().metadata.provenance["ink_kimg"].as_f64().unwrap();
+        assert!((learnt_from - 5.009).abs() < 1e-9, "{learnt_from}");
+    }
 }
 
 #[test]
@@ -256,8 +304,17 @@ fn what_is_no_checkpoint_is_refused() {
 
 /// Compares for a few steps, then with a judge of squares of 16 pixels, which are whole patches of 8.
 fn judged() -> InkConfig {
-    let judging =
-        InkJudging { channels: vec![8, 8], kimg: 0.4, lr: 2e-3, weight: 0.1, faithful: 1.0, ..InkJudging::new(0.4) };
+    let judging = InkJudging {
+        channels: vec![8, 8],
+        weight: 0.1,
+        warmup_kimg: 0.0,
+        faithful: 1.0,
+        grid: 0.0,
+        gamma: 1.0,
+        lr: 2e-3,
+        lr_d: 1e-3,
+        ..InkJudging::new(0.4)
+    };
     InkConfig { batch: 8, kimg: 0.16, judging: Some(judging), lr: 4e-3, ..small() }
 }
 
@@ -351,6 +408,53 @@ fn the_slopes_of_a_judged_step_are_those_of_its_loss() {
         assert!((slope - expected).abs() < 0.05 * length, "{slope} against {expected}, {length} long");
     }
     assert!(before > 0.0);
+}
+
+/// The slopes are those of the grid's size: a chequer has one, and what errs alike everywhere, or once in a window, has none or little.
+#[test]
+fn a_grid_is_told_from_other_errors() {
+    const FACTOR: usize = 4;
+    const PATCH: usize = 6;
+    let length = PATCH * PATCH * 3 * FACTOR * FACTOR;
+    let slopes = |errors: &[f32]| {
+        let mut slopes = vec![0.0; length];
+        pairs::add_grid_slopes(errors, PATCH, FACTOR, 1.0, &mut slopes);
+        slopes
+    };
+    // What the slopes add up to on the way from nothing to `errors`: its size.
+    let size = |errors: &[f32]| {
+        let part = |t: u16| {
+            let scaled: Vec<f32> = errors.iter().map(|v| v * (f32::from(t) + 0.5) / 256.0).collect();
+            slopes(&scaled).iter().zip(errors).map(|(a, b)| f64::from(a * b)).sum::<f64>()
+        };
+        (0..256).map(part).sum::<f64>() / 256.0
+    };
+    let pixel = |i: usize| {
+        let (small, k) = (i / (3 * FACTOR * FACTOR), i % (FACTOR * FACTOR));
+        [small / PATCH * FACTOR + k / FACTOR, small % PATCH * FACTOR + k % FACTOR]
+    };
+    let errors =
+        |of: fn([usize; 2]) -> bool| (0..length).map(|i| if of(pixel(i)) { 0.1 } else { -0.1 }).collect::<Vec<f32>>();
+    let grids: [fn([usize; 2]) -> bool; 2] =
+        [|[y, x]| (y + x).is_multiple_of(2), |[y, x]| y % 4 < 2 && x.is_multiple_of(2)];
+    for grid in grids {
+        let all = size(&errors(grid));
+        assert!(all > 0.06 * length as f64, "{all}");
+    }
+    assert!(size(&errors(|_| true)).abs() < 1e-3);
+    let dot = size(&errors(|[y, x]| y == 2 && x == 2));
+    assert!(dot < 0.005 * length as f64, "{dot}");
+    // Along any direction the slope is that of the size.
+    let [mut at, mut direction] = [vec![0.0; length], vec![0.0; length]];
+    synth::latent::normal(synth::Seed(1), 0, &mut at);
+    synth::latent::normal(synth::Seed(2), 0, &mut direction);
+    for v in &mut at {
+        *v *= 0.1;
+    }
+    let moved = |by: f32| at.iter().zip(&direction).map(|(a, d)| a + by * d).collect::<Vec<f32>>();
+    let quotient = (size(&moved(1e-3)) - size(&moved(-1e-3))) / 2e-3;
+    let expected: f64 = slopes(&at).iter().zip(&direction).map(|(a, d)| f64::from(a * d)).sum();
+    assert!((quotient - expected).abs() < 0.02 * expected.abs().max(1.0), "{quotient} against {expected}");
 }
 
 #[test]
