@@ -323,6 +323,19 @@ impl InkTrainer {
         Ok(())
     }
 
+    /// What a discriminator behind this run's network is to be, to begin as its judge: as large, of the judge's coarsest scale, and at work almost at
+    /// once, since it knows redrawn pictures. It names no model yet. Nothing where no judge is at work; see [`crate::Trainer::begin_inked`].
+    pub fn inked(&self) -> Option<InkedConfig> {
+        let judging = self.config.judging.as_ref().filter(|_| self.is_judged())?;
+        let (channels, reduced) = (judging.channels.clone(), judging.scales.iter().copied().max()?);
+        Some(InkedConfig { channels, reduced, warmup_kimg: 2.0, lr: 1e-3, ..InkedConfig::default() })
+    }
+
+    /// The judge's network, once it is at work.
+    pub(crate) fn learnt_judge(&self) -> Option<&Network> {
+        self.judge.as_ref().filter(|_| self.is_judged()).map(|judge| &judge.net)
+    }
+
     /// Seeds of the pictures that the model is to draw for the next step: none while pairs are compared only.
     pub fn drawings(&self) -> Vec<Seed> {
         let (step, half) = (self.adam.steps, self.config.batch / 2);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::events::Events;
-use crate::{Collective, Config, Device, Error, Progress, StepMeans, Trainer, grid};
+use crate::{Collective, Config, Device, Error, InkTrainer, Progress, StepMeans, Trainer, grid};
 
 /// A checkpoint is never older than this.
 const LONGEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_mins(10);
@@ -204,6 +204,14 @@ impl Run {
     /// As [`Trainer::reconfigure`]; the run keeps the configuration it had then.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
         self.trainer.reconfigure(config)
+    }
+
+    /// Begins the discriminator behind ink as the judge of a run of ink; see [`Trainer::begin_inked`].
+    ///
+    /// # Errors
+    /// As [`Trainer::begin_inked`].
+    pub fn begin_inked(&mut self, ink: &InkTrainer) -> Result<bool, Error> {
+        self.trainer.begin_inked(ink)
     }
 
     /// Trains on `device`; see [`Trainer::move_to`].

@@ -15,6 +15,7 @@ use crate::cpu::processor;
 use crate::device::Device;
 use crate::discriminator::{Discriminator, Shown};
 use crate::generator::{Generator, Latents};
+use crate::ink::InkTrainer;
 use crate::params::Layout;
 use crate::passes::Passes;
 use crate::planes::{picture, planes};
@@ -284,6 +285,28 @@ impl Trainer {
         self.auxiliaries.change([&self.config, &config], threads, &self.d.net)?;
         self.config = config;
         self.prepare()
+    }
+
+    /// Begins the discriminator behind ink, which has not taken a step yet, as the judge of a run of ink; its Adam begins afresh. False where it is at
+    /// work already, and stays as it is. [`InkTrainer::inked`] says what it has to be.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such discriminator, that run's judge is not at work, or has other layers.
+    pub fn begin_inked(&mut self, ink: &InkTrainer) -> Result<bool, Error> {
+        let fail = |what: &str| Err(Error::Config { what: what.into() });
+        let Some(inked) = &mut self.auxiliaries.inked else {
+            return fail("there is no discriminator behind ink to begin");
+        };
+        let Some(judge) = ink.learnt_judge() else {
+            return fail("that run of ink has no judge at work: tadne ink --judged");
+        };
+        if inked.judge.adam.steps > 0 {
+            return Ok(false);
+        }
+        if !inked.judge.begin_as(judge) {
+            return fail("that judge has other layers than the discriminator behind ink: see inked.channels");
+        }
+        Ok(true)
     }
 
     /// Runs the networks' passes on `device` from the next step on. All that a checkpoint holds is the same on every device.

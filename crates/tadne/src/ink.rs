@@ -16,9 +16,9 @@ use crate::picture_options::{self, PictureArgs, PictureOptions};
 use crate::progress;
 
 /// The state of a run, in its folder.
-const STATE: &str = "ink.safetensors";
+pub(crate) const STATE: &str = "ink.safetensors";
 /// The model with the network so far.
-const MODEL: &str = "model.safetensors";
+pub(crate) const MODEL: &str = "model.safetensors";
 /// Statistics, a line of JSON a snapshot.
 const STATS: &str = "stats.jsonl";
 /// Pictures of a sample grid, of either kind.

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
 use dataset::{Dataset, Options};
 use features::Measurement;
 use gan::{
-    Checkpoint, Collective, Config, CriticConfig, Device, InkedConfig, Member, Observer, Precision, Progress, Run,
-    RunLock, Tick, Trainer,
+    Checkpoint, Collective, Config, CriticConfig, Device, InkTrainer, InkedConfig, Member, Observer, Precision,
+    Progress, Run, RunLock, Tick, Trainer,
 };
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use synth::ModelFile;
 
 use crate::picture_options::{self, PictureArgs, PictureOptions};
-use crate::{auto, memory, progress, watch};
+use crate::{auto, ink, memory, progress, watch};
 
 /// The configuration that is chosen by pictures and machine.
 const AUTO: &str = "auto";
@@ -78,9 +78,10 @@ pub(crate) struct Train {
     /// Adds a critic on the features of a frozen network: a file or a name that tools/features.py made, e.g. efficientnet-lite0
     #[arg(long, value_name = "NETWORK")]
     critic: Option<String>,
-    /// Adds a discriminator that sees pictures as the ink network of this model file redraws them (tadne ink)
-    #[arg(long, value_name = "FILE")]
-    inked: Option<String>,
+    /// Adds a discriminator that sees pictures as the ink network of this model file redraws them; of a folder of tadne ink with a judge it takes
+    /// that judge as well, and begins with what it knows
+    #[arg(long, value_name = "RUN|FILE")]
+    inked: Option<PathBuf>,
     /// Changes any value of the configuration, e.g. `--set loss.drift=0`; --print-config shows their names
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
@@ -173,10 +174,12 @@ impl Train {
         config.kimg = self.kimg.unwrap_or(config.kimg);
         config.batch = self.batch.unwrap_or(config.batch);
         config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
-        if let Some(model) = &self.inked {
+        if let Some(inked) = &self.inked {
+            let (model, run) = ink_of(inked, 1)?;
             // With the discriminator's own channels it begins as a copy of that.
-            let usual = InkedConfig { channels: config.discriminator.channels.clone(), ..InkedConfig::default() };
-            config.inked = Some(InkedConfig { model: model.clone(), ..config.inked.unwrap_or(usual) });
+            let copy = || InkedConfig { channels: config.discriminator.channels.clone(), ..InkedConfig::default() };
+            let usual = config.inked.take().or_else(|| run.and_then(|run| run.inked())).unwrap_or_else(copy);
+            config.inked = Some(InkedConfig { model, ..usual });
         }
         if let Some(network) = &self.critic {
             config.critic = Some(CriticConfig { network: network.clone(), ..config.critic.unwrap_or_default() });
@@ -255,6 +258,12 @@ impl Train {
             Some(path) => self.go_on(path, &mut place)?,
             None => self.begin(&mut place)?,
         };
+        if let Some(inked) = &self.inked
+            && let (_, Some(ink)) = ink_of(inked, threads)?
+            && ink.is_judged()
+        {
+            run.begin_inked(&ink).with_context(|| format!("--inked {}", inked.display()))?;
+        }
         run.move_to(device)?;
         if let Some(ranks) = place.ranks {
             run.join(ranks)?;
@@ -403,6 +412,19 @@ fn start_from(path: &Path, place: &Place) -> anyhow::Result<Checkpoint> {
             anyhow::anyhow!("{error}{also}")
         }),
     }
+}
+
+/// What `--inked` names: the model file with the ink network, and the run that trains it where it is a folder.
+fn ink_of(path: &Path, threads: usize) -> anyhow::Result<(String, Option<InkTrainer>)> {
+    let (model, run) = if path.is_dir() {
+        let (run, _) = InkTrainer::load(&path.join(ink::STATE), threads)
+            .with_context(|| format!("--inked {} is no folder of tadne ink", path.display()))?;
+        (path.join(ink::MODEL), Some(run))
+    } else {
+        (path.into(), None)
+    };
+    let model = model.into_os_string().into_string();
+    Ok((model.map_err(|name| anyhow!("--inked {}: a configuration holds names in UTF-8 only", name.display()))?, run))
 }
 
 /// The run folder that `path` is, or lies in.

@@ -97,6 +97,38 @@ fn a_run_that_was_interrupted_ends_as_one_that_was_not() {
     assert!(told.is_sorted_by(|a, b| a["kimg"].as_f64() < b["kimg"].as_f64()));
 }
 
+/// A run of ink is all that the discriminator behind ink is told: its network, and its judge where one was at work.
+#[test]
+fn training_goes_on_behind_a_run_of_ink() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, cache, base) = (path("photos"), path("cache"), path("base.safetensors"));
+    pictures(Path::new(&photos));
+    model(1, &base);
+    let common = ["--data", &photos, "--cache", &cache, "--threads", "1"];
+    let shape = ["--model", &base, "--factor", "2", "--channels", "4", "--blocks", "1", "--kimg", "0.032"];
+    let ink = |out: &str, more: &[&str]| succeed(&[&["ink"], &common[..], &shape, &["--out", out], more].concat());
+    let train = |inked: &str, out: &str| {
+        let asked = ["train", "--config", "tiny", "--kimg", "0.032", "--inked", inked, "--out", out];
+        tadne(&[&asked[..], &common].concat()).output().unwrap()
+    };
+    let (compared, judged) = (path("compared"), path("judged"));
+    ink(&compared, &[]);
+    ink(&judged, &["--judged", "0.032", "--set", "judging.channels=[8,8]"]);
+    for (run, channels) in [(&compared, vec![48, 32, 24]), (&judged, vec![8, 8])] {
+        let out = format!("{run}-runs");
+        let output = train(run, &out);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let config = fs::read(format!("{out}/00000-tiny/config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config["inked"]["channels"], serde_json::json!(channels));
+        assert_eq!(config["inked"]["model"], serde_json::json!(format!("{run}/model.safetensors")));
+    }
+    let output = train(&photos, &path("none"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("no folder of tadne ink"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_used_is_named_and_a_network_that_is_left_out_is_told() {
     let dir = tempfile::tempdir().unwrap();

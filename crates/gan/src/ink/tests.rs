@@ -522,6 +522,38 @@ fn a_judge_begins_as_the_discriminator_of_a_checkpoint() {
 }
 
 #[test]
+fn a_discriminator_behind_ink_begins_as_a_judge() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut t = InkTrainer::new(InkConfig { kimg: 0.008, ..judged() }, 1).unwrap();
+    assert!(t.inked().is_none(), "the judge knows nothing yet");
+    judged_steps(&mut t, &pictures(8, 16), 16, 3);
+    let model = ModelFile::random(synth::Architecture::plain(4, 4, &[4, 4]), synth::Seed(3)).unwrap();
+    t.added_to(&model).unwrap().save(&path, synth::WeightDtype::F32).unwrap();
+    let inked = InkedConfig { model: path.to_str().unwrap().into(), ..t.inked().unwrap() };
+    assert_eq!((&inked.channels[..], inked.reduced), (&[8, 8][..], 2));
+    let with = |inked: Option<InkedConfig>| {
+        crate::Trainer::new(Config { inked, ..Config::preset("tiny").unwrap() }, 1).unwrap()
+    };
+    let weights = |trainer: &crate::Trainer| trainer.auxiliaries.inked.as_ref().unwrap().judge.net.weights.clone();
+    let mut trainer = with(Some(inked.clone()));
+    assert_ne!(weights(&trainer), t.learnt_judge().unwrap().weights);
+    assert!(trainer.begin_inked(&t).unwrap());
+    assert_eq!(weights(&trainer), t.learnt_judge().unwrap().weights);
+    // Once it is at work, it stays what it has become.
+    trainer.auxiliaries.inked.as_mut().unwrap().judge.adam.steps = 1;
+    judged_steps(&mut t, &pictures(8, 16), 16, 1);
+    let before = weights(&trainer);
+    assert!(!trainer.begin_inked(&t).unwrap());
+    assert_eq!(weights(&trainer), before);
+
+    let refused = |mut trainer: crate::Trainer, t: &InkTrainer| trainer.begin_inked(t).unwrap_err().to_string();
+    assert!(refused(with(None), &t).contains("no discriminator behind ink"));
+    assert!(refused(with(Some(inked.clone())), &InkTrainer::new(judged(), 1).unwrap()).contains("--judged"));
+    assert!(refused(with(Some(InkedConfig { channels: vec![8, 4], ..inked })), &t).contains("other layers"));
+}
+
+#[test]
 fn a_judge_sees_its_scales_by_turns_and_older_states_are_read() {
     let of = |scales: &str| {
         let judging = serde_json::to_value(InkJudging::new(1.0)).unwrap();
