@@ -36,7 +36,7 @@ pub(crate) struct Generate {
     /// Seeds, e.g. 0-15,77 [default: 0, or as many as the grid holds]
     #[arg(long, value_name = "LIST")]
     seeds: Option<Seeds>,
-    /// Creativity: 0 is the mean picture, 0.7 calm, 1 as trained, up to 2 for the strange
+    /// Creativity: 0 is the usual picture of a seed's kind (of all seeds, before tadne calibrate), 0.7 calm, 1 as trained, up to 2 for the strange
     #[arg(long, default_value = "1.0", value_name = "0..2")]
     psi: Creativity,
     /// Folder for the pictures, or the file of the sheet
