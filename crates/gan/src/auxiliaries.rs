@@ -21,21 +21,37 @@ impl Auxiliaries {
         Ok(Self { critic, inked: InkedLearner::of(config, threads)? })
     }
 
-    /// Another recipe's: one that joins or changes its shape begins afresh, the one behind ink as a copy of `d` where it has the same layers.
+    /// Another recipe's, ready for its steps: one that joins or changes its shape begins afresh, the one behind ink as a copy of `d` where it has the
+    /// same layers. They stay what they are where that fails.
     pub(crate) fn change(&mut self, [old, new]: [&Config; 2], threads: usize, d: &Network) -> Result<(), Error> {
         let critic = |c: &Config| c.critic.as_ref().map(|c| (c.network.clone(), c.size, c.channels.clone()));
         let inked = |c: &Config| c.inked.as_ref().map(|c| c.channels.clone());
-        // The one that may fail first: the trainer keeps all it had then.
-        if inked(old) != inked(new) {
-            self.inked = InkedLearner::of(new, threads)?;
-            if let Some(inked) = &mut self.inked {
-                inked.judge.begin_as(d);
+        let mut changed = Self::new(new, threads)?;
+        if let Some(fresh) = &mut changed.inked {
+            match self.inked.as_ref().filter(|_| inked(old) == inked(new)) {
+                Some(own) => {
+                    fresh.judge.go_on_as(&own.judge);
+                    fresh.network = own.network;
+                }
+                None => _ = fresh.judge.begin_as(d),
             }
         }
-        if critic(old) != critic(new) {
-            self.critic = new.critic.as_ref().map(|_| CriticLearner::new());
+        let keeps_critic = critic(old) == critic(new);
+        if keeps_critic {
+            changed.critic = self.critic.take();
         }
-        Ok(())
+        let ready = changed.prepare(new, threads);
+        if ready.is_ok() {
+            *self = changed;
+        } else if keeps_critic {
+            self.critic = changed.critic;
+        }
+        ready
+    }
+
+    /// Opens what only steps need.
+    pub(crate) fn prepare(&mut self, config: &Config, threads: usize) -> Result<(), Error> {
+        self.all_mut().into_iter().flatten().try_for_each(|one| one.prepare(config, threads))
     }
 
     /// In the order of [`Auxiliaries::all_mut`].

@@ -28,6 +28,9 @@ struct Header {
     critic_steps: u64,
     #[serde(default)]
     inked_steps: u64,
+    /// A checksum of the ink network in front of the second discriminator; none in older ones.
+    #[serde(default)]
+    inked_network: Option<u32>,
     dataset: String,
     seconds: f64,
     /// Weights only and in half precision: for starting other runs from, not for going on exactly.
@@ -57,20 +60,39 @@ pub(crate) fn path(folder: &Path, images: u64) -> PathBuf {
     folder.join(format!("{images:09}.safetensors"))
 }
 
-/// Checkpoints in `folder`, oldest first.
+/// A run's own checkpoints in `folder`, which have the names of [`path`], and the pictures they were written after; oldest first. What somebody keeps
+/// beside them under another name is none.
 ///
 /// # Errors
 /// [`Error::Read`] if the folder cannot be listed.
-pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::read(folder))? {
-        let path = entry.map_err(Error::read(folder))?.path();
-        if path.extension().is_some_and(|e| e == "safetensors") {
-            found.push(path);
+        let file = entry.map_err(Error::read(folder))?.path();
+        let images = file.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        if let Some(images) = images.filter(|&images| file == path(folder, images)) {
+            found.push((images, file));
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// Sets aside the checkpoints of after `images` pictures, by another ending of their names: a run that goes on from an earlier one leaves their way.
+///
+/// # Errors
+/// [`Error::Read`] if the folder cannot be listed, [`Error::Write`] if one cannot be renamed.
+pub(crate) fn set_aside_after(folder: &Path, images: u64) -> Result<(), Error> {
+    for (_, file) in list(folder)?.into_iter().filter(|(of, _)| *of > images) {
+        let aside = file.with_extension("safetensors.left");
+        fs::rename(&file, &aside).map_err(Error::write(&aside))?;
+        tracing::warn!(
+            "the run goes on from an earlier checkpoint; {} is now called {}",
+            file.display(),
+            aside.display()
+        );
+    }
+    Ok(())
 }
 
 impl Checkpoint {
@@ -123,10 +145,17 @@ impl Checkpoint {
             config.inked = None;
             config.ema.widths.clear();
         }
-        let mut trainer = Trainer::bare(config, threads)?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
+        let fits = Trainer::lengths(&config).map_err(|e| fail(e.to_string()))?;
+        for (name, length) in ["g.weights", "d.weights"].into_iter().zip(fits) {
+            // Before memory is taken for what the header alone asks for.
+            if file.tensor(name).map_or(0, |view| view.shape().iter().product()) != length {
+                return Err(fail(format!("tensor {name} must have {length} values")));
+            }
+        }
+        let mut trainer = Trainer::bare(config, threads).map_err(|e| fail(e.to_string()))?;
         trainer.progress = header.progress;
         [trainer.g.adam.steps, trainer.d.adam.steps] = header.adam_steps;
-        let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
         let layouts = [trainer.g.net.layout.clone(), trainer.d.net.layout.clone()];
         for (name, values) in tensors(&mut trainer) {
             if header.compact && !kept_when_compact(&name) {
@@ -150,6 +179,9 @@ impl Checkpoint {
                 auxiliary.restore(steps, &read).map_err(fail)?;
             }
         }
+        if let Some(inked) = &mut trainer.auxiliaries.inked {
+            inked.network = header.inked_network;
+        }
         Ok(Self { trainer, dataset: header.dataset, seconds: header.seconds })
     }
 
@@ -164,7 +196,7 @@ impl Checkpoint {
         }
         let folder = path.join("checkpoints");
         let none = || Error::NoCheckpoint { path: path.into() };
-        for file in list(&folder).map_err(|_| none())?.iter().rev() {
+        for (_, file) in list(&folder).map_err(|_| none())?.iter().rev() {
             match Self::load(file, threads) {
                 Ok(checkpoint) => return Ok(checkpoint),
                 Err(error @ (Error::Checkpoint { .. } | Error::Read { .. })) => tracing::warn!("{error}"),
@@ -184,6 +216,7 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
         adam_steps: if compact { [0, 0] } else { [trainer.g.adam.steps, trainer.d.adam.steps] },
         critic_steps,
         inked_steps,
+        inked_network: trainer.auxiliaries.inked.as_ref().and_then(|inked| inked.network),
         dataset: dataset.into(),
         seconds,
         compact,
@@ -210,9 +243,9 @@ fn write(trainer: &Trainer, dataset: &str, seconds: f64, path: &Path, compact: b
 fn without_old_values(header: &mut serde_json::Value) {
     let old = [("", "one_stage"), ("loss", "sigma"), ("growth", "anchor"), ("growth", "anchor_final")];
     for (part, key) in old {
-        let config = &mut header["config"];
-        let part = if part.is_empty() { config } else { &mut config[part] };
-        part.as_object_mut().and_then(|values| values.remove(key));
+        let config = header.get_mut("config");
+        let part = if part.is_empty() { config } else { config.and_then(|config| config.get_mut(part)) };
+        part.and_then(|part| part.as_object_mut()?.remove(key));
     }
 }
 
@@ -229,10 +262,11 @@ fn kept_when_compact(name: &str) -> bool {
 }
 
 impl Trainer {
-    /// A checksum (CRC-32C) of all that a checkpoint holds.
+    /// A checksum (CRC-32C) of all that a checkpoint holds, and of the frozen network behind which a second discriminator learns.
     pub(crate) fn checksum(&self) -> u32 {
         let Progress { steps, images, dropped, .. } = self.progress;
-        let counters = [steps, images, dropped, self.g.adam.steps, self.d.adam.steps];
+        let front = self.auxiliaries.inked.as_ref().and_then(|inked| inked.network).unwrap_or(0);
+        let counters = [steps, images, dropped, self.g.adam.steps, self.d.adam.steps, front.into()];
         let start = crc32c::crc32c(bytemuck::cast_slice(&counters));
         state(self).iter().fold(start, |sum, (_, values)| crc32c::crc32c_append(sum, bytemuck::cast_slice(values)))
     }
@@ -272,4 +306,50 @@ fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
     let wide =
         t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
     all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `load` says of a file with this header and a tensor or none.
+    fn said(header: &serde_json::Value) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("odd.safetensors");
+        write_file(&path, FORMAT, header, Dtype::F32, &[("g.weights", 1, &[0; 4])]).unwrap();
+        let error = Checkpoint::load(&path, 1).err().unwrap();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn headers_of_any_form_are_refused_with_a_word() {
+        for odd in ["[]", "5", "null", "{\"config\": 5}", "{\"config\": {\"loss\": []}}", "{\"config\": null}"] {
+            assert!(said(&serde_json::from_str(odd).unwrap()).contains("header is damaged"), "{odd}");
+        }
+    }
+
+    /// Memory is taken for what is there, and not for what a header asks for.
+    #[test]
+    fn a_header_alone_takes_no_memory() {
+        let mut config = Config::preset("tiny").unwrap();
+        config.discriminator.channels = vec![4096; 3];
+        config.ema.widths = (1..=16).map(|i| f64::from(i) / 100.0).collect();
+        let header = |config: &Config| {
+            let progress = Progress::default();
+            serde_json::json!({ "version": VERSION, "config": config, "progress": progress, "adam_steps": [0, 0],
+                "dataset": "", "seconds": 0.0 })
+        };
+        assert!(said(&header(&config)).contains("g.weights must have"));
+        config.architecture.w_dim = 0;
+        assert!(said(&header(&config)).contains("odd.safetensors"));
+    }
+
+    /// Checkpoints of before a part of the configuration was there are read with its defaults.
+    #[test]
+    fn parts_that_older_headers_lack_are_not_made_up() {
+        let mut header = serde_json::json!({ "config": { "name": "old", "one_stage": true } });
+        without_old_values(&mut header);
+        assert_eq!(header, serde_json::json!({ "config": { "name": "old" } }));
+    }
 }

@@ -5,6 +5,9 @@ use synth::{Architecture, LabelNorm, Labels, NoiseInputs, Upsample};
 
 use crate::{Error, InkedConfig};
 
+/// Channels that a stage may have, more than any published network of this kind.
+const MOST_CHANNELS: usize = 4096;
+
 /// One training configuration. [`Config::preset`] names the ones that ship; every field can be changed before the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -268,6 +271,8 @@ pub struct EmaConfig {
 impl EmaConfig {
     /// The largest width: that of the plain mean of all steps, `sqrt(1 / 12)`, rounded down.
     pub const WIDEST: f64 = 0.28;
+    /// How many there may be: each is as large as G.
+    pub const MOST: usize = 16;
 }
 
 /// Synchronised augmentation: the same random transform for the real and the drawn picture of a pair.
@@ -469,15 +474,18 @@ impl Config {
     pub fn validate(&self) -> Result<(), Error> {
         let fail = |what: String| Err(Error::Config { what });
         self.architecture.validate().map_err(|e| Error::Config { what: e.to_string() })?;
+        if self.architecture.ink.is_some() {
+            return fail("architecture.ink must be null: an ink network is trained afterwards, by tadne ink".into());
+        }
         let (h, w) = self.architecture.resolution();
         if h != w {
             return fail(format!("architecture.base must be square, the pictures would be {w}x{h}"));
         }
         if self.discriminator.channels.len() != self.architecture.channels.len()
-            || self.discriminator.channels.contains(&0)
+            || !self.discriminator.channels.iter().all(|c| (1..=MOST_CHANNELS).contains(c))
         {
             return fail(format!(
-                "discriminator.channels must be {} numbers above 0, one per stage of the generator",
+                "discriminator.channels must be {} numbers from 1 to {MOST_CHANNELS}, one per stage of the generator",
                 self.architecture.channels.len()
             ));
         }
@@ -509,6 +517,13 @@ impl Config {
                 self.batch, self.loss.penalty_fraction
             ));
         }
+        self.numbers()?;
+        self.critics()
+    }
+
+    /// What is wrong with the numbers that stand by themselves, if anything.
+    fn numbers(&self) -> Result<(), Error> {
+        let fail = |what: String| Err(Error::Config { what });
         let positive = [
             ("kimg", self.kimg),
             ("kimg_per_tick", self.kimg_per_tick),
@@ -529,9 +544,6 @@ impl Config {
             ("augment.translate", self.augment.translate),
             ("augment.cutout", self.augment.cutout),
             ("augment.blur", self.augment.blur),
-            ("optimizer.beta1", self.optimizer.beta1),
-            ("optimizer.beta2", self.optimizer.beta2),
-            ("optimizer.beta2_initial", self.optimizer.beta2_initial.unwrap_or(0.0)),
             ("augment.target", self.augment.target.unwrap_or(0.0)),
             ("optimizer.cooldown_start", self.optimizer.cooldown_start),
             ("optimizer.final_fraction", self.optimizer.final_fraction),
@@ -541,6 +553,18 @@ impl Config {
         ];
         if let Some((name, v)) = fractions.iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
             return fail(format!("{name} must lie in 0..1, not {v}"));
+        }
+        let betas = [
+            ("optimizer.beta1", self.optimizer.beta1),
+            ("optimizer.beta2", self.optimizer.beta2),
+            ("optimizer.beta2_initial", self.optimizer.beta2_initial.unwrap_or(0.0)),
+        ];
+        // As Adam computes with them: at 1 nothing would ever be heard.
+        if let Some((name, v)) = betas.iter().find(|(_, v)| !(0.0..1.0).contains(&(*v as f32))) {
+            return fail(format!("{name} must be 0 or more and below 1, not {v}"));
+        }
+        if self.optimizer.eps as f32 <= 0.0 {
+            return fail(format!("optimizer.eps must be above 0 in 32 bits too, not {}", self.optimizer.eps));
         }
         let weights = [
             ("loss.gamma", self.loss.gamma),
@@ -556,13 +580,17 @@ impl Config {
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));
         }
+        let widths = &self.ema.widths;
+        if widths.len() > EmaConfig::MOST || (1..widths.len()).any(|i| widths[..i].contains(&widths[i])) {
+            return fail(format!("ema.widths must be at most {} numbers, each of them once", EmaConfig::MOST));
+        }
         if let Some(width) = self.ema.widths.iter().find(|w| !(0.01..=EmaConfig::WIDEST).contains(*w)) {
             return fail(format!("ema.widths must lie in 0.01..{}, not {width}", EmaConfig::WIDEST));
         }
         if !(self.metric.kimg.is_finite() && self.metric.kimg >= 0.0) || self.metric.samples < 10 {
             return fail("metric.kimg must be 0 or more, and metric.samples at least 10".into());
         }
-        self.critics()
+        Ok(())
     }
 
     /// What is wrong with the critics beside the discriminator, if anything.

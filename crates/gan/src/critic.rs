@@ -91,10 +91,16 @@ impl Auxiliary for CriticLearner {
         let network = Network::find(&c.network)?;
         let critic = Critic::new(network, &c.channels, c.size, config.resolution(), mixing, seed)?;
         state.mixing = critic.mixing().to_vec();
+        let norms = critic.fresh_norms(seed);
         if state.weights.len() != critic.weights_len() {
             state.weights = critic.fresh_weights(seed);
-            state.norms = critic.fresh_norms(seed);
+            state.norms = norms;
             state.adam = Adam::new(state.weights.len());
+        } else if state.norms.len() != norms.len()
+            || [&state.adam.first, &state.adam.second].iter().any(|moment| moment.len() != state.weights.len())
+        {
+            let what = "what was kept of the feature critic does not fit together: the checkpoint is damaged".into();
+            return Err(Error::Config { what });
         }
         self.critic = Some(critic);
         Ok(())

@@ -75,6 +75,12 @@ impl Trainer {
         let (g, d) = (grown.g.net.layout.clone(), grown.d.net.layout.clone());
         inherit(&g, &mut grown.g.net.weights, &small.g.net.layout, &small.ema, silent);
         inherit(&d, &mut grown.d.net.weights, &small.d.net.layout, &small.d.net.weights, silent);
+        if let Some(inked) = &mut grown.auxiliaries.inked {
+            let own = small.auxiliaries.inked.as_ref();
+            if !own.is_some_and(|own| inked.judge.begin_as(&own.judge.net)) {
+                inked.judge.begin_as(&grown.d.net);
+            }
+        }
         grown.ema.clone_from(&grown.g.net.weights);
         for average in &mut grown.wide {
             average.weights.clone_from(&grown.g.net.weights);
@@ -138,8 +144,10 @@ impl Checkpoint {
         if let Some(mean) = model.tensors.get("mapping.w_avg").filter(|t| t.data.len() == trainer.w_avg.len()) {
             trainer.w_avg.clone_from(&mean.data);
         }
-        trainer.progress.images_before = (provenance["kimg"].as_f64().unwrap_or(0.0) * 1000.0).round() as u64;
-        Ok(Self { trainer, dataset: String::new(), seconds: provenance["hours"].as_f64().unwrap_or(0.0) * 3600.0 })
+        // What a file says of itself may be anything.
+        let known = |name: &str| provenance[name].as_f64().filter(|v| (0.0..1e9).contains(v)).unwrap_or(0.0);
+        trainer.progress.images_before = (known("kimg") * 1000.0).round() as u64;
+        Ok(Self { trainer, dataset: String::new(), seconds: known("hours") * 3600.0 })
     }
 }
 
@@ -190,6 +198,35 @@ mod tests {
                 assert!(moved(1.0), "new stages stand still");
             }
         }
+    }
+
+    /// What is learnt behind ink is kept, and what begins there knows what D knows.
+    #[test]
+    fn a_discriminator_behind_ink_does_not_begin_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        let without = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
+        let ink = Some(synth::Ink { channels: 4, blocks: 1, factor: 4 });
+        let architecture = Architecture { ink, ..without.architecture.clone() };
+        ModelFile::random(architecture, synth::Seed(3)).unwrap().save(&path, synth::WeightDtype::F32).unwrap();
+        let inked = |channels: &[usize]| crate::InkedConfig {
+            model: path.to_str().unwrap().into(),
+            channels: channels.to_vec(),
+            ..crate::InkedConfig::default()
+        };
+        let own = without.discriminator.channels.clone();
+        let with = |channels: &[usize]| Config { inked: Some(inked(channels)), ..without.clone() };
+        let judge = |trainer: &Trainer| trainer.auxiliaries.inked.as_ref().unwrap().judge.net.weights.clone();
+        let small = Trainer::new(without.clone(), 1).unwrap();
+        let joined = Trainer::grow(&small, with(&own), 1).unwrap();
+        assert_eq!(judge(&joined), joined.d.net.weights);
+        let other = [own[0], own[1] + 8];
+        let taught = Trainer::new(with(&other), 1).unwrap();
+        assert_eq!(judge(&Trainer::grow(&taught, with(&other), 1).unwrap()), judge(&taught));
+        // The same where it joins a run that is at work.
+        let mut resumed = Trainer::new(without.clone(), 1).unwrap();
+        resumed.reconfigure(with(&own)).unwrap();
+        assert_eq!(judge(&resumed), resumed.d.net.weights);
     }
 
     #[test]

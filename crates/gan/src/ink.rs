@@ -36,6 +36,8 @@ pub(crate) use seen::InkedLearner;
 const FORMAT: &str = "tadne-ink";
 /// 2: there may be a judge.
 const VERSION: u32 = 2;
+/// More would be more patches than can be counted.
+const LONGEST_KIMG: f64 = 1e9;
 /// Entry of a model's provenance: thousands of patches that its ink network has seen.
 const LEARNT_FROM: &str = "ink_kimg";
 
@@ -105,8 +107,8 @@ impl InkConfig {
             "ink must have 1 to 256 channels, 1 to 32 blocks and the factor 2 or 4"
         } else if !(8..=256).contains(&patch) || !(1..=1024).contains(&batch) {
             "patches must be of 8 to 256 pixels, 1 to 1024 a step"
-        } else if !(kimg.is_finite() && kimg > 0.0 && lr.is_finite() && lr > 0.0 && lr < 1.0) {
-            "kimg and lr must be positive, lr below 1"
+        } else if !(kimg > 0.0 && kimg <= LONGEST_KIMG && lr > 0.0 && lr < 1.0) {
+            "kimg and lr must be positive, kimg at most a billion, lr below 1"
         } else if !shares {
             "noise and blur must be between 0 and 1"
         } else if !distances {
@@ -117,6 +119,18 @@ impl InkConfig {
             return Ok(());
         };
         Err(Error::Config { what: what.into() })
+    }
+
+    /// Checks that a judge, where there is one, can see what becomes of composed pictures of `side` x `side` pixels: their patches are no larger.
+    ///
+    /// # Errors
+    /// [`Error::Config`] says what must be smaller.
+    pub fn validate_for(&self, side: usize) -> Result<(), Error> {
+        let Self { patch, batch, ink, .. } = self;
+        let fault = self.judging.as_ref().and_then(|judging| judging.fault(side.min(*patch), *batch, ink.factor));
+        fault.map_or(Ok(()), |fault| {
+            Err(Error::Config { what: format!("{fault}; pictures are of {side} small pixels") })
+        })
     }
 
     /// Steps of the whole run.
@@ -367,7 +381,7 @@ impl InkTrainer {
     /// [`InkTrainer::drawings`], [3, side / factor, side / factor] each.
     ///
     /// # Panics
-    /// If either has another length, or the side is no multiple of the factor.
+    /// If either has another length, the side is no multiple of the factor, or [`InkConfig::validate_for`] refuses it.
     pub fn step(&mut self, pixels: &[u8], side: usize, drawn: &[f32]) -> InkStep {
         let (ink, n, step) = (self.config.ink, self.config.batch, self.adam.steps);
         assert_eq!(pixels.len(), n * side * side * 3, "a batch is {n} pictures of {side} x {side} x 3 bytes");
@@ -375,6 +389,7 @@ impl InkTrainer {
         let small = 3 * (side / ink.factor).pow(2);
         assert_eq!(drawn.len(), self.drawings().len() * small, "a drawn picture is [3, side, side], for each seed");
         let patch = self.config.patch.min(side / ink.factor);
+        assert!(self.config.validate_for(side / ink.factor).is_ok(), "the judge's squares fit into the pictures");
         let mut inputs = vec![0.0; n * patch * patch * Ink::INPUTS];
         let patches = self.patches_of(pixels, side, drawn, &mut inputs);
         let added = self.passes.forward(&self.net, &inputs, [n, patch, patch]);
@@ -383,7 +398,7 @@ impl InkTrainer {
         let [lr, lr_d] = self.config.rates(step);
         let (opinion, mut dropped) = match self.config.judged_at(step).cloned() {
             Some(judging) => {
-                let (opinion, dropped) = self.logits(&judging, &patches, &added, lr_d, &mut slopes);
+                let (opinion, dropped) = self.judge_step(&judging, &patches, &added, lr_d, &mut slopes);
                 (Some(opinion), dropped)
             }
             None => (None, 0),
@@ -439,7 +454,7 @@ impl InkTrainer {
     }
 
     /// One step of the judge; the slopes of what it says are added to `slopes`.
-    fn logits(
+    fn judge_step(
         &mut self,
         judging: &InkJudging,
         patches: &[Patch],
@@ -559,7 +574,7 @@ impl InkTrainer {
                 header.version
             )));
         }
-        let mut trainer = Self::new(header.config, threads)?;
+        let mut trainer = Self::new(header.config, threads).map_err(|e| fail(e.to_string()))?;
         (trainer.adam.steps, trainer.before_kimg) = (header.steps, header.before_kimg);
         if let Some(judge) = &mut trainer.judge {
             judge.adam.steps = header.judge_steps;

@@ -153,11 +153,11 @@ impl Run {
         if told == has { Ok(()) } else { Err(Error::Classes { told, has }) }
     }
 
-    /// Goes on with the run in `folder` from `checkpoint`, as if it had never stopped. Statistics after the checkpoint are dropped:
-    /// they will be made again.
+    /// Goes on with the run in `folder` from `checkpoint`, as if it had never stopped. Statistics of after the checkpoint are dropped: they will be made
+    /// again. Later checkpoints, which are of a way that the run leaves, get names that end in `.left`.
     ///
     /// # Errors
-    /// The folder's statistics cannot be rewritten, or a folder in it cannot be made.
+    /// The folder's statistics cannot be rewritten, or a folder or file in it cannot be made or renamed.
     pub fn resume(folder: &Path, mut checkpoint: Checkpoint, data: Arc<Dataset>) -> Result<Self, Error> {
         Self::check(&checkpoint.trainer, &data)?;
         checkpoint.trainer.prepare()?;
@@ -171,6 +171,7 @@ impl Run {
         for name in [STATS, MEASUREMENTS] {
             truncate_stats_after(&folder.join(name), seen)?;
         }
+        checkpoint::set_aside_after(&folder.join(CHECKPOINTS), checkpoint.trainer.progress().images)?;
         Ok(Self { trainer: checkpoint.trainer, data, folder: folder.into(), seconds_before: checkpoint.seconds })
     }
 
@@ -188,22 +189,13 @@ impl Run {
     /// Trains together with others; see [`Trainer::join`]. To be called last, right before [`Run::train`].
     ///
     /// # Errors
-    /// As [`Trainer::move_to`].
+    /// As [`Trainer::join`].
     ///
     /// # Panics
     /// If rank 0 keeps no folder, or another one does.
     pub fn join(&mut self, ranks: Box<dyn Collective>) -> Result<(), Error> {
         assert_eq!(ranks.rank() > 0, self.folder.as_os_str().is_empty(), "rank 0 keeps the folder, and no other");
         self.trainer.join(ranks, self.data.fingerprint())
-    }
-
-    /// Goes on with another recipe; the schedules, being fractions of the run's length, move along with it. See
-    /// [`Trainer::reconfigure`].
-    ///
-    /// # Errors
-    /// As [`Trainer::reconfigure`]; the run keeps the configuration it had then.
-    pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
-        self.trainer.reconfigure(config)
     }
 
     /// Begins the discriminator behind ink as the judge of a run of ink; see [`Trainer::begin_inked`].
@@ -283,7 +275,7 @@ impl Run {
     ) -> Result<(), Error> {
         let config = self.trainer.config().clone();
         let mut meter = self.meter()?;
-        let mut best = self.best_so_far()?;
+        let mut measured = self.measured_so_far()?;
         let mut events = Events::begin(&self.folder, self.trainer.progress().images)?;
         let start = Instant::now();
         let (mut ticked, mut snapped) = (start, start);
@@ -309,16 +301,17 @@ impl Run {
                 self.snapshot(seconds, &mut events, observer)?;
                 (snapped, snap_images) = (Instant::now(), images);
             }
-            // What was measured before the run stopped is in its file.
             if let Some(meter) = &mut meter
-                && images > first
                 && meter.due(images.saturating_sub(config.batch as u64), images, finished)
             {
                 // The further averages are of use once the run is over.
                 let further = if finished { config.ema.widths.as_slice() } else { &[] };
                 for average in [None].into_iter().chain(further.iter().copied().map(Some)) {
-                    best = self.measure(meter, average, best, &mut events, observer)?;
-                    ticked += meter.took();
+                    // What was measured before the run stopped is in its file.
+                    if !measured.iter().any(|m| is_of(m, images, average)) {
+                        measured.push(self.measure(meter, average, &measured, &mut events, observer)?);
+                        ticked += meter.took();
+                    }
                 }
             }
             if done {
@@ -403,20 +396,23 @@ impl Run {
                 ("critic/drawn", a.critic_fake),
             ]);
         }
+        if config.inked.is_some() {
+            scalars.extend([("inked/loss", a.inked), ("inked/real", a.inked_real), ("inked/drawn", a.inked_fake)]);
+        }
         events.scalars(progress.images, &scalars)?;
         observer.tick(&tick);
         Ok(())
     }
 
-    /// Measures, and keeps the averaged generator if it is the best so far; returns the best kernel distance.
+    /// Measures, and keeps the averaged generator if it is better than all before it.
     fn measure(
         &self,
         meter: &mut Meter,
         average: Option<f64>,
-        best: f64,
+        before: &[Measurement],
         events: &mut Events,
         observer: &mut dyn Observer,
-    ) -> Result<f64, Error> {
+    ) -> Result<Measurement, Error> {
         let weights = self.trainer.average(average)?;
         let draw = |seeds: &[u64]| Ok::<_, Error>(self.trainer.draw_with(weights, seeds, 1.0));
         let measurement = meter.measure(self.trainer.progress().kimg(), average, draw)?;
@@ -424,13 +420,13 @@ impl Run {
         let tag = average.map_or_else(|| "metric/kd".into(), |width| format!("metric/kd_average_{width}"));
         events.scalars(self.trainer.progress().images, &[(&tag, measurement.kd)])?;
         observer.measured(&measurement);
-        if measurement.kd < best {
+        if before.iter().all(|before| measurement.kd < before.kd) {
             let mut model = crate::export::model(&self.trainer, average, "unspecified")?;
             model.metadata.provenance["kd"] = serde_json::json!(measurement);
             let path = self.folder.join(BEST);
             model.save(&path, synth::WeightDtype::F16)?;
         }
-        Ok(best.min(measurement.kd))
+        Ok(measurement)
     }
 
     /// A meter as the configuration asks for, or none: where it is off, or (said once) where its network is missing.
@@ -451,15 +447,14 @@ impl Run {
         Ok(Some(Meter::new(evaluator, &self.data, metric.samples, metric.kimg)?))
     }
 
-    /// Smallest kernel distance measured in this run before.
-    fn best_so_far(&self) -> Result<f64, Error> {
+    /// What was measured in this run before.
+    fn measured_so_far(&self) -> Result<Vec<Measurement>, Error> {
         let path = self.folder.join(MEASUREMENTS);
         if !path.exists() {
-            return Ok(f64::INFINITY);
+            return Ok(Vec::new());
         }
         let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
-        let all = text.lines().filter_map(|line| serde_json::from_str::<Measurement>(line).ok());
-        Ok(all.map(|m| m.kd).fold(f64::INFINITY, f64::min))
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     fn snapshot(&self, seconds: f64, events: &mut Events, observer: &mut dyn Observer) -> Result<(), Error> {
@@ -476,7 +471,7 @@ impl Run {
         let path = checkpoint::path(&folder, progress.images);
         Checkpoint::save(&self.trainer, self.data.fingerprint(), seconds, &path)?;
         let all = checkpoint::list(&folder)?;
-        for old in &all[..all.len().saturating_sub(CHECKPOINTS_KEPT)] {
+        for (_, old) in &all[..all.len().saturating_sub(CHECKPOINTS_KEPT)] {
             fs::remove_file(old).map_err(Error::write(old))?;
         }
         observer.snapshot(&path);
@@ -487,6 +482,16 @@ impl Run {
 /// Whether statistics are due after `images` pictures, the last ones being of after `ticked`.
 fn is_tick(config: &Config, ticked: u64, images: u64, done: bool) -> bool {
     images > ticked && (done || (images - ticked) as f64 / 1000.0 >= config.kimg_per_tick)
+}
+
+/// Whether a measurement is that of an average after `images` pictures.
+fn is_of(measurement: &Measurement, images: u64, average: Option<f64>) -> bool {
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    let same = match (measurement.average, average) {
+        (Some(a), Some(b)) => near(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    same && near(measurement.kimg, images as f64 / 1000.0)
 }
 
 /// Adds `value` as a line.

@@ -56,12 +56,18 @@ impl LatentScores {
     /// and of no kind.
     ///
     /// # Errors
-    /// The pictures are so many or have another size than the run's, or what stands in front of its second discriminator is missing.
+    /// The pictures are no whole groups, or have another size than the run's; its discriminator is told of classes; or what stands in front of its second
+    /// one is missing.
     pub fn add(&mut self, trainer: &mut Trainer, pictures: &[Picture]) -> Result<(), Error> {
         let size = trainer.config().resolution();
         if let Some(odd) = pictures.iter().find(|p| (p.width, p.height) != (size, size)) {
             let Picture { width, height, .. } = odd;
             let what = format!("its discriminator judges {size} x {size} pixels, not {width} x {height}");
+            return Err(Error::LatentScores { what });
+        }
+        if trainer.config().classes() > 0 {
+            let what =
+                "its discriminator judges pictures of classes that it is told of, which these have none of".into();
             return Err(Error::LatentScores { what });
         }
         let group = Self::group(trainer.config());

@@ -250,17 +250,29 @@ impl Trainer {
         })
     }
 
+    /// Numbers of G's and of D's weights.
+    ///
+    /// # Errors
+    /// As [`Config::validate`].
+    pub(crate) fn lengths(config: &Config) -> Result<[usize; 2], Error> {
+        config.validate()?;
+        Generator::check(&config.architecture)?;
+        let discriminator = Discriminator::new(&config.discriminator, config.architecture.base);
+        Ok([Generator::new(&config.architecture).layout().len(), discriminator.layout().len()])
+    }
+
     /// Opens what only steps need.
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         let threads = self.cpu.crew().threads();
-        self.auxiliaries.all_mut().into_iter().flatten().try_for_each(|one| one.prepare(&self.config, threads))
+        self.auxiliaries.prepare(&self.config, threads)
     }
 
-    /// Goes on with another recipe: anything may change but the networks themselves. A feature critic may join, leave or change;
-    /// it starts afresh then.
+    /// Goes on with another recipe: anything may change but the networks themselves and the seed, of which the order of pictures follows. A critic
+    /// beside D may join, leave or change; it starts afresh then.
     ///
     /// # Errors
-    /// [`Error::Config`] if `config` cannot be trained or asks for other networks; the trainer keeps its own then.
+    /// [`Error::Config`] if `config` cannot be trained, asks for other networks or has another seed, [`Error::Features`] where a feature critic's network
+    /// is missing; the trainer keeps its own then.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Error> {
         config.validate()?;
         config.part(self.ranks.size())?;
@@ -270,6 +282,17 @@ impl Trainer {
                 what: "a run keeps its architecture and its discriminator; start a new one".into(),
             });
         }
+        if config.seed != old.seed {
+            return Err(Error::Config { what: "a run keeps its seed; start a new one".into() });
+        }
+        // All that may fail comes first.
+        let other = config.precision != old.precision;
+        let passes = other.then(|| self.passes_on(self.device, &config)).transpose()?;
+        let threads = self.cpu.crew().threads();
+        self.auxiliaries.change([&self.config, &config], threads, &self.d.net)?;
+        if let Some(passes) = passes {
+            self.passes = passes;
+        }
         let stages = config.growth.stages;
         self.g.new = (stages > 0).then(|| self.g.net.layout.belongs_from(stages));
         let wide = config.ema.widths.iter().map(|&width| {
@@ -278,13 +301,8 @@ impl Trainer {
             WideAverage::new(width, kept.map_or(&self.g.net.weights, |old| &old.weights).clone())
         });
         self.wide = wide.collect();
-        if config.precision != old.precision {
-            self.passes = self.passes_on(self.device, &config)?;
-        }
-        let threads = self.cpu.crew().threads();
-        self.auxiliaries.change([&self.config, &config], threads, &self.d.net)?;
         self.config = config;
-        self.prepare()
+        Ok(())
     }
 
     /// Begins the discriminator behind ink, which has not taken a step yet, as the judge of a run of ink; its Adam begins afresh. False where it is at

@@ -5,8 +5,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, trained};
-use gan::{Checkpoint, Config, Error, InkedConfig, LatentScores, Trainer};
+use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, threads, trained};
+use gan::{Checkpoint, Collective, Config, Error, InkedConfig, LatentScores, Trainer};
 use synth::{Creativity, Generator, Ink, ModelFile, Seed};
 
 /// A model of the configuration's size with an ink network of random weights.
@@ -90,6 +90,78 @@ fn both_discriminators_of_a_checkpoint_are_heard() {
     let mut bare = Checkpoint::load(&path, 1).unwrap();
     let error = LatentScores::default().add(&mut bare.trainer, &pictures).unwrap_err().to_string();
     assert!(error.contains("inked.safetensors"), "{error}");
+}
+
+/// A recipe that cannot begin leaves the one that is there at work.
+#[test]
+fn a_trainer_goes_on_as_it_was_where_another_recipe_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let c = with_ink(&model(dir.path()));
+    let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+    let [mut alone, mut asked] = [(); 2].map(|()| Trainer::new(c.clone(), 1).unwrap());
+    for missing in [dir.path().join("nowhere.safetensors"), dir.path().into()] {
+        let mut other = with_ink(&missing);
+        other.ema.widths = vec![0.1];
+        assert!(asked.reconfigure(other).is_err());
+        assert_eq!(asked.config(), &c);
+    }
+    for trainer in [&mut alone, &mut asked] {
+        (0..3).for_each(|_| trainer.step(&pixels, &[]).unwrap());
+    }
+    assert!(alone.raw(1, 1.0) == asked.raw(1, 1.0));
+}
+
+/// Another precision holds for every network at once, so that what is saved goes on as what is not.
+#[test]
+fn precision_changes_for_all_networks_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let c = with_ink(&model(dir.path()));
+    let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+    let mut trainer = Trainer::new(c.clone(), 1).unwrap();
+    trainer.step(&pixels, &[]).unwrap();
+    trainer.reconfigure(Config { precision: gan::Precision::Bf16, ..c }).unwrap();
+    let path = dir.path().join("checkpoint.safetensors");
+    Checkpoint::save(&trainer, "", 0.0, &path).unwrap();
+    let mut saved = Checkpoint::load(&path, 1).unwrap().trainer;
+    let config = saved.config().clone();
+    saved.reconfigure(config).unwrap();
+    let bytes = |trainer: &mut Trainer| {
+        (0..2).for_each(|_| trainer.step(&pixels, &[]).unwrap());
+        Checkpoint::save(trainer, "", 0.0, &path).unwrap();
+        std::fs::read(&path).unwrap()
+    };
+    assert!(bytes(&mut trainer) == bytes(&mut saved));
+}
+
+/// The configuration names the ink network by its path only.
+#[test]
+fn ranks_with_different_ink_networks_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = model(dir.path());
+    let mut c = with_ink(&path);
+    if let Some(inked) = &mut c.inked {
+        inked.fraction = 1.0;
+    }
+    let refused = threads::on_each(2, |mut threads| {
+        let first = (threads.rank() == 0).then(|| Trainer::new(c.clone(), 1).unwrap());
+        threads.sum(&mut [0.0]).unwrap();
+        let mut trainer = first.unwrap_or_else(|| {
+            let mut other = ModelFile::open(&path).unwrap();
+            other.tensors.get_mut("ink.b0.conv0.bias").unwrap().data[0] += 1.0;
+            other.save(&path, synth::WeightDtype::F32).unwrap();
+            Trainer::new(c.clone(), 1).unwrap()
+        });
+        trainer.join(Box::new(threads), "").unwrap_err().to_string()
+    });
+    assert!(refused.iter().all(|refused| refused.contains("networks (RANK 1")), "{refused:?}");
+}
+
+#[test]
+fn classes_that_a_discriminator_is_told_of_are_not_guessed() {
+    let mut trainer = Trainer::new(config().with_classes(3), 1).unwrap();
+    let picture = synth::Picture { width: 16, height: 16, rgb: vec![128; 16 * 16 * 3] };
+    let error = LatentScores::default().add(&mut trainer, &vec![picture; 4]).unwrap_err().to_string();
+    assert!(error.contains("classes"), "{error}");
 }
 
 #[test]

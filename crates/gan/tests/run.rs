@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use common::{Watcher, config, data, pictures, state, stopped_and_unstopped, stopped_and_unstopped_by_two, threads};
-use gan::{Checkpoint, Collective, Config, Error, Run};
+use gan::{Checkpoint, Collective, Config, Error, Run, Trainer};
 
 /// A run of `config` on pictures below `dir`, not yet started.
 fn fresh(dir: &Path, config: &Config) -> Run {
@@ -80,7 +80,8 @@ fn two_ranks_stop_and_go_on_together_to_the_bit() {
 fn a_rank_that_found_another_checkpoint_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let folder = finished(dir.path()).folder().to_owned();
-    let all: Vec<_> = fs::read_dir(folder.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut all: Vec<_> = fs::read_dir(folder.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
+    all.sort_by(|a, b| b.cmp(a));
     let refused = threads::on_each(2, |threads| {
         let trainer = Checkpoint::load(&all[threads.rank()], 1).unwrap().trainer;
         let data = data(dir.path(), trainer.config());
@@ -142,16 +143,17 @@ fn a_run_is_trained_by_one_process_at_a_time() {
 }
 
 #[test]
-fn a_length_that_is_none_is_refused_and_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut run = fresh(dir.path(), &config());
+fn a_length_that_is_none_and_another_seed_are_refused_and_change_nothing() {
+    let mut trainer = Trainer::new(config(), 1).unwrap();
     for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
         let changed = Config { kimg: bad, ..config() };
-        assert!(matches!(run.reconfigure(changed), Err(Error::Config { .. })), "{bad}");
+        assert!(matches!(trainer.reconfigure(changed), Err(Error::Config { .. })), "{bad}");
     }
-    assert_eq!(run.trainer().config(), &config());
-    run.reconfigure(Config { kimg: 0.2, ..config() }).unwrap();
-    assert!((run.trainer().config().kimg - 0.2).abs() < 1e-12);
+    let other = trainer.reconfigure(Config { seed: 9, ..config() }).unwrap_err().to_string();
+    assert!(other.contains("keeps its seed"), "{other}");
+    assert_eq!(trainer.config(), &config());
+    trainer.reconfigure(Config { kimg: 0.2, ..config() }).unwrap();
+    assert!((trainer.config().kimg - 0.2).abs() < 1e-12);
 }
 
 #[test]
@@ -167,6 +169,32 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
         fs::write(&newest, &bytes[..cut]).unwrap();
         assert!(Checkpoint::load(&newest, 1).is_err(), "cut to {cut} bytes");
     }
+}
+
+/// Whoever goes on from an earlier checkpoint leaves the way of the later ones: the next start finds the new way, and nothing is lost.
+#[test]
+fn a_run_that_goes_on_from_an_earlier_checkpoint_stays_on_its_new_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = finished(dir.path()).folder().to_owned();
+    let file = |name: &str| folder.join("checkpoints").join(name);
+    let late = fs::read(file("000000096.safetensors")).unwrap();
+    // Of somebody who keeps one.
+    fs::copy(file("000000064.safetensors"), file("000000064-good.safetensors")).unwrap();
+    let resumed = |from: &Path| {
+        let checkpoint = Checkpoint::find(from, 1).unwrap();
+        let data = data(dir.path(), checkpoint.trainer.config());
+        Run::resume(&folder, checkpoint, data).unwrap()
+    };
+    let mut watcher = Watcher { stop_at: Some(72), ..Watcher::default() };
+    resumed(&file("000000064.safetensors")).train(&watcher.stop.clone(), &mut watcher).unwrap();
+    assert_eq!(fs::read(file("000000096.safetensors.left")).unwrap(), late);
+    let again = resumed(&folder);
+    assert_eq!(again.trainer().progress().images, 72);
+    let mut names: Vec<_> = fs::read_dir(file("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    let kept =
+        ["000000064-good.safetensors", "000000064.safetensors", "000000072.safetensors", "000000096.safetensors.left"];
+    assert_eq!(names, kept);
 }
 
 #[test]
@@ -213,7 +241,19 @@ fn configurations_that_cannot_be_trained_say_which_field_is_wrong() {
     assert!(broken(|c| c.discriminator.channels.clear()).contains("discriminator.channels"));
     assert!(broken(|c| c.architecture.base = [4, 8]).contains("architecture.base"));
     assert!(broken(|c| c.kimg = f64::NAN).contains("kimg"));
-    assert!(broken(|c| c.optimizer.beta2 = 1.5).contains("optimizer.beta2"));
+    for beta in [1.5, 1.0, 0.999_999_99, -0.1, f64::NAN] {
+        let c = Config { optimizer: gan::OptimizerConfig { beta2: beta, ..config().optimizer }, ..config() };
+        assert!(c.validate().unwrap_err().to_string().contains("optimizer.beta2"), "{beta}");
+    }
+    assert!(broken(|c| c.optimizer.beta1 = 1.0).contains("optimizer.beta1"));
+    assert!(broken(|c| c.optimizer.eps = 1e-50).contains("optimizer.eps"));
+    assert!(broken(|c| c.discriminator.channels[1] = 1 << 40).contains("discriminator.channels"));
+    assert!(
+        broken(|c| c.architecture.ink = Some(synth::Ink { channels: 8, blocks: 1, factor: 4 }))
+            .contains("architecture.ink")
+    );
+    assert!(broken(|c| c.ema.widths = vec![0.1, 0.1]).contains("each of them once"));
+    assert!(broken(|c| c.ema.widths = (1..40).map(|i| f64::from(i) / 200.0).collect()).contains("at most 16"));
     assert!(broken(|c| c.loss.gamma = -1.0).contains("loss.gamma"));
     assert!(broken(|c| c.ema.widths = vec![0.3]).contains("ema.widths"));
     assert!(

@@ -28,6 +28,8 @@ const MEASURED: usize = 64;
 
 /// Arguments of `tadne ink`.
 #[derive(Args, Debug)]
+#[command(mut_arg("min_side", |arg| arg.help("Leave out pictures whose shorter side has fewer pixels; smaller ones than what is drawn are enlarged \
+    [default: the side of what is drawn]")))]
 #[command(after_help = "\
 Examples:
   tadne ink --data pictures/ --model model.safetensors --out runs/ink
@@ -66,13 +68,13 @@ pub(crate) struct Ink {
     /// Changes a value of the configuration, e.g. `--set judging.weight=0.1`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Channels of the network [default: 48]
+    /// Channels of the network [default: 48, with --refine the model's]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// Residual blocks of two convolutions [default: 6]
+    /// Residual blocks of two convolutions [default: 6, with --refine the model's]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
-    /// How many times as large pictures become: 2 or 4 [default: 4]
+    /// How many times as large pictures become: 2 or 4 [default: 4, with --refine the model's]
     #[arg(long, value_name = "N")]
     factor: Option<usize>,
     /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it [default: auto]
@@ -106,6 +108,8 @@ impl Ink {
         ensure!(height == width, "pictures of {width} x {height} cannot be redrawn yet: only square ones");
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let path = self.out.join(STATE);
+        // Two processes that train one network would overwrite each other's states.
+        let held = path.exists().then(|| gan::Run::lock(&self.out)).transpose()?;
         let (mut trainer, origin) = if path.exists() {
             let (mut trainer, origin) = InkTrainer::load(&path, threads)?;
             self.same(trainer.config())?;
@@ -130,6 +134,7 @@ impl Ink {
             let checkpoint = Checkpoint::find(path, threads)?;
             trainer.begin_judge(&checkpoint).with_context(|| format!("--judge-from {}", path.display()))?;
         }
+        trainer.config().validate_for(height)?;
         let ink = trainer.config().ink;
         let finished = trainer.steps() >= trainer.config().steps();
         let another = origin
@@ -160,6 +165,7 @@ impl Ink {
         }
         std::fs::create_dir_all(self.out.join("grids"))
             .with_context(|| format!("cannot make {}", self.out.join("grids").display()))?;
+        let _held = held.map_or_else(|| gan::Run::lock(&self.out), Ok)?;
         if origin.is_some() {
             // Of a state that was copied back, or lines that an older version wrote before its state.
             gan::truncate_stats_after(&self.out.join(STATS), trainer.patches() as f64 / 1e3)?;

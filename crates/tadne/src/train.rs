@@ -262,7 +262,10 @@ impl Train {
             && let (_, Some(ink)) = ink_of(inked, threads)?
             && ink.is_judged()
         {
-            run.begin_inked(&ink).with_context(|| format!("--inked {}", inked.display()))?;
+            let begun = run.begin_inked(&ink).with_context(|| format!("--inked {}", inked.display()))?;
+            if !begun && place.leads {
+                println!("note      the discriminator behind ink has learnt already, and goes on as it is");
+            }
         }
         run.move_to(device)?;
         if let Some(ranks) = place.ranks {
@@ -307,19 +310,20 @@ impl Train {
     fn go_on(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<RunLock>)> {
         let folder = run_folder(path)?;
         let held = place.leads.then(|| Run::lock(&folder)).transpose()?;
-        let checkpoint = Checkpoint::find(path, place.threads)?;
+        let mut checkpoint = Checkpoint::find(path, place.threads)?;
+        // Before anything is read or written by what no longer holds.
+        let config = self.changed(checkpoint.trainer.config().clone())?;
+        if config != *checkpoint.trainer.config() {
+            checkpoint.trainer.reconfigure(config)?;
+        }
         let chosen = self.over(PictureOptions::of_run(&folder)?);
         let data = self.open(checkpoint.trainer.config(), &chosen, place)?;
-        let mut run = if place.leads {
+        let run = if place.leads {
             picture_options::note(&folder, &chosen, data.report())?;
             Run::resume(&folder, checkpoint, data)?
         } else {
             Run::beside(checkpoint.trainer, data)?
         };
-        let config = self.changed(run.trainer().config().clone())?;
-        if config != *run.trainer().config() {
-            run.reconfigure(config)?;
-        }
         Ok((run, held))
     }
 

@@ -149,6 +149,9 @@ fn what_cannot_be_used_is_named_and_a_network_that_is_left_out_is_told() {
     };
     refused(&path("none.safetensors"), &path("out"), &[], "none.safetensors");
     refused(&base, &path("out"), &["--factor", "3"], "factor 2 or 4");
+    // The judge would see more than there is, once all else is done.
+    let judged = ["--judged", "0.032", "--set", "judging.scales=[1]"];
+    refused(&base, &path("out"), &[&short[..], &judged].concat(), "pictures are of 8 small pixels");
     // Pictures of 16 pixels are too small for four times 8.
     refused(&base, &path("out"), &[], "--min-side");
     // The folder of the model itself.
@@ -162,6 +165,9 @@ fn what_cannot_be_used_is_named_and_a_network_that_is_left_out_is_told() {
     let (well, said) = ink(&format!("{first}/model.safetensors"), &second, &short);
     assert!(well && said.contains("(4 channels, 1 blocks, 2 x) is left out"), "{said}");
 
+    let held = gan::Run::lock(Path::new(&first)).unwrap();
+    refused(&base, &first, &short, "another process");
+    drop(held);
     fs::write(format!("{first}/ink.safetensors"), b"half a file").unwrap();
     refused(&base, &first, &short, "ink.safetensors");
 }

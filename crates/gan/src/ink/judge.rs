@@ -5,6 +5,7 @@ use std::rc::Rc;
 use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::LONGEST_KIMG;
 use crate::adam::{Adam, Rates};
 use crate::collective::Ranks;
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
@@ -67,7 +68,7 @@ impl InkJudging {
 
     /// Their side as the judge sees them.
     pub(crate) fn seen(&self) -> usize {
-        BASE << self.channels.len().saturating_sub(1)
+        side_of(&self.channels)
     }
 
     /// What is wrong with it for patches of `patch` pixels, `batch` a step, redrawn at `factor` times the size.
@@ -77,7 +78,7 @@ impl InkJudging {
         let weights = [self.weight, self.warmup_kimg, self.faithful, self.grid, self.gamma]
             .into_iter()
             .all(|v| v.is_finite() && v >= 0.0);
-        if !(2..=8).contains(&self.channels.len()) || self.channels.iter().any(|c| !(1..=1024).contains(c)) {
+        if !are_stages(&self.channels) {
             Some("the judge must have 2 to 8 stages of 1 to 1024 channels")
         } else if self.scales.is_empty() || self.scales.iter().any(|scale| !(1..=8).contains(scale)) {
             Some("the judge's scales must be from 1 to 8 pixels, at least one")
@@ -85,14 +86,26 @@ impl InkJudging {
             Some("the judge's squares must fit into the redrawn patches, in whole pixels of the small picture")
         } else if !batch.is_multiple_of(2 * GROUP) {
             Some("with a judge, patches a step must be a multiple of 8")
-        } else if !(positive(self.kimg) && [self.lr, self.lr_d].into_iter().all(|lr| positive(lr) && lr < 1.0)) {
-            Some("the judge's kimg and learning rates must be positive, the rates below 1")
+        } else if !(positive(self.kimg) && self.kimg <= LONGEST_KIMG) {
+            Some("the judge's kimg must be positive and at most a billion")
+        } else if ![self.lr, self.lr_d].into_iter().all(|lr| positive(lr) && lr < 1.0) {
+            Some("the judge's learning rates must be positive and below 1")
         } else if !weights {
             Some("the judge's weights and their warm-up must not be negative")
         } else {
             None
         }
     }
+}
+
+/// Side of what a discriminator of such stages sees.
+pub(crate) fn side_of(channels: &[usize]) -> usize {
+    BASE << channels.len().saturating_sub(1)
+}
+
+/// Whether a discriminator can have such stages: 2 to 8 of 1 to 1024 channels.
+pub(crate) fn are_stages(channels: &[usize]) -> bool {
+    (2..=8).contains(&channels.len()) && channels.iter().all(|c| (1..=1024).contains(c))
 }
 
 /// A list, or the number that older states have in its place.
@@ -187,6 +200,12 @@ impl JudgeLearner {
             weights[own.range.clone()].copy_from_slice(&other.weights[theirs.range.clone()]);
         }
         true
+    }
+
+    /// Takes all that another one of the same layers has learnt, and its place in the run.
+    pub(crate) fn go_on_as(&mut self, other: &Self) {
+        self.net.weights.clone_from(&other.net.weights);
+        self.adam.clone_from(&other.adam);
     }
 
     /// One step on squares, planar, real ones and as many redrawn ones, each beside a real one of its place. Gives what was said, the gradient of

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use synth::{Ink, ModelFile};
 
 use super::each;
-use super::judge::{BASE, GROUP, JudgeLearner};
+use super::judge::{GROUP, JudgeLearner, are_stages, side_of};
 use super::network::{self, Redraw};
 use super::pairs::{Patch, Planes};
 use crate::auxiliary::{Auxiliary, Read, Said, Scene, add_at_length, warmth};
@@ -66,14 +66,14 @@ impl InkedConfig {
 
     /// Side of what it judges, as it sees it.
     fn seen(&self) -> usize {
-        BASE << self.channels.len().saturating_sub(1)
+        side_of(&self.channels)
     }
 
     /// What is wrong with it for batches of `batch`, if anything.
     pub(crate) fn fault(&self, batch: usize) -> Option<String> {
         let numbers = [self.fraction, self.weight, self.warmup_kimg, self.gamma, self.lr];
         let pictures = self.pictures(batch);
-        if !(2..=8).contains(&self.channels.len()) || self.channels.iter().any(|c| !(1..=1024).contains(c)) {
+        if !are_stages(&self.channels) {
             Some("inked.channels must be 2 to 8 numbers from 1 to 1024".into())
         } else if !(1..=8).contains(&self.reduced) {
             Some("inked.reduced must be 1 to 8".into())
@@ -94,6 +94,8 @@ const NAMES: [&str; 3] = ["inked.weights", "inked.adam.first", "inked.adam.secon
 pub(crate) struct InkedLearner {
     pub(crate) judge: JudgeLearner,
     front: Option<Front>,
+    /// A checksum (CRC-32C) of the frozen network that the judge has learnt behind, once one was opened.
+    pub(crate) network: Option<u32>,
 }
 
 /// The frozen network.
@@ -116,7 +118,7 @@ impl InkedLearner {
         let seed = step_seed(config.seed, u64::MAX - 3);
         let fresh = |c: &InkedConfig| JudgeLearner::new(&c.channels, c.gamma, config.precision, threads, seed);
         let judge = config.inked.as_ref().map(fresh).transpose()?;
-        Ok(judge.map(|judge| Self { judge, front: None }))
+        Ok(judge.map(|judge| Self { judge, front: None, network: None }))
     }
 
     /// Whether it can take a step.
@@ -151,6 +153,10 @@ impl Auxiliary for InkedLearner {
         for e in layout.entries() {
             let tensor = model.tensors.get(&e.name).ok_or_else(|| fail(format!("tensor {} is missing", e.name)))?;
             e.set_from_file(&tensor.data, &mut weights);
+        }
+        let network = crc32c::crc32c(bytemuck::cast_slice(&weights));
+        if self.network.replace(network).is_some_and(|before| before != network) {
+            tracing::warn!("{} has another ink network than the one that the run has learnt behind so far", c.model);
         }
         self.judge.loss.gamma = c.gamma;
         self.front = Some(Front {

@@ -383,7 +383,7 @@ fn the_slopes_of_a_judged_step_are_those_of_its_loss() {
     let mut slopes = vec![0.0; added.len()];
     let before = t.compare(&patches, &added, &mut slopes);
     let judge = t.judge.as_ref().unwrap().net.weights.clone();
-    t.logits(&judging, &patches, &added, 0.0, &mut slopes);
+    t.judge_step(&judging, &patches, &added, 0.0, &mut slopes);
     // The whole loss at what is added, by the judge as it was.
     let value = |t: &mut InkTrainer, added: &[f32]| {
         t.judge.as_mut().unwrap().net.weights.copy_from_slice(&judge);
@@ -394,7 +394,7 @@ fn the_slopes_of_a_judged_step_are_those_of_its_loss() {
         let faithful =
             all.filter(|(_, patch)| patch.is_drawn()).map(|((added, slopes), patch)| patch.compare(added, slopes));
         let (sum, count) = faithful.fold((0.0, 0), |(sum, count), d| (sum + d.sum, count + d.count));
-        let (opinion, _) = t.logits(&judging, &patches, added, 0.0, &mut unused);
+        let (opinion, _) = t.judge_step(&judging, &patches, added, 0.0, &mut unused);
         pairs + judging.faithful * sum / count as f64 + judging.weight * opinion.loss_g
     };
     let mut direction = vec![0.0; added.len()];

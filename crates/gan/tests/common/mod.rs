@@ -189,7 +189,7 @@ pub(crate) fn by_two(
         // What the second holds in the end is what the first has saved.
         let end = dir.join("end").join(run.trainer().rank().to_string()).join("checkpoints");
         fs::create_dir_all(&end).unwrap();
-        Checkpoint::save(run.trainer(), "any", 0.0, &end.join("end.safetensors")).unwrap();
+        Checkpoint::save(run.trainer(), "any", 0.0, &end.join("000000000.safetensors")).unwrap();
         let kept = if leads { run.folder().to_owned() } else { end.parent().unwrap().to_owned() };
         (kept.clone(), state(&kept), watcher)
     });
