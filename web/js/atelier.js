@@ -79,6 +79,7 @@ export class Atelier {
     this.painters = [];
     /** @type {Job[]} */
     this.waiting = [];
+    this.closed = false;
     /** Of its pictures, in pixels; known when the first worker is ready. */
     this.width = 0;
     this.height = 0;
@@ -93,6 +94,8 @@ export class Atelier {
     const ready = Array.from({ length: count }, () => {
       const painter = new Painter();
       return new Promise((accept, refuse) => painter.take({ order: { module, weights }, accept, refuse })).then((size) => {
+        // All were ended before this one was ready.
+        if (this.closed) return painter.worker.terminate();
         Object.assign(this, size);
         this.painters.push(painter);
         painter.free = () => this.#fill();
@@ -107,6 +110,11 @@ export class Atelier {
   /** How many draw at the same time. */
   get workers() {
     return this.painters.length;
+  }
+
+  /** Whether anything is being drawn or looked for. */
+  get busy() {
+    return this.waiting.length > 0 || this.painters.some(({ job }) => job !== null);
   }
 
   /**
@@ -148,6 +156,7 @@ export class Atelier {
 
   /** Ends the workers; whatever was wanted is refused. */
   close() {
+    this.closed = true;
     for (const { worker, job } of this.painters) {
       worker.terminate();
       job?.refuse(new DOMException('closed', 'AbortError'));

@@ -2,7 +2,7 @@
 
 import { announce } from './controls.js';
 import { find } from './dom.js';
-import { atelier, changes, drawHere, here, possible } from './easel.js';
+import { atelier, changes, dismiss, drawHere, here, possible } from './easel.js';
 import { hosted, saving } from './settings.js';
 import { say } from './strings.js';
 
@@ -59,7 +59,8 @@ export function offer(wall, loader, living) {
   });
   /** @param {boolean} yes */
   const switchTo = async (yes) => {
-    box.disabled = true;
+    // Not `disabled`, which would take the focus away from whoever has just pressed it.
+    box.setAttribute('aria-disabled', 'true');
     try {
       await drawHere(yes);
       return true;
@@ -67,9 +68,10 @@ export function offer(wall, loader, living) {
       trouble();
       return false;
     } finally {
-      box.disabled = false;
+      box.removeAttribute('aria-disabled');
     }
   };
+  box.addEventListener('click', (event) => box.hasAttribute('aria-disabled') && event.preventDefault());
   box.addEventListener('change', async () => {
     const yes = box.checked;
     if (!(await switchTo(yes))) return;
@@ -96,7 +98,7 @@ export function offer(wall, loader, living) {
 }
 
 /**
- * Moves the drawing into the browser if that is faster than what the server has shown.
+ * Moves the drawing into the browser if that is faster than what the server has shown; else the workers it was measured with go.
  * @param {import('./loader.js').Loader} loader
  * @param {(yes: boolean) => unknown} switchTo
  */
@@ -105,4 +107,5 @@ async function measure(loader, switchTo) {
   if (pace === undefined || pace <= SLOW_MS || here()) return;
   const own = await ownPace().catch(() => Infinity);
   if (own < MARGIN * pace && !remembered()) switchTo(true);
+  else dismiss();
 }

@@ -157,7 +157,7 @@ function creativity(wall, living) {
     if (here()) slider.step = '0.01';
   });
   slider.addEventListener('input', () => {
-    const spoken = describeCreativity(slider, value);
+    describeCreativity(slider, value);
     if (here()) return living.follow(slider.valueAsNumber, settle);
     // The first step is followed at once, then at a steady pace, so that the wall changes under the hand.
     timer ||= setTimeout(() => {
@@ -166,7 +166,7 @@ function creativity(wall, living) {
       if (psi === settings.psi) return;
       change({ psi });
       wall.recreate();
-      announce(say('creativity.changed', { spoken }));
+      announce(say('creativity.changed', { spoken: describeCreativity(slider, value) }));
     }, REST_MS);
   });
 }

@@ -24,6 +24,14 @@ export function atelier() {
   return opening;
 }
 
+/** Ends the workers, until they are asked for again; those that draw the wall, or something else just now, stay. */
+export async function dismiss() {
+  const studio = await opening?.catch(() => null);
+  if (!studio || drawsHere || studio.busy) return;
+  opening = null;
+  studio.close();
+}
+
 /**
  * Lets the browser draw, once it can; throws, and leaves it to the server, if it cannot.
  * @param {boolean} yes

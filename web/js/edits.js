@@ -44,6 +44,7 @@ export class Edits {
     label.textContent = words === `edit.${name}` ? name : words;
     const value = document.createElement('output');
     value.htmlFor.add(slider.id);
+    value.setAttribute('aria-live', 'off');
     const item = document.createElement('li');
     item.className = 'control';
     item.append(label, value, slider);

@@ -250,11 +250,14 @@ export function hand(blob, name) {
 export function answerDownloads(onTrouble) {
   document.addEventListener('click', async (event) => {
     const link = within(event, 'a[data-file]');
-    if (!(link instanceof HTMLAnchorElement) || !here()) return;
+    // No browser writes a GIF: that one the server makes.
+    if (!(link instanceof HTMLAnchorElement) || !here() || link.dataset.file?.endsWith('.gif')) return;
     event.preventDefault();
     const { href, download } = link;
     try {
-      hand(await made(href), download);
+      const blob = await made(href);
+      // Where the browser writes no WebP, what moves comes as an APNG.
+      hand(blob, blob.type === 'image/png' ? download.replace(/\w+$/, 'png') : download);
     } catch {
       onTrouble();
     }

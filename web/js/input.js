@@ -219,12 +219,13 @@ function keys(wall, { togglePause }) {
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || foreign(event) || document.querySelector('dialog[open]')) return;
     const control = within(event, 'input, button, summary, select, textarea, .placard a');
+    const typing = within(event, 'textarea, input:not([type="range"], [type="checkbox"])');
     if (event.key === ' ' && (!control || (control instanceof HTMLInputElement && control.type === 'range'))) {
       event.preventDefault();
       if (!event.repeat) togglePause();
-    } else if (event.key === '+' || event.key === '=') {
+    } else if (!typing && (event.key === '+' || event.key === '=')) {
       wall.zoom(ZOOM_STEP);
-    } else if (event.key === '-') {
+    } else if (!typing && event.key === '-') {
       wall.zoom(1 / ZOOM_STEP);
     }
     const step = STEPS[event.key];

@@ -2,7 +2,7 @@
 
 import { pictureAddress } from './address.js';
 import { announce } from './controls.js';
-import { find, paperOf, within } from './dom.js';
+import { find, paperOf, part, within } from './dom.js';
 import { atelier, paint } from './easel.js';
 import { features, nearest, SIDE } from './nearest.js';
 import { fetchPicture, thumbnail } from './picture.js';
@@ -212,6 +212,8 @@ export class Lookalike {
     clearTimeout(this.rest);
     this.looking?.abort();
     this.looking = null;
+    // The focus does not vanish with the button.
+    if (document.activeElement === this.stop) (this.place ? this.found : part(this.dialog, '[data-close]')).focus();
     this.stop.hidden = true;
   }
 }

@@ -51,7 +51,6 @@ addEventListener('otherwall', () => wall.goThere());
 const living = new Living(wall);
 const { togglePause } = furnish(wall, living);
 offer(wall, loader, living);
-answerDownloads(() => announce(say('draw.failed')));
 const hearts = new Hearts(wall, tell);
 
 /** @param {import('./tile.js').Tile} tile */
@@ -66,7 +65,7 @@ const keep = (tile) => hearts.toggle(tile);
 listen(wall, { open, keep, blend, togglePause });
 roam(wall, { keep, blend });
 seek(wall);
-seekFace();
+seekFace(wall);
 
 /**
  * Links on the placard that lead to views of this page.
@@ -121,7 +120,16 @@ replaced.addEventListener(
 );
 
 const views = {
-  room: () => fetched('./room.js', () => import('./room.js')).then(({ Room }) => new Room(wall)),
+  room: () =>
+    fetched('./room.js', () => import('./room.js')).then(({ Room }) => {
+      const view = new Room(wall);
+      // Its links to files lead somewhere from now on.
+      answerDownloads(() => {
+        view.note(say('draw.failed'));
+        announce(say('draw.failed'));
+      });
+      return view;
+    }),
   walk: () => fetched('./walk.js', () => import('./walk.js')).then(({ Walk }) => new Walk()),
   collection: () => fetched('./collection.js', () => import('./collection.js')).then(({ Collection }) => new Collection()),
 };
@@ -139,7 +147,8 @@ follow(async (place) => {
   // Whatever covers the wall, it waits.
   wall.camera.hold('covered', place.view !== 'wall');
   wall.wake();
-  if (place.view !== 'room' && !made.room) room.close();
+  // At once, also while what it needs is on its way.
+  if (place.view !== 'room') room.close();
   for (const [name, view] of Object.entries(made)) if (name !== place.view) (await view.catch(() => null))?.hide();
   if (place.view === 'wall') {
     document.title = say('site.title');

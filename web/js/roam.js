@@ -17,6 +17,8 @@ import { say } from './strings.js';
 export function roam(wall, { blend, keep }) {
   const { view, camera } = wall;
   let byKeyboard = false;
+  /** Whether the picture that had the focus last got it by keyboard. */
+  let roams = false;
   /** @type {Tile | null} */
   let here = null;
   /**
@@ -40,7 +42,7 @@ export function roam(wall, { blend, keep }) {
   };
 
   document.addEventListener('keydown', () => (byKeyboard = true), true);
-  document.addEventListener('pointerdown', () => (byKeyboard = false), true);
+  document.addEventListener('pointerdown', () => (byKeyboard = roams = false), true);
 
   // The sentinel takes the Tab key and hands it to the picture that is in the middle at that time.
   const door = part(view, '.door');
@@ -56,15 +58,26 @@ export function roam(wall, { blend, keep }) {
       tile.element.tabIndex = 0;
     }
     door.tabIndex = -1;
-    camera.hold('focus', byKeyboard);
+    roams = byKeyboard;
+    camera.hold('focus', roams);
     wall.wake();
   });
-  view.addEventListener('focusout', (event) => {
-    if (event.relatedTarget instanceof Node && view.contains(event.relatedTarget)) return;
+  const left = () => {
     if (here) here.element.tabIndex = -1;
     door.tabIndex = 0;
     camera.hold('focus', false);
     wall.wake();
+  };
+  view.addEventListener('focusout', (event) => {
+    if (event.relatedTarget instanceof Node && view.contains(event.relatedTarget)) return;
+    left();
+  });
+  // Larger pictures are fewer: with one that is taken down the focus goes, and not every browser tells.
+  view.addEventListener('laidout', () => {
+    if (!here || here.element.isConnected) return;
+    left();
+    here = null;
+    if (roams && document.activeElement === document.body) focus(wall.centre());
   });
 
   document.addEventListener('keydown', (event) => {

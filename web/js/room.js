@@ -13,7 +13,7 @@ import { Levels } from './levels.js';
 import { Pair } from './pair.js';
 import { ofSeed, seedBeside, single, spell, spellCreature, title } from './recipe.js';
 import { amend, go, shelf, usualTool } from './router.js';
-import { hosted, model, settings } from './settings.js';
+import { hosted, model, saving, settings } from './settings.js';
 import { share } from './share.js';
 import { Stage } from './stage.js';
 import { favourites, history } from './store.js';
@@ -98,7 +98,7 @@ export class Room {
     find('noise-control').hidden = !model.noise;
     find('keep').addEventListener('click', () => this.#keep());
     favourites.addEventListener('change', () => this.place && this.#dressKeep());
-    share(this.dialog, () => this.#shown, (words) => this.#note(words));
+    share(this.dialog, () => this.#shown, (words) => this.note(words));
     this.#tabs();
   }
 
@@ -226,7 +226,8 @@ export class Room {
     this.#followWithTools(chosen || !before || same || before.tool !== tool || before.recipe.kind !== recipe.kind);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      history.add({ recipe, psi });
+      // Whoever goes through the history finds it in the order that it had.
+      if (this.#onShelf() !== history) history.add({ recipe, psi });
       this.#lookAhead();
     }, LOOKED_AT_MS);
   }
@@ -267,7 +268,7 @@ export class Room {
     const { recipe, psi } = this.#shown;
     const kept = favourites.has(this.#shown);
     if (kept) favourites.remove({ recipe, psi });
-    else if (!favourites.add({ recipe, psi })) return this.#note(say('collection.full'));
+    else if (!favourites.add({ recipe, psi })) return this.note(say('collection.full'));
     announce(say(kept ? 'room.unkept.spoken' : 'room.kept.spoken'));
   }
 
@@ -275,7 +276,7 @@ export class Room {
    * Says something below the buttons, for a while.
    * @param {string} words
    */
-  #note(words) {
+  note(words) {
     const note = find('room-note');
     note.textContent = words;
     note.hidden = false;
@@ -372,12 +373,13 @@ export class Room {
     return beside === null ? null : { recipe: ofSeed(beside) };
   }
 
-  /** Fetches the neighbours on both sides, so that the next step is at once. */
+  /** Fetches the neighbours on both sides as the stage will ask for them, so that the next step is at once. */
   #lookAhead() {
+    if (saving) return;
     const { psi, noise } = this.#shown;
     for (const x of [-1, 1]) {
       const beside = this.#beside(this.#shown, { x, y: 0 });
-      const address = beside && pictureAddress(beside.recipe, beside.psi ?? psi, { noise });
+      const address = beside && pictureAddress(beside.recipe, beside.psi ?? psi, { kind: 'jpg', noise });
       if (address && !mine(address)) fetch(address, { priority: 'low' }).catch(() => {});
     }
   }

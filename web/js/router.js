@@ -128,9 +128,19 @@ export const roomOf = (recipe, psi = settings.psi, tool = usualTool(recipe)) => 
   noise: true,
 });
 
+/** A hand on a slider writes the address so many milliseconds apart: Safari allows a hundred changes in ten seconds. */
+const APART_MS = 200;
 /** How long a browser that refused to change the address is left alone. */
 const REFUSED_MS = 1000;
-let retry = 0;
+/** For what is to happen to the address in a while. */
+let timer = 0;
+/** When a change of it was last tried. */
+let tried = -APART_MS;
+/**
+ * What it does not say yet.
+ * @type {Place | null}
+ */
+let due = null;
 
 /** @type {((place: Place) => void)[]} */
 const followers = [];
@@ -147,7 +157,9 @@ export function follow(follower) {
 }
 
 const tell = () => {
-  clearTimeout(retry);
+  // What was due belongs to the entry that was left.
+  clearTimeout(timer);
+  due = null;
   if (adopt()) dispatchEvent(new Event('otherwall'));
   // The wall may have moved behind the view that covered it.
   if (pagePath() === '/') remember();
@@ -165,6 +177,7 @@ export const shelf = () => entry().shelf?.name ?? null;
  */
 export function go(place, from) {
   remember();
+  write();
   const { wall, shelf: taken } = entry();
   /** @type {ReturnType<typeof entry>} */
   const state = {};
@@ -173,39 +186,65 @@ export function go(place, from) {
   if (from) state.shelf = { name: from, back: 1 };
   else if (taken) state.shelf = { ...taken, back: taken.back + 1 };
   if (place.view === 'collection') delete state.shelf;
-  history.pushState(state, '', addressOf(place));
+  push(state, addressOf(place), () => go(place, from));
+}
+
+/**
+ * Adds an entry to the history and shows what it says.
+ * @param {ReturnType<typeof entry> | null} state
+ * @param {string} address
+ * @param {() => void} again called in a while if the browser refuses
+ */
+function push(state, address, again) {
+  try {
+    history.pushState(state, '', address);
+  } catch {
+    clearTimeout(timer);
+    timer = setTimeout(again, REFUSED_MS);
+    return;
+  }
   tell();
 }
 
 /**
- * Changes the address of the same place: a slider moved, a neighbour was looked at.
+ * Changes the address of the same place, at once or in a moment: a slider moved, a neighbour was looked at.
  * @param {Place} place
  */
 export function amend(place) {
-  clearTimeout(retry);
+  due = place;
+  clearTimeout(timer);
+  const wait = tried + APART_MS - performance.now();
+  if (wait > 0) timer = setTimeout(write, wait);
+  else write();
+}
+
+/** Writes what the address does not say yet. */
+function write() {
+  clearTimeout(timer);
+  if (!due) return;
+  tried = performance.now();
   try {
-    history.replaceState(history.state, '', addressOf(place));
+    history.replaceState(history.state, '', addressOf(due));
+    due = null;
   } catch {
-    // Safari and Firefox refuse more than about ten changes a second: the last one is made when they allow it again.
-    retry = setTimeout(() => amend(place), REFUSED_MS);
+    // The last one is made when the browser allows it again.
+    timer = setTimeout(write, REFUSED_MS);
   }
 }
 
 /** Back to where the view was opened from: the shelf, or the wall; by the way we came if we came from there. */
 export function leave() {
   if (pagePath() === '/') return;
+  write();
   const { wall, shelf: taken } = entry();
   const back = taken?.back ?? wall;
-  if (back) {
-    history.go(-back);
-  } else {
-    history.pushState(null, '', wallAddress());
-    tell();
-  }
+  if (back) history.go(-back);
+  else push(null, wallAddress(), leave);
 }
 
 /** Starts to listen, and shows what the address says; a wall's address says all of it from the first moment. */
 export function start() {
   addEventListener('popstate', tell);
+  addEventListener('pagehide', write);
   tell();
 }

@@ -1,5 +1,6 @@
 // Ways to places: a seed by its number, any picture, another wall; and the wall without the panel.
 
+import { fetched } from './again.js';
 import { announce } from './controls.js';
 import { find } from './dom.js';
 import { possible } from './easel.js';
@@ -41,18 +42,31 @@ export function seek(wall) {
   bare(wall);
 }
 
-/** The search for a face like a picture of the visitor's: asked for by a button, or by dropping a file onto the page. */
-export function seekFace() {
+/**
+ * The search for a face like a picture of the visitor's: asked for by a button, or by dropping a file onto the page.
+ * @param {import('./wall.js').Wall} wall
+ */
+export function seekFace(wall) {
   if (!possible) return;
   const button = find('to-lookalike');
   button.hidden = false;
   /** @type {Promise<import('./lookalike.js').Lookalike> | null} */
   let made = null;
+  /**
+   * The search covers the wall, which waits.
+   * @param {boolean} yes
+   */
+  const hold = (yes) => {
+    wall.camera.hold('search', yes);
+    wall.wake();
+  };
+  find('lookalike').addEventListener('close', () => hold(false));
   /** @param {File} [file] */
   const open = async (file) => {
-    made ??= import('./lookalike.js').then(({ Lookalike }) => new Lookalike());
+    made ??= fetched('./lookalike.js', () => import('./lookalike.js')).then(({ Lookalike }) => new Lookalike());
     try {
       (await made).show(file);
+      hold(true);
     } catch {
       // It could not be fetched: the next attempt asks again.
       made = null;
@@ -63,9 +77,10 @@ export function seekFace() {
   document.addEventListener('dragover', (event) => event.dataTransfer?.types.includes('Files') && event.preventDefault());
   document.addEventListener('drop', (event) => {
     const [file] = event.dataTransfer?.files ?? [];
-    if (!file || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+    if (!file || event.defaultPrevented) return;
+    // Else the browser would leave the page for the file.
     event.preventDefault();
-    open(file);
+    if (!document.querySelector('dialog[open]')) open(file);
   });
 }
 
@@ -96,8 +111,8 @@ function bare(wall) {
   });
   back.addEventListener('click', () => set(false));
   // Who leaves the full screen with the browser's own key wants the panel back.
-  document.addEventListener('fullscreenchange', () => {
-    if (!document.fullscreenElement && settings.bare && !document.querySelector('dialog[open]')) set(false);
+  document.addEventListener('fullscreenchange', ({ target }) => {
+    if (target === root && !document.fullscreenElement && settings.bare && !document.querySelector('dialog[open]')) set(false);
   });
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && settings.bare && !document.querySelector('dialog[open]')) set(false);

@@ -81,8 +81,8 @@ async function along(line, { psi, noise }, steps) {
  * @param {import('./router.js').RoomPlace} place
  */
 function lineage(place) {
-  const { seed, path } = place.recipe.a;
-  const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length) }));
+  const { seed, path, edits } = place.recipe.a;
+  const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length), edits }));
   return along(line, place, BETWEEN);
 }
 

@@ -2,9 +2,9 @@
 // when the hand rests the small picture gives way to one that the server enlarged with care.
 
 import { pictureAddress, suitableAddress } from './address.js';
-import { part } from './dom.js';
+import { around, part } from './dom.js';
 import { fetchPicture, likeness } from './picture.js';
-import { model } from './settings.js';
+import { model, saving } from './settings.js';
 
 /** A hand that has not moved for this long rests. */
 const REST_MS = 160;
@@ -41,6 +41,8 @@ export class Stage {
     /** Whether what is shown is a picture in hand, in place of the one that is wanted. */
     this.lent = false;
     this.busy = false;
+    /** Ends the fetch under way. */
+    this.control = new AbortController();
     this.timer = 0;
     part(this.trouble, 'button').addEventListener('click', () => this.#pump());
     addEventListener('online', () => this.#pump());
@@ -55,7 +57,8 @@ export class Stage {
   show(recipe, psi, noise, alt) {
     const small = pictureAddress(recipe, psi, { kind: 'jpg', noise });
     if (this.wanted?.small === small) return;
-    const large = suitableAddress(recipe, psi, this.frame.clientWidth || 512, { noise });
+    // For whoever saves data that one is enough.
+    const large = saving ? small : suitableAddress(recipe, psi, this.frame.clientWidth || 512, { noise });
     this.wanted = { small, large, alt };
     this.element.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
@@ -77,6 +80,9 @@ export class Stage {
 
   /** Forgets what is shown, so that the next picture does not grow out of an old one. */
   clear() {
+    this.control.abort();
+    this.control = new AbortController();
+    this.busy = false;
     this.wanted = null;
     this.shown = null;
     this.lent = false;
@@ -84,6 +90,13 @@ export class Stage {
     this.frame.replaceChildren();
     this.glow.replaceChildren();
     this.trouble.hidden = true;
+  }
+
+  /** Takes the trouble back, and the focus from the button in it. */
+  #calm() {
+    const focused = this.trouble.contains(document.activeElement);
+    this.trouble.hidden = true;
+    if (focused) part(around(this.element, 'dialog'), '[data-close]').focus();
   }
 
   /** Fetches what is wanted now; if something else is wanted by then, that follows. */
@@ -94,18 +107,23 @@ export class Stage {
     if (address === this.shown) return;
     this.busy = true;
     clearTimeout(this.timer);
+    const { signal } = this.control;
     try {
       // Whoever steps from picture to picture waits for this one, not for the small ones around it.
-      const picture = await fetchPicture(address, undefined, 'high');
-      this.trouble.hidden = true;
+      const picture = await fetchPicture(address, signal, 'high');
+      // It belongs to a room that was left.
+      if (signal.aborted) return;
+      this.#calm();
       // What follows a hand on a slider is shown on the way; a picture that is in view already is not covered by others.
       if (this.wanted && (this.wanted.small === small || !this.lent)) this.#hang(picture, alt);
     } catch {
+      if (signal.aborted) return;
       this.trouble.hidden = false;
       this.timer = setTimeout(() => this.#pump(), AGAIN_MS);
       return;
     } finally {
-      this.busy = false;
+      // A room that was opened meanwhile has its own fetch.
+      if (!signal.aborted) this.busy = false;
     }
     if (!this.wanted) return;
     if (this.wanted.small !== small) {

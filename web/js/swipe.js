@@ -58,6 +58,8 @@ export function swipe(stage, { scrolled, sideways, down }) {
     'touchstart',
     ({ touches, target }) => {
       rest();
+      // On a page that was enlarged a finger moves what is seen of it.
+      if ((visualViewport?.scale ?? 1) > 1.01) return;
       if (touches.length > 1 || !(target instanceof HTMLElement || target instanceof SVGElement) || target.closest('button')) return;
       start = { x: touches[0].clientX, y: touches[0].clientY };
       // A touch belongs to the picture it began on, even when another one has taken its place meanwhile: there it is heard.

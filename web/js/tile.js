@@ -138,6 +138,8 @@ export class Tile {
     }
     paint(canvas, pixels);
     canvas.dataset.psi = psi.toFixed(2);
+    // What the hand shows on its way is not what is wished for, so a hand that comes back to that is to ask for it again.
+    if (psi !== this.psi) this.wished = null;
   }
 
   /** Gives up what it is waiting for. */

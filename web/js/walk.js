@@ -99,6 +99,8 @@ class Leg {
 export class Walk {
   constructor() {
     this.dialog = find('walk');
+    /** All that is in it: no browser makes a dialog as large as the screen. */
+    this.screen = find('walk-screen');
     this.canvas = part(this.dialog, 'canvas');
     this.paper = paperOf(this.canvas);
     this.trouble = part(this.dialog, '.walk-trouble');
@@ -128,9 +130,10 @@ export class Walk {
     find('walk-save').addEventListener('click', () => this.#save(find('walk-save'), animation));
     find('walk-film').hidden = filmed === undefined;
     find('walk-film').addEventListener('click', () => this.#save(find('walk-film'), film));
+    find('walk-full').hidden = !document.fullscreenEnabled;
     find('walk-full').addEventListener('click', () => {
       if (document.fullscreenElement) document.exitFullscreen();
-      else dialog.requestFullscreen?.().catch(() => {});
+      else this.screen.requestFullscreen().catch(() => {});
     });
     this.here.addEventListener('click', (event) => {
       event.preventDefault();
@@ -177,7 +180,7 @@ export class Walk {
   hide() {
     this.place = null;
     this.#drop();
-    if (document.fullscreenElement) document.exitFullscreen();
+    if (document.fullscreenElement === this.screen) document.exitFullscreen();
     this.dialog.close();
   }
 

@@ -166,6 +166,34 @@ async fn leaving_a_shared_link_leads_to_the_wall_whatever_was_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_address_changes_no_more_often_than_browsers_allow_and_again_where_one_refuses() {
+    browse(generator(TINY, 1), |browsing: &Browsing| {
+        let visit = browsing.at("/p/42?psi=0.9");
+        visit.until("document.querySelector('#room[open]:not([aria-busy])') !== null");
+        // A quick hand on a slider: a few changes, and the last value is what the address says.
+        visit.value(
+            "(() => { window.written = 0;
+             history.replaceState = (...how) => { window.written += 1; History.prototype.replaceState.apply(history, how); };
+             const slider = document.getElementById('psi');
+             for (let step = 1; step <= 40; step += 1) { slider.value = String(step / 20); slider.dispatchEvent(new Event('input')); } })()",
+        );
+        visit.until("location.search.includes('psi=2.0')");
+        assert!(visit.number("window.written") < 5.0, "{} changes", visit.number("window.written"));
+        visit.click("#tab-children");
+        visit.until("document.querySelectorAll('#children a').length === 16");
+        visit.value(
+            "(() => { history.pushState = () => { delete history.pushState; throw new DOMException('too often', 'SecurityError'); }; })()",
+        );
+        visit.click("#children li:nth-child(4) a");
+        visit.until("location.pathname === '/p/42-3'");
+        visit.value("history.back()");
+        visit.until("location.pathname === '/p/42' && location.search.includes('psi=2.0')");
+        visit.was_clean();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copied_links_are_for_readers_of_any_language() {
     browse(generator(TINY, 1), |browsing: &Browsing| {
         let visit = browsing.at("/p/42?psi=0.9&lang=it");

@@ -156,6 +156,12 @@ async fn a_picture_taken_by_key_is_marked_and_the_focus_is_always_seen() {
             );
             assert_eq!(clear, true, "the focused picture is hidden after {key}");
         }
+        // When the pictures become larger and fewer, one of those that stay has it.
+        for _ in 0..6 {
+            visit.press("+");
+            visit.comes_to_rest();
+        }
+        assert_eq!(visit.value("document.activeElement.matches('.tile')"), true, "the focus went with a picture");
         visit.was_clean();
     })
     .await;

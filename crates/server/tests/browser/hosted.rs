@@ -166,6 +166,19 @@ async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
         visit.until("location.search.includes('psi=1.2')");
         visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.2')"));
 
+        // Pulled away and back again, they are what they were.
+        visit.value(
+            "(() => { const slider = document.getElementById('creativity');
+             slider.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }));
+             window.held = setInterval(() => { slider.value = '1.9'; slider.dispatchEvent(new Event('input')); }, 50); })()",
+        );
+        visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.90')"));
+        visit.value(
+            "(() => { clearInterval(window.held); const slider = document.getElementById('creativity');
+             slider.value = '1.2'; slider.dispatchEvent(new Event('input')); })()",
+        );
+        visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.2')"));
+
         // Alive, the same tile is painted again and again; called home, it is still.
         let look = format!(
             "(() => {{ const copy = new OffscreenCanvas(64, 64).getContext('2d', {{ willReadFrequently: true }});
@@ -191,6 +204,21 @@ async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
         // Back to the server.
         visit.click("#draw-here");
         visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture instanceof HTMLImageElement)"));
+
+        // Workers that nobody needs any more can be ended, but not under a picture that they draw; they come again when they are asked for.
+        visit.until("import('/js/easel.js').then(async ({ atelier, dismiss }) => { const studio = await atelier(); await dismiss(); return studio.workers === 0; })");
+        visit.until(
+            "import('/js/easel.js').then(async ({ atelier, dismiss }) => { const studio = await atelier(); const drawn = studio.draw('1', 1);
+             await dismiss(); await drawn; return studio.workers > 0 && (await atelier()) === studio; })",
+        );
+
+        // No browser writes a GIF: where this one draws, that link stays the server's.
+        visit.value("localStorage.setItem('tadne.draws', 'browser')");
+        visit.go("/p/42~7~50?psi=0.7");
+        visit.until("document.getElementById('draw-here').checked && document.querySelector('[data-file=\"morph.gif\"]').href !== ''");
+        visit.value("addEventListener('click', (event) => { window.answered = event.defaultPrevented; event.preventDefault(); }, { once: true })");
+        visit.click("[data-file='morph.gif']");
+        assert_eq!(visit.value("window.answered"), false);
         visit.was_clean();
     })
     .await;

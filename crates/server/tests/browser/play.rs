@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::common::{TINY, generator};
-use crate::visit::{Browsing, Downloads, ExtraHeaders, NetworkConditions, Touch, TouchScreen, Visit, browse};
+use crate::visit::{
+    Browsing, Downloads, ExtraHeaders, NetworkConditions, PageScale, Touch, TouchScreen, Visit, browse,
+};
 
 const OPEN: &str = "document.querySelector('#room[open]:not([aria-busy])') !== null";
 const SHOWN: &str = "document.querySelector('.stage-frame').lastElementChild?.naturalWidth > 0";
@@ -91,6 +93,25 @@ async fn on_a_slow_network_a_room_shows_at_once_what_is_in_hand() {
         visit.until(SHOWN);
         visit.press("Escape");
         visit.until(ON_THE_WALL);
+        visit.was_clean();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_left_before_its_scripts_are_here_is_closed() {
+    browse(generator(TINY, 1), |browsing: &Browsing| {
+        let visit = browsing.at("/?wall=0000beef&speed=0");
+        // Before the page fetches them by itself.
+        network(&visit, false, 2000, -1);
+        visit.value("[...document.querySelectorAll('.tile')][40].click()");
+        visit.until("location.pathname.startsWith('/p/') && document.getElementById('room').open");
+        visit.value("history.back()");
+        visit.until(ON_THE_WALL);
+        network(&visit, false, 0, -1);
+        visit.until_full();
+        std::thread::sleep(Duration::from_secs(3));
+        assert_eq!(visit.value(ON_THE_WALL), true, "it opens when its scripts have come");
         visit.was_clean();
     })
     .await;
@@ -226,6 +247,14 @@ async fn a_phone_reads_swipes_and_everything_fits() {
         visit.value("document.getElementById('room').scrollTop = 0");
         swipe(5.0, 160.0);
         visit.until(ON_THE_WALL);
+        // On a page that was enlarged a finger looks around, and leads nowhere.
+        visit.go("/p/42?psi=0.9");
+        visit.until(SHOWN);
+        visit.send(PageScale(json!({ "pageScaleFactor": 2.5 })));
+        visit.until("visualViewport.scale > 2");
+        swipe(-120.0, 10.0);
+        std::thread::sleep(Duration::from_millis(700));
+        assert_eq!(visit.text("location.pathname"), "/p/42");
         visit.was_clean();
     })
     .await;
@@ -301,6 +330,22 @@ async fn from_the_collection_one_goes_through_it_and_back_to_it() {
         // Even when it was loaded again on the way.
         visit.value("window.left = true; void location.reload()");
         visit.until(&format!("window.left === undefined && document.documentElement.classList.contains('live') && {OPEN}"));
+        visit.press("Escape");
+        visit.until("location.pathname === '/collection' && document.getElementById('collection').open && document.querySelector('#room[open]') === null");
+        visit.press("Escape");
+        visit.until(&format!("{ON_THE_WALL} && location.search.includes('wall=0000beef')"));
+
+        // The history keeps its order under whoever goes through it, however long each picture is looked at.
+        visit.value("localStorage.setItem('tadne.history', JSON.stringify(['5', '6', '7'].map((recipe) => ({ recipe, psi: 1 }))))");
+        visit.go("/?wall=0000beef&speed=0");
+        visit.click("#to-collection");
+        visit.until("document.querySelectorAll('#history li').length === 3");
+        visit.click("#history li:nth-child(2) a");
+        visit.until(&format!("location.pathname === '/p/6' && {OPEN}"));
+        std::thread::sleep(Duration::from_millis(1500));
+        visit.press("ArrowRight");
+        visit.until("location.pathname === '/p/7'");
+        assert_eq!(visit.text("JSON.parse(localStorage.getItem('tadne.history')).map(({ recipe }) => recipe).join()"), "5,6,7");
         visit.press("Escape");
         visit.until("location.pathname === '/collection' && document.getElementById('collection').open && document.querySelector('#room[open]') === null");
         visit.press("Escape");
@@ -455,6 +500,12 @@ async fn pictures_lines_walks_and_collections_are_given_away() {
         visit.until("document.querySelectorAll('#shared li').length === 3");
         visit.click("#keep-shared");
         visit.until("JSON.stringify(JSON.parse(localStorage.getItem('tadne.favourites')).map(({ recipe, psi }) => [recipe, psi])) === '[[\"9_3_2\",1.2],[\"42~7~50\",0.85],[\"5\",1]]'");
+        // From a picture of somebody else's one is back at theirs.
+        visit.click("#shared a");
+        visit.until(&format!("location.pathname.startsWith('/p/') && {OPEN}"));
+        visit.press("Escape");
+        visit.until("location.pathname === '/collection' && document.querySelector('#room[open]') === null");
+        visit.until("document.getElementById('collection').open && document.querySelectorAll('#shared li').length === 3");
         visit.was_clean();
     })
     .await;

@@ -253,6 +253,11 @@ async fn a_walk_goes_on_from_picture_to_picture() {
             return [...paper.getImageData(2, 2, 4, 4).data].join(); })()";
         let before = visit.text(colours);
         visit.until(&format!("{colours} !== '{before}'"));
+        // What is made as large as the screen is no dialog, which browsers refuse, and has all of it inside.
+        visit.value("Element.prototype.requestFullscreen = async function () { window.whole = this; }; null");
+        visit.click("#walk-full");
+        let whole = "window.whole.localName !== 'dialog' && ['.spoken', 'canvas', '.walk-bar', '[data-close]'].every((one) => window.whole.querySelector(one))";
+        assert_eq!(visit.value(whole), true);
         visit.click("#walk-pause");
         visit.until("document.getElementById('walk-pause').classList.contains('paused')");
         visit.slide("walk-psi", "1.5");
@@ -286,7 +291,10 @@ async fn noise_is_offered_where_the_model_has_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_face_is_edited_by_sliders_and_the_address_carries_it() {
     browse(measured_generator(), |browsing: &Browsing| {
+        let folder = browsing.folder.path().join("downloads");
+        std::fs::create_dir(&folder).unwrap();
         let visit = browsing.at("/p/42?psi=0.9");
+        visit.send(Downloads(json!({ "behavior": "allow", "downloadPath": folder.to_str().unwrap() })));
         visit.until(SHOWN);
         visit.click("#tab-edit");
         visit.until(
@@ -317,6 +325,14 @@ async fn a_face_is_edited_by_sliders_and_the_address_carries_it() {
         visit.until(
             "document.getElementById('edit-0').value === '15' && document.getElementById('edit-1').value === '-20'",
         );
+        // So is the whole line of descent.
+        visit.go("/p/42-3b@0p15?psi=0.9");
+        visit.until(SHOWN);
+        visit.click("[data-share=line]");
+        visit.until("document.getElementById('room-note').textContent === 'The animation is in your downloads.'");
+        let asked = |name: &str| visit.asked(&format!("/api/v1/pictures/{name}.webp?")) > 0;
+        assert!(asked("42@0p15") && asked("42-3@0p15"), "the line is that of another face");
+        assert!(!asked("42-3"), "the line is that of the face before it was edited");
         visit.was_clean();
 
         // A model without directions has no such tool.

@@ -104,6 +104,13 @@ async fn pictures_grow_and_shrink_by_key_wheel_and_fingers() {
         visit.until(&format!("{width} > {first} * 1.2"));
         visit.press("-");
         visit.until(&format!("{width} === {first}"));
+        // In a field they are letters.
+        visit.value("document.getElementById('seek-seed').focus()");
+        visit.press("-");
+        visit.press("-");
+        std::thread::sleep(Duration::from_millis(400));
+        assert_eq!(visit.value(&format!("{width} === {first}")), true, "what is typed zooms the wall");
+        visit.value("document.getElementById('seek-seed').blur()");
         visit.click("#smaller");
         visit.until(&format!("{width} < {first}"));
         visit.until("Number(new URLSearchParams(location.search).get('zoom')) < 0.9");
