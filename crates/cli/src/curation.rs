@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
-use dataset::{Crop, Files, Region};
+use dataset::{Crop, Files, Region, Source};
 use prepare::{Detector, Row, Rules, Tar, Verdict};
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub struct Curation {
     /// Folders, tars and zips of pictures; patterns are expanded
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Folder for tars, report and contact sheets
+    /// Folder for tars, report and contact sheets, in none of those that --data names
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     /// Take only the files that this list names, one per line: a file's name, with or without its ending
@@ -90,8 +90,9 @@ impl Curation {
     /// The files, of which a list was asked for those that it names.
     ///
     /// # Errors
-    /// A place or the list cannot be read.
+    /// A place or the list cannot be read, or the result would lie among the pictures.
     pub fn files(&self) -> anyhow::Result<Files> {
+        check_outside(&self.out, &Source::parse(&self.data)?)?;
         let mut files = Files::list(&self.data)?;
         if let Some(list) = &self.only {
             let wanted = wanted(list)?;
@@ -186,6 +187,23 @@ impl Curation {
     }
 }
 
+/// Refuses a result in a folder that is looked through, where the next run would take it for pictures.
+fn check_outside(out: &Path, data: &[Source]) -> anyhow::Result<()> {
+    let whole = std::path::absolute(out).with_context(|| format!("cannot find {}", out.display()))?;
+    // What is not there yet will be below the last folder that is.
+    let real = |there: &Path| Some(there.canonicalize().ok()?.join(whole.strip_prefix(there).ok()?));
+    let place = whole.ancestors().find_map(real).unwrap_or_else(|| whole.clone());
+    let around = data.iter().find(|source| matches!(source, Source::Folder(folder) if place.starts_with(folder)));
+    if let Some(folder) = around {
+        bail!(
+            "--out {} lies in {}, which --data names: the next run would take what it holds for pictures; name a folder elsewhere",
+            out.display(),
+            folder.path().display()
+        );
+    }
+    Ok(())
+}
+
 /// Keeps the files that a list names, each by its name with or without its ending, and says how many.
 pub fn select(files: &mut Files, wanted: impl Fn(&str) -> bool, list: &str) {
     let found = files.len();
@@ -229,7 +247,7 @@ fn is_wanted(wanted: impl Fn(&str) -> bool, name: &str) -> bool {
 
 /// What lists call a file: its name without folders and archives, or that without its ending.
 fn names(name: &str) -> impl Iterator<Item = &str> {
-    let name = name.rsplit(['/', '\\', ':']).next().unwrap_or(name);
+    let name = dataset::parts_of(name).last().copied().unwrap_or(name);
     [Some(name), name.rsplit_once('.').map(|(stem, _)| stem)].into_iter().flatten()
 }
 
@@ -280,7 +298,7 @@ mod tests {
 
     #[test]
     fn lists_name_files_with_and_without_their_ending() {
-        let list: HashSet<String> = ["17", "18.png"].map(str::to_owned).into();
+        let list: HashSet<String> = ["17", "18.png", "Re:Zero 01"].map(str::to_owned).into();
         for (name, wants) in [
             ("a/17.png", true),
             ("b.tar:0017/17.jpg", true),
@@ -289,11 +307,31 @@ mod tests {
             ("18.jpg", false),
             ("a/17/5.png", false),
             ("170.png", false),
+            ("a/Re:Zero 01.png", true),
+            ("b.tar:c/Re:Zero 01.png", true),
+            ("a/Re:17.png", false),
         ] {
             assert_eq!(is_wanted(|name| list.contains(name), name), wants, "{name}");
         }
         assert!(near("7").is_ok() && near("8").is_err() && near("off").is_ok_and(|near| near.0.is_none()));
     }
+
+    #[test]
+    fn the_result_lies_outside_of_what_is_looked_through() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, beside) = (place.path().join("data"), place.path().join("data-curated"));
+        std::fs::create_dir_all(data.join("deep")).unwrap();
+        std::fs::create_dir(&beside).unwrap();
+        let sources = Source::parse(&[&data]).unwrap();
+        for out in [data.clone(), data.join("new/out"), data.join("deep"), beside.join("../data/out")] {
+            let error = check_outside(&out, &sources).unwrap_err().to_string();
+            assert!(error.contains("--data") && error.contains(&*out.to_string_lossy()), "{error}");
+        }
+        for out in [beside.join("new"), beside, place.path().to_owned(), "nowhere".into()] {
+            assert!(check_outside(&out, &sources).is_ok(), "{}", out.display());
+        }
+    }
+
     #[test]
     fn boxes_have_pixels_and_an_id() {
         let list = tempfile::NamedTempFile::new().unwrap();

@@ -26,8 +26,6 @@ use crate::job::with_news;
 
 /// How often an address may send on.
 const HOPS: u32 = 5;
-/// How long a file may take in all.
-const LONGEST: Duration = Duration::from_mins(15);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The first pause before an address is tried again, and the longest; each is twice the one before.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
@@ -267,7 +265,6 @@ impl Fetch {
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
             .read_timeout(Duration::from_secs(self.timeout))
-            .timeout(LONGEST)
             .pool_max_idle_per_host(self.per_host.into())
             .build()
             .context("no client for HTTP")

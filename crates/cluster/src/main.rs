@@ -53,6 +53,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Of a collection all archives stay open, and there may be thousands. A system that allows no more says so when one is opened.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let cli = Cli::parse();
     let usual = match cli.command {
         // What a client must know it is told; the libraries' errors are the same in more words.
@@ -87,5 +89,15 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shards_without_a_cluster_are_refused() {
+        let accepted = |more: &[&str]| {
+            let arguments =
+                [&["tadne-cluster", "prepare", "--data", "d", "--out", "o", "--shard-files", "9"][..], more];
+            Cli::command().try_get_matches_from(arguments.concat()).is_ok()
+        };
+        assert!(accepted(&["--cluster", "df://127.0.0.1:50050"]) && !accepted(&[]));
     }
 }

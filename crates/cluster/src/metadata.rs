@@ -1,6 +1,7 @@
 //! Metadata of a collection, asked by SQL: one process, DataFusion in it.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::canonicalize;
 use std::path::Path;
 
@@ -88,9 +89,10 @@ fn filtered(rows: DataFrame, condition: Option<&str>, file: &Path) -> anyhow::Re
 
 /// Reads nothing but what says which columns there are.
 async fn open(context: &SessionContext, file: &Path) -> anyhow::Result<DataFrame> {
-    let path = canonicalize(file)?;
-    let path = path.to_str().context("its path is no Unicode text; rename it")?;
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let real = canonicalize(file)?;
+    let path = real.to_str().context("its path is no Unicode text; rename it")?;
+    // As it was given: what a link leads to may be called anything.
+    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let (stem, compression) = match name.rsplit_once('.') {
         Some((stem, "gz")) => (stem, FileCompressionType::GZIP),
         Some((stem, "bz2")) => (stem, FileCompressionType::BZIP2),
@@ -99,7 +101,9 @@ async fn open(context: &SessionContext, file: &Path) -> anyhow::Result<DataFrame
         _ => (name, FileCompressionType::UNCOMPRESSED),
     };
     let ending = |name: &str| name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
-    let extension = format!(".{}", name.rsplit_once('.').map_or("", |(_, ending)| ending));
+    // Of a folder, its files that end like it.
+    let of_folder = name.rsplit_once('.').filter(|_| real.is_dir());
+    let extension = of_folder.map_or(String::new(), |(_, ending)| format!(".{ending}"));
     match ending(stem).as_str() {
         "parquet" if stem == name => {
             let options = ParquetReadOptions { file_extension: &extension, ..ParquetReadOptions::default() };

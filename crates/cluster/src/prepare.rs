@@ -42,7 +42,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "COLUMN", requires = "metadata", default_value = "id")]
     id: String,
     /// Files per shard: what is begun again after an executor died
-    #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_name = "N", requires = "cluster", default_value = "500", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     shard_files: u32,
 }
 

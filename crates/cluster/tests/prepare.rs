@@ -182,6 +182,17 @@ fn metadata_chooses_files_by_sql() {
     assert!(said.contains("4 of 110 files"), "{said}");
     let said = dry(&[&parquet, "--id", "md5", "--where", "md5 ~ '^1[0-9][.]png$'"]);
     assert!(said.contains("10 of 110 files"), "{said}");
+    #[cfg(unix)]
+    for (table, link, more) in
+        [(&lines, "linked.jsonl", &[] as &[&str]), (&parquet, "linked.parquet", &["--id", "md5"])]
+    {
+        // What a link leads to may be called anything.
+        let blob = path(&format!("blob-of-{link}").replace('.', "-"));
+        fs::copy(table, &blob).expect("it can be copied");
+        std::os::unix::fs::symlink(&blob, path(link)).expect("a link");
+        let said = dry(&[&[path(link).as_str()], more].concat());
+        assert!(said.contains("90 of 110 files"), "{said}");
+    }
     assert!(!out.exists());
 
     let fail = |more: &[&str]| {
@@ -205,6 +216,26 @@ fn metadata_chooses_files_by_sql() {
     assert!(fail(&["--metadata", &path("cut.parquet")]).contains("cut.parquet"));
     assert!(fail(&["--metadata", &lines, "--where", "score > 1000"]).contains("there are no pictures"));
     assert!(!out.exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_collection_may_have_more_archives_than_a_shell_lets_be_open() {
+    let place = tempfile::tempdir().expect("a folder");
+    let picture = place.path().join("1.png");
+    drawn(1, 160).save(&picture).expect("it can be written");
+    for number in 0..200 {
+        let path = place.path().join(format!("data/{number}.tar"));
+        fs::create_dir_all(place.path().join("data")).expect("a folder");
+        let mut tar = tar::Builder::new(fs::File::create(path).expect("a tar"));
+        tar.append_path_with_name(&picture, "1.png").expect("it can be packed");
+        tar.finish().expect("a tar");
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 100 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tadne-cluster"), "prepare"]);
+    command.env_remove("TADNE_CLUSTER_SCHEDULER").arg("--dry-run").arg("--data").arg(place.path().join("data"));
+    let said = success(&command.arg("--out").arg(place.path().join("out")).output().expect("the program runs"));
+    assert!(said.contains("files       200") && said.contains("kept        1\n"), "{said}");
 }
 
 #[test]

@@ -79,14 +79,10 @@ impl Entry {
         format!("{}:{}", self.archive.path.display(), self.stretch.name)
     }
 
-    /// Bytes of its content.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.stretch.bytes
-    }
-
     /// Its content; the error is a reason to show.
     pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
         let Stretch { offset, packed, bytes, deflated, crc, .. } = self.stretch;
+        check_length(packed.max(bytes))?;
         let mut content = vec![0; packed as usize];
         let read = positioned::read_exact_at(&self.archive.file, &mut content, offset);
         read.map_err(|error| error.to_string())?;
@@ -214,8 +210,24 @@ fn not_a_tar(file: &File, length: u64) -> io::Result<Option<String>> {
     })
 }
 
-/// Whether an entry is larger than is read; the error is a reason to show.
+/// Whether a file or an entry is larger than is read; the error is a reason to show.
 pub(crate) fn check_length(bytes: u64) -> Result<(), String> {
     let limit = decode::ENCODED_BYTES;
     if bytes > limit { Err(format!("it has {bytes} bytes, at most {limit} are read")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_too_long_packed_or_unpacked_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let archive = Arc::new(Archive::open(file.path()).unwrap());
+        for (packed, bytes) in [(u64::MAX, 1), (1, u64::MAX)] {
+            let stretch = Stretch { name: "a.png".into(), offset: 0, packed, bytes, deflated: true, crc: None };
+            let entry = Entry { archive: Arc::clone(&archive), stretch };
+            assert!(entry.read().unwrap_err().contains("at most"));
+        }
+    }
 }

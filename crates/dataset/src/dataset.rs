@@ -147,6 +147,11 @@ impl Dataset {
         self.order.at(position)
     }
 
+    /// Whether pictures come mirrored as often as not.
+    pub fn mirrors(&self) -> bool {
+        self.order.mirrors()
+    }
+
     /// Replaces `out` by the `n` pictures from `position` on, mirrored where the coin says so: `[n, size, size, 3]`
     /// bytes, red, green, blue.
     ///

@@ -101,7 +101,7 @@ fn fitting(bytes: &[u8], unfit: impl Fn(u32, u32) -> Option<Unfit>) -> Result<Pi
             if unpacked > DECODED_BYTES { whole.eighth()?.into() } else { whole_picture(decoder)? }
         }
         Some(ImageFormat::WebP) => {
-            webp::check(bytes)?;
+            webp::check(bytes, (width, height))?;
             whole_picture(decoder)?
         }
         _ => whole_picture(decoder)?,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::Error;
+use crate::names::parts_of;
 use crate::report::Labels;
 
 /// The file that holds them.
@@ -70,12 +71,8 @@ pub(crate) fn classes(source: &LabelSource, pictures: &[String]) -> Result<Class
     }
 }
 
-fn parts(name: &str) -> Vec<&str> {
-    name.split(['/', '\\', ':']).filter(|part| !part.is_empty()).collect()
-}
-
 fn by_folder(pictures: &[String]) -> Classes {
-    let folder = |name: &String| parts(name).iter().rev().nth(1).map_or_else(String::new, |part| (*part).to_owned());
+    let folder = |name: &String| parts_of(name).iter().rev().nth(1).map_or_else(String::new, |part| (*part).to_owned());
     let names: Vec<String> = pictures.iter().map(folder).collect::<BTreeSet<_>>().into_iter().collect();
     let of = pictures.iter().map(|name| names.binary_search(&folder(name)).expect("it is one of them") as u32);
     Classes { of: of.collect(), names }
@@ -93,10 +90,10 @@ fn by_file(path: &Path, pictures: &[String]) -> Result<Classes, String> {
         let (Some(name), Some(class)) = (name, class) else {
             return Err(format!("{pair} is no [\"path\", class] with a class from 0 to {}", MOST - 1));
         };
-        known.insert(parts(name).join("/"), class as u32);
+        known.insert(parts_of(name).join("/"), class as u32);
     }
     let class = |name: &String| {
-        let parts = parts(name);
+        let parts = parts_of(name);
         (0..parts.len()).find_map(|start| known.get(&parts[start..].join("/")).copied())
     };
     let of: Vec<Option<u32>> = pictures.iter().map(class).collect();
@@ -142,6 +139,8 @@ mod tests {
         let pictures = named(&["d/cats/1.png", "d/x.tar:dogs/2.png", "e/cats/deep.png", "d/owls.zip:3.png"]);
         let found = classes(&LabelSource::Folders, &pictures).unwrap();
         assert_eq!((found.names, found.of), (named(&["cats", "dogs", "owls.zip"]), vec![0, 1, 0, 2]));
+        let titles = named(&["d/Re:Zero/1.png", "d/Re:Life/Re:Life 1.png"]);
+        assert_eq!(classes(&LabelSource::Folders, &titles).unwrap().names, named(&["Re:Life", "Re:Zero"]));
         let one = classes(&LabelSource::Folders, &named(&["d/1.png", "d/2.png"])).unwrap_err().to_string();
         assert!(one.contains("one class (d)") && one.contains("--labels"), "{one}");
     }

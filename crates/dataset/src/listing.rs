@@ -52,7 +52,7 @@ impl Passed {
         if is_hidden(path) || path.components().any(|part| part.as_os_str() == "__MACOSX") {
             self.ignored += 1;
         } else if path.file_name().is_some_and(|name| name == labels::FILE) {
-            let text = containers::check_length(entry.bytes()).and_then(|()| entry.read()).ok();
+            let text = entry.read().ok();
             self.labels = text.and_then(|bytes| labels::parse(&bytes)).or(self.labels);
         } else if is_picture(path) {
             return Some(Item::Entry(entry));
@@ -231,10 +231,7 @@ impl Item {
                 containers::check_length(metadata.len())?;
                 std::fs::read(path).map_err(|error| error.to_string())
             }
-            Self::Entry(entry) => {
-                containers::check_length(entry.bytes())?;
-                entry.read()
-            }
+            Self::Entry(entry) => entry.read(),
         }
     }
 }

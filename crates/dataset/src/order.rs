@@ -33,6 +33,11 @@ impl Order {
         }
     }
 
+    /// Whether there is a coin for mirroring.
+    pub(crate) fn mirrors(&self) -> bool {
+        self.mirror
+    }
+
     /// Which picture stands at `position` and whether it is mirrored.
     pub(crate) fn at(&self, position: u64) -> (usize, bool) {
         let len = u64::from(self.len);

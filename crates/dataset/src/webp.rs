@@ -19,9 +19,14 @@ struct Pixels<'a> {
     data: &'a [u8],
 }
 
-/// Checks the lengths in `bytes` and that the last of the picture's data are needed. The error is a reason to show.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
+/// Checks the lengths in `bytes`, that the picture's data are of the `size` that the file says, by which limits go, and that the last of them are needed.
+/// The error is a reason to show.
+pub(crate) fn check(bytes: &[u8], size: (u32, u32)) -> Result<(), String> {
     let Some(Pixels { name, data }) = pixels(bytes)? else { return Ok(()) };
+    let (width, height) = own_size(*name, data).ok_or("the WebP is cut off")?;
+    if (width, height) != size {
+        return Err(format!("it is damaged: its data are of {width} x {height} pixels, not {} x {}", size.0, size.1));
+    }
     if data.windows(12).any(|part| part.starts_with(b"RIFF") && part.ends_with(b"WEBP")) {
         return Err("another WebP begins within it".into());
     }
@@ -33,6 +38,21 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
         Ok(())
     } else {
         Err("it is damaged: data are left over after the last row".into())
+    }
+}
+
+/// Width and height as the data of a chunk themselves say (RFC 6386, 9.1; RFC 9649, 3).
+fn own_size(name: [u8; 4], data: &[u8]) -> Option<(u32, u32)> {
+    const SIDE: u32 = (1 << 14) - 1;
+    let number = |at: usize| Some(u32::from_le_bytes(*data.get(at..)?.first_chunk()?));
+    if name == *b"VP8L" {
+        // After a signature of one byte; each is less by 1.
+        let sides = number(1)?;
+        Some(((sides & SIDE) + 1, ((sides >> 14) & SIDE) + 1))
+    } else {
+        // After frame tag and start code; above each side are two bits of scaling.
+        let sides = number(6)?;
+        Some((sides & SIDE, (sides >> 16) & SIDE))
     }
 }
 
@@ -212,15 +232,34 @@ mod tests {
         bytes.into_inner()
     }
 
+    /// As where a picture is decoded.
+    fn checked(bytes: &[u8]) -> Result<(), String> {
+        let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
+        check(bytes, decoder.dimensions())
+    }
+
+    #[test]
+    fn data_larger_than_the_file_says_are_refused_before_they_are_decoded() {
+        let mut bytes = include_bytes!("../tests/golden/alpha.webp").to_vec();
+        assert_eq!(checked(&bytes), Ok(()));
+        let data = bytes.windows(4).position(|name| name == b"VP8 ").unwrap() + 8;
+        bytes[data + 6..data + 10].fill(0xff);
+        let error = checked(&bytes).unwrap_err();
+        assert!(error.contains("16383 x 16383 pixels, not 60 x 60"), "{error}");
+        let bytes = lossless(70, 33, 3);
+        assert_eq!(check(&bytes, (70, 33)), Ok(()));
+        assert!(check(&bytes, (70, 32)).unwrap_err().contains("70 x 33 pixels, not 70 x 32"));
+    }
+
     #[test]
     fn whole_pictures_pass_whatever_their_size_and_detail() {
         for (name, bytes) in LOSSY {
-            assert_eq!(check(bytes), Ok(()), "{name}");
+            assert_eq!(checked(bytes), Ok(()), "{name}");
         }
-        assert_eq!(check(include_bytes!("../tests/golden/animated.webp")), Ok(()));
+        assert_eq!(checked(include_bytes!("../tests/golden/animated.webp")), Ok(()));
         for (width, height) in [(1, 1), (16, 16), (33, 70), (256, 200)] {
             for detail in [0, 3, 40, 255] {
-                assert_eq!(check(&lossless(width, height, detail)), Ok(()), "{width} x {height}, {detail}");
+                assert_eq!(checked(&lossless(width, height, detail)), Ok(()), "{width} x {height}, {detail}");
             }
         }
     }
@@ -232,7 +271,7 @@ mod tests {
             let mut out = vec![0; decoder.output_buffer_size()?];
             decoder.read_image(&mut out).ok()
         });
-        check(bytes).is_err() || decoded.is_none()
+        checked(bytes).is_err() || decoded.is_none()
     }
 
     #[test]

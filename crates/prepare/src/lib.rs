@@ -1,4 +1,4 @@
-//! Curation: folders, tars and zips of pictures in; tars of those worth training on out, and a report with the reason for every file.
+//! Curation: folders, tars and zips of pictures in; tars of those worth training on out, and a report with the reason for every file that was looked at.
 //!
 //! 1. Every file is read and measured, on all threads; a row a file stays in memory, no picture. Where a detector finds faces ([`Faces`]), the best one of a
 //!    picture with what is around it is all that counts of it.
@@ -9,7 +9,7 @@
 //! | below the result | is |
 //! |---|---|
 //! | `tars/<name>.tar` | pictures, `dataset` reads them |
-//! | `report.parquet` | every file: verdict, reason, measures |
+//! | `report.parquet` | every file that was looked at: verdict, reason, measures |
 //! | `sheets/<verdict>.webp` | what some of the files of a verdict look like |
 //! | `prepare.json` | the rules, by which a second selection is kept out of the folder |
 //! | `shards/<key>/` | while many machines work: what each shard is, and the rows that came of it ([`Shards`]) |

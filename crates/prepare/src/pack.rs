@@ -128,18 +128,20 @@ pub(crate) fn write_tar(
 
 type Builder = tar::Builder<BufWriter<NamedTempFile>>;
 
-/// A tar on its way, in the same folder, so that it can be renamed.
+/// A tar on its way.
 fn begin(path: &Path) -> Result<Builder, Error> {
-    let mut file = tempfile::Builder::new();
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let file = file.prefix(UNFINISHED).tempfile_in(folder).map_err(Error::file("write", path))?;
-    #[cfg(unix)]
-    {
-        // Temporary files are private; the pictures were not.
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(readable).map_err(Error::file("write", path))?;
-    }
+    let file = unfinished(path).map_err(Error::file("write", path))?;
     Ok(tar::Builder::new(BufWriter::new(file)))
+}
+
+/// A file on its way, in the same folder, so that it can be renamed.
+fn unfinished(path: &Path) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new();
+    file.prefix(UNFINISHED);
+    // Temporary files are private; this one is for everybody whom the umask lets read it.
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    file.tempfile_in(path.parent().unwrap_or(Path::new(".")))
 }
 
 fn end(builder: Builder, path: &Path) -> Result<(), Error> {
@@ -185,10 +187,8 @@ fn claim(folder: &Path, selection: &Selection) -> Result<(), Error> {
 /// Writes a file whole or not at all.
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Error> {
     let write = || {
-        let mut file = NamedTempFile::with_prefix_in(UNFINISHED, path.parent().unwrap_or(Path::new(".")))?;
+        let mut file = unfinished(path)?;
         file.write_all(contents)?;
-        #[cfg(unix)]
-        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         file.as_file().sync_all()?;
         file.persist(path).map(drop).map_err(std::io::Error::from)
     };

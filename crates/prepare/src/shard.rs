@@ -69,16 +69,15 @@ impl Shards {
         a_shard: usize,
     ) -> Result<Self, Error> {
         let a_shard = a_shard.max(1);
-        let mut key = blake3::Hasher::new();
-        // All that rows depend on; names may be relative.
-        let here = std::env::current_dir().unwrap_or_default();
-        let rule = (rules.min_side, rules.max_aspect, &rules.crop, &rules.faces);
-        let about = (env!("CARGO_PKG_VERSION"), rule, a_shard, here);
         let detector = detector.map(|detector| std::path::absolute(&detector.path)).transpose();
         let detector = detector.map_err(Error::file("find", out))?;
         if let Some(path) = detector.as_ref().filter(|path| path.to_str().is_none()) {
             return Err(dataset::Error::NotText { path: path.clone() }.into());
         }
+        // All that rows depend on, and where each shard says that the detector is: one that was moved is found by new shards.
+        let rule = (rules.min_side, rules.max_aspect, &rules.crop, &rules.faces);
+        let about = (env!("CARGO_PKG_VERSION"), rule, a_shard, &detector);
+        let mut key = blake3::Hasher::new();
         key.update(&files.state()).update(format!("{about:?}").as_bytes());
         for number in 0..files.len() {
             key.update(files.name(number).as_bytes()).update(format!("\0{:?}\0", files.region(number)).as_bytes());
@@ -95,13 +94,15 @@ impl Shards {
     /// # Errors
     /// A file cannot be written, or has a name that cannot travel.
     pub fn of_tars(files: &Files, rows: &[Row], tars: &[Tar], rules: &Rules, out: &Path) -> Result<Self, Error> {
+        let out = std::path::absolute(out).map_err(Error::file("find", out))?;
         let missing: Vec<&Tar> = tars.iter().filter(|tar| !out.join(&tar.path).exists()).collect();
         let mut key = blake3::Hasher::new();
-        key.update(&files.state()).update(format!("tars {rules:?}").as_bytes());
+        key.update(&files.state()).update(format!("tars {rules:?}\0").as_bytes());
+        // Each shard says where its tar belongs: a folder that was moved is written to by new shards.
+        key.update(out.as_os_str().as_encoded_bytes()).update(b"\0");
         for tar in &missing {
             key.update(tar.path.as_bytes());
         }
-        let out = std::path::absolute(out).map_err(Error::file("find", out))?;
         let tasks = missing.into_iter().map(|tar| {
             let places = tar.pictures.iter().map(|&at| files.places(at..at + 1)).collect::<Result<Vec<_>, _>>()?;
             let contents = tar.pictures.iter().map(|&at| blake3::Hash::from(rows[at].content).to_hex().to_string());

@@ -321,6 +321,9 @@ fn a_shard_is_done_once_and_anew_where_anything_changed() {
     let rows = shards.rows(&files, &rules, None).unwrap();
     let tars = tars(&files, &rows, &decide(&rows, &rules), &rules, &out).unwrap();
     let packing = Shards::of_tars(&files, &rows, &tars, &rules, &out).unwrap();
+    // In another folder the tars belong elsewhere, so what was begun for this one, if it was moved there, does not count.
+    let elsewhere = Shards::of_tars(&files, &rows, &tars, &rules, &place.path().join("moved")).unwrap();
+    assert_ne!(elsewhere.folder().file_name(), packing.folder().file_name());
     fs::write(data.join("4.png"), encoded(&drawn(44, 96, 96), ImageFormat::Png)).unwrap();
     assert!(matches!(do_shard(packing.folder(), 0, &none), Err(Error::Changed { .. })));
     assert!(contents(&out.join("tars")).is_empty());
@@ -474,6 +477,11 @@ fn of_a_picture_with_a_face_the_face_is_kept() {
     fs::remove_file(&path).unwrap();
     fs::remove_file(looking.folder().join("000000.rows")).unwrap();
     assert!(matches!(do_shard(looking.folder(), 0, &open), Err(Error::Unseen(_))));
+
+    // A detector that was moved is found where it is now.
+    let moved = Detector { path: place.path().join("moved"), find: reddest() };
+    let [here, there] = [&detector, &moved].map(|one| Shards::of_files(&files, &rules, Some(one), &cut, 3).unwrap());
+    assert_ne!(here.folder(), there.folder());
 
     // Each part of the rule asks for other shards, and is another selection.
     let faces = rules.faces.clone().unwrap();

@@ -61,7 +61,7 @@ enum Command {
     Generate(generate::Generate),
     /// Make pictures ahead into a folder or bucket, on one computer or many
     Archive(archive::Archive),
-    /// Choose pictures worth training on: no duplicates, nothing broken, a reason for every file
+    /// Choose pictures worth training on: no duplicates, nothing broken, a reason for each that goes
     Prepare(Box<prepare::Prepare>),
     /// Say what a model is: size, origin, licence
     Info(info::Info),
@@ -101,6 +101,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Of a collection all archives stay open, and there may be thousands. A system that allows no more says so when one is opened.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // The service's options say what its log is like.
@@ -166,5 +168,24 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_select_would_ignore_is_refused() {
+        let accepted = |more: &[&str]| {
+            let arguments = [&["tadne", "select", "model.safetensors"][..], more].concat();
+            Cli::command().try_get_matches_from(arguments).is_ok()
+        };
+        for more in [&["--by", "run"][..], &["--remove"], &["--data", "d", "--features", "x", "--cache", "c"]] {
+            assert!(accepted(more), "{more:?}");
+        }
+        for more in [
+            &["--by", "run", "--features", "x"][..],
+            &["--rated", "file", "--cache", "c"],
+            &["--remove", "--features", "x"],
+            &["--remove", "--crop", "top"],
+        ] {
+            assert!(!accepted(more), "{more:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `tadne prepare`: from whatever was collected to tars worth training on, with a reason for every file.
+//! `tadne prepare`: from whatever was collected to tars worth training on, with a reason for every file that is looked at.
 
 use anyhow::ensure;
 use clap::Args;
@@ -17,7 +17,8 @@ Examples:
   tadne prepare --data 'danbooru/*.tar' --detector faces.onnx --out faces --size 256
   tadne train --data 'curated/tars/*.tar'
 
-report.parquet has a row for every file: verdict, reason, measures. sheets/ shows what some of each verdict look like.
+report.parquet has a row for every file that is looked at: verdict, reason, measures. Files with neither the ending nor the first
+bytes of a WebP, JPEG, PNG, GIF or BMP are passed by. sheets/ shows what some of each verdict look like.
 A list for --only comes from any tool that reads your metadata, e.g. DuckDB:
   copy (select id from 'posts.jsonl' where rating = 'g' and score > 20) to 'ids.txt' (header false)")]
 pub(crate) struct Prepare {

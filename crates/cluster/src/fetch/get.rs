@@ -161,7 +161,7 @@ fn other(status: StatusCode, headers: &HeaderMap, url: &Url) -> Got {
             },
             _ => Got::Never(format!("{reason} and not where")),
         },
-        408 | 425 | 429 | 500 | 502..=504 => {
+        408 | 425 | 429 | 500 | 502..=599 => {
             Got::Later { reason, after: text(RETRY_AFTER).and_then(|text| pause(text, SystemTime::now())) }
         }
         _ => Got::Never(reason),
@@ -220,6 +220,16 @@ fn begin(path: &Path) -> io::Result<tempfile::NamedTempFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_go_well_later_is_told_from_what_would_not() {
+        let url = Url::parse("https://a.example/1.png").unwrap();
+        let later = |status: u16| {
+            matches!(other(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &url), Got::Later { .. })
+        };
+        assert!([408, 425, 429, 500, 502, 503, 504, 507, 520, 524, 530, 599].into_iter().all(later));
+        assert!(![204, 302, 400, 403, 404, 410, 451, 501, 600].into_iter().any(later));
+    }
 
     #[test]
     fn pauses_are_seconds_or_dates() {

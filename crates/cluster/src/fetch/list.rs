@@ -49,7 +49,7 @@ pub(super) async fn read(path: &Path, columns: &Columns<'_>) -> anyhow::Result<V
     if metadata::is_table(path) {
         let names = [columns.url, columns.id, "md5", "sha256"];
         metadata::texts(path, names, columns.condition, |[url, id, md5, sha256]| {
-            rows.add(url.unwrap_or_default(), id, sha256.or(md5));
+            rows.add(url.unwrap_or_default(), id, sha256.filter(|sum| !sum.is_empty()).or(md5));
         })
         .await?;
     } else {
@@ -177,5 +177,15 @@ mod tests {
         assert!(matches!(rows[1].sum, Some(Sum::Md5(sum)) if hex(&sum) == md5));
         assert!(matches!((rows[0].sum, rows[8].sum), (None, Some(Sum::Sha256(_)))));
         assert!(parse(&"é".repeat(16)).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_empty_checksum_of_a_table_hides_no_other() {
+        let list = tempfile::Builder::new().prefix("list").suffix(".jsonl").tempfile().unwrap();
+        let md5 = "d41d8cd98f00b204e9800998ecf8427e";
+        let line = format!("{{\"url\": \"https://a.example/1.png\", \"md5\": \"{md5}\", \"sha256\": \"\"}}\n");
+        std::fs::write(list.path(), line).unwrap();
+        let rows = read(list.path(), &Columns { url: "url", id: "id", condition: None }).await.unwrap();
+        assert!(matches!(rows[0].sum, Some(Sum::Md5(sum)) if hex(&sum) == md5));
     }
 }
