@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use interop::WeightSet;
 use synth::{Creativity, Generator, Metadata, ModelFile, NoiseMode, Seed, SeedStyle, Variation, WeightDtype};
@@ -97,6 +97,19 @@ pub fn file(path: Option<&Path>) -> anyhow::Result<ModelFile> {
         Ok(network.load(metadata(path, &network, UNKNOWN_TERMS), &mut |_| ())?)
     };
     read().with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// Where a changed model goes: to `out`, or in place of `path`, which must be a model file of ours then.
+///
+/// # Errors
+/// Without `out` what is at `path` came from somebody else's program and would be lost.
+pub fn place_of<'a>(path: &'a Path, out: Option<&'a Path>) -> anyhow::Result<&'a Path> {
+    ensure!(
+        out.is_some() || !interop::is_importable(path)?,
+        "{} is no model file of this program and is not replaced by one; say with --out where the model is to go",
+        path.display()
+    );
+    Ok(out.unwrap_or(path))
 }
 
 /// The licence of an imported model, as far as its file tells.

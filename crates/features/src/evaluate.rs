@@ -66,8 +66,10 @@ pub struct Memorisation {
     /// Median distance from a held-out picture to the nearest training picture.
     pub held_out: f64,
     /// Share of drawn pictures that are nearer to a training picture than all but the nearest hundredth of held-out pictures.
-    /// Without memorisation it is about 0.01.
+    /// Without memorisation it is about `by_chance`.
     pub nearer_than_one_percent: f64,
+    /// What that share is of pictures like the held-out ones: 0.01 of very many, and more of few.
+    pub by_chance: f64,
 }
 
 impl Memorisation {
@@ -82,11 +84,13 @@ impl Memorisation {
             values
         };
         let (drawn, held_out) = (sorted(drawn), sorted(held_out));
-        let limit = held_out[held_out.len() / 100];
+        let rank = held_out.len() / 100;
+        let limit = held_out[rank];
         Self {
             drawn: drawn[drawn.len() / 2],
             held_out: held_out[held_out.len() / 2],
             nearer_than_one_percent: drawn.partition_point(|&d| d < limit) as f64 / drawn.len() as f64,
+            by_chance: (rank + 1) as f64 / (held_out.len() + 1) as f64,
         }
     }
 }
@@ -198,14 +202,15 @@ impl Evaluator {
         self.features(n, data.size(), next, done)
     }
 
-    /// Features of all held-out pictures, every other one mirrored.
+    /// Features of all held-out pictures, every other one mirrored where the data set mirrors.
     ///
     /// # Errors
     /// If a picture cannot be read.
     pub fn held_out(&self, data: &Dataset, done: impl FnMut(usize)) -> Result<Rows, Error> {
         let next = |i: usize| {
             let pixels = data.validation(i)?;
-            Ok(if i.is_multiple_of(2) { pixels } else { mirrored(&pixels, data.size()) })
+            let stays = !data.mirrors() || i.is_multiple_of(2);
+            Ok(if stays { pixels } else { mirrored(&pixels, data.size()) })
         };
         self.features(data.validation_len(), data.size(), next, done)
     }

@@ -1,5 +1,8 @@
 //! A file of pickled values together with the arrays they refer to: plain pickles, and both of `PyTorch`'s formats.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::pickle::{Id, Limits, Object, Pickle, Value, read};
@@ -14,6 +17,8 @@ pub struct Document {
     /// `PyTorch`'s storages by key.
     storages: Storages,
     container: Container,
+    /// Bytes that stood there as text, by the text: many arrays may share one.
+    decoded: RefCell<HashMap<Id, Option<Blob>>>,
 }
 
 /// How a file is packed.
@@ -39,7 +44,7 @@ impl Document {
         match &first {
             b"PK\x03\x04" => {
                 let (pickle, storages) = torch::open_zip(blob)?;
-                Ok(Document { pickle, storages, container: Container::TorchZip })
+                Ok(Document { pickle, storages, container: Container::TorchZip, decoded: RefCell::default() })
             }
             _ => match strangers::named(blob)? {
                 Some(what) => Err(Error::Unknown(what)),
@@ -62,9 +67,9 @@ impl Document {
         let pickle = read(blob, Limits::default())?;
         if torch::is_magic(&pickle)? {
             let (pickle, storages) = torch::open_legacy(blob, Limits::default())?;
-            return Ok(Document { pickle, storages, container: Container::TorchLegacy });
+            return Ok(Document { pickle, storages, container: Container::TorchLegacy, decoded: RefCell::default() });
         }
-        Ok(Document { pickle, storages: Storages::new(), container: Container::Pickle })
+        Ok(Document { pickle, storages: Storages::new(), container: Container::Pickle, decoded: RefCell::default() })
     }
 
     /// The array a value stands for: a `PyTorch` tensor or parameter, a `NumPy` array or number. None if it is something
@@ -203,14 +208,20 @@ impl Document {
             Value::Bytes(blob) => Ok(Some(blob.clone())),
             Value::Object(object) if pickle.class(object) == Some(("_codecs", "encode")) => {
                 let args = pickle.elements(object.args).unwrap_or_default();
-                let text = match args.first().map(|&id| pickle.get(id)) {
-                    Some(Value::Text(text)) => text.to_string(),
-                    Some(Value::LongText(blob)) => String::from_utf8(blob.bytes(1 << 32)?)
+                let Some(&written) = args.first() else { return Ok(None) };
+                if let Some(known) = self.decoded.borrow().get(&written) {
+                    return Ok(known.clone());
+                }
+                let text = match pickle.get(written) {
+                    Value::Text(text) => text.to_string(),
+                    Value::LongText(blob) => String::from_utf8(blob.bytes(1 << 32)?)
                         .map_err(|_| Error::damaged(0, "the numbers of an array are not text as they should be"))?,
                     _ => return Ok(None),
                 };
                 let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-                Ok(bytes.map(Blob::from))
+                let blob = bytes.map(Blob::from);
+                self.decoded.borrow_mut().insert(written, blob.clone());
+                Ok(blob)
             }
             _ => Ok(None),
         }

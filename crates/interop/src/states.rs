@@ -100,7 +100,7 @@ pub(crate) fn in_document(document: &Document, which: WeightSet) -> Option<Resul
             .pairs(id)
             .unwrap_or_default()
             .iter()
-            .filter_map(|&(key, value)| Some((pickle.text(key)?, value)))
+            .filter_map(|&(key, value)| Some((pickle.key(key)?, value)))
             .collect()
     };
     let top = named(root);

@@ -215,10 +215,12 @@ impl View {
     /// # Errors
     /// There are more, or the file cannot be read.
     pub fn single(&self) -> Result<f32, Error> {
-        match self.values()?[..] {
-            [value] => Ok(value),
-            _ => Err(Error::damaged(0, format!("one number is expected, not shape {:?}", self.shape))),
+        let other = || Error::damaged(0, format!("one number is expected, not shape {:?}", self.shape));
+        // Before they are read: a shape may ask for many more numbers than the file has.
+        if self.shape.iter().any(|&n| n != 1) {
+            return Err(other());
         }
+        self.values()?.first().copied().ok_or_else(other)
     }
 
     /// The lowest and the highest place any element lies at; none if that overflows.

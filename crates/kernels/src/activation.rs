@@ -97,7 +97,15 @@ impl Activation {
     }
 
     /// Gives the memory another shape; allocates only if it is larger than any before. The contents become unspecified.
+    ///
+    /// # Panics
+    /// If no memory is as large.
     pub fn reshape(&mut self, shape: Shape) {
+        // What follows multiplies without looking: beyond this no product would be what it says.
+        let Shape { pictures, channels, height, width } = shape;
+        let numbers = [pictures, channels.saturating_add(16), height.saturating_add(6), width.saturating_add(6)];
+        let product = numbers.into_iter().try_fold(size_of::<f32>(), usize::checked_mul);
+        assert!(product.is_some_and(|bytes| isize::try_from(bytes).is_ok()), "{shape:?} is too large");
         self.shape = shape;
         // The memory keeps its greatest length, so that nothing is cleared only to be overwritten.
         if self.data.len() < shape.size() {

@@ -21,8 +21,8 @@ pub struct Crew {
     isa: Isa,
     helpers: Vec<JoinHandle<()>>,
     board: Arc<Board>,
-    /// Makes the type `!Sync`.
-    alone: std::marker::PhantomData<Cell<()>>,
+    /// Whether a call goes on. It also makes the type `!Sync`: one thread calls.
+    busy: Cell<bool>,
 }
 
 /// What the threads tell each other.
@@ -88,7 +88,7 @@ impl Crew {
             thread::Builder::new().name(format!("layer-{index}")).spawn(move || help(&board, index)).ok()
         };
         let helpers = (0..wanted).map_while(start).collect();
-        Crew { isa, helpers, board, alone: std::marker::PhantomData }
+        Crew { isa, helpers, board, busy: Cell::new(false) }
     }
 
     /// The instruction set.
@@ -114,18 +114,19 @@ impl Crew {
     /// [`threads`](Self::threads) and tells calls at the same time apart.
     ///
     /// # Panics
-    /// If a task does.
+    /// If a task does, or is itself within a call of the same crew.
     pub fn run(&self, count: usize, task: impl Fn(usize, usize) + Sync) {
         if self.helpers.is_empty() || count < 2 {
             (0..count).for_each(|index| task(0, index));
             return;
         }
+        let _at_work = AtWork::begin(&self.busy);
         let borrowed: &Task<'_> = &task;
         #[allow(clippy::transmute_ptr_to_ptr, reason = "a cast cannot change the lifetime")]
         // SAFETY: only the lifetime changes; nobody uses the task after this function has returned.
         let erased = unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(borrowed) };
         let board = &*self.board;
-        // SAFETY: the gate is closed and nobody is at work: so every call leaves it, and `Crew` is not shared.
+        // SAFETY: the gate is closed and nobody is at work: so every call leaves it, `Crew` is not shared, and no call is within another.
         unsafe { *board.list.get() = List { task: Some(erased), count } };
         board.next.store(0, Ordering::Relaxed);
         let list = board.gate.load(Ordering::Relaxed) & !(AT_WORK | OPEN);
@@ -146,6 +147,24 @@ impl Crew {
             resume_unwind(panic);
         }
         assert!(!board.panicked.swap(false, Ordering::AcqRel), "a thread of the crew panicked");
+    }
+}
+
+/// A call of [`Crew::run`] that goes on.
+struct AtWork<'a>(&'a Cell<bool>);
+
+impl<'a> AtWork<'a> {
+    /// # Panics
+    /// If one does already.
+    fn begin(busy: &'a Cell<bool>) -> Self {
+        assert!(!busy.replace(true), "a task of a crew calls the crew");
+        Self(busy)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 
@@ -210,6 +229,26 @@ fn help(board: &Board, index: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    thread_local!(static SHARED: Crew = Crew::new(Isa::SCALAR, 3));
+
+    #[test]
+    fn a_call_within_a_call_is_refused_and_the_crew_goes_on() {
+        SHARED.with(|crew| {
+            let (owner, tried) = (thread::current().id(), AtomicBool::new(false));
+            let inner = |_, _| {
+                if thread::current().id() == owner {
+                    tried.store(true, Ordering::Relaxed);
+                    SHARED.with(|crew| crew.run(2, |_, _| ()));
+                }
+            };
+            let ended = catch_unwind(AssertUnwindSafe(|| crew.run(1000, inner)));
+            assert_eq!(ended.is_err(), tried.into_inner());
+            let all = AtomicUsize::new(0);
+            crew.run(7, |_, _| _ = all.fetch_add(1, Ordering::Relaxed));
+            assert_eq!(all.into_inner(), 7);
+        });
+    }
 
     #[test]
     fn every_task_is_done_once_whoever_does_it() {

@@ -66,6 +66,7 @@ impl Windows {
         // Small enough that no place overflows: the loops rely on places that lie inside.
         let small = |pair: [usize; 2]| pair.iter().all(|&n| n <= 1 << 20);
         assert!([self.input, self.output, self.size, self.stride, self.before].into_iter().all(small), "{self:?}");
+        assert!(channels <= 1 << 20, "{channels} channels");
         assert!(self.stride[0] > 0 && self.stride[1] > 0 && channels > 0, "strides and channels are at least 1");
         assert!(self.size[0] * self.size[1] <= MOST, "a window has at most {MOST} places");
         assert_eq!(x, self.pixels() * channels, "numbers of the picture");

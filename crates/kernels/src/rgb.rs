@@ -25,7 +25,11 @@ pub enum Edge {
 
 impl Rgb {
     /// Gives the memory another shape; allocates only if it is larger than any before.
+    ///
+    /// # Panics
+    /// If a side is longer than a million pixels.
     pub fn reshape(&mut self, height: usize, width: usize) {
+        assert!(height <= 1 << 20 && width <= 1 << 20, "a picture of {width} x {height} is too large");
         (self.height, self.width) = (height, width);
         self.data.resize((height + 2) * (width + 2), [0.0; 4]);
     }

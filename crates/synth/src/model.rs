@@ -256,6 +256,13 @@ impl ModelFile {
         crate::write_atomically(path, &bytes).map_err(io("write", path))
     }
 
+    /// The smaller precision that keeps every weight as it is.
+    pub fn exact_dtype(&self) -> WeightDtype {
+        let is_half = |v: &f32| f16::from_f32(*v).to_f32().to_bits() == v.to_bits();
+        let halves = self.tensors.values().all(|tensor| tensor.data.iter().all(is_half));
+        if halves { WeightDtype::F16 } else { WeightDtype::F32 }
+    }
+
     /// The model without its ink network, if it has one: it draws what the last block composes.
     #[must_use]
     pub fn without_ink(mut self) -> Self {

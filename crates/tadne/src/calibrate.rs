@@ -8,7 +8,7 @@ use anyhow::ensure;
 use clap::Args;
 use dataset::Options;
 use features::{Corruption, FIRST_SEED, Resizing, calibrate};
-use synth::{Creativity, Generator, Seed, WeightDtype};
+use synth::{Creativity, Generator, Seed};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
@@ -65,6 +65,7 @@ impl Calibrate {
             ensure!(known, "--best {best}: use a tenth from {} to {}", calibrate::BEST.start(), calibrate::BEST.end());
         }
         let mut file = model::file(Some(&self.model))?;
+        let (out, kept) = (model::place_of(&self.model, self.out.as_deref())?, file.exact_dtype());
         let evaluator = evaluator(&self.features, Resizing::Clean, threads)?;
         calibrate::measure_truncation(evaluator.crew(), &mut file)?;
         let generator = Arc::new(Generator::new(&file)?);
@@ -89,8 +90,7 @@ impl Calibrate {
         }
         let found = calibrate::landmarks(&sweep, self.best);
         file.metadata.calibration = Some(found);
-        let out = self.out.as_ref().unwrap_or(&self.model);
-        file.save(out, WeightDtype::F16)?;
+        file.save(out, kept)?;
         println!(
             "{}: creativity 0.3 is psi {}, 1 is {}, 2 is {}",
             out.display(),

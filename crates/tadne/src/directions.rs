@@ -8,7 +8,7 @@ use clap::Args;
 use features::FIRST_SEED;
 use features::directions::{NAMES, find, measure};
 use server::Format;
-use synth::{Creativity, Creature, Edit, Generator, Picture, Recipe, Seed, WeightDtype};
+use synth::{Creativity, Creature, Edit, Generator, Picture, Recipe, Seed};
 
 use crate::metrics::bar;
 use crate::model;
@@ -47,6 +47,7 @@ impl Directions {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let mut file = model::file(Some(&self.model))?;
+        let (out, kept) = (model::place_of(&self.model, self.out.as_deref())?, file.exact_dtype());
         let dim = file.architecture.w_dim;
         ensure!(self.samples > dim, "--samples {}: more than w's {dim} numbers are needed", self.samples);
         // Measured before ink, which is the larger part of the work and moves nothing.
@@ -74,8 +75,7 @@ impl Directions {
         }
         let found: Vec<_> = found.into_iter().map(|direction| (direction.name, direction.w)).collect();
         file.set_directions(&found)?;
-        let out = self.out.as_ref().unwrap_or(&self.model);
-        file.save(out, WeightDtype::F16)?;
+        file.save(out, kept)?;
         println!("{}: {} directions", out.display(), found.len());
         match &self.strips {
             Some(strips) => self.strips(&Arc::new(Generator::consume(file)?), threads, strips),

@@ -114,6 +114,7 @@ impl About {
             "license": self.metadata.license,
             "calibration": self.metadata.calibration,
             "selection": self.metadata.selection,
+            "directions": self.metadata.directions,
             "simd": Isa::from_environment().map(Isa::name).ok(),
         });
         if let Some(fingerprint) = &self.fingerprint {

@@ -160,7 +160,7 @@ impl Metrics {
             let mut worker = generator.worker_with_threads(threads);
             let next = |i: usize| Ok::<_, std::convert::Infallible>(worker.draw(Seed(FIRST_SEED + i as u64), psi).rgb);
             let features = bar("drawing", n, |done| evaluator.features(n, width, next, done))?;
-            row(format!("psi {psi}"), Some(psi), &features);
+            row(format!("psi {}", psi.get()), Some(psi), &features);
             drawn = Some(features);
         }
         let mut figures = Figures {
@@ -179,17 +179,22 @@ impl Metrics {
             let m = Memorisation::measure(crew, drawn, held_out, &training);
             println!(
                 "\nnearest of {all} training pictures, median distance: drawn {:.2}, held out {:.2}; {:.1} % of the drawn are \
-                 nearer than the nearest 1 % of the held out",
+                 nearer than the nearest 1 % of the held out, {:.1} % would be chance",
                 m.drawn,
                 m.held_out,
-                m.nearer_than_one_percent * 100.0
+                m.nearer_than_one_percent * 100.0,
+                m.by_chance * 100.0
             );
             figures.memorisation = Some(m);
         }
         if let Some(path) = &self.neighbours {
             let psi = self.psi[0];
             Self::sheet(&evaluator, &generator, &data, psi, path)?;
-            println!("\n{}: 16 drawn pictures at psi {psi}, each with its 4 nearest training pictures", path.display());
+            println!(
+                "\n{}: 16 drawn pictures at psi {psi}, each with its 4 nearest training pictures",
+                path.display(),
+                psi = psi.get()
+            );
         }
         if let Some(path) = &self.json {
             synth::write_atomically(path, serde_json::to_string_pretty(&figures)?.as_bytes())

@@ -121,8 +121,12 @@ impl Project {
         let projector = Projector::new(config, (&file, &generator), &target, network, threads)?;
         let (threads, name) = projector.processor();
         println!("machine   {threads} threads, {name}");
-        let mut way =
-            Way { projector, frames: Vec::new(), stats: String::new(), every: (self.steps / self.frames).max(1) };
+        let mut way = Way {
+            projector,
+            frames: Vec::new(),
+            stats: String::new(),
+            every: self.steps.div_ceil(self.frames - 1).max(1),
+        };
         fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
         let stop = progress::stop_on_interrupt("finishing this step, then keeping the nearest so far")?;
         println!("folder    {}", self.out.display());

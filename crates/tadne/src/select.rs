@@ -12,7 +12,7 @@ use dataset::Options;
 use features::metrics::Rows;
 use features::{Corruption, Crew, FIRST_SEED, Isa, KernelRidge, LogRatios, Resizing};
 use gan::{Checkpoint, LatentScores};
-use synth::{Creativity, Generator, ModelFile, Picture, Seed, Selection, WeightDtype};
+use synth::{Creativity, Generator, ModelFile, Picture, Seed, Selection};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
@@ -47,7 +47,13 @@ pub(crate) struct Select {
     #[command(flatten)]
     picture_args: PictureArgs,
     /// Feature networks, by commas: files, or names that tools/features.py made; what each says counts as much
-    #[arg(long, value_delimiter = ',', default_value = "nsfwjs-mobilenet-v2", value_name = "NETWORKS")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        requires = "data",
+        default_value = "nsfwjs-mobilenet-v2",
+        value_name = "NETWORKS"
+    )]
     features: Vec<String>,
     /// Run, or checkpoint, whose discriminators are asked: the one that the model comes from
     #[arg(long, value_name = "RUN")]
@@ -68,7 +74,10 @@ pub(crate) struct Select {
     #[arg(long, default_value_t = 30_000, value_name = "N")]
     samples: usize,
     /// Let every seed take its one z again
-    #[arg(long, conflicts_with_all = ["by", "data", "rated", "raise", "keep", "candidates", "samples", "sheet"])]
+    #[arg(long, conflicts_with_all = [
+        "by", "data", "rated", "raise", "keep", "candidates", "samples", "sheet",
+        "features", "cache", "crop", "min_side", "max_broken",
+    ])]
     remove: bool,
     /// Model file to write [default: the one that was read]
     #[arg(long, value_name = "FILE")]
@@ -80,7 +89,7 @@ pub(crate) struct Select {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Folder that keeps the resized pictures for the next start
-    #[arg(long, default_value = "runs/cache", value_name = "DIR")]
+    #[arg(long, requires = "data", default_value = "runs/cache", value_name = "DIR")]
     cache: PathBuf,
 }
 
@@ -104,13 +113,18 @@ const LEAST: f64 = 0.1;
 impl Select {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut file = model::file(Some(&self.model))?;
-        let out = self.out.as_ref().unwrap_or(&self.model);
+        let (out, kept) = (model::place_of(&self.model, self.out.as_deref())?, file.exact_dtype());
         if self.remove {
             file.set_selection(None)?;
-            file.save(out, WeightDtype::F16)?;
+            file.save(out, kept)?;
             println!("{}: every seed takes its one z", out.display());
             return Ok(());
         }
+        let PictureArgs { crop, min_side, max_broken } = self.picture_args;
+        ensure!(
+            !self.data.is_empty() || (crop.is_none() && min_side.is_none() && max_broken.is_none()),
+            "--crop, --min-side and --max-broken say which pictures of --data count; name --data as well, or leave them out"
+        );
         ensure!((2..=64).contains(&self.candidates), "--candidates {}: use 2 to 64", self.candidates);
         if let Some(share) = self.raise {
             ensure!(share > 0.0 && share <= 1.0, "--raise {share}: use a number above 0 and at most 1");
@@ -155,7 +169,7 @@ impl Select {
         if let Some((rated, share)) = rated.zip(self.raise) {
             raise(&mut file, &rated, share, &crew)?;
         }
-        file.save(out, WeightDtype::F16)?;
+        file.save(out, kept)?;
         println!("{}: each seed takes the best of {}", out.display(), self.candidates);
         let Some(sheet) = &self.sheet else { return Ok(()) };
         let mut order: Vec<usize> = (0..samples).collect();

@@ -90,6 +90,8 @@ impl Export {
 
 /// Names the files of an export, so that the next one can take the place of this.
 const LIST: &str = "files.txt";
+/// Files that every export has.
+const MARKS: [&str; 2] = ["index.html", "sw.js"];
 
 /// The files of an earlier export in a folder.
 fn ours(folder: &Path) -> anyhow::Result<Vec<String>> {
@@ -97,7 +99,11 @@ fn ours(folder: &Path) -> anyhow::Result<Vec<String>> {
     if let Ok(text) = std::fs::read_to_string(&list) {
         let inside =
             |name: &&str| Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        return Ok(text.lines().filter(inside).map(str::to_owned).collect());
+        let names: Vec<String> = text.lines().filter(inside).map(str::to_owned).collect();
+        // Somebody's own list of files may have the same name.
+        if MARKS.iter().all(|mark| names.iter().any(|name| name == mark) && folder.join(mark).is_file()) {
+            return Ok(names);
+        }
     }
     match std::fs::read_dir(folder).map(Iterator::count) {
         Ok(1..) => bail!("{} holds files that are not an earlier export; choose an empty folder", folder.display()),
@@ -142,8 +148,15 @@ mod tests {
         assert_eq!(ours(folder.path()).unwrap(), Vec::<String>::new());
         std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
         assert!(ours(folder.path()).unwrap_err().to_string().contains("empty folder"));
-        std::fs::write(folder.path().join(LIST), "a/b.js\n../thesis.txt\n/etc/passwd\n").unwrap();
-        assert_eq!(ours(folder.path()).unwrap(), ["a/b.js"]);
+        std::fs::write(folder.path().join(LIST), "thesis.txt\n").unwrap();
+        assert!(ours(folder.path()).is_err(), "a list of somebody's own files is no export");
+        let list = "a/b.js\nindex.html\n../thesis.txt\n/etc/passwd\nsw.js\n";
+        std::fs::write(folder.path().join(LIST), list).unwrap();
+        assert!(ours(folder.path()).is_err(), "nor is one without its files");
+        for mark in MARKS {
+            std::fs::write(folder.path().join(mark), "").unwrap();
+        }
+        assert_eq!(ours(folder.path()).unwrap(), ["a/b.js", "index.html", "sw.js"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Watch {
             println!("{} at {address}", self.run.display());
             if self.open {
                 // Whoever has no browser here can still open the address elsewhere.
-                if let Err(error) = open::that(&address) {
+                if let Err(error) = open::that_detached(&address) {
                     tracing::warn!("cannot open a browser: {error}");
                 }
             }

@@ -2,6 +2,9 @@
 
 use crate::blob::Blob;
 
+/// Bytes of an entry's name.
+const LONGEST_KEY: usize = 1 << 10;
+
 /// The place of a value in its [`Pickle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Id(pub(super) u32);
@@ -110,6 +113,15 @@ impl Pickle {
             Value::LongText(blob) => String::from_utf8(blob.bytes(1 << 24).ok()?).ok(),
             Value::Bytes(blob) => String::from_utf8(blob.bytes(256).ok()?).ok().filter(|text| text.is_ascii()),
             _ => None,
+        }
+    }
+
+    /// The name of an entry: text of at most 1 KiB, since a file may name any number of entries by the same long one.
+    pub fn key(&self, id: Id) -> Option<String> {
+        match self.get(id) {
+            Value::LongText(_) => None,
+            Value::Text(text) if text.len() > LONGEST_KEY => None,
+            _ => self.text(id),
         }
     }
 

@@ -410,6 +410,7 @@ impl Conv {
     /// If shapes do not fit.
     pub fn backward<E: Element>(&self, cpu: &Cpu, size: usize, b: Backward<'_, E>) {
         let [n, h, w, inputs] = b.x.shape();
+        assert!(matches!(size, 1 | 3) && h > 0 && w > 0, "a filter of {size} on maps of {w} x {h}");
         let outputs = b.back.channels();
         let back = if self.pooled { [n, h / 2, w / 2, outputs] } else { [n, h, w, outputs] };
         assert_eq!(b.back.shape(), back, "the gradient's shape");

@@ -35,6 +35,14 @@ impl<E: Element> Map<E> {
     }
 
     fn blocks_of([pictures, height, width, channels]: [usize; 4]) -> usize {
+        let bytes = || {
+            let channels = channels.checked_next_multiple_of(16)?;
+            let picture = height.checked_add(2)?.checked_mul(width.checked_add(2)?)?.checked_mul(channels)?;
+            // Of thirty pictures more than there are: what lies beyond is less than those.
+            picture.checked_mul(pictures.checked_add(30)?)?.checked_mul(size_of::<E>())
+        };
+        let shape = [pictures, height, width, channels];
+        assert!(bytes().is_some_and(|bytes| isize::try_from(bytes).is_ok()), "a map of {shape:?} is too large");
         let channels = padded(channels);
         let numbers = pictures * (height + 2) * (width + 2) * channels + beyond(width, channels);
         (numbers * size_of::<E>()).div_ceil(size_of::<Block>())

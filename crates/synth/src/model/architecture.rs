@@ -234,9 +234,11 @@ impl Architecture {
         if let Some(ink) = self.ink {
             let (h, w) = self.composed();
             let bounds = (1..=256).contains(&ink.channels) && (1..=32).contains(&ink.blocks);
+            // The numbers themselves first: of larger ones the products would not fit.
+            let bounds = bounds && matches!(ink.factor, 2 | 4);
             let pixels =
-                h.max(w) * ink.factor <= 8192 && h * w * ink.channels.max(3 * ink.factor * ink.factor) <= 1 << 27;
-            if !(bounds && matches!(ink.factor, 2 | 4) && pixels) {
+                || h.max(w) * ink.factor <= 8192 && h * w * ink.channels.max(3 * ink.factor * ink.factor) <= 1 << 27;
+            if !(bounds && pixels()) {
                 return bad(
                     "ink",
                     format!("{ink:?}"),
@@ -300,7 +302,7 @@ impl Architecture {
     }
 
     /// Names and shapes of the tensors a file may hold besides: stored noise, which replaces the seed's where
-    /// [`NoiseInputs`] adds any. (`truncation.centres`, of shape [K, `w_dim`] with K free, is accepted too.)
+    /// [`NoiseInputs`] adds any. (Tensors of calibration, selection and directions are accepted too: see [`ModelFile::check`](crate::ModelFile::check).)
     pub fn optional_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut list = Vec::new();
         for conv in self.convs() {

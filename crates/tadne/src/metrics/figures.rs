@@ -99,10 +99,10 @@ impl Figures {
                 "Median distance to the nearest training picture",
                 &[("drawn".into(), m.drawn), ("held out".into(), m.held_out)],
             );
-            let nearer = m.nearer_than_one_percent * 100.0;
+            let [nearer, chance] = [m.nearer_than_one_percent, m.by_chance].map(|share| share * 100.0);
             page.paragraph(&format!(
                 "{nearer:.1} % of the drawn pictures are nearer to a training picture than the nearest 1 % of the held-out ones; \
-                 1 % would be chance.",
+                 {chance:.1} % would be chance.",
             ));
         }
         page
