@@ -117,11 +117,12 @@ impl<'a> Maker<'a> {
     /// A file cannot be read or written, a picture not be made, or it was stopped. What was finished stays.
     pub fn shard(&mut self, shard: &Shard, verify: bool) -> Result<Outcome, Error> {
         let header = self.plan.header(shard);
-        if let Some(record) = self.record(&header)? {
+        let before = self.record(&header)?;
+        if let Some(record) = &before {
             if !verify {
                 return Ok(Outcome::Kept);
             }
-            if let Some(outcome) = self.mend(shard, &record)? {
+            if let Some(outcome) = self.mend(shard, record)? {
                 return Ok(outcome);
             }
         }
@@ -131,7 +132,7 @@ impl<'a> Maker<'a> {
                 Err(Error::Stopped)
             }
             // Somebody else who made the same shard may have been faster, and taken the unfinished files away.
-            Err(error) => self.record(&header)?.map(|_| Outcome::Kept).ok_or(error),
+            Err(error) if before.is_none() => self.record(&header)?.map(|_| Outcome::Kept).ok_or(error),
             made => made,
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use server::ArchiveKind;
@@ -154,9 +154,15 @@ impl Target {
         for entry in there(fs::read_dir(root.join(RECORDS)), RECORDS)?.into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(shard) = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)) else { continue };
-            let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
-            let finished = if shard == ArchiveKind::FILE { shard.to_owned() } else { record_path(shard) };
-            if root.join(finished).exists() || age().is_some_and(|age| age > LEFT) {
+            let modified = |of: io::Result<fs::Metadata>| of.ok()?.modified().ok();
+            let begun = modified(entry.metadata());
+            let is_over = if shard == ArchiveKind::FILE {
+                root.join(shard).exists()
+            } else {
+                // A record that is older than what is unfinished says nothing: the shard is being made again.
+                modified(fs::metadata(root.join(record_path(shard)))) >= begun.or_else(|| Some(SystemTime::now()))
+            };
+            if is_over || begun.and_then(|begun| begun.elapsed().ok()).is_some_and(|age| age > LEFT) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::Auxiliary;
 use crate::params::Layout;
-use crate::state_file::{header, tensor, write_file};
+use crate::state_file::{header, readable, tensor, write_file};
 use crate::trainer::Progress;
 use crate::{Config, Error, Trainer};
 
@@ -132,12 +132,7 @@ impl Checkpoint {
         let mut header: serde_json::Value = serde_json::from_str(&header).map_err(damaged)?;
         without_old_values(&mut header);
         let header: Header = serde_json::from_value(header).map_err(damaged)?;
-        if !(1..=VERSION).contains(&header.version) {
-            return Err(fail(format!(
-                "it has version {}, this program reads versions up to {VERSION}",
-                header.version
-            )));
-        }
+        readable(header.version, VERSION).map_err(fail)?;
         let mut config = header.config.clone();
         if header.compact {
             // Its heads were left out, and whoever starts from these networks chooses a critic anew.
@@ -272,40 +267,37 @@ impl Trainer {
     }
 }
 
+/// The names of the vectors of every checkpoint, in the order of [`state`] and [`tensors`].
+const NAMES: [&str; 8] =
+    ["g.weights", "g.adam.first", "g.adam.second", "g.ema", "g.w_avg", "d.weights", "d.adam.first", "d.adam.second"];
+
 /// The vectors of a checkpoint by name.
 fn state(t: &Trainer) -> Vec<(String, &[f32])> {
-    let all: [(&str, &[f32]); 8] = [
-        ("g.weights", &t.g.net.weights),
-        ("g.adam.first", &t.g.adam.first),
-        ("g.adam.second", &t.g.adam.second),
-        ("g.ema", &t.ema),
-        ("g.w_avg", &t.w_avg),
-        ("d.weights", &t.d.net.weights),
-        ("d.adam.first", &t.d.adam.first),
-        ("d.adam.second", &t.d.adam.second),
-    ];
+    let Trainer { g, d, ema, w_avg, .. } = t;
+    let all: [&[f32]; 8] =
+        [&g.net.weights, &g.adam.first, &g.adam.second, ema, w_avg, &d.net.weights, &d.adam.first, &d.adam.second];
     let wide = t.wide.iter().map(|average| (format!("g.average.{}", average.width), average.weights.as_slice()));
     let auxiliaries = t.auxiliaries.all().into_iter().flatten();
     let auxiliaries = auxiliaries.flat_map(Auxiliary::state).map(|(name, values)| (name.to_owned(), values));
-    let own = all.into_iter().map(|(name, values)| (name.to_owned(), values));
+    let own = NAMES.map(str::to_owned).into_iter().zip(all);
     own.chain(wide).chain(auxiliaries).collect()
 }
 
 /// The vectors of a checkpoint by name, to be filled, but for those of auxiliary discriminators.
 fn tensors(t: &mut Trainer) -> Vec<(String, &mut [f32])> {
-    let all: [(&str, &mut [f32]); 8] = [
-        ("g.weights", &mut t.g.net.weights),
-        ("g.adam.first", &mut t.g.adam.first),
-        ("g.adam.second", &mut t.g.adam.second),
-        ("g.ema", &mut t.ema),
-        ("g.w_avg", &mut t.w_avg),
-        ("d.weights", &mut t.d.net.weights),
-        ("d.adam.first", &mut t.d.adam.first),
-        ("d.adam.second", &mut t.d.adam.second),
+    let Trainer { g, d, ema, w_avg, wide, .. } = t;
+    let all: [&mut [f32]; 8] = [
+        &mut g.net.weights,
+        &mut g.adam.first,
+        &mut g.adam.second,
+        ema,
+        w_avg,
+        &mut d.net.weights,
+        &mut d.adam.first,
+        &mut d.adam.second,
     ];
-    let wide =
-        t.wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
-    all.into_iter().map(|(name, values)| (name.to_owned(), values)).chain(wide).collect()
+    let wide = wide.iter_mut().map(|average| (format!("g.average.{}", average.width), average.weights.as_mut_slice()));
+    NAMES.map(str::to_owned).into_iter().zip(all).chain(wide).collect()
 }
 
 #[cfg(test)]

@@ -60,7 +60,9 @@ pub enum Error {
         what: String,
     },
     /// A run folder without any usable checkpoint.
-    #[error("{path} holds no usable checkpoint; a run folder has a checkpoints folder with files like 000190000.safetensors in it, and a file of another name is given by itself")]
+    #[error(
+        "{path} holds no usable checkpoint; a run folder has a checkpoints folder with files like 000190000.safetensors in it, and a file of another name is given by itself"
+    )]
     NoCheckpoint {
         /// The folder.
         path: PathBuf,

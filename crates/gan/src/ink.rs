@@ -568,12 +568,7 @@ impl InkTrainer {
         let fail = |what: String| Error::Checkpoint { path: path.into(), what };
         let header = state_file::header(&bytes, FORMAT).map_err(fail)?;
         let header: Header = serde_json::from_str(&header).map_err(|e| fail(format!("its header is damaged: {e}")))?;
-        if !(1..=VERSION).contains(&header.version) {
-            return Err(fail(format!(
-                "it has version {}, this program reads versions up to {VERSION}",
-                header.version
-            )));
-        }
+        state_file::readable(header.version, VERSION).map_err(fail)?;
         let mut trainer = Self::new(header.config, threads).map_err(|e| fail(e.to_string()))?;
         (trainer.adam.steps, trainer.before_kimg) = (header.steps, header.before_kimg);
         if let Some(judge) = &mut trainer.judge {

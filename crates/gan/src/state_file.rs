@@ -54,6 +54,14 @@ pub(crate) fn header(bytes: &[u8], format: &str) -> Result<String, String> {
     metadata.remove("header").ok_or_else(|| "its header is missing".into())
 }
 
+/// Whether a file of this version can be read by a program that writes `newest`, or what to say of it.
+pub(crate) fn readable(version: u32, newest: u32) -> Result<(), String> {
+    if (1..=newest).contains(&version) {
+        return Ok(());
+    }
+    Err(format!("it has version {version}, this program reads versions up to {newest}"))
+}
+
 /// A tensor's values, of which there must be `length` of `kind` (F16 or F32), or what is wrong with it.
 pub(crate) fn tensor(file: &SafeTensors<'_>, name: &str, kind: Dtype, length: usize) -> Result<Vec<f32>, String> {
     let view = file.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;

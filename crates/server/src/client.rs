@@ -1,7 +1,7 @@
 //! Who asks: the address that limits and turns are counted by, seen through proxies only where they are trusted.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
@@ -45,7 +45,10 @@ pub(crate) fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Ip
     }
     let lists: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     for text in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
-        let Ok(address) = text.trim().parse::<IpAddr>() else { break };
+        let text = text.trim();
+        // Some proxies write the port as well.
+        let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
+        let Ok(address) = text.parse::<IpAddr>().or_else(|_| with_port()) else { break };
         client = address.to_canonical();
         if !is_trusted(client, proxies) {
             break;
@@ -72,6 +75,8 @@ mod tests {
         assert_eq!(seen("203.0.113.9", &["198.51.100.7"]), "203.0.113.9");
         assert_eq!(seen("127.0.0.1", &["198.51.100.7"]), "198.51.100.7");
         assert_eq!(seen("::ffff:127.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(seen("127.0.0.1", &["198.51.100.7:49152"]), "198.51.100.7");
+        assert_eq!(seen("127.0.0.1", &["[2001:db8::7]:49152"]), "2001:db8::7");
         assert_eq!(seen("127.0.0.1", &[]), "127.0.0.1");
     }
 

@@ -170,7 +170,13 @@ impl IntoResponse for Refusal {
             "status": status.as_u16(),
             "detail": self.to_string(),
         });
-        let headers = [(header::CONTENT_TYPE, PROBLEM_JSON), (header::CACHE_CONTROL, "no-store")];
+        // Other sites' scripts may read why they got nothing, whichever layer said so.
+        let headers = [
+            (header::CONTENT_TYPE, PROBLEM_JSON),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
+        ];
         let mut response = (status, headers, format!("{document}\n")).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -116,7 +116,8 @@ async fn grid(State(path): State<Arc<PathBuf>>, Segment(file): Segment<String>) 
     };
     match tokio::task::spawn_blocking(move || std::fs::read(path)).await {
         Ok(Ok(png)) => {
-            let headers = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=86400")];
+            // Of another run, or of this one after another recipe, a file of the same name is another picture.
+            let headers = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")];
             (headers, png).into_response()
         }
         _ => StatusCode::NOT_FOUND.into_response(),

@@ -507,6 +507,14 @@ fn a_judge_begins_as_the_discriminator_of_a_checkpoint() {
     t.begin_judge(&begun).unwrap();
     assert_eq!(t.config.judging.as_ref().unwrap().channels, [6; 2]);
     assert_eq!(t.judge.as_ref().unwrap().net.weights, begun.trainer.d.net.weights);
+    // A discriminator that has learnt behind ink is taken before D.
+    let inked = Some(InkedConfig { channels: vec![8, 6], ..InkedConfig::default() });
+    let trainer = crate::Trainer::bare(Config { inked, ..other.clone() }, 1).unwrap();
+    let behind = Checkpoint { trainer, dataset: String::new(), seconds: 0.0 };
+    t.begin_judge(&behind).unwrap();
+    assert_eq!(t.config.judging.as_ref().unwrap().channels, [8, 6]);
+    let theirs = &behind.trainer.auxiliaries.inked.as_ref().unwrap().judge.net.weights;
+    assert_eq!(&t.judge.as_ref().unwrap().net.weights, theirs);
     // Not of other layers, and not once it has learnt something.
     other.discriminator.features = 2;
     let error = t.begin_judge(&checkpoint(other)).unwrap_err().to_string();

@@ -48,6 +48,7 @@ pub(crate) struct RequestGuard {
 /// Which scheme and host a visitor asked a proxy for; believed of trusted proxies, and taken away from all others' requests.
 pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Bytes of a body that is too large that are read all the same, and for how long.
 const READ_AWAY: usize = 32 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -140,7 +141,12 @@ pub(crate) async fn pass(State(guard): State<Arc<RequestGuard>>, mut request: Re
     // Without a listener, as in tests, everybody sits at this computer.
     let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(address)| *address);
     let address = client::behind(peer, request.headers(), &guard.proxies);
-    let visitor = Visitor { client: Client::from(address), local: address.is_loopback() };
+    // A proxy on this computer that we were not told to believe brings anybody, and says so.
+    let is_brought = |headers: &HeaderMap| {
+        [FORWARDED_FOR, header::FORWARDED, header::VIA].iter().any(|name| headers.contains_key(name))
+    };
+    let local = address.is_loopback() && !is_brought(request.headers());
+    let visitor = Visitor { client: Client::from(address), local };
     let id = guard.id(peer, request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     if let Some(plain) = unescaped(request.uri()) {

@@ -8,9 +8,18 @@ pub(crate) fn has(headers: &HeaderMap, etag: &str) -> bool {
         .get_all(header::IF_NONE_MATCH)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
+        .flat_map(tags)
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// The members of a list of tags; a comma within a tag's quotes parts nothing.
+fn tags(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    list.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+    .map(str::trim)
 }
 
 #[cfg(test)]
@@ -32,5 +41,13 @@ mod tests {
             assert!(!with(value), "{value}");
         }
         assert!(!has(&HeaderMap::new(), "\"a-1\""));
+    }
+
+    #[test]
+    fn a_comma_may_be_part_of_a_tag() {
+        let tag = "\"model/cards/wall.jpg?psi=1.4&wall=1f9c03aa&at=12,-3\"";
+        let mut headers = HeaderMap::new();
+        headers.insert(header::IF_NONE_MATCH, format!("\"x,y\", W/{tag}").parse().unwrap());
+        assert!(has(&headers, tag) && has(&headers, "\"x,y\"") && !has(&headers, "\"x"));
     }
 }

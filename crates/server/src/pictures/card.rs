@@ -22,7 +22,7 @@ pub(crate) struct Card {
 }
 
 impl Card {
-    /// Pictures on the wall's card: seven columns of four, every other column half a picture lower.
+    /// Pictures on the wall's card: seven columns of five, every other column half a picture lower.
     pub(crate) const ON_THE_WALL: usize = 7 * 5;
 
     pub(crate) fn new() -> Self {

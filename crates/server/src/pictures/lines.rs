@@ -15,15 +15,22 @@ const TURNS: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     /// The front line is served next; a line that was served goes to the back. No line is empty.
-    clients: VecDeque<(Client, VecDeque<T>)>,
+    clients: VecDeque<Line<T>>,
     len: usize,
-    /// Turns since the oldest of a line had one.
+}
+
+/// What waits for one client.
+#[derive(Debug)]
+struct Line<T> {
+    client: Client,
+    items: VecDeque<T>,
+    /// Turns since its oldest had one. Counted by line: a count of all would fall into step with clients that take turns.
     turns: u32,
 }
 
 impl<T> Lines<T> {
     pub(crate) fn new() -> Self {
-        Self { clients: VecDeque::new(), len: 0, turns: 0 }
+        Self { clients: VecDeque::new(), len: 0 }
     }
 
     /// How many wait in all lines.
@@ -34,19 +41,19 @@ impl<T> Lines<T> {
     /// Puts an item before all others of its client.
     pub(crate) fn push(&mut self, client: Client, item: T) {
         self.len += 1;
-        match self.clients.iter_mut().find(|(owner, _)| *owner == client) {
-            Some((_, line)) => line.push_back(item),
-            None => self.clients.push_back((client, VecDeque::from([item]))),
+        match self.clients.iter_mut().find(|line| line.client == client) {
+            Some(line) => line.items.push_back(item),
+            None => self.clients.push_back(Line { client, items: VecDeque::from([item]), turns: 0 }),
         }
     }
 
-    /// The newest item of the client whose turn it is; every eighth time its oldest.
+    /// The newest item of the client whose turn it is; at each of its eighth turns its oldest.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let (client, mut line) = self.clients.pop_front()?;
-        self.turns = (self.turns + 1) % TURNS;
-        let item = if self.turns == 0 { line.pop_front() } else { line.pop_back() };
-        if !line.is_empty() {
-            self.clients.push_back((client, line));
+        let mut line = self.clients.pop_front()?;
+        line.turns = (line.turns + 1) % TURNS;
+        let item = if line.turns == 0 { line.items.pop_front() } else { line.items.pop_back() };
+        if !line.items.is_empty() {
+            self.clients.push_back(line);
         }
         self.len -= usize::from(item.is_some());
         item
@@ -58,15 +65,15 @@ impl<T> Lines<T> {
             .clients
             .iter()
             .enumerate()
-            .find_map(|(at, (_, line))| line.iter().position(&matches).map(|place| (at, place)))?;
+            .find_map(|(at, line)| line.items.iter().position(&matches).map(|place| (at, place)))?;
         self.take(at, place)
     }
 
     /// Takes the oldest item out of the longest line, for a client whose own line is shorter; `None` if there is no
     /// line it has a claim on.
     pub(crate) fn make_room(&mut self, client: Client) -> Option<T> {
-        let own = self.clients.iter().find(|(owner, _)| *owner == client).map_or(0, |(_, line)| line.len());
-        let (at, longest) = self.clients.iter().map(|(_, line)| line.len()).enumerate().max_by_key(|(_, len)| *len)?;
+        let own = self.clients.iter().find(|line| line.client == client).map_or(0, |line| line.items.len());
+        let (at, longest) = self.clients.iter().map(|line| line.items.len()).enumerate().max_by_key(|(_, len)| *len)?;
         if longest > own + 1 { self.take(at, 0) } else { None }
     }
 
@@ -77,9 +84,9 @@ impl<T> Lines<T> {
     }
 
     fn take(&mut self, at: usize, place: usize) -> Option<T> {
-        let (_, line) = self.clients.get_mut(at)?;
-        let item = line.remove(place);
-        if line.is_empty() {
+        let line = self.clients.get_mut(at)?;
+        let item = line.items.remove(place);
+        if line.items.is_empty() {
             self.clients.remove(at);
         }
         self.len -= usize::from(item.is_some());
@@ -117,6 +124,21 @@ mod tests {
             lines.pop().unwrap()
         });
         assert_eq!(served.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 0]);
+    }
+
+    #[test]
+    fn the_oldest_of_every_client_has_its_turn() {
+        for clients in [2, 3, 4, 8] {
+            let mut lines = Lines::new();
+            (0..clients).for_each(|of| lines.push(client(of), (of, 0)));
+            let mut oldest = Vec::new();
+            for turn in 1..=8 {
+                (0..clients).for_each(|of| lines.push(client(of), (of, turn)));
+                oldest
+                    .extend((0..clients).filter_map(|_| lines.pop()).filter(|(_, item)| *item == 0).map(|(of, _)| of));
+            }
+            assert_eq!(oldest, (0..clients).collect::<Vec<_>>(), "{clients} clients");
+        }
     }
 
     #[test]

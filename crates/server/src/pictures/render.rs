@@ -10,6 +10,7 @@ use crate::pictures::card::Card;
 use crate::pictures::encode::{EncodeError, Format};
 use crate::pictures::order::{AnimationFormat, Order};
 use crate::pictures::pool::Stop;
+use crate::pictures::query::LARGEST_TILE;
 use crate::pictures::resize;
 use crate::pictures::zip;
 use crate::wall_place::cell_seed;
@@ -77,7 +78,12 @@ impl Renderer {
                 animated(&self.morph(from, to, psi.psi(), *frames, unwanted)?, *moving)?
             }
             Order::Montage { recipe, columns, size, format } => {
-                let tiles = self.levels(recipe, unwanted)?.into_iter().map(|tile| sized(tile, *size));
+                let usual = |tile: &Picture| tile.width.max(tile.height).min(usize::from(LARGEST_TILE)) as u16;
+                let tiles = self.levels(recipe, unwanted)?.into_iter();
+                let tiles = tiles.map(|tile| {
+                    let size = size.unwrap_or_else(|| usual(&tile));
+                    sized(tile, Some(size))
+                });
                 let tiles = tiles.collect::<Result<Vec<_>, _>>()?;
                 format.encode(&synth::sheet(&tiles, usize::from(*columns)))?
             }

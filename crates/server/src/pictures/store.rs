@@ -192,10 +192,22 @@ async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<(Path,
     }
 }
 
-/// All entries, with the time of their writing and their size.
+/// All entries, with the time of their writing and their size. Somebody's files that lie in the same folder are none.
 async fn contents(shelf: &Shelf, folder: &Path) -> Vec<(Path, std::time::SystemTime, u64)> {
     let entry = |meta: object_store::ObjectMeta| (meta.location, meta.last_modified.into(), meta.size);
-    shelf.objects.list(Some(folder)).map_ok(entry).filter_map(async |entry| entry.ok()).collect().await
+    let all = shelf.objects.list(Some(folder)).map_ok(entry).filter_map(async |entry| entry.ok());
+    all.filter(|(path, ..)| std::future::ready(is_entry(folder, path))).collect().await
+}
+
+/// Whether a place below `folder` is one that [`Store::path`] names, of any tag.
+fn is_entry(folder: &Path, path: &Path) -> bool {
+    let Some(parts) = path.prefix_match(folder) else { return false };
+    let parts: Vec<_> = parts.collect();
+    let is_hash = |part: &str, length| {
+        part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    matches!(&parts[..], [_, begin, hash] if is_hash(begin.as_ref(), 2) && is_hash(hash.as_ref(), 40)
+        && hash.as_ref().starts_with(begin.as_ref()))
 }
 
 /// Takes the oldest entries out until the rest has at most `goal` bytes; returns how many it has.
@@ -284,6 +296,26 @@ mod tests {
         let used: u64 = files(folder.path()).iter().map(|file| file.metadata().unwrap().len()).sum();
         assert!((5_000..=11_100).contains(&used), "{used} bytes are left");
         assert!(store.get("entry 50").await.is_some() && store.get("entry 1").await.is_none());
+    }
+
+    #[tokio::test]
+    async fn files_of_others_in_the_same_folder_are_never_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = ["records/0.tsv", "0-99/ab/notes.txt", "holiday.jpg", "model/ab/abcdef"]
+            .map(|path| folder.path().join(path));
+        for path in &theirs {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, [7; 4000]).unwrap();
+        }
+        let store = open(folder.path(), 10_000);
+        for at in 1..=30 {
+            store.put(&format!("entry {at}"), &Bytes::from(vec![at; 1000]));
+            written(&store, u64::from(at)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(theirs.iter().all(|path| path.exists()));
+        let kept = files(folder.path()).len() - theirs.len();
+        assert!((4..=11).contains(&kept), "{kept} entries are left: others' files do not count");
     }
 
     #[tokio::test(start_paused = true)]
