@@ -154,9 +154,10 @@ impl Shards {
     /// # Errors
     /// A shard is not done; or its rows are damaged, and then they are taken away.
     pub fn rows(&self, files: &Files, rules: &Rules, detector: Option<&Detector>) -> Result<Vec<Row>, Error> {
-        let shards: Result<Vec<Vec<Row>>, Error> =
+        let shards: Vec<Result<Vec<Row>, Error>> =
             (0..self.count).into_par_iter().map(|number| read(&rows_file(&self.folder, number), true)).collect();
-        let rows: Vec<Row> = shards?.into_iter().flatten().collect();
+        // Of several that cannot be read the first one is named, every time.
+        let rows: Vec<Row> = shards.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         if rows.len() != files.len() {
             let reason = format!("there are {} rows for {} files", rows.len(), files.len());
             self.remove();
