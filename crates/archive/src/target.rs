@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use server::ArchiveKind;
@@ -160,7 +160,7 @@ impl Target {
                 root.join(shard).exists()
             } else {
                 // A record that is older than what is unfinished says nothing: the shard is being made again.
-                modified(fs::metadata(root.join(record_path(shard)))) >= begun.or_else(|| Some(SystemTime::now()))
+                begun.is_some() && modified(fs::metadata(root.join(record_path(shard)))) >= begun
             };
             if is_over || begun.and_then(|begun| begun.elapsed().ok()).is_some_and(|age| age > LEFT) {
                 let _ = fs::remove_dir_all(entry.path());

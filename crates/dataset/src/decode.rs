@@ -7,6 +7,7 @@
 //! decodes a second time.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use image::metadata::Orientation;
@@ -67,7 +68,13 @@ pub(crate) fn any_picture(bytes: &[u8]) -> Result<Picture, Refusal> {
     fitting(bytes, |_, _| None)
 }
 
+/// A decoder that panics on a malicious picture must not end the work on all others.
 fn fitting(bytes: &[u8], unfit: impl Fn(u32, u32) -> Option<Unfit>) -> Result<Picture, Refusal> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| decoded(bytes, unfit)));
+    decoded.unwrap_or_else(|_| Err(Refusal::Broken("it makes the decoder fail".into())))
+}
+
+fn decoded(bytes: &[u8], unfit: impl Fn(u32, u32) -> Option<Unfit>) -> Result<Picture, Refusal> {
     static ONE_LARGE: Mutex<()> = Mutex::new(());
     match content::of(&bytes[..bytes.len().min(content::HEAD)]) {
         Content::Picture => {}

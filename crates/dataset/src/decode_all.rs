@@ -1,7 +1,6 @@
 //! Decoding and reducing all pictures on several threads, and collecting them.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use rayon::ThreadPool;
@@ -38,15 +37,13 @@ fn prepare(item: &Item, options: &Options) -> Outcome {
         Ok(bytes) => bytes,
         Err(reason) => return Outcome::Refused(Refusal::Broken(reason)),
     };
-    // A decoder that panics on a malicious picture must not end the training of all others.
-    match catch_unwind(AssertUnwindSafe(|| decode::picture(&bytes, options))) {
-        Ok(Ok(picture)) => Outcome::Kept {
+    match decode::picture(&bytes, options) {
+        Ok(picture) => Outcome::Kept {
             hash: blake3::hash(&bytes),
             pixels: resize::square(&picture.pixels, options.size, options.crop),
             size: (picture.width, picture.height),
         },
-        Ok(Err(refusal)) => Outcome::Refused(refusal),
-        Err(_) => Outcome::Refused(Refusal::Broken("it makes the decoder fail".into())),
+        Err(refusal) => Outcome::Refused(refusal),
     }
 }
 

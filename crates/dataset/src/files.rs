@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
@@ -295,15 +294,13 @@ impl fmt::Display for Unread {
 /// # Errors
 /// It is no picture that is read, or one that makes its decoder panic.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Unread> {
-    // A decoder that panics on a malicious picture must not end the work on all others.
-    match catch_unwind(AssertUnwindSafe(|| decode::any_picture(bytes))) {
-        Ok(Ok(decode::Picture { pixels, width, height })) => {
+    match decode::any_picture(bytes) {
+        Ok(decode::Picture { pixels, width, height }) => {
             Ok(Decoded { width: width as usize, height: height as usize, pixels })
         }
-        Ok(Err(Refusal::Broken(reason))) => Err(Unread::Broken(reason)),
-        Ok(Err(Refusal::Unfit(_))) => Err(Unread::Broken("it has no pixels".into())),
-        Ok(Err(Refusal::Foreign(format))) => Err(Unread::Foreign(format)),
-        Err(_) => Err(Unread::Broken("it makes the decoder fail".into())),
+        Err(Refusal::Broken(reason)) => Err(Unread::Broken(reason)),
+        Err(Refusal::Unfit(_)) => Err(Unread::Broken("it has no pixels".into())),
+        Err(Refusal::Foreign(format)) => Err(Unread::Foreign(format)),
     }
 }
 

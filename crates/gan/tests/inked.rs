@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{apart, config, stopped_and_unstopped, stopped_and_unstopped_by_two, threads, trained};
+use common::{apart, config, pixels, stopped_and_unstopped, stopped_and_unstopped_by_two, threads, trained};
 use gan::{Checkpoint, Collective, Config, Error, InkedConfig, LatentScores, Trainer};
 use synth::{Creativity, Generator, Ink, ModelFile, Seed};
 
@@ -97,7 +97,7 @@ fn both_discriminators_of_a_checkpoint_are_heard() {
 fn a_trainer_goes_on_as_it_was_where_another_recipe_fails() {
     let dir = tempfile::tempdir().unwrap();
     let c = with_ink(&model(dir.path()));
-    let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+    let pixels = pixels(&c);
     let [mut alone, mut asked] = [(); 2].map(|()| Trainer::new(c.clone(), 1).unwrap());
     for missing in [dir.path().join("nowhere.safetensors"), dir.path().into()] {
         let mut other = with_ink(&missing);
@@ -116,7 +116,7 @@ fn a_trainer_goes_on_as_it_was_where_another_recipe_fails() {
 fn precision_changes_for_all_networks_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let c = with_ink(&model(dir.path()));
-    let pixels: Vec<u8> = (0..c.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+    let pixels = pixels(&c);
     let mut trainer = Trainer::new(c.clone(), 1).unwrap();
     trainer.step(&pixels, &[]).unwrap();
     trainer.reconfigure(Config { precision: gan::Precision::Bf16, ..c }).unwrap();

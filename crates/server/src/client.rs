@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 /// A visitor as far as limits go: an IPv4 address, or the /64 network of an IPv6 address, which is what one household
@@ -29,6 +29,9 @@ impl fmt::Display for Client {
     }
 }
 
+/// Where proxies write whom they ask for.
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Whether an address is one of the proxies we were told to believe.
 pub(crate) fn is_trusted(address: IpAddr, proxies: &[IpNet]) -> bool {
     let address = address.to_canonical();
@@ -43,7 +46,7 @@ pub(crate) fn behind(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Ip
     if !is_trusted(client, proxies) {
         return client;
     }
-    let lists: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let lists: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
     for text in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
         let text = text.trim();
         // Some proxies write the port as well.

@@ -154,7 +154,7 @@ impl Train {
     /// The configuration that the arguments name.
     fn configuration(&self) -> anyhow::Result<Config> {
         ensure!(self.config != AUTO, "auto depends on pictures and machine; name a preset with --config");
-        self.changed(self.named()?)
+        self.changed(self.named()?, self.behind(1)?.as_ref())
     }
 
     fn named(&self) -> anyhow::Result<Config> {
@@ -167,19 +167,23 @@ impl Train {
         })
     }
 
+    /// What `--inked` names.
+    fn behind(&self, threads: usize) -> anyhow::Result<Option<Behind>> {
+        self.inked.as_ref().map(|path| Behind::open(path, threads)).transpose()
+    }
+
     /// `config` with the arguments' changes.
-    fn changed(&self, mut config: Config) -> anyhow::Result<Config> {
+    fn changed(&self, mut config: Config, behind: Option<&Behind>) -> anyhow::Result<Config> {
         config.precision = self.precision.unwrap_or(config.precision);
         config.seed = self.seed.unwrap_or(config.seed);
         config.kimg = self.kimg.unwrap_or(config.kimg);
         config.batch = self.batch.unwrap_or(config.batch);
         config.loss.gamma = self.gamma.unwrap_or(config.loss.gamma);
-        if let Some(inked) = &self.inked {
-            let (model, run) = ink_of(inked, 1)?;
+        if let Some(Behind { model, run }) = behind {
             // With the discriminator's own channels it begins as a copy of that.
             let copy = || InkedConfig { channels: config.discriminator.channels.clone(), ..InkedConfig::default() };
-            let usual = config.inked.take().or_else(|| run.and_then(|run| run.inked())).unwrap_or_else(copy);
-            config.inked = Some(InkedConfig { model, ..usual });
+            let usual = config.inked.take().or_else(|| run.as_ref()?.inked()).unwrap_or_else(copy);
+            config.inked = Some(InkedConfig { model: model.clone(), ..usual });
         }
         if let Some(network) = &self.critic {
             config.critic = Some(CriticConfig { network: network.clone(), ..config.critic.unwrap_or_default() });
@@ -247,6 +251,7 @@ impl Train {
             let here = member.and_then(|member| member.local_size).unwrap_or(1).max(1);
             (std::thread::available_parallelism().map_or(1, Into::into) / here).max(1)
         });
+        let behind = self.behind(threads)?;
         let mut place = Place { threads, leads: true, opens_first: true, ranks: None };
         if let Some(member) = member {
             self.check_member(member)?;
@@ -255,11 +260,10 @@ impl Train {
             place.ranks = Some(member.join(device, Duration::from_secs(self.peer_timeout))?);
         }
         let (mut run, _held) = match &self.resume {
-            Some(path) => self.go_on(path, &mut place)?,
-            None => self.begin(&mut place)?,
+            Some(path) => self.go_on(path, &mut place, behind.as_ref())?,
+            None => self.begin(&mut place, behind.as_ref())?,
         };
-        if let Some(inked) = &self.inked
-            && let (_, Some(ink)) = ink_of(inked, threads)?
+        if let (Some(inked), Some(Behind { run: Some(ink), .. })) = (&self.inked, behind)
             && ink.is_judged()
         {
             let begun = run.begin_inked(&ink).with_context(|| format!("--inked {}", inked.display()))?;
@@ -307,12 +311,12 @@ impl Train {
     }
 
     /// A run that goes on. The first rank alone holds its folder, and writes.
-    fn go_on(&self, path: &Path, place: &mut Place) -> anyhow::Result<(Run, Option<RunLock>)> {
+    fn go_on(&self, path: &Path, place: &mut Place, behind: Option<&Behind>) -> anyhow::Result<(Run, Option<RunLock>)> {
         let folder = run_folder(path)?;
         let held = place.leads.then(|| Run::lock(&folder)).transpose()?;
         let mut checkpoint = Checkpoint::find(path, place.threads)?;
         // Before anything is read or written by what no longer holds.
-        let config = self.changed(checkpoint.trainer.config().clone())?;
+        let config = self.changed(checkpoint.trainer.config().clone(), behind)?;
         if config != *checkpoint.trainer.config() {
             checkpoint.trainer.reconfigure(config)?;
         }
@@ -328,7 +332,7 @@ impl Train {
     }
 
     /// A run that begins, in a folder that the first rank makes.
-    fn begin(&self, place: &mut Place) -> anyhow::Result<(Run, Option<RunLock>)> {
+    fn begin(&self, place: &mut Place, behind: Option<&Behind>) -> anyhow::Result<(Run, Option<RunLock>)> {
         let threads = place.threads;
         let mut from = match &self.from {
             Some(name) if name.as_os_str() == "shipped" => Some(auto::shipped(threads)?),
@@ -348,7 +352,7 @@ impl Train {
             from = choice.from;
             choice.config
         };
-        let config = self.changed(config)?;
+        let config = self.changed(config, behind)?;
         config.part(place.ranks.as_ref().map_or(1, |ranks| ranks.size()))?;
         if let Some(from) = &from {
             config.check_growth_from(from.trainer.config())?;
@@ -419,16 +423,24 @@ fn start_from(path: &Path, place: &Place) -> anyhow::Result<Checkpoint> {
 }
 
 /// What `--inked` names: the model file with the ink network, and the run that trains it where it is a folder.
-fn ink_of(path: &Path, threads: usize) -> anyhow::Result<(String, Option<InkTrainer>)> {
-    let (model, run) = if path.is_dir() {
-        let (run, _) = InkTrainer::load(&path.join(ink::STATE), threads)
-            .with_context(|| format!("--inked {} is no folder of tadne ink", path.display()))?;
-        (path.join(ink::MODEL), Some(run))
-    } else {
-        (path.into(), None)
-    };
-    let model = model.into_os_string().into_string();
-    Ok((model.map_err(|name| anyhow!("--inked {}: a configuration holds names in UTF-8 only", name.display()))?, run))
+struct Behind {
+    model: String,
+    run: Option<InkTrainer>,
+}
+
+impl Behind {
+    fn open(path: &Path, threads: usize) -> anyhow::Result<Self> {
+        let (model, run) = if path.is_dir() {
+            let (run, _) = InkTrainer::load(&path.join(ink::STATE), threads)
+                .with_context(|| format!("--inked {} is no folder of tadne ink", path.display()))?;
+            (path.join(ink::MODEL), Some(run))
+        } else {
+            (path.into(), None)
+        };
+        let unnamed =
+            |name| anyhow!("--inked {}: a configuration holds names in UTF-8 only", PathBuf::from(name).display());
+        Ok(Self { model: model.into_os_string().into_string().map_err(unnamed)?, run })
+    }
 }
 
 /// The run folder that `path` is, or lies in.

@@ -79,9 +79,14 @@ impl Observer for Watcher {
     }
 }
 
+/// A batch of made-up pictures of 16 px.
+pub(crate) fn pixels(config: &Config) -> Vec<u8> {
+    (0..config.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect()
+}
+
 /// What four steps on made-up pixels give: a drawn picture and the averages.
 pub(crate) fn trained(config: Config) -> (Vec<f32>, StepMeans) {
-    let pixels: Vec<u8> = (0..config.batch * 16 * 16 * 3).map(|i| (i * 37 % 251) as u8).collect();
+    let pixels = pixels(&config);
     let mut trainer = Trainer::new(config, 1).unwrap();
     (0..4).for_each(|_| trainer.step(&pixels, &[]).unwrap());
     let averages = trainer.take_means().unwrap();

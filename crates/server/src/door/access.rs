@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use ipnet::IpNet;
 use tracing::Instrument;
 
-use crate::client::{self, Client};
+use crate::client::{self, Client, FORWARDED_FOR};
 use crate::config::Config;
 use crate::door::rate::Rate;
 use crate::error::Refusal;
@@ -48,7 +48,6 @@ pub(crate) struct RequestGuard {
 /// Which scheme and host a visitor asked a proxy for; believed of trusted proxies, and taken away from all others' requests.
 pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Bytes of a body that is too large that are read all the same, and for how long.
 const READ_AWAY: usize = 32 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -142,10 +141,9 @@ pub(crate) async fn pass(State(guard): State<Arc<RequestGuard>>, mut request: Re
     let peer = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Peer(address)| *address);
     let address = client::behind(peer, request.headers(), &guard.proxies);
     // A proxy on this computer that we were not told to believe brings anybody, and says so.
-    let is_brought = |headers: &HeaderMap| {
-        [FORWARDED_FOR, header::FORWARDED, header::VIA].iter().any(|name| headers.contains_key(name))
-    };
-    let local = address.is_loopback() && !is_brought(request.headers());
+    let is_brought =
+        [FORWARDED_FOR, header::FORWARDED, header::VIA].iter().any(|name| request.headers().contains_key(name));
+    let local = address.is_loopback() && !is_brought;
     let visitor = Visitor { client: Client::from(address), local };
     let id = guard.id(peer, request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();

@@ -78,11 +78,10 @@ impl Renderer {
                 animated(&self.morph(from, to, psi.psi(), *frames, unwanted)?, *moving)?
             }
             Order::Montage { recipe, columns, size, format } => {
-                let usual = |tile: &Picture| tile.width.max(tile.height).min(usize::from(LARGEST_TILE)) as u16;
-                let tiles = self.levels(recipe, unwanted)?.into_iter();
-                let tiles = tiles.map(|tile| {
-                    let size = size.unwrap_or_else(|| usual(&tile));
-                    sized(tile, Some(size))
+                let usual = |tile: &Picture| tile.width.max(tile.height).min(usize::from(LARGEST_TILE));
+                let tiles = self.levels(recipe, unwanted)?.into_iter().map(|tile| {
+                    let side = size.map_or_else(|| usual(&tile), usize::from);
+                    resize::to_side(tile, side)
                 });
                 let tiles = tiles.collect::<Result<Vec<_>, _>>()?;
                 format.encode(&synth::sheet(&tiles, usize::from(*columns)))?

@@ -203,11 +203,10 @@ async fn contents(shelf: &Shelf, folder: &Path) -> Vec<(Path, std::time::SystemT
 fn is_entry(folder: &Path, path: &Path) -> bool {
     let Some(parts) = path.prefix_match(folder) else { return false };
     let parts: Vec<_> = parts.collect();
-    let is_hash = |part: &str, length| {
-        part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    };
-    matches!(&parts[..], [_, begin, hash] if is_hash(begin.as_ref(), 2) && is_hash(hash.as_ref(), 40)
-        && hash.as_ref().starts_with(begin.as_ref()))
+    let [_, begin, hash] = &parts[..] else { return false };
+    let hash = hash.as_ref();
+    let is_hash = hash.len() == 40 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash && hash[..2] == *begin.as_ref()
 }
 
 /// Takes the oldest entries out until the rest has at most `goal` bytes; returns how many it has.
