@@ -19,7 +19,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Pictures made ahead, and collections curated, by a cluster: one scheduler, as many executors as there are machines, and a command that
 /// waits for the result.
@@ -55,28 +57,30 @@ enum Command {
 fn main() -> ExitCode {
     // Of a collection all archives stay open, and there may be thousands. A system that allows no more says so when one is opened.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let cli = Cli::parse();
-    let usual = match cli.command {
-        // What a client must know it is told; the libraries' errors are the same in more words.
-        Command::Archive(_) | Command::Prepare(_) | Command::Fetch(_) => "off",
-        _ => "warn,tadne_cluster=info",
-    };
-    let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let colour = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
-    let done = match cli.command {
-        Command::Scheduler(scheduler) => scheduler.run(),
-        Command::Executor(executor) => executor.run(),
-        Command::Archive(archive) => archive.run(),
-        Command::Prepare(prepare) => prepare.run(),
-        Command::Fetch(fetch) => fetch.run(),
-    };
-    match done {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let usual = match cli.command {
+        // What a client must know it is told; the libraries' errors are the same in more words.
+        Command::Archive(_) | Command::Prepare(_) | Command::Fetch(_) => Targets::new(),
+        _ => Targets::new().with_default(LevelFilter::WARN).with_target("tadne_cluster", LevelFilter::INFO),
+    };
+    let filter = cli::log::filter(usual)?;
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).finish().with(filter).init();
+    match cli.command {
+        Command::Scheduler(scheduler) => scheduler.run(),
+        Command::Executor(executor) => executor.run(),
+        Command::Archive(archive) => archive.run(),
+        Command::Prepare(prepare) => prepare.run(),
+        Command::Fetch(fetch) => fetch.run(),
     }
 }
 

@@ -10,7 +10,7 @@ use synth::{Architecture, Generator, ModelFile, Seed};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    tracing_subscriber::fmt().init();
     let mut arguments = std::env::args().skip(1);
     let addr: SocketAddr = arguments.next().as_deref().unwrap_or("127.0.0.1:8080").parse()?;
     let model = match arguments.next() {

@@ -30,9 +30,11 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use cli::{model, seeds};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// This Anime Does Not Exist: an endless wall of pictures that no one drew.
 ///
@@ -105,14 +107,29 @@ fn main() -> ExitCode {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     // The service's options say what its log is like.
     if !matches!(cli.command, None | Some(Command::Serve(_))) {
-        let filter = EnvFilter::try_from_env("TADNE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let filter = cli::log::filter(Targets::new().with_default(LevelFilter::WARN))?;
+        tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(std::io::stderr)
+            .finish()
+            .with(filter)
+            .init();
     }
-    let done = match cli.command {
-        None => cli.serve.run(&matches),
-        Some(Command::Serve(serve)) => serve.run(matches.subcommand().map_or(&matches, |(_, matches)| matches)),
+    match cli.command {
+        None => cli.serve.run(matches),
+        Some(Command::Serve(serve)) => serve.run(matches.subcommand().map_or(matches, |(_, matches)| matches)),
         Some(Command::Generate(generate)) => generate.run(),
         Some(Command::Archive(archive)) => archive.run(),
         Some(Command::Prepare(prepare)) => prepare.run(),
@@ -133,13 +150,6 @@ fn main() -> ExitCode {
         Some(Command::Select(select)) => select.run(),
         Some(Command::Label(label)) => label.run(),
         Some(Command::Directions(directions)) => directions.run(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", sentence(&error));
-            ExitCode::FAILURE
-        }
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, Args};
 use server::{Config, IpNet, Server};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::model::{self, Model};
 use crate::settings;
@@ -122,7 +124,7 @@ impl Serve {
     /// Serves with the options of the command line, the environment and the file they name.
     pub(crate) fn run(&self, matches: &ArgMatches) -> anyhow::Result<()> {
         let (serve, settings) = settings::resolve::<Serve>(matches, self.config.as_deref())?;
-        serve.start_log();
+        serve.start_log()?;
         // Somebody who just looks at the wall has chosen nothing and is told nothing.
         let whole = serve.verbose || serve.config.is_some();
         for setting in settings.iter().filter(|setting| whole || setting.is_chosen()) {
@@ -132,11 +134,16 @@ impl Serve {
     }
 
     /// The log of a service: a line a request with `--verbose`, else warnings; `TADNE_LOG` has the last word.
-    fn start_log(&self) {
-        let filter = EnvFilter::try_from_env("TADNE_LOG")
-            .unwrap_or_else(|_| EnvFilter::new(if self.verbose { "info" } else { "warn" }));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        if self.log_format == "json" { log.json().flatten_event(true).init() } else { log.init() }
+    fn start_log(&self) -> anyhow::Result<()> {
+        let usual = if self.verbose { LevelFilter::INFO } else { LevelFilter::WARN };
+        let filter = cli::log::filter(Targets::new().with_default(usual))?;
+        let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+        if self.log_format == "json" {
+            log.json().flatten_event(true).finish().with(filter).init();
+        } else {
+            log.finish().with(filter).init();
+        }
+        Ok(())
     }
 
     /// Megabytes of memory and the place beside it, as `--cache` gives them.

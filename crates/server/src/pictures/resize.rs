@@ -1,7 +1,10 @@
 //! Pictures in other sizes than the model's own.
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::fmt::Display;
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use synth::Picture;
 
 use crate::pictures::pool::Stop;
@@ -15,14 +18,17 @@ pub(crate) fn to_side(picture: Picture, side: usize) -> Result<Picture, Stop> {
     if (width, height) == (picture.width, picture.height) {
         return Ok(picture);
     }
-    let failed = |reason: String| Stop::Failed(format!("a picture could not be resized: {reason}"));
-    let source = Image::from_vec_u8(picture.width as u32, picture.height as u32, picture.rgb, PixelType::U8x3)
-        .map_err(|error| failed(error.to_string()))?;
-    let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
+    let failed = |reason: &dyn Display| Stop::Failed(format!("a picture could not be resized: {reason}"));
+    let mut rgb = vec![0; width * height * 3];
+    // Views of one type of pixel: with those of any, code for all types is made here, as much as all else of this crate.
+    let source = TypedImageRef::<U8x3>::from_buffer(picture.width as u32, picture.height as u32, &picture.rgb)
+        .map_err(|error| failed(&error))?;
+    let mut target =
+        TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut rgb).map_err(|error| failed(&error))?;
     let filter = if side > longer { FilterType::CatmullRom } else { FilterType::Lanczos3 };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(error.to_string()))?;
-    Ok(Picture { width, height, rgb: target.into_vec() })
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|error| failed(&error))?;
+    Ok(Picture { width, height, rgb })
 }
 
 #[cfg(test)]
