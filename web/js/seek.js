@@ -33,7 +33,11 @@ export function seek(wall) {
   find('seek-wall').addEventListener('click', () => {
     // Back returns to the wall that was left.
     remember();
-    history.pushState(null, '', location.href);
+    try {
+      history.pushState(null, '', location.href);
+    } catch {
+      // Browsers refuse many in a row: Back leads to the wall before, then.
+    }
     change({ wall: anyWall(), at: { x: 0, y: 0 } });
     remember();
     wall.goThere();

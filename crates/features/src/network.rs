@@ -147,7 +147,10 @@ fn conv(file: &SafeTensors<'_>, name: &str, groups: usize, clamp: [f32; 2]) -> R
         if view.dtype() != Dtype::F32 {
             return Err(format!("tensor {name} must be f32"));
         }
-        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(format!("tensor {name} has values that are not finite"));
+        }
         Ok((view.shape().to_vec(), values))
     };
     let ((shape, weight), (bias_shape, bias)) = (load("weight")?, load("bias")?);

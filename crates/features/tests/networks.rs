@@ -128,6 +128,18 @@ fn gradients_equal_finite_differences() {
 }
 
 #[test]
+fn weights_that_are_no_numbers_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) = network(dir.path(), GROUPED);
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let error = Network::open(&path).unwrap_err().to_string();
+    assert!(error.contains("not finite"), "{error}");
+}
+
+#[test]
 fn a_damaged_network_is_refused_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |graph: &str| {
