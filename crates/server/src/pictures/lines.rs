@@ -11,7 +11,8 @@ use crate::client::Client;
 /// Of so many turns one is the oldest's.
 const TURNS: u32 = 8;
 
-/// Bounded by whoever uses it: see [`Lines::make_room`].
+/// What several clients ask for waits in each one's line, so that none loses its turn to another; whoever uses this takes it out of all of them
+/// when one had it. Bounded by whoever uses it: see [`Lines::make_room`].
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     /// The front line is served next; a line that was served goes to the back. No line is empty.
@@ -33,7 +34,7 @@ impl<T> Lines<T> {
         Self { clients: VecDeque::new(), len: 0 }
     }
 
-    /// How many wait in all lines.
+    /// How many places are taken in all lines.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -59,14 +60,33 @@ impl<T> Lines<T> {
         item
     }
 
-    /// Takes the first item that matches out of its line.
-    pub(crate) fn remove(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
-        let (at, place) = self
-            .clients
-            .iter()
-            .enumerate()
-            .find_map(|(at, line)| line.items.iter().position(&matches).map(|place| (at, place)))?;
-        self.take(at, place)
+    /// Puts an item that waits somewhere before all others of one more client, unless `room` places are taken. Where it waits in
+    /// that client's line already, it comes to the front.
+    pub(crate) fn push_again(&mut self, client: Client, room: usize, matches: impl Fn(&T) -> bool)
+    where
+        T: Clone,
+    {
+        if let Some(line) = self.clients.iter_mut().find(|line| line.client == client)
+            && let Some(item) = line.items.iter().position(&matches).and_then(|place| line.items.remove(place))
+        {
+            line.items.push_back(item);
+        } else if self.len < room
+            && let Some(item) = self.clients.iter().flat_map(|line| &line.items).find(|item| matches(item)).cloned()
+        {
+            self.push(client, item);
+        }
+    }
+
+    /// Whether an item that matches waits in any line.
+    pub(crate) fn has(&self, matches: impl Fn(&T) -> bool) -> bool {
+        self.clients.iter().flat_map(|line| &line.items).any(matches)
+    }
+
+    /// Takes the items that match out of all lines.
+    pub(crate) fn remove(&mut self, matches: impl Fn(&T) -> bool) {
+        self.clients.iter_mut().for_each(|line| line.items.retain(|item| !matches(item)));
+        self.clients.retain(|line| !line.items.is_empty());
+        self.len = self.clients.iter().map(|line| line.items.len()).sum();
     }
 
     /// Takes the oldest item out of the longest line, for a client whose own line is shorter; `None` if there is no
@@ -160,8 +180,27 @@ mod tests {
         let mut lines = Lines::new();
         lines.push(client(1), 1);
         lines.push(client(2), 2);
-        assert_eq!(lines.remove(|item| *item == 1), Some(1));
-        assert_eq!(lines.remove(|item| *item == 1), None);
-        assert_eq!((lines.len(), lines.pop(), lines.pop()), (1, Some(2), None));
+        for _ in 0..2 {
+            lines.remove(|item| *item == 1);
+            assert_eq!(lines.len(), 1);
+        }
+        assert_eq!((lines.pop(), lines.pop()), (Some(2), None));
+    }
+
+    #[test]
+    fn what_two_clients_want_waits_in_both_lines() {
+        let mut lines = Lines::new();
+        lines.push(client(1), 1);
+        let again = |lines: &mut Lines<i32>, of, item| lines.push_again(client(of), 4, |other| *other == item);
+        again(&mut lines, 2, 1);
+        again(&mut lines, 2, 7);
+        assert_eq!(lines.len(), 2, "what waits nowhere is not put anywhere");
+        lines.push(client(2), 20);
+        assert_eq!((lines.pop(), lines.has(|item| *item == 1)), (Some(1), true));
+        again(&mut lines, 2, 1);
+        assert_eq!((lines.len(), lines.pop()), (2, Some(1)), "it came to the front of the line that it waits in");
+        lines.push(client(1), 3);
+        (2..6).for_each(|of| again(&mut lines, of, 3));
+        assert_eq!(lines.len(), 4, "room for four");
     }
 }

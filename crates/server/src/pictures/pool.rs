@@ -39,7 +39,7 @@ pub(crate) struct Counts {
     pub(crate) done: u64,
     /// Pieces of work withdrawn before they were finished.
     pub(crate) cancelled: u64,
-    /// Pieces of work that wait for a thread now.
+    /// Pieces of work that wait for a thread now, each as often as clients wait for it.
     pub(crate) queued: usize,
     /// Requests that found no room, or lost theirs to another client.
     pub(crate) rejected: u64,
@@ -121,10 +121,8 @@ where
         let flight = if let Some((flight, wanted)) = state.flights.get_mut(key) {
             *wanted += 1;
             let flight = Arc::clone(flight);
-            // Asked for again just now, so it is next again (if no thread has it already).
-            if let Some(newest) = state.waiting.remove(|waiting| Arc::ptr_eq(waiting, &flight)) {
-                state.waiting.push(client, newest);
-            }
+            // Asked for just now, so it is this client's next (if no thread has it already); another's line keeps it as well.
+            state.waiting.push_again(client, self.shared.limit, |waiting| Arc::ptr_eq(waiting, &flight));
             flight
         } else {
             if state.closing || !self.has_room(state, client) {
@@ -151,6 +149,9 @@ where
             return true;
         }
         let Some(evicted) = state.waiting.make_room(client) else { return false };
+        if state.waiting.has(|waiting| Arc::ptr_eq(waiting, &evicted)) {
+            return true;
+        }
         state.flights.remove(&evicted.key);
         evicted.outcome.send_replace(Some(Err(Stop::Cancelled)));
         self.shared.rejected.fetch_add(1, Ordering::Relaxed);
@@ -237,6 +238,7 @@ where
                     return;
                 }
                 if let Some(flight) = state.waiting.pop() {
+                    state.waiting.remove(|waiting| Arc::ptr_eq(waiting, &flight));
                     break flight;
                 }
                 state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);

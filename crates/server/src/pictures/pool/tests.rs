@@ -144,6 +144,40 @@ async fn one_client_with_much_to_ask_does_not_keep_another_waiting() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_same_picture_does_not_take_it_into_a_longer_line() {
+    let bench = bench(10);
+    let _working = bench.ask(0);
+    assert_eq!(bench.next_started(), 0);
+    let one = bench.pool.request(client(2), &1).unwrap();
+    let many = [1, 2, 3, 4].map(|key| bench.ask(key));
+    assert_eq!(bench.pool.counts().queued, 5, "it waits in both lines");
+    bench.let_go(2);
+    assert_eq!(bench.next_started(), 1);
+    assert_eq!(value(one).await, Ok("made 1".to_owned()));
+    bench.let_go(3);
+    assert_eq!([bench.next_started(), bench.next_started(), bench.next_started()], [4, 3, 2], "and is made once");
+    for ticket in many {
+        assert!(value(ticket).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_makes_room_in_one_line_keeps_its_place_in_another() {
+    let bench = bench(3);
+    let _working = bench.ask(0);
+    assert_eq!(bench.next_started(), 0);
+    let mut shared = vec![bench.ask(1), bench.pool.request(client(2), &1).unwrap()];
+    shared.push(bench.ask(2));
+    let third = bench.pool.request(client(3), &30).unwrap();
+    assert_eq!(bench.pool.counts().rejected, 0);
+    bench.let_go(4);
+    shared.push(third);
+    for ticket in shared {
+        assert!(value(ticket).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn a_failure_or_a_panic_is_told_and_the_thread_lives_on() {
     let bench = bench(10);
     bench.let_go(3);
