@@ -1,23 +1,46 @@
-//! What a program says while it works, as `TADNE_LOG` chooses it.
+//! What a program says while it works, on standard error, as `TADNE_LOG` chooses it.
 
 use std::env;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 const VARIABLE: &str = "TADNE_LOG";
 
-/// What is logged: what the variable `TADNE_LOG` names, levels and parts of a program with levels (`warn,tadne::access=info`), or `usual`
-/// where it is not set or empty.
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people; in colour on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Begins the log of this process. What is logged is what the variable `TADNE_LOG` names, levels and parts of a program with levels
+/// (`warn,tadne::access=info`), or `usual`, of the same form, where it is not set or empty.
 ///
 /// # Errors
 /// The variable holds something else.
-pub fn filter(usual: Targets) -> anyhow::Result<Targets> {
-    match env::var(VARIABLE) {
-        Ok(text) if !text.trim().is_empty() => parse(&text).with_context(|| format!("{VARIABLE}={text}")),
+///
+/// # Panics
+/// If the process has a log already.
+pub fn start(usual: &str, form: Form) -> anyhow::Result<()> {
+    let chosen = match env::var(VARIABLE) {
+        Ok(text) if !text.trim().is_empty() => parse(&text).with_context(|| format!("{VARIABLE}={text}"))?,
         Err(env::VarError::NotUnicode(text)) => anyhow::bail!("{VARIABLE}={}: not UTF-8", text.display()),
-        _ => Ok(usual),
+        _ => parse(usual)?,
+    };
+    let log = tracing_subscriber::registry().with(chosen);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    match form {
+        Form::Text => log.with(lines).init(),
+        Form::Json => log.with(lines.json().flatten_event(true)).init(),
     }
+    Ok(())
 }
 
 fn parse(text: &str) -> anyhow::Result<Targets> {

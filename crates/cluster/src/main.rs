@@ -15,13 +15,10 @@ mod prepare;
 mod scheduler;
 mod session;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use cli::log;
 
 /// Pictures made ahead, and collections curated, by a cluster: one scheduler, as many executors as there are machines, and a command that
 /// waits for the result.
@@ -69,12 +66,10 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let usual = match cli.command {
         // What a client must know it is told; the libraries' errors are the same in more words.
-        Command::Archive(_) | Command::Prepare(_) | Command::Fetch(_) => Targets::new(),
-        _ => Targets::new().with_default(LevelFilter::WARN).with_target("tadne_cluster", LevelFilter::INFO),
+        Command::Archive(_) | Command::Prepare(_) | Command::Fetch(_) => "off",
+        _ => "warn,tadne_cluster=info",
     };
-    let filter = cli::log::filter(usual)?;
-    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
-    log.with_ansi(std::io::stderr().is_terminal()).finish().with(filter).init();
+    log::start(usual, log::Form::Text)?;
     match cli.command {
         Command::Scheduler(scheduler) => scheduler.run(),
         Command::Executor(executor) => executor.run(),

@@ -31,10 +31,7 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-use cli::{model, seeds};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use cli::{log, model, seeds};
 
 /// This Anime Does Not Exist: an endless wall of pictures that no one drew.
 ///
@@ -119,13 +116,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     // The service's options say what its log is like.
     if !matches!(cli.command, None | Some(Command::Serve(_))) {
-        let filter = cli::log::filter(Targets::new().with_default(LevelFilter::WARN))?;
-        tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_writer(std::io::stderr)
-            .finish()
-            .with(filter)
-            .init();
+        log::start("warn", log::Form::Text)?;
     }
     match cli.command {
         None => cli.serve.run(matches),

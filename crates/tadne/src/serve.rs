@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{ArgMatches, Args};
+use cli::log;
 use server::{Config, IpNet, Server};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::model::{self, Model};
 use crate::settings;
@@ -135,15 +133,8 @@ impl Serve {
 
     /// The log of a service: a line a request with `--verbose`, else warnings; `TADNE_LOG` has the last word.
     fn start_log(&self) -> anyhow::Result<()> {
-        let usual = if self.verbose { LevelFilter::INFO } else { LevelFilter::WARN };
-        let filter = cli::log::filter(Targets::new().with_default(usual))?;
-        let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
-        if self.log_format == "json" {
-            log.json().flatten_event(true).finish().with(filter).init();
-        } else {
-            log.finish().with(filter).init();
-        }
-        Ok(())
+        let form = if self.log_format == "json" { log::Form::Json } else { log::Form::Text };
+        log::start(if self.verbose { "info" } else { "warn" }, form)
     }
 
     /// Megabytes of memory and the place beside it, as `--cache` gives them.
