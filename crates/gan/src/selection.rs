@@ -47,6 +47,9 @@ pub struct LatentScores {
 }
 
 impl LatentScores {
+    /// Pictures without which nothing is learnt.
+    pub const FEWEST: usize = 4 * BATCH;
+
     /// How many pictures a run's discriminators judge together, or a multiple of that: whole groups of each.
     pub fn group(config: &Config) -> usize {
         config.discriminator.group * if config.inked.is_some() { crate::ink::GROUP } else { 1 }
@@ -117,8 +120,8 @@ impl LatentScores {
         let wanted = self.sums();
         assert_eq!(w.len(), wanted.len() * dim, "a w of {dim} numbers for every picture");
         let learnt = wanted.len() - wanted.len() / KEPT_BACK;
-        if learnt < 2 * BATCH {
-            let what = format!("{} pictures are too few to learn from; take {} or more", wanted.len(), 4 * BATCH);
+        if wanted.len() < Self::FEWEST {
+            let what = format!("{} pictures are too few to learn from; take {} or more", wanted.len(), Self::FEWEST);
             return Err(Error::LatentScores { what });
         }
         let cpu = processor(threads)?;

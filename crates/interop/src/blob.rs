@@ -27,6 +27,10 @@ impl Blob {
     /// # Errors
     /// The file cannot be opened, or is no plain file.
     pub fn open(path: &Path) -> io::Result<Self> {
+        // Asked first, for not every system opens a folder.
+        if path.is_dir() {
+            return Err(io::Error::other(folder(path)));
+        }
         let file = File::open(path)?;
         let about = file.metadata()?;
         if !about.is_file() {
@@ -90,6 +94,17 @@ impl From<Vec<u8>> for Blob {
         let len = bytes.len() as u64;
         Blob { source: Arc::new(Source::Memory(bytes)), start: 0, len }
     }
+}
+
+/// What is said of a folder where a file is expected.
+fn folder(path: &Path) -> String {
+    if path.join("checkpoints").is_dir() {
+        let run = path.display();
+        return format!(
+            "it is the folder of a training run; `tadne export {run} --out model.safetensors` makes a model file of it"
+        );
+    }
+    "it is a folder, not a file".into()
 }
 
 /// A [`Blob`] with a place in it.
@@ -164,5 +179,14 @@ mod tests {
             reader.read_to_end(&mut rest).unwrap();
             assert_eq!(rest, bytes[20..22]);
         }
+    }
+
+    #[test]
+    fn of_the_folder_of_a_run_it_is_said_how_it_becomes_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = || Blob::open(folder.path()).unwrap_err().to_string();
+        assert_eq!(said(), "it is a folder, not a file");
+        std::fs::create_dir(folder.path().join("checkpoints")).unwrap();
+        assert!(said().contains("tadne export"), "{}", said());
     }
 }

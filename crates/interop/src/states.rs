@@ -60,6 +60,26 @@ const MARKS: [(&str, Family); 8] = [
     ("conv_stem.weight", Family::Other("these are weights of an image classifier, not of a generator")),
 ];
 
+/// This program's own safetensors files, by the format that they name, and what to do with them: none is somebody else's generator.
+const OURS: [(&str, &str); 5] = [
+    (
+        "tadne-generator",
+        "the file is a model file of this program already, so nothing has to be imported: `tadne serve --model FILE` and all other \
+         commands take it as it is",
+    ),
+    (
+        "tadne-checkpoint",
+        "the file is a checkpoint of `tadne train` or a pair of networks, not a model file; `tadne export FILE --out \
+         model.safetensors` makes one of it",
+    ),
+    (
+        "tadne-ink",
+        "the file is the state of a run of `tadne ink`, not a model file; that is model.safetensors beside it",
+    ),
+    ("tadne-w", "the file holds vectors that `tadne project` found, not a model; `tadne generate --w FILE` draws them"),
+    ("tadne-features", "the file is a feature network, which looks at pictures and draws none"),
+];
+
 /// Named values that lie together, and where.
 struct Group<T> {
     /// The key they lie under; empty at the top.
@@ -117,7 +137,12 @@ pub(crate) fn in_document(document: &Document, which: WeightSet) -> Option<Resul
 
 /// Finds the generator in a safetensors file.
 pub(crate) fn in_safetensors(blob: &Blob, which: WeightSet) -> Result<ForeignGenerator, Error> {
-    let groups = [Group { path: String::new(), entries: safetensors(blob)? }];
+    let (header, length) = header(blob)?;
+    let format = header.pointer("/__metadata__/format").and_then(Json::as_str);
+    if let Some((_, what)) = OURS.iter().find(|(own, _)| format == Some(*own)) {
+        return Err(Error::Unknown((*what).into()));
+    }
+    let groups = [Group { path: String::new(), entries: safetensors(blob, &header, length)? }];
     let candidates = candidates(&groups);
     if candidates.is_empty() {
         let some: Vec<String> = groups[0].entries.iter().map(|(name, _)| name.clone()).collect();
@@ -132,9 +157,8 @@ pub(crate) fn in_safetensors(blob: &Blob, which: WeightSet) -> Result<ForeignGen
     read(&groups, &candidates, which, mean, |view| Ok(view.clone()))
 }
 
-/// The arrays of a safetensors file by name: eight bytes of length, a JSON header, the numbers.
-fn safetensors(blob: &Blob) -> Result<Vec<(String, Option<View>)>, Error> {
-    let (header, length) = header(blob)?;
+/// The arrays of a safetensors file by name: eight bytes of length, a JSON header of that length, the numbers.
+fn safetensors(blob: &Blob, header: &Json, length: u64) -> Result<Vec<(String, Option<View>)>, Error> {
     let data = blob.slice(8 + length, blob.len() - 8 - length).expect("the header lies within the file");
     let wrong = |name: &str| Error::damaged(8, format!("the header's entry {name:?} is malformed"));
     let mut entries = Vec::new();

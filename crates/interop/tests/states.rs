@@ -214,6 +214,25 @@ fn what_is_foreign_is_everything_but_our_model_files() {
 }
 
 #[test]
+fn our_own_files_are_not_taken_for_somebody_else_s() {
+    let ours = ModelFile::random(Architecture::plain(8, 8, &[8, 8]), Seed(1)).unwrap();
+    let error = opened(ours.to_bytes(synth::WeightDtype::F32).unwrap(), WeightSet::Ema).err().unwrap().to_string();
+    assert!(error.contains("nothing has to be imported") && error.contains("tadne serve"), "{error}");
+    for (format, word) in [
+        ("tadne-checkpoint", "tadne export"),
+        ("tadne-ink", "model.safetensors"),
+        ("tadne-w", "tadne generate --w"),
+        ("tadne-features", "feature network"),
+        ("pt", "no StyleGAN2 generator was found"),
+    ] {
+        let header = serde_json::json!({ "__metadata__": { "format": format } }).to_string();
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        let error = opened(bytes, WeightSet::Ema).err().unwrap().to_string();
+        assert!(error.contains(word), "{format}: {error}");
+    }
+}
+
+#[test]
 fn mutated_state_dictionaries_and_safetensors_are_errors_or_models() {
     let (weights, _) = nvidia();
     let mut word = 20_u64;

@@ -7,6 +7,7 @@ use clap::Args;
 use synth::{ModelFile, WeightDtype};
 
 use crate::model;
+use crate::outputs;
 
 /// Arguments of `tadne average`.
 #[derive(Args, Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Average {
 
 impl Average {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", Some(&self.out))?;
         let models: Vec<ModelFile> =
             self.models.iter().map(|path| model::file(Some(path))).collect::<Result<_, _>>()?;
         let mut mean = ModelFile::average(&models)?;

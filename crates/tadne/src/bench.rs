@@ -17,7 +17,7 @@ use server::Format;
 use synth::{Generator, ModelFile, WeightDtype};
 
 use crate::model::Model;
-use crate::report;
+use crate::outputs;
 use measure::{Row, Way};
 use networks::Network;
 
@@ -100,6 +100,8 @@ struct Layer {
 
 impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--save", self.save.as_deref())?;
+        outputs::check("--report", self.report.as_deref())?;
         let file = match self.network {
             Some(network) => ModelFile::random(network.architecture(), synth::Seed(1))?,
             None => self.model.file()?,
@@ -108,9 +110,6 @@ impl Bench {
             file.save(path, WeightDtype::F32).with_context(|| format!("cannot write {}", path.display()))?;
             println!("{} in {}", file.fingerprint(), path.display());
             return Ok(());
-        }
-        if let Some(path) = &self.report {
-            report::check(path)?;
         }
         let generator = Arc::new(Generator::consume(file)?);
         let report = self.measure(&generator);

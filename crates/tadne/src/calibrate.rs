@@ -12,6 +12,7 @@ use synth::{Creativity, Generator, Seed};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
+use crate::outputs;
 use crate::picture_options::{self, PictureArgs, PictureOptions};
 
 /// Arguments of `tadne calibrate`.
@@ -57,6 +58,7 @@ const TENTHS: [u8; 15] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20];
 
 impl Calibrate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", self.out.as_deref())?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
         let measured = TENTHS.map(|tenths| f32::from(tenths) / 10.0);

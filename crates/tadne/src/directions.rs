@@ -1,17 +1,17 @@
 //! `tadne directions`: finds the directions along which a model's pictures can be edited and stores them in the model file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use features::FIRST_SEED;
 use features::directions::{NAMES, find, measure};
-use server::Format;
 use synth::{Creativity, Creature, Edit, Generator, Picture, Recipe, Seed};
 
 use crate::metrics::bar;
 use crate::model;
+use crate::outputs;
 
 /// Arguments of `tadne directions`.
 #[derive(Args, Debug)]
@@ -45,6 +45,8 @@ pub(crate) struct Directions {
 
 impl Directions {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", self.out.as_deref())?;
+        let strips = outputs::picture("--strips", self.strips.as_deref())?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let mut file = model::file(Some(&self.model))?;
         let (out, kept) = (model::place_of(&self.model, self.out.as_deref())?, file.exact_dtype());
@@ -77,14 +79,17 @@ impl Directions {
         file.set_directions(&found)?;
         file.save(out, kept)?;
         println!("{}: {} directions", out.display(), found.len());
-        match &self.strips {
-            Some(strips) => self.strips(&Arc::new(Generator::consume(file)?), threads, strips),
+        match strips {
+            Some((path, format)) => {
+                let sheet = self.strips(&Arc::new(Generator::consume(file)?), threads)?;
+                cli::pictures::write(path, format, &sheet)
+            }
             None => Ok(()),
         }
     }
 
     /// A sheet of edited pictures.
-    fn strips(&self, generator: &Arc<Generator>, threads: usize, path: &Path) -> anyhow::Result<()> {
+    fn strips(&self, generator: &Arc<Generator>, threads: usize) -> anyhow::Result<Picture> {
         const TENTHS: [i8; 5] = [-30, -15, 0, 15, 30];
         let mut worker = generator.worker_with_threads(threads);
         let mut pictures = Vec::new();
@@ -99,13 +104,6 @@ impl Directions {
                 }
             }
         }
-        write_sheet(path, &pictures, TENTHS.len() * self.seeds.len())
+        Ok(synth::sheet(&pictures, TENTHS.len() * self.seeds.len()))
     }
-}
-
-/// Writes pictures side by side, `across` in a row, in the format of the path's ending.
-pub(crate) fn write_sheet(path: &Path, pictures: &[Picture], across: usize) -> anyhow::Result<()> {
-    let format = path.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
-    let format = format.with_context(|| format!("{}: use {}", path.display(), Format::listed(".")))?;
-    cli::pictures::write(path, format, &synth::sheet(pictures, across))
 }

@@ -1,10 +1,13 @@
 //! `tadne export`: the averaged generator of a run as a model file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context, ensure};
 use clap::Args;
 use gan::Checkpoint;
 use synth::WeightDtype;
+
+use crate::outputs;
 
 /// Arguments of `tadne export`.
 #[derive(Args, Debug)]
@@ -32,8 +35,12 @@ pub(crate) struct Export {
     license: String,
 }
 
+/// The folder of a run that its checkpoints are in.
+const CHECKPOINTS: &str = "checkpoints";
+
 impl Export {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        self.check_out()?;
         let checkpoint = Checkpoint::find(&self.run, 1)?;
         if self.networks {
             checkpoint.save_compact(&self.out)?;
@@ -44,6 +51,28 @@ impl Export {
         let precision = if self.f32 { WeightDtype::F32 } else { WeightDtype::F16 };
         model.save(&self.out, precision)?;
         println!("{} after {:.1} kimg", self.out.display(), checkpoint.trainer.progress().kimg());
+        Ok(())
+    }
+
+    /// Refuses to write over what a run goes on from, or where it would look for that.
+    fn check_out(&self) -> anyhow::Result<()> {
+        outputs::check("--out", Some(&self.out))?;
+        let out = self.out.display();
+        let place = outputs::place(&self.out).with_context(|| format!("--out {out}"))?;
+        // What is not there is named where it is read.
+        let Ok(run) = self.run.canonicalize() else { return Ok(()) };
+        let is_read = place == run || self.out.canonicalize().is_ok_and(|out| out == run);
+        ensure!(!is_read, "--out {out}: that is the file which is read, and would be lost; give another name");
+        let checkpoints = if run.is_dir() {
+            run.join(CHECKPOINTS).canonicalize().ok()
+        } else {
+            run.parent().filter(|folder| folder.ends_with(CHECKPOINTS)).map(Path::to_path_buf)
+        };
+        let among_them = checkpoints.is_some_and(|folder| place.starts_with(folder));
+        ensure!(
+            !among_them,
+            "--out {out}: the run's checkpoints are in that folder, and a model file is none; give a place outside of it"
+        );
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use interop::onnx::{self, Options};
 
 use crate::model::file;
+use crate::outputs;
 
 /// Arguments of `tadne export-onnx`.
 #[derive(Args, Debug)]
@@ -49,6 +50,7 @@ enum Noise {
 
 impl ExportOnnx {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", Some(&self.out))?;
         let options = Options {
             input: match self.input {
                 Input::Z => onnx::Input::Z,

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use synth::WeightDtype;
 
 use crate::model::{UNKNOWN_TERMS, metadata};
+use crate::outputs;
 
 /// Arguments of `tadne import`.
 #[derive(Args, Debug)]
@@ -46,6 +47,7 @@ enum WeightsArg {
 
 impl Import {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", Some(&self.out))?;
         let which = match self.which {
             WeightsArg::Ema => interop::WeightSet::Ema,
             WeightsArg::G => interop::WeightSet::Raw,

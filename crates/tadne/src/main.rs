@@ -16,6 +16,7 @@ mod ink;
 mod label;
 mod memory;
 mod metrics;
+mod outputs;
 mod picture_options;
 mod prepare;
 mod progress;

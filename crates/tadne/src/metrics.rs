@@ -10,7 +10,6 @@ use dataset::{Dataset, Options};
 use features::metrics::{Kinds, nearest_with_places};
 use features::{Corruption, Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows};
 use indicatif::{ProgressBar, ProgressStyle};
-use server::Format;
 use synth::{Creativity, Generator, Seed};
 
 mod figures;
@@ -18,8 +17,8 @@ mod figures;
 use figures::{Figures, Row};
 
 use crate::model::Model;
+use crate::outputs;
 use crate::picture_options::{self, PictureArgs, PictureOptions};
-use crate::report;
 
 /// Arguments of `tadne metrics`.
 #[derive(Args, Debug)]
@@ -67,7 +66,7 @@ pub(crate) struct Metrics {
     #[arg(long)]
     memorisation: bool,
     /// Sheet of 16 drawn pictures, each followed by its 4 nearest training pictures
-    #[arg(long, value_name = "PNG")]
+    #[arg(long, value_name = "FILE")]
     neighbours: Option<PathBuf>,
     /// Also write the figures here, as JSON
     #[arg(long, value_name = "FILE")]
@@ -100,14 +99,16 @@ fn resizing(text: &str) -> Result<Resizing, String> {
 }
 
 const SHEET: (usize, usize) = (16, 4);
+/// Held-out pictures without which a comparison with them says nothing.
+const FEWEST_HELD_OUT: usize = 10;
 
 impl Metrics {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         ensure!(self.samples >= 10, "--samples {}: 10 is the least that says anything", self.samples);
-        if let Some(path) = &self.report {
-            report::check(path)?;
-        }
+        outputs::check("--json", self.json.as_deref())?;
+        outputs::check("--report", self.report.as_deref())?;
+        let neighbours = outputs::picture("--neighbours", self.neighbours.as_deref())?;
         let (generator, _) = self.model.generator()?;
         let (height, width) = generator.resolution();
         ensure!(height == width, "the model draws {width} x {height}; metrics compare square pictures");
@@ -115,13 +116,8 @@ impl Metrics {
         let usual = self.picture_args.over(PictureOptions::default()).options(width);
         let options = Options { cache: Some(self.cache.clone()), mirror: !self.no_mirror, ..usual };
         let data = picture_options::open(&self.data, options, None)?;
+        self.check_data(&data)?;
         let n = self.samples;
-        let needed = if self.no_floors { n } else { 2 * n };
-        ensure!(
-            needed <= data.len(),
-            "--samples {n} needs {needed} training pictures, there are {}; ask for fewer",
-            data.len()
-        );
         let network = evaluator.network();
         println!("network   {} ({}), {:?} resizing", network.name(), network.hash(), self.resize);
         println!("pictures  {n} of each kind, {width} px; {} held out", data.validation_len());
@@ -187,9 +183,9 @@ impl Metrics {
             );
             figures.memorisation = Some(m);
         }
-        if let Some(path) = &self.neighbours {
+        if let Some((path, format)) = neighbours {
             let psi = self.psi[0];
-            Self::sheet(&evaluator, &generator, &data, psi, path)?;
+            cli::pictures::write(path, format, &Self::sheet(&evaluator, &generator, &data, psi)?)?;
             println!(
                 "\n{}: 16 drawn pictures at psi {psi}, each with its 4 nearest training pictures",
                 path.display(),
@@ -206,23 +202,50 @@ impl Metrics {
         Ok(())
     }
 
-    /// The held-out pictures in features, where something is compared with them.
-    fn held_out(&self, evaluator: &Evaluator, data: &Dataset) -> anyhow::Result<Option<Rows>> {
-        if self.reference != Reference::HeldOut && !self.memorisation {
-            return Ok(None);
+    /// Refuses what there are too few pictures for.
+    fn check_data(&self, data: &Dataset) -> anyhow::Result<()> {
+        let n = self.samples;
+        let needed = if self.no_floors { n } else { 2 * n };
+        ensure!(
+            needed <= data.len(),
+            "--samples {n} needs {needed} training pictures, there are {}; ask for fewer",
+            data.len()
+        );
+        if let Some(asks) = self.asks_held_out() {
+            let count = data.validation_len();
+            ensure!(
+                count >= FEWEST_HELD_OUT,
+                "only {count} pictures are held out, a twentieth of --data; {asks} needs {FEWEST_HELD_OUT}: leave it out, or give more pictures"
+            );
         }
-        let count = data.validation_len();
-        ensure!(count >= 10, "only {count} pictures are held out; compare with --reference training");
-        Ok(Some(bar("held out", count, |done| evaluator.held_out(data, done))?))
+        Ok(())
     }
 
+    /// What held-out pictures are for, as it was asked for; none if they are for nothing.
+    fn asks_held_out(&self) -> Option<&'static str> {
+        match (self.reference, self.memorisation) {
+            (Reference::HeldOut, true) => Some("--reference held-out, as well as --memorisation,"),
+            (Reference::HeldOut, false) => Some("--reference held-out"),
+            (Reference::Training, true) => Some("--memorisation"),
+            (Reference::Training, false) => None,
+        }
+    }
+
+    /// The held-out pictures in features, where something is compared with them.
+    fn held_out(&self, evaluator: &Evaluator, data: &Dataset) -> anyhow::Result<Option<Rows>> {
+        if self.asks_held_out().is_none() {
+            return Ok(None);
+        }
+        Ok(Some(bar("held out", data.validation_len(), |done| evaluator.held_out(data, done))?))
+    }
+
+    /// Drawn pictures, each before the training pictures that are nearest to it.
     fn sheet(
         evaluator: &Evaluator,
         generator: &Arc<Generator>,
         data: &Dataset,
         psi: Creativity,
-        path: &std::path::Path,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<synth::Picture> {
         let (rows, nearest) = SHEET;
         let mut worker = generator.worker();
         let pictures: Vec<_> = (0..rows).map(|i| worker.draw(Seed(i as u64), psi)).collect();
@@ -239,7 +262,7 @@ impl Metrics {
                 cells.push(synth::Picture { width: size, height: size, rgb });
             }
         }
-        cli::pictures::write(path, Format::Png, &synth::sheet(&cells, nearest + 1))
+        Ok(synth::sheet(&cells, nearest + 1))
     }
 }
 

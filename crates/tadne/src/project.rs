@@ -1,6 +1,7 @@
 //! `tadne project`: a picture in, the w whose drawing is nearest out.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,26 +59,26 @@ pub(crate) struct Project {
     #[arg(long, value_enum, default_value_t = SpaceName::W, value_name = "SPACE")]
     space: SpaceName,
     /// Starting points to refine, the nearest of 64 times as many random w
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    starts: usize,
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    starts: u16,
     /// Optimisation steps per starting point
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: u64,
     /// Feature network: a file, a name that tools/features.py made, or none [default: efficientnet-lite0 or
     /// nsfwjs-mobilenet-v2, where there is one]
     #[arg(long, value_name = "NETWORK")]
     features: Option<String>,
     /// Weight of the pull towards the model's mean: more is more like what the model usually draws [default: 0.01]
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = crate::train::number)]
     pull: Option<f64>,
     /// Weight of the difference in features, beside 1 for that in pixels [default: 0.3]
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = crate::train::number)]
     feature_weight: Option<f64>,
     /// Noise on the points at the beginning, in deviations of w [default: 0.05]
-    #[arg(long, value_name = "DEVIATIONS")]
+    #[arg(long, value_name = "DEVIATIONS", value_parser = crate::train::number)]
     noise_strength: Option<f64>,
     /// Learning rate, in deviations of w [default: 0.2]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
     lr: Option<f64>,
     /// Arithmetic of the steps: f32, bf16, or auto: bf16 where the processor has products of it
     #[arg(long, value_parser = crate::train::precision, default_value = "auto", value_name = "KIND")]
@@ -94,6 +95,11 @@ pub(crate) struct Project {
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+}
+
+/// A learning rate that something can be found with.
+fn rate(text: &str) -> Result<f64, String> {
+    crate::train::number(text).ok().filter(|rate| *rate > 0.0).ok_or_else(|| "use a number above 0".into())
 }
 
 /// [`ProjectionSpace`], as it is written.
@@ -148,7 +154,7 @@ impl Project {
         let space = if self.space == SpaceName::W { ProjectionSpace::W } else { ProjectionSpace::Plus };
         let usual = ProjectConfig::new(space);
         ProjectConfig {
-            starts: self.starts,
+            starts: self.starts.into(),
             steps: self.steps,
             precision: self.precision,
             seed: self.seed,
@@ -210,8 +216,15 @@ impl Project {
             let request = server::picture_request(&found.w, untruncated(calibration), noise);
             keep(&self.out.join(REQUEST), request.to_string().as_bytes())?;
             println!("service   POST {} to /api/v1/pictures", self.out.join(REQUEST).display());
+            return Ok(());
         }
-        Ok(())
+        // The request of an earlier search in this folder would draw something else.
+        let earlier = self.out.join(REQUEST);
+        match fs::remove_file(&earlier) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
+                .with_context(|| format!("cannot remove {}, which is of an earlier search", earlier.display())),
+            _ => Ok(()),
+        }
     }
 }
 

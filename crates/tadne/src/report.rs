@@ -97,17 +97,6 @@ impl Page {
     }
 }
 
-/// Fails before the work begins where the file of a report could not be written after it.
-///
-/// # Errors
-/// Its folder is not there.
-pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    anyhow::ensure!(folder.is_dir(), "--report {}: there is no folder {}", path.display(), folder.display());
-    anyhow::ensure!(!path.is_dir(), "--report {}: it is a folder; name a file", path.display());
-    Ok(())
-}
-
 /// Text for HTML and SVG, in elements and in attributes.
 fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut all, letter| {
@@ -168,14 +157,5 @@ mod tests {
             }
         }
         assert!(open.is_empty(), "{open:?}");
-    }
-
-    #[test]
-    fn a_report_that_could_not_be_written_is_refused_first() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(check(&folder.path().join("a.html")).is_ok());
-        assert!(check(Path::new("a.html")).is_ok());
-        assert!(check(folder.path()).unwrap_err().to_string().contains("it is a folder"));
-        assert!(check(&folder.path().join("none/a.html")).unwrap_err().to_string().contains("no folder"));
     }
 }

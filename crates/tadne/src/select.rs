@@ -16,6 +16,7 @@ use synth::{Creativity, Generator, ModelFile, Picture, Seed, Selection};
 
 use crate::metrics::{bar, evaluator};
 use crate::model;
+use crate::outputs;
 use crate::picture_options::{self, PictureArgs, PictureOptions};
 
 /// Arguments of `tadne select`.
@@ -112,6 +113,8 @@ const LEAST: f64 = 0.1;
 
 impl Select {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", self.out.as_deref())?;
+        let sheet = outputs::picture("--sheet", self.sheet.as_deref())?;
         let mut file = model::file(Some(&self.model))?;
         let (out, kept) = (model::place_of(&self.model, self.out.as_deref())?, file.exact_dtype());
         if self.remove {
@@ -124,6 +127,12 @@ impl Select {
         ensure!(
             !self.data.is_empty() || (crop.is_none() && min_side.is_none() && max_broken.is_none()),
             "--crop, --min-side and --max-broken say which pictures of --data count; name --data as well, or leave them out"
+        );
+        ensure!(
+            self.samples >= LatentScores::FEWEST,
+            "--samples {}: too few pictures to learn from; use {} or more",
+            self.samples,
+            LatentScores::FEWEST
         );
         ensure!((2..=64).contains(&self.candidates), "--candidates {}: use 2 to 64", self.candidates);
         if let Some(share) = self.raise {
@@ -171,7 +180,7 @@ impl Select {
         }
         file.save(out, kept)?;
         println!("{}: each seed takes the best of {}", out.display(), self.candidates);
-        let Some(sheet) = &self.sheet else { return Ok(()) };
+        let Some((path, format)) = sheet else { return Ok(()) };
         let mut order: Vec<usize> = (0..samples).collect();
         order.sort_unstable_by(|&a, &b| found.foretold[a].total_cmp(&found.foretold[b]));
         let [shown, across] = SHOWN;
@@ -182,7 +191,7 @@ impl Select {
         file.set_selection(None)?;
         let mut worker = Arc::new(Generator::consume(file)?).worker_with_threads(threads);
         let drawn: Vec<_> = chosen.iter().map(|&i| worker.draw(seed(i), Creativity::default())).collect();
-        crate::directions::write_sheet(sheet, &drawn, across)
+        cli::pictures::write(path, format, &synth::sheet(&drawn, across))
     }
 
     /// What the discriminators of a run say of what `plain` draws. Gives how many pictures that were: they judge whole groups.
@@ -227,7 +236,7 @@ impl Select {
         let options = Options { cache: Some(self.cache.clone()), mirror: true, ..usual };
         let data = picture_options::open(&self.data, options, None)?;
         let count = data.len().min(samples.div_ceil(2));
-        ensure!(count > 1, "--data has {count} pictures to compare with; two at least are needed");
+        ensure!(count > 1, "pictures of --data to compare with: {}; two at least are needed", data.len());
         for evaluator in &evaluators {
             let numbers = evaluator.training(&data, 0, 1, Corruption::No, |_| ())?.width();
             let network = evaluator.network().name();

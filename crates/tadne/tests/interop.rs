@@ -79,6 +79,8 @@ fn what_cannot_be_imported_says_why_and_writes_nothing() {
     assert!(import(&golden("stylegan3-t.pkl")).contains("StyleGAN3-T"));
     assert!(import(&golden("lucidrains.pt")).contains("lucidrains"));
     assert!(import("absent.pkl").contains("absent.pkl"));
+    let own = import(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tadne.safetensors"));
+    assert!(own.contains("nothing has to be imported") && own.contains("tadne serve --model"), "{own}");
     assert!(fail(&["import", &golden("ada-64.pkl"), "--which", "g", "--out", text(&out)]).contains("no generator G"));
     let hostile = dir.path().join("hostile.pkl");
     fs::write(&hostile, b"\x80\x04cos\nsystem\n(X\x04\x00\x00\x00truetR.").unwrap();

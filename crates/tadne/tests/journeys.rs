@@ -9,7 +9,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use common::{fail, succeed, tadne, text};
+use common::{fail, network, succeed, tadne, text};
+use synth::{Architecture, ModelFile, Seed, WeightDtype};
 
 /// A server of the wall that ends with the test.
 struct Wall {
@@ -230,6 +231,110 @@ fn directions_are_found_stored_and_shown() {
     let again = dir.path().join("again.safetensors");
     find(&again);
     assert!(fs::read(&model).unwrap() == fs::read(&again).unwrap(), "found again the same");
+}
+
+#[test]
+fn what_could_not_be_written_is_refused_before_the_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let [model, odd, nowhere] =
+        ["model.safetensors", "a.foo", "none/a.png"].map(|name| text(&dir.path().join(name)).to_owned());
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tadne.safetensors"), &model).unwrap();
+    let before = fs::read(&model).unwrap();
+    let (model, odd, nowhere, folder) = (&*model, &*odd, &*nowhere, text(dir.path()));
+    let (endings, missing) = ("use .png, .webp or .jpg", "there is no folder");
+    let cases: [(&str, &[&str]); 14] = [
+        (endings, &["directions", model, "--strips", odd]),
+        (missing, &["directions", model, "--strips", nowhere]),
+        (missing, &["directions", model, "--out", nowhere]),
+        (endings, &["select", model, "--by", "run", "--sheet", odd]),
+        (missing, &["select", model, "--by", "run", "--out", nowhere]),
+        ("--samples 511: too few pictures", &["select", model, "--by", "run", "--samples", "511"]),
+        (missing, &["calibrate", model, "--data", "pictures", "--out", nowhere]),
+        (endings, &["metrics", "--data", "pictures", "--neighbours", odd]),
+        (missing, &["metrics", "--data", "pictures", "--json", nowhere]),
+        (missing, &["import", "network.pkl", "--out", nowhere]),
+        (missing, &["average", model, model, "--out", nowhere]),
+        (missing, &["export", "run", "--out", nowhere]),
+        ("it is a folder", &["export-onnx", "--out", folder]),
+        (missing, &["bench", "--network", "stylegan2-512", "--save", nowhere]),
+    ];
+    for (word, arguments) in cases {
+        let said = fail(arguments);
+        assert!(said.contains(word), "{arguments:?}: {said}");
+    }
+    assert!(fs::read(&model).unwrap() == before, "a failed command changed its model");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a failed command left something behind");
+}
+
+#[test]
+fn of_a_run_and_its_checkpoints_it_is_said_how_they_become_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(&dir.path().join(name)).to_owned();
+    let (run, model, pair) = (path("run"), path("model.safetensors"), path("pair.safetensors"));
+    fs::create_dir_all(path("run/checkpoints")).unwrap();
+    let checkpoint = path("run/checkpoints/000000000.safetensors");
+    let mut config = gan::Config::preset("tiny").unwrap();
+    config.architecture.channels = vec![4, 4];
+    config.discriminator.channels = vec![4, 4];
+    let trainer = gan::Trainer::new(config, 1).unwrap();
+    gan::Checkpoint::save(&trainer, "pictures", 0.0, Path::new(&checkpoint)).unwrap();
+    succeed(&["export", &run, "--out", &model]);
+    succeed(&["export", &run, "--networks", "--out", &pair]);
+    for file in [&run, &checkpoint, &pair] {
+        for command in [&["info", file][..], &["average", &model, file, "--out", &path("mean.safetensors")]] {
+            let said = fail(command);
+            assert!(said.contains("tadne export"), "{command:?}: {said}");
+        }
+    }
+
+    // A model file in place of what a run goes on from would be its end.
+    let before = fs::read(&checkpoint).unwrap();
+    let (beside, around) = (path("run/checkpoints/model.safetensors"), path("run/../run/checkpoints/m.safetensors"));
+    for (from, to, word) in [
+        (&run, &checkpoint, "the run's checkpoints are in that folder"),
+        (&run, &around, "the run's checkpoints are in that folder"),
+        (&checkpoint, &beside, "the run's checkpoints are in that folder"),
+        (&checkpoint, &checkpoint, "the file which is read"),
+        (&pair, &pair, "the file which is read"),
+    ] {
+        let said = fail(&["export", from, "--out", to]);
+        assert!(said.contains(word), "{from} {to}: {said}");
+    }
+    assert!(fs::read(&checkpoint).unwrap() == before);
+    assert_eq!(fs::read_dir(path("run/checkpoints")).unwrap().count(), 1, "a failed command left something behind");
+}
+
+#[test]
+fn metrics_show_neighbours_and_say_what_there_are_too_few_pictures_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(&dir.path().join(name)).to_owned();
+    let (photos, model, colours) = (path("photos"), path("model.safetensors"), path("colours.safetensors"));
+    fs::create_dir(&photos).unwrap();
+    for i in 0..40u8 {
+        let picture = image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([6 * i, (x * 9) as u8, (y * 7) as u8 + i]));
+        picture.save(format!("{photos}/{i}.png")).unwrap();
+    }
+    ModelFile::random(Architecture::plain(8, 8, &[8, 4]), Seed(1))
+        .unwrap()
+        .save(Path::new(&model), WeightDtype::F32)
+        .unwrap();
+    network(Path::new(&colours));
+    let cache = path("cache");
+    let measure = ["metrics", "--model", &model, "--data", &photos, "--features", &colours, "--cache", &cache];
+    let measure = [&measure[..], &["--samples", "10", "--no-floors", "--threads", "1"]].concat();
+    for (more, word) in [
+        (&["--memorisation"][..], "; --memorisation needs 10"),
+        (&["--reference", "held-out"][..], "; --reference held-out needs 10"),
+    ] {
+        let said = fail(&[&measure[..], more].concat());
+        assert!(said.contains("held out") && said.contains(word), "{said}");
+    }
+    let (sheet, figures) = (path("sheet.webp"), path("figures.json"));
+    succeed(&[&measure[..], &["--neighbours", &sheet, "--json", &figures]].concat());
+    assert!(fs::read(&sheet).unwrap().starts_with(b"RIFF"), "the ending says what is written");
+    assert_eq!(image::image_dimensions(&sheet).unwrap(), (5 * 8, 16 * 8));
+    let figures: serde_json::Value = serde_json::from_slice(&fs::read(&figures).unwrap()).unwrap();
+    assert_eq!(figures["samples"], 10);
 }
 
 #[test]

@@ -122,6 +122,9 @@ fn networks_of_others_are_projected_into_in_w_plus_too() {
             &[&["generate", "--model", text(&model), "--seeds", "3", "--out", text(dir.path())], &class[..]].concat(),
         );
         let out = dir.path().join(file);
+        // As an earlier search for one w leaves it.
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("found.json"), "{}").unwrap();
         let picture = dir.path().join("seed00003.png");
         let arguments = ["project", text(&picture), "--model", text(&model), "--space", "w+", "--out", text(&out)];
         let more = ["--steps", "30", "--starts", "2", "--frames", "3"];
@@ -153,9 +156,12 @@ fn what_cannot_be_projected_is_named_and_leaves_nothing_behind() {
         (with(text(dir.path()), &[]), "no regular file"),
         (with(text(&picture), &["--features", "missing"]), "missing.safetensors"),
         (with(text(&picture), &["--features", text(&model)]), "no feature network"),
-        (with(text(&picture), &["--starts", "0"]), "starts must be"),
-        (with(text(&picture), &["--steps", "0"]), "steps must be"),
-        (with(text(&picture), &["--pull=-1"]), "pull must be"),
+        (with(text(&picture), &["--starts", "0"]), "'--starts <N>': 0 is not in 1..=64"),
+        (with(text(&picture), &["--steps", "0"]), "'--steps <N>': 0 is not in 1..=1000000"),
+        (with(text(&picture), &["--pull=-1"]), "'--pull <WEIGHT>': use a number"),
+        (with(text(&picture), &["--feature-weight", "inf"]), "'--feature-weight <WEIGHT>': use a number"),
+        (with(text(&picture), &["--noise-strength", "NaN"]), "'--noise-strength <DEVIATIONS>': use a number"),
+        (with(text(&picture), &["--lr", "0"]), "'--lr <RATE>': use a number above 0"),
         (with(text(&picture), &["--space", "z"]), "possible values: w, w+"),
         (fail(&["project", text(&picture), "--model", text(&words), "--out", text(&out)]), "words.png"),
         (fail(&["generate", "--w", text(&model), "--out", text(&out)]), "tadne project"),

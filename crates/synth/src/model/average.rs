@@ -1,7 +1,11 @@
 //! The mean of several states of one generator.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::model::{CENTRES, DIRECTIONS, SPREAD};
-use crate::{ModelError, ModelFile, Selection};
+use crate::{Architecture, ModelError, ModelFile, Selection};
 
 /// Why [`ModelFile::average`] gave none.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +50,7 @@ impl ModelFile {
             model.check().map_err(|problem| AverageError::Model { which: i + 1, problem })?;
             let differs = |problem: String| Err(AverageError::Different { which: i + 1, problem });
             if model.architecture != first.architecture {
-                return differs(format!("{:?} instead of {:?}", model.architecture, first.architecture));
+                return differs(difference(&model.architecture, &first.architecture));
             }
             let names = |model: &Self| model.tensors.keys().filter(|name| !measured(name)).cloned().collect::<Vec<_>>();
             if names(model) != names(first) {
@@ -83,10 +87,25 @@ impl ModelFile {
     }
 }
 
+/// The first field in which an architecture differs from another, with both values.
+fn difference(one: &Architecture, other: &Architecture) -> String {
+    // An architecture is plain data, which always serialises.
+    let [one, other] = [one, other].map(|architecture| serde_json::to_value(architecture).unwrap_or_default());
+    let entries = [&one, &other].into_iter().filter_map(Value::as_object).flatten();
+    let names: BTreeSet<&String> = entries.map(|(name, _)| name).collect();
+    // A field that is not written is none, as null is.
+    let mut fields = names.into_iter().map(|name| (name, &one[name], &other[name]));
+    let said = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
+    match fields.find(|(_, one, other)| one != other) {
+        Some((name, one, other)) => format!("its {name}: {} instead of {}", said(one), said(other)),
+        None => "its architecture is another".into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Architecture, Calibration, Seed, Tensor};
+    use crate::{Calibration, Ink, Seed, Tensor};
 
     fn random(seed: u64) -> ModelFile {
         ModelFile::random(Architecture::plain(16, 16, &[16, 8]), Seed(seed)).unwrap()
@@ -123,6 +142,19 @@ mod tests {
         assert!(matches!(ModelFile::average(&[random(1)]), Err(AverageError::TooFew)));
         let other = ModelFile::random(Architecture::plain(16, 16, &[16, 12]), Seed(1)).unwrap();
         assert!(matches!(ModelFile::average(&[random(1), other]), Err(AverageError::Different { which: 2, .. })));
+        // Of two architectures only what differs is said.
+        for (change, problem) in [
+            (Architecture::plain(16, 16, &[16, 12]), "its channels: [16,12] instead of [16,8]"),
+            (Architecture { mapping_layers: 3, ..random(1).architecture }, "its mapping_layers: 3 instead of 2"),
+            (
+                Architecture { ink: Some(Ink { channels: 4, blocks: 1, factor: 2 }), ..random(1).architecture },
+                "its ink: {\"blocks\":1,\"channels\":4,\"factor\":2} instead of none",
+            ),
+        ] {
+            let other = ModelFile::random(change, Seed(1)).unwrap();
+            let error = ModelFile::average(&[random(1), other]).unwrap_err().to_string();
+            assert_eq!(error, format!("model 2 is built differently from the first: {problem}"));
+        }
         let mut broken = random(2);
         broken.tensors.remove("mapping.w_avg");
         let error = ModelFile::average(&[random(1), broken]).unwrap_err();
