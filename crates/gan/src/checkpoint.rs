@@ -186,7 +186,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::NoCheckpoint`] if there is none.
     pub fn find(path: &Path, threads: usize) -> Result<Self, Error> {
-        if path.is_file() {
+        if fs::metadata(path).map_err(Error::read(path))?.is_file() {
             return Self::load(path, threads);
         }
         let folder = path.join("checkpoints");

@@ -1,5 +1,6 @@
 //! What can go wrong in a training run, said so that the reader knows what to do next.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error as ThisError;
@@ -42,9 +43,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file could not be written; whatever was there before is still whole.
-    #[error(
-        "cannot write {path}: {source}; earlier checkpoints are intact, make room or choose another --out and resume"
-    )]
+    #[error("cannot write {path}: {source}{}", way_out(source))]
     Write {
         /// Which one.
         path: PathBuf,
@@ -144,6 +143,17 @@ impl Error {
 
     pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Write { path: path.into(), source }
+    }
+}
+
+/// What to do where a file could not be written, if it is not plain to see.
+fn way_out(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; what was there before is whole: make room, and go on with --resume"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "; choose another place with --out",
+        _ => "",
     }
 }
 

@@ -14,6 +14,10 @@ use std::path::Path;
 /// The folder is missing, full or cannot be written, or `path` is a folder; the temporary file is gone then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        // Otherwise the error would name a file that nobody has asked for.
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", folder.display())));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".unfinished-");
     // Temporary files are private; this one is for everybody whom the umask lets read it.

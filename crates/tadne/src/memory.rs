@@ -2,18 +2,22 @@
 
 use std::fs;
 
+use anyhow::ensure;
 use gan::{Config, Trainer};
+
+/// So many times what is free is not tried: the system would end this process, or another one.
+const HOPELESS: u64 = 4;
 
 /// What is said before a training starts, when the pictures are there, which take `pictures` bytes; with advice where it needs more than is free.
 ///
 /// # Errors
-/// The configuration cannot be trained.
-pub(crate) fn words(config: &Config, threads: usize, pictures: u64) -> Result<Vec<String>, gan::Error> {
+/// The configuration cannot be trained, here at least.
+pub(crate) fn words(config: &Config, threads: usize, pictures: u64) -> anyhow::Result<Vec<String>> {
     let critics = config.critic.is_some() || config.inked.is_some();
-    Ok(said(Trainer::bytes_of(config, threads)?, critics, pictures, available()))
+    said(Trainer::bytes_of(config, threads)?, critics, pictures, available())
 }
 
-fn said(own: u64, critics: bool, pictures: u64, free: Option<u64>) -> Vec<String> {
+fn said(own: u64, critics: bool, pictures: u64, free: Option<u64>) -> anyhow::Result<Vec<String>> {
     let besides = if critics { " and what critics beside D take" } else { "" };
     let there = free.map_or_else(String::new, |free| format!("; {} are free", size(free)));
     let needs =
@@ -21,9 +25,10 @@ fn said(own: u64, critics: bool, pictures: u64, free: Option<u64>) -> Vec<String
     let mut lines = vec![needs];
     if free.is_some_and(|free| own > free) {
         let way = "that is more than there is: a smaller --batch or --config needs less, and --memory 0 keeps pictures in a file";
+        ensure!(free.is_none_or(|free| own / HOPELESS <= free), "this training needs {}; {way}", lines[0]);
         lines.push(way.into());
     }
-    lines
+    Ok(lines)
 }
 
 fn size(bytes: u64) -> String {
@@ -71,10 +76,14 @@ mod tests {
     fn a_training_that_is_too_large_is_told_so_with_a_way_out() {
         let tiny = words(&Config::preset("tiny").unwrap(), 1, 5_000_000).unwrap();
         assert!(tiny[0].starts_with("about ") && tiny[0].contains("beside 5 MB of pictures"), "{tiny:?}");
-        assert_eq!(said(1 << 30, false, 0, None), ["about 1.1 GB for networks and steps, beside 0 MB of pictures"]);
-        assert_eq!(said(1 << 30, true, 0, Some(2 << 30)).len(), 1);
-        let lines = said(2 << 30, false, 0, Some(1 << 30));
+        let said = |own: u64, critics: bool, free: Option<u64>| said(own, critics, 0, free);
+        let unknown = said(1 << 30, false, None).unwrap();
+        assert_eq!(unknown, ["about 1.1 GB for networks and steps, beside 0 MB of pictures"]);
+        assert_eq!(said(1 << 30, true, Some(2 << 30)).unwrap().len(), 1);
+        let lines = said(2 << 30, false, Some(1 << 30)).unwrap();
         assert!(lines[0].ends_with("1.1 GB are free"), "{lines:?}");
         assert!(lines[1].contains("--batch") && lines[1].contains("--memory"), "{lines:?}");
+        let hopeless = said(5 << 30, false, Some(1 << 30)).unwrap_err().to_string();
+        assert!(hopeless.contains("5.4 GB") && hopeless.contains("--batch"), "{hopeless}");
     }
 }

@@ -40,7 +40,7 @@ Examples:
   tadne train --print-config --config c64 > mine.json     then edit, and --config mine.json
 
 A run folder holds config.json, data.json, stats.jsonl, metrics.jsonl, events.out.tfevents.* (for TensorBoard), grids/*.png and
-checkpoints/*.safetensors (the last two), and skipped.txt: the pictures that were left out, each with the reason.
+checkpoints/*.safetensors (the last two), best.safetensors (the averaged generator that measured best, as a model file), and skipped.txt: the pictures that were left out, each with the reason.
 Ctrl-C finishes the step, saves and exits; --resume goes on as if nothing had happened.")]
 pub(crate) struct Train {
     /// Folders, tars, zips or globs of WebP, JPEG, PNG, GIF and BMP pictures
@@ -61,13 +61,13 @@ pub(crate) struct Train {
     #[arg(long, visible_alias = "grow", value_name = "RUN|FILE", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Length of the run in thousands of pictures
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = number, value_name = "N")]
     kimg: Option<f64>,
     /// Batch size: pictures per step, on all processes together
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Weight gamma of the gradient penalty at the start of the run (`loss.gamma_final` at its end)
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_parser = number, value_name = "X")]
     gamma: Option<f64>,
     /// Arithmetic: f32, bf16, or auto: bf16 on CUDA, and where the processor has products of it
     #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
@@ -101,8 +101,8 @@ pub(crate) struct Train {
     #[arg(long, default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=1_000_000), value_name = "SECONDS")]
     peer_timeout: u64,
     /// CPU threads [default: all cores, or this process's part of them where several train on the machine]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     /// Pictures are kept in memory up to this many MiB, beyond that in a file
     #[arg(long, default_value_t = 4096, value_name = "MIB")]
     memory: u64,
@@ -110,7 +110,7 @@ pub(crate) struct Train {
     #[arg(long, default_value = "runs/cache", value_name = "DIR")]
     cache: PathBuf,
     /// Print the configuration as JSON and exit
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     print_config: bool,
 }
 
@@ -136,9 +136,19 @@ pub(crate) fn set_values<T: Serialize + DeserializeOwned>(
             .pointer_mut(&format!("/{}", key.replace('.', "/")))
             .with_context(|| format!("--set {set}: there is no {key}; {names}"))?;
         // What is no JSON is a word.
-        *place = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        let was = std::mem::replace(place, serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        serde_json::from_value::<T>(value.clone())
+            .with_context(|| format!("--set {set}: {key}, which is {was}, cannot be that"))?;
     }
-    serde_json::from_value(value).context("--set")
+    Ok(serde_json::from_value(value)?)
+}
+
+/// A number that a configuration can hold.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+        .ok_or("use a number, 0 or more".into())
 }
 
 /// What [`precision`] reads.
@@ -158,7 +168,8 @@ impl Train {
     }
 
     fn named(&self) -> anyhow::Result<Config> {
-        let is_file = Path::new(&self.config).extension().is_some_and(|e| e == "json");
+        let path = Path::new(&self.config);
+        let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) || path.is_file();
         Ok(if is_file {
             let text = std::fs::read_to_string(&self.config).with_context(|| format!("cannot read {}", self.config))?;
             serde_json::from_str(&text).with_context(|| format!("{} is not a configuration", self.config))?
@@ -207,7 +218,7 @@ impl Train {
             memory_budget: self.memory << 20,
             mirror: config.mirror,
             seed: config.seed,
-            threads: self.threads.unwrap_or(0),
+            threads: self.threads.map_or(0, usize::from),
             ..chosen.clone().options(config.resolution())
         };
         if !place.opens_first {
@@ -247,11 +258,15 @@ impl Train {
         // Before pictures are read and a folder is made.
         let device = member.map_or(self.device, |member| member.device(self.device));
         device.check()?;
-        let threads = self.threads.unwrap_or_else(|| {
-            let here = member.and_then(|member| member.local_size).unwrap_or(1).max(1);
-            (std::thread::available_parallelism().map_or(1, Into::into) / here).max(1)
-        });
+        let threads = self.threads.map_or_else(
+            || {
+                let here = member.and_then(|member| member.local_size).unwrap_or(1).max(1);
+                (std::thread::available_parallelism().map_or(1, Into::into) / here).max(1)
+            },
+            usize::from,
+        );
         let behind = self.behind(threads)?;
+        let page = self.watch.map(::watch::listen).transpose()?;
         let mut place = Place { threads, leads: true, opens_first: true, ranks: None };
         if let Some(member) = member {
             self.check_member(member)?;
@@ -280,19 +295,20 @@ impl Train {
             return Ok(run.train(&stop, &mut Silent)?);
         }
         let mut terminal = Terminal::new(run.trainer());
-        if let Some(address) = self.watch {
+        if let Some(page) = page {
             // The page wants a configuration to show, and the run writes it again when it starts.
             run.write_config()?;
-            let address = watch::beside_training(run.folder(), address)?;
+            let address = watch::beside_training(run.folder(), page)?;
             terminal.say(&format!("watch     http://{address}"));
         }
         run.train(&stop, &mut terminal)?;
         terminal.bar.finish_and_clear();
-        println!(
-            "done      {:.1} kimg; tadne export {} --out model.safetensors makes the model file",
-            run.trainer().progress().kimg(),
-            run.folder().display()
-        );
+        let (kimg, whole) = (run.trainer().progress().kimg(), run.trainer().config().kimg);
+        let folder = run.folder().display();
+        if kimg < whole {
+            println!("stopped   {kimg:.1} kimg of {whole}; the same command with --resume {folder} goes on");
+        }
+        println!("done      {kimg:.1} kimg; tadne export {folder} --out model.safetensors makes the model file");
         Ok(())
     }
 
@@ -364,7 +380,12 @@ impl Train {
             let (told, has) = (from.trainer.config().classes(), config.classes());
             ensure!(
                 told == has,
-                "networks that are told of {told} classes cannot be the start of ones that are told of {has}; name a preset with --config and leave --from out"
+                "networks that are told of {told} classes cannot be the start of ones that are told of {has}: {}",
+                if told == 0 {
+                    "leave --labels or --from out"
+                } else {
+                    "give the pictures' classes with --labels, as they had them, or leave --from out"
+                }
             );
         }
         if !place.leads {
@@ -381,6 +402,13 @@ impl Train {
         };
         let held = Run::lock(run.folder())?;
         picture_options::note(run.folder(), &chosen, &report)?;
+        let Config { kimg, growth, .. } = run.trainer().config();
+        if growth.stages > 0 && growth.inherited <= 0.0 && *kimg <= growth.hold_kimg {
+            println!(
+                "note      the generator is held for {} kimg, longer than this run of {kimg}: it will learn nothing; --kimg or --set growth.hold_kimg= changes that",
+                growth.hold_kimg
+            );
+        }
         Ok((run, Some(held)))
     }
 }
@@ -448,6 +476,7 @@ fn run_folder(path: &Path) -> anyhow::Result<PathBuf> {
     let folder = if path.is_file() { path.parent().and_then(Path::parent) } else { Some(path) };
     match folder {
         Some(folder) if folder.join("checkpoints").is_dir() => Ok(folder.into()),
+        _ if !path.exists() => bail!("there is no {}", path.display()),
         _ => bail!(
             "{0} lies in no run folder; expected RUN/checkpoints/NAME.safetensors (a new run from its networks: --from {0})",
             path.display()

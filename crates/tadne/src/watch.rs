@@ -1,6 +1,6 @@
 //! `tadne watch`: the page of a training run, live or afterwards.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ impl Watch {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let page = watch::Page::bind(&self.run, self.addr).await?;
+            let page = watch::Page::bind(&self.run, self.addr)?;
             let address = format!("http://{}", page.address());
             println!("{} at {address}", self.run.display());
             if self.open {
@@ -45,9 +45,9 @@ impl Watch {
 }
 
 /// Shows the run in `folder` on a thread of its own for as long as the process lives.
-pub(crate) fn beside_training(folder: &Path, address: SocketAddr) -> anyhow::Result<SocketAddr> {
+pub(crate) fn beside_training(folder: &Path, listener: TcpListener) -> anyhow::Result<SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let page = runtime.block_on(watch::Page::bind(folder, address))?;
+    let page = runtime.block_on(async { watch::Page::on(listener, folder) })?;
     let address = page.address();
     std::thread::Builder::new().name("watch".into()).spawn(move || {
         if let Err(error) = runtime.block_on(page.serve(std::future::pending())) {

@@ -211,3 +211,47 @@ fn small_pictures_and_broken_ones_are_taken_or_named() {
     assert!(fs::read_to_string(format!("{runs}/skipped.txt")).unwrap().contains("page.jpg"));
     assert!(fail(&["--crop", "left"]).contains("centre, top or pad"));
 }
+
+/// What is wrong is said by the name that it was given, before a run's folder is there.
+#[test]
+fn arguments_that_cannot_be_meant_are_told_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, runs, cache) = (path("photos"), path("runs"), path("cache"));
+    pictures(Path::new(&photos), 24);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let start = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--config", "tiny"];
+    let told: [(&[&str], &[&str]); 8] = [
+        (&["--set", "loss.drift=abc", "--set", "batch=16"], &["--set loss.drift=abc", "expected f64"]),
+        (&["--gamma", "nan"], &["--gamma", "0 or more"]),
+        (&["--kimg", "inf"], &["--kimg", "0 or more"]),
+        (&["--threads", "0"], &["--threads", "1..=256"]),
+        (&["--set", "name=a/b"], &["name must be a word", "a/b"]),
+        (&["--from", &path("nope")], &["cannot read", "nope"]),
+        (&["--watch", &address], &["cannot listen on", &address]),
+        (&["--batch", "100000000"], &["this training needs", "--batch"]),
+    ];
+    for (arguments, words) in told {
+        let said = fail(&[&start[..], arguments].concat());
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+        assert!(!Path::new(&runs).exists(), "{arguments:?} left a run");
+    }
+    let said = fail(&["train", "--data", &photos, "--resume", &path("nope")]);
+    assert!(said.contains("there is no ") && said.contains("nope"), "{said}");
+}
+
+/// A generator that would be held to the end is told of, and so is how a run that was stopped goes on.
+#[test]
+fn a_run_that_is_shorter_than_its_hold_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, runs, cache, model) = (path("photos"), path("runs"), path("cache"), path("model.safetensors"));
+    pictures(Path::new(&photos), 24);
+    let start = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--config", "tiny", "--kimg", "0.032"];
+    let start = [&start[..], &["--batch", "16", "--set", "metric.kimg=0"]].concat();
+    assert!(!succeed(&start).contains("is held"));
+    succeed(&["export", &format!("{runs}/00000-tiny"), "--out", &model]);
+    let said = succeed(&[&start[..], &["--from", &model]].concat());
+    assert!(said.contains("held for 40 kimg") && said.contains("--kimg"), "{said}");
+}

@@ -14,7 +14,7 @@
 mod folder;
 mod page;
 
-pub use page::{Page, router};
+pub use page::{Page, listen, router};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -41,12 +41,25 @@ impl Page {
     ///
     /// # Errors
     /// [`Error::NoRun`], [`Error::Listen`].
-    pub async fn bind(folder: &Path, address: SocketAddr) -> Result<Self, Error> {
+    ///
+    /// # Panics
+    /// Outside of tokio's runtime.
+    pub fn bind(folder: &Path, address: SocketAddr) -> Result<Self, Error> {
+        Self::on(listen(address)?, folder)
+    }
+
+    /// For the run in `folder`, where [`listen`] listens.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::Serve`].
+    ///
+    /// # Panics
+    /// Outside of tokio's runtime.
+    pub fn on(listener: std::net::TcpListener, folder: &Path) -> Result<Self, Error> {
         let router = router(folder)?;
-        let listen = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        Ok(Self { listener, address, router })
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: TcpListener::from_std(listener)?, address, router })
     }
 
     /// Where it listens.
@@ -61,6 +74,14 @@ impl Page {
     pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         Ok(axum::serve(self.listener, self.router).with_graceful_shutdown(end).await?)
     }
+}
+
+/// Listens on `address` (port 0 takes a free one), for a page that comes later.
+///
+/// # Errors
+/// [`Error::Listen`].
+pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener, Error> {
+    std::net::TcpListener::bind(address).map_err(|source| Error::Listen { address, source })
 }
 
 /// The page as a router.
