@@ -35,7 +35,8 @@ impl Dataset {
     /// them from the cache if none of these files has changed.
     ///
     /// Folders are searched to any depth, links to folders are followed, each folder once; tars and zips in them are opened
-    /// up. A tar must be uncompressed. The peak memory is the budget of [`Options::memory_budget`] and about 200 reduced and one full-size picture a thread.
+    /// up. The sample grids of runs are left out, unless their folder itself is named. A tar must be uncompressed.
+    /// The peak memory is the budget of [`Options::memory_budget`] and about 200 reduced and one full-size picture a thread.
     ///
     /// # Errors
     /// If an option is out of range, a source is missing, malformed or unreadable, too many pictures are broken,
@@ -56,7 +57,11 @@ impl Dataset {
             None => Ok(None),
         };
         let pictures = match cached {
-            Ok(Some(pictures)) => pictures,
+            Ok(Some(mut pictures)) => {
+                // Runs come and go beside pictures that stay.
+                pictures.report.grids = passed.grids;
+                pictures
+            }
             other => {
                 let items = listing::items(files, &mut passed, options)?;
                 let target = cache_path.as_deref().map(|path| (path, key));

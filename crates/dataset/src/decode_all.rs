@@ -76,8 +76,9 @@ pub(crate) fn pictures(
 ) -> Result<Pictures, Error> {
     let fits = items.len() as u64 * options.picture_bytes() as u64 <= options.memory_budget;
     let mut memory = fits.then(|| Vec::with_capacity(items.len()));
-    let Passed { ignored, foreign, archives, labels, links } = passed;
-    let mut report = Report { read: items.len(), ignored, foreign, archives, labels, links, ..Report::default() };
+    let Passed { ignored, foreign, archives, labels, links, grids } = passed;
+    let mut report =
+        Report { read: items.len(), ignored, foreign, archives, labels, links, grids, ..Report::default() };
     let mut writer = None;
     if !fits || cache.is_some() {
         let created = Writer::create(cache, options.size);

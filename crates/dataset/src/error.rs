@@ -195,7 +195,7 @@ fn enough(report: &Report) -> f64 {
 
 /// Why nothing is left, with examples and a way out for each reason.
 fn why_empty(report: &Report, shortest_side: usize, validation: usize) -> String {
-    let Report { read, broken, tiny, oblong, foreign, archives, ignored, .. } = report;
+    let Report { read, broken, tiny, oblong, foreign, archives, grids, ignored, .. } = report;
     if validation == 1 && *read == 1 {
         return "the only picture was held back for validation (a twentieth of all pictures is, chosen by their content); \
                 one picture teaches nothing, so add others"
@@ -214,12 +214,14 @@ fn why_empty(report: &Report, shortest_side: usize, validation: usize) -> String
     }
     tell(validation, "held back for validation".into());
     tell(archives.len(), "archives not opened".into());
+    tell(grids.len(), "folders of runs' grids left out".into());
     tell(*ignored, "other files ignored".into());
     for list in [broken, tiny, oblong, archives] {
         text += &listed(list);
     }
     let ways = [
-        (!tiny.is_empty(), "take small pictures with --min-side, which enlarges them, or choose a smaller --config"),
+        // Not every command has a size to choose.
+        (!tiny.is_empty(), "take small pictures with --min-side, which enlarges them, or name larger ones"),
         (!foreign.is_empty(), "convert the other formats to PNG, JPEG or WebP"),
         (!archives.is_empty(), "unpack the archives"),
     ];

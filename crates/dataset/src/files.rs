@@ -77,8 +77,9 @@ impl Files {
             .foreign
             .into_iter()
             .flat_map(|(format, names)| names.into_iter().map(move |name| (name, format!("{format} is not read"))));
+        let grids = passed.grids.into_iter().map(|name| (name, "it holds the sample grids of a run".to_owned()));
         let items = items.into_iter().map(|item| Listed { item, region: None }).collect();
-        Ok(Self { items, passed: archives.chain(foreign).collect(), state })
+        Ok(Self { items, passed: archives.chain(foreign).chain(grids).collect(), state })
     }
 
     /// Files by their places, in that order; archives are opened, and no file is read. Names are those of absolute paths.
@@ -145,7 +146,7 @@ impl Files {
         self.items.is_empty()
     }
 
-    /// Pictures and archives of kinds that are not read: names and reasons.
+    /// Pictures and archives of kinds that are not read, and folders that are left out: names and reasons.
     pub fn skipped(&self) -> &[(String, String)] {
         &self.passed
     }

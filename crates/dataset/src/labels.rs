@@ -1,15 +1,15 @@
 //! Classes of pictures: by the folder that each lies in, or by a StyleGAN data set's `dataset.json`, `{"labels": [["00000/img00000000.png", 6], ...]}`
 //! or `null` for none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::Error;
-use crate::names::parts_of;
+use crate::names::{parts_of, split, steps};
 use crate::report::Labels;
+use crate::{Error, Source};
 
 /// The file that holds them.
 pub(crate) const FILE: &str = "dataset.json";
@@ -92,11 +92,7 @@ fn by_file(path: &Path, pictures: &[String]) -> Result<Classes, String> {
         };
         known.insert(parts_of(name).join("/"), class as u32);
     }
-    let class = |name: &String| {
-        let parts = parts_of(name);
-        (0..parts.len()).find_map(|start| known.get(&parts[start..].join("/")).copied())
-    };
-    let of: Vec<Option<u32>> = pictures.iter().map(class).collect();
+    let of: Vec<Option<u32>> = pictures.iter().map(|name| of_end(&known, &parts_of(name))).collect();
     let without: Vec<&String> = pictures.iter().zip(&of).filter(|(_, of)| of.is_none()).map(|(name, _)| name).collect();
     if let Some(first) = without.first() {
         return Err(format!("it has no class for {} of {} pictures, such as {first}", without.len(), pictures.len()));
@@ -104,6 +100,50 @@ fn by_file(path: &Path, pictures: &[String]) -> Result<Classes, String> {
     let of: Vec<u32> = of.into_iter().flatten().collect();
     let count = known.values().max().map_or(0, |last| *last as usize + 1);
     Ok(Classes { names: (0..count).map(|class| class.to_string()).collect(), of })
+}
+
+/// What is known of the longest end of a path that anything is known of.
+fn of_end<T: Copy>(known: &HashMap<String, T>, parts: &[&str]) -> Option<T> {
+    (0..parts.len()).find_map(|start| known.get(&parts[start..].join("/")).copied())
+}
+
+/// What a `dataset.json` calls pictures of `sources` that have these names, as [`Dataset::name`](crate::Dataset::name) spells them: paths within the
+/// folder or the archive that a source names, so that they hold for pictures that are moved. Where [`LabelSource::File`] would take one picture for
+/// another, as many folders before that as tell them apart.
+pub fn label_names(sources: &[Source], pictures: &[&str]) -> Vec<String> {
+    let folders = sources.iter().filter(|source| matches!(source, Source::Folder(_)));
+    let folders: HashSet<&Path> = folders.map(Source::path).collect();
+    let parts: Vec<Vec<&str>> = pictures.iter().map(|name| parts_of(name)).collect();
+    let mut lengths: Vec<usize> = pictures.iter().map(|name| parts_within(&folders, name)).collect();
+    loop {
+        let end = |(parts, length): (&Vec<&str>, &usize)| parts[parts.len() - length..].join("/");
+        let names: Vec<String> = parts.iter().zip(&lengths).map(end).collect();
+        // Of each name the first picture, and how many have it.
+        let mut known: HashMap<String, (usize, usize)> = HashMap::with_capacity(names.len());
+        for (i, name) in names.iter().enumerate() {
+            known.entry(name.clone()).or_insert((i, 0)).1 += 1;
+        }
+        let mut all_apart = true;
+        for (i, (parts, length)) in parts.iter().zip(&mut lengths).enumerate() {
+            if *length < parts.len() && of_end(&known, parts) != Some((i, 1)) {
+                *length += 1;
+                all_apart = false;
+            }
+        }
+        if all_apart {
+            return names;
+        }
+    }
+}
+
+/// How many parts of a picture's name lie within its archive, or else within the outermost of the folders; the file alone if it lies in none of them.
+fn parts_within(folders: &HashSet<&Path>, name: &str) -> usize {
+    let (path, entry) = split(name);
+    if !entry.is_empty() {
+        return steps(entry).count();
+    }
+    let above = Path::new(path).ancestors().enumerate().filter(|(_, folder)| folders.contains(folder));
+    above.last().map_or(1, |(below, _)| below)
 }
 
 /// What a `dataset.json` says; none if it labels nothing or is something else.
@@ -169,6 +209,53 @@ mod tests {
         }
         let missing = LabelSource::File(folder.path().join("nothing.json"));
         assert!(classes(&missing, &named(&["b.png"])).unwrap_err().to_string().contains("nothing.json"));
+    }
+
+    /// The names of pictures, of which a file of labels says that each is of a class of its own, as it is read.
+    fn labelled(sources: &[Source], pictures: &[&str], moved: &[&str]) -> Vec<String> {
+        let names = label_names(sources, pictures);
+        let pairs: Vec<(&String, usize)> = names.iter().zip(0..).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), serde_json::json!({ "labels": pairs }).to_string()).unwrap();
+        for read in [pictures, moved] {
+            let found = classes(&LabelSource::File(file.path().into()), &named(read)).unwrap();
+            assert_eq!(found.of, (0..pictures.len() as u32).collect::<Vec<_>>(), "{names:?} of {read:?}");
+        }
+        names
+    }
+
+    #[test]
+    fn labels_hold_for_pictures_that_are_moved() {
+        let folder = |path: &str| Source::Folder(path.into());
+        let names = labelled(
+            &[folder("/d/pics"), folder("/d/pics/a")],
+            &["/d/pics/a/1.png", "/d/pics/1.png"],
+            &["/e/moved/a/1.png", "/e/p.tar:./1.png"],
+        );
+        assert_eq!(names, ["a/1.png", "1.png"]);
+        let tar = [Source::Tar("/d/p.tar".into()), Source::Picture("/d/3.png".into())];
+        let names = labelled(
+            &tar,
+            &["/d/p.tar:./pics/1.png", "/d/p.tar:./pics/2.png", "/d/3.png"],
+            &["/e/pics/1.png", "/e/q.zip:pics/2.png", "3.png"],
+        );
+        assert_eq!(names, ["pics/1.png", "pics/2.png", "3.png"]);
+    }
+
+    #[test]
+    fn names_of_labels_tell_all_pictures_apart() {
+        let sources = ["/d/one", "/d/two", "/d/tars", "/d/x"].map(|path| Source::Folder(path.into()));
+        for (pictures, names) in [
+            (&["/d/one/1.png", "/d/two/1.png", "/d/one/2.png"][..], &["one/1.png", "two/1.png", "2.png"][..]),
+            (&["/d/tars/a.tar:1.png", "/d/tars/b.tar:1.png"], &["a.tar/1.png", "b.tar/1.png"]),
+            // A folder of the same name within it: the end of one path is the whole name of the other.
+            (&["/d/x/1.png", "/d/x/x/1.png"], &["d/x/1.png", "x/x/1.png"]),
+        ] {
+            assert_eq!(labelled(&sources, pictures, pictures), names);
+        }
+        // A tar may have two files of one name, which nothing tells apart.
+        let names = label_names(&[Source::Tar("/d/p.tar".into())], &["/d/p.tar:1.png", "/d/p.tar:1.png"]);
+        assert_eq!(names, ["d/p.tar/1.png"; 2]);
     }
 
     #[test]

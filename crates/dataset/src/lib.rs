@@ -61,7 +61,7 @@ mod webp;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use files::{Decoded, Files, Place, Region, Unread, decode, extension_of};
-pub use labels::LabelSource;
+pub use labels::{LabelSource, label_names};
 pub use names::parts_of;
 pub use options::{Crop, Options, Progress, Stage};
 pub use report::{CacheUse, Cropped, Labels, Report, Skipped};

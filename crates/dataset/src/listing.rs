@@ -1,6 +1,8 @@
 //! Finding the pictures: walking folders and reading the tables of contents of archives, without decoding a picture.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -15,6 +17,9 @@ use crate::{Error, decode, labels};
 
 /// Pictures found between two reports of progress.
 const TELL_EVERY: usize = 1000;
+
+/// The folder of a run's sample grids, in the run's own.
+const GRIDS: &str = "grids";
 
 /// What a found file is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +48,8 @@ pub(crate) struct Passed {
     pub(crate) archives: Vec<Skipped>,
     pub(crate) labels: Option<Labels>,
     pub(crate) links: usize,
+    /// Folders of runs' sample grids.
+    pub(crate) grids: Vec<String>,
 }
 
 impl Passed {
@@ -144,12 +151,16 @@ impl Walk {
         }
         let mut entries = folder.read_dir().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(list())?;
         // So that it is always the same of two links to a folder that is followed.
-        entries.sort_unstable_by_key(std::fs::DirEntry::file_name);
+        entries.sort_unstable_by_key(DirEntry::file_name);
+        let of_run = is_run(&entries);
         let mut linked = Vec::new();
         for entry in entries {
             let path = entry.path();
             let kind = entry.file_type().map_err(Error::io("inspect", &path, CHECK_PERMISSIONS))?;
-            if kind.is_dir() {
+            if of_run && entry.file_name() == GRIDS {
+                // What was drawn is not to be learnt. Whoever wants it can name that folder itself.
+                self.passed.grids.push(path.display().to_string());
+            } else if kind.is_dir() {
                 self.folder(&path)?;
             } else if kind.is_symlink() && path.is_dir() {
                 linked.push(path);
@@ -187,6 +198,12 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Whether a folder with these entries, which are sorted by their names, is that of a run of `tadne train` or `tadne ink`. Pictures may lie in it as well.
+fn is_run(entries: &[DirEntry]) -> bool {
+    let has = |name: &str| entries.binary_search_by_key(&OsString::from(name), DirEntry::file_name).is_ok();
+    has(GRIDS) && (has("ink.safetensors") || has("config.json") && has("checkpoints"))
 }
 
 /// A picture that cannot be inspected, such as a dangling link, is left to be counted as broken when it is read.

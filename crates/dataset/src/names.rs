@@ -23,12 +23,19 @@ pub(crate) fn is_tar(path: &Path) -> bool {
 /// The folders, the archive if there is one, and the file of a name as [`Files::name`](crate::Files::name) spells it. A colon parts an archive from what
 /// is in it; others belong to the names of files and folders.
 pub fn parts_of(name: &str) -> Vec<&str> {
+    let (path, entry) = split(name);
+    steps(path).chain(steps(entry)).collect()
+}
+
+/// The file of such a name, and what is in it: nothing unless it is an archive.
+pub(crate) fn split(name: &str) -> (&str, &str) {
     let colons = name.match_indices(':').map(|(at, _)| at);
-    let (path, entry) = colons
-        .map(|at| (&name[..at], &name[at + 1..]))
-        .find(|(path, _)| is_archive(Path::new(path)))
-        .unwrap_or((name, ""));
-    path.split(is_separator).chain(entry.split(is_separator)).filter(|part| !part.is_empty()).collect()
+    colons.map(|at| (&name[..at], &name[at + 1..])).find(|(path, _)| is_archive(Path::new(path))).unwrap_or((name, ""))
+}
+
+/// The folders and the file of a path. Tars made of a folder's inside begin every path with `./`, which says nothing.
+pub(crate) fn steps(path: &str) -> impl Iterator<Item = &str> {
+    path.split(is_separator).filter(|part| !matches!(*part, "" | "."))
 }
 
 /// Whether what stands before a colon is an archive: by its ending or, since archives are told by their content and may be called anything, because it is
@@ -58,6 +65,7 @@ mod tests {
             ("d/Re:Zero/Re:Zero 01.png", &["d", "Re:Zero", "Re:Zero 01.png"][..]),
             ("d/x.TAR:Re:Zero/1.png", &["d", "x.TAR", "Re:Zero", "1.png"]),
             ("/d:e/owls.zip:1.png", &["d:e", "owls.zip", "1.png"]),
+            ("d/x.tar:./cats/1.png", &["d", "x.tar", "cats", "1.png"]),
             ("1.png", &["1.png"]),
         ] {
             assert_eq!(parts_of(name), parts);

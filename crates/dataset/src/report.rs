@@ -30,6 +30,9 @@ pub struct Report {
     pub labels: Option<Labels>,
     /// Linked folders that were followed.
     pub links: usize,
+    /// Folders of runs' sample grids, which were left out.
+    #[serde(default)]
+    pub grids: Vec<String>,
     /// Files passed over: hidden ones, and those that are neither pictures nor archives.
     pub ignored: usize,
     /// What became of the cache.
@@ -118,6 +121,9 @@ impl Report {
         lines.extend(self.archives.iter().take(EXAMPLES).map(|archive| format!("not opened: {archive}")));
         if self.links > 0 {
             lines.push(format!("linked folders followed: {}", self.links));
+        }
+        if let Some(first) = self.grids.first() {
+            lines.push(format!("grids of runs left out: {} (such as {first})", self.grids.len()));
         }
         lines.extend(self.cropped.line(self.kept, crop));
         lines.extend(self.labels.map(|labels| {

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use common::{encoded, entries, folder, name, open, options, picture, put, refusal, stream};
-use dataset::{Crop, Dataset, Error, Files, Labels, Options, Place};
+use dataset::{CacheUse, Crop, Dataset, Error, Files, Labels, Options, Place};
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -218,6 +218,37 @@ fn linked_folders_are_followed_once_and_circles_end() {
     assert_eq!((pictures.report().kept, pictures.report().duplicates, pictures.report().links), (20, 0, 1));
     assert_eq!(pictures.fingerprint(), open(folder(20).path()).fingerprint());
     assert!(remarks(&pictures).contains("linked folders followed: 1"));
+}
+
+#[test]
+fn grids_of_runs_are_no_pictures_unless_they_are_named() {
+    let (folder, cache) = (folder(30), tempfile::tempdir().unwrap());
+    // A run of training below the pictures, one of ink whose folder is theirs, and grids of something else.
+    for (name, number) in [("runs/00000-tiny/grids/0.png", 200), ("grids/0.png", 202), ("mine/grids/0.png", 204)] {
+        put(folder.path(), name, &encoded(number, 24));
+    }
+    put(folder.path(), "runs/00000-tiny/config.json", b"{}");
+    put(folder.path(), "runs/00000-tiny/checkpoints/0.safetensors", b"weights");
+    put(folder.path(), "ink.safetensors", b"weights");
+    let cached = Options { cache: Some(cache.path().into()), ..options(8) };
+    let open = || Dataset::open(&[folder.path()], &cached).unwrap();
+    let first = open();
+    assert_eq!((first.report().kept, first.report().grids.len(), first.report().ignored), (31, 2, 3));
+    assert!(remarks(&first).contains("grids of runs left out: 2 (such as"), "{}", remarks(&first));
+    let skipped = Files::list(&[folder.path()]).unwrap().skipped().to_vec();
+    assert!(skipped.len() == 2 && skipped[0].1.contains("sample grids"), "{skipped:?}");
+
+    let inner = folder.path().join("runs");
+    let message = refusal(&[&inner], &options(8));
+    assert!(message.contains("1 folders of runs' grids left out") && message.contains("name other data"), "{message}");
+    let named = Options { validation: 0.0, ..options(8) };
+    assert_eq!(Dataset::open(&[folder.path().join("grids")], &named).unwrap().len(), 1);
+
+    // A run that is gone makes the cache no older.
+    fs::remove_dir_all(inner).unwrap();
+    let second = open();
+    assert_eq!((second.report().grids.len(), second.report().cache.clone()), (1, CacheUse::Reused));
+    assert_eq!(second.fingerprint(), first.fingerprint());
 }
 
 #[cfg(unix)]

@@ -219,6 +219,7 @@ fn an_empty_data_set_is_explained() {
     put(folder.path(), "a.png", &encoded(1, 8));
     let message = refusal(&[folder.path()], &options(64));
     assert!(message.contains("1 with a side below 32 pixels"), "{message}");
+    assert!(message.contains("--min-side") && !message.contains("--config"), "{message}");
 }
 
 #[test]

@@ -11,8 +11,6 @@ use crate::{Corruption, Error, Evaluator};
 
 /// The first of the seeds that are drawn: far from those a visitor or a grid looks at.
 pub const FIRST_SEED: u64 = 1 << 32;
-/// Fewest pictures that coverage can be told of.
-const FEWEST: usize = 6;
 
 /// One measurement: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +22,7 @@ pub struct Measurement {
     pub average: Option<f64>,
     /// Unbiased kernel distance from training pictures at psi 1.
     pub kd: f64,
-    /// Precision, recall, density and coverage against held-out pictures; none in older runs, and where too few are held out.
+    /// Precision, recall, density and coverage against held-out pictures; none in older runs, and where fewer than [`Meter::FEWEST`] are held out.
     #[serde(flatten)]
     pub coverage: Option<Prdc>,
     /// Divergence of the drawn pictures' shares of the kinds of training pictures, in nats; see [`Kinds`]. None in older runs.
@@ -35,6 +33,9 @@ pub struct Measurement {
     pub starved: Option<usize>,
     /// Drawn pictures, and training pictures they were compared with.
     pub samples: usize,
+    /// Held-out pictures. None in older runs.
+    #[serde(default)]
+    pub held_out: Option<usize>,
     /// Name of the feature network.
     pub network: String,
     /// Hash of its file.
@@ -53,7 +54,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter that compares `samples` drawn pictures with as many training pictures, every `every_kimg` thousand pictures.
+    /// Fewest pictures on either side of which precision, recall, density and coverage say anything.
+    pub const FEWEST: usize = 10;
+
+    /// A meter that compares `samples` drawn pictures with as many training pictures, every `every_kimg` thousand pictures; fewer where there are fewer
+    /// training pictures, each of which counts once.
     ///
     /// # Errors
     /// If a picture cannot be read.
@@ -61,6 +66,8 @@ impl Meter {
     /// # Panics
     /// If `samples` is zero.
     pub fn new(evaluator: Evaluator, data: &Dataset, samples: usize, every_kimg: f64) -> Result<Self, Error> {
+        // The distance of a single picture is no number, so that one comes twice.
+        let samples = samples.min(data.len().max(2));
         let real = evaluator.training(data, 0, samples, Corruption::No, |_| ())?;
         let held_out = evaluator.held_out(data, |_| ())?;
         let kinds = Kinds::find(evaluator.crew(), &real);
@@ -90,7 +97,7 @@ impl Meter {
         let seeds: Vec<u64> = (0..samples as u64).map(|i| FIRST_SEED + i).collect();
         let drawn = self.evaluator.drawn(&draw(&seeds)?);
         let (network, crew) = (self.evaluator.network(), self.evaluator.crew());
-        let enough = self.held_out.len() >= FEWEST && drawn.len() >= FEWEST;
+        let enough = self.held_out.len().min(drawn.len()) >= Self::FEWEST;
         let missing = self.kinds.missing(crew, &drawn);
         let measurement = Measurement {
             kimg,
@@ -100,6 +107,7 @@ impl Meter {
             divergence: Some(missing.divergence),
             starved: Some(missing.starved),
             samples,
+            held_out: Some(self.held_out.len()),
             network: network.name().into(),
             hash: network.hash().into(),
         };
@@ -122,8 +130,15 @@ mod tests {
         let old = r#"{"kimg": 20.0, "kd": 0.03, "samples": 2000, "network": "n", "hash": "h"}"#;
         let read: Measurement = serde_json::from_str(old).unwrap();
         assert_eq!((read.coverage, read.divergence, read.starved, read.average), (None, None, None, None));
+        assert_eq!(read.held_out, None);
         let coverage = Prdc { precision: 0.5, recall: 0.1, density: 1.0, coverage: 0.25 };
-        let new = Measurement { coverage: Some(coverage), divergence: Some(0.5), starved: Some(3), ..read };
+        let new = Measurement {
+            coverage: Some(coverage),
+            divergence: Some(0.5),
+            starved: Some(3),
+            held_out: Some(40),
+            ..read
+        };
         let line = serde_json::to_string(&new).unwrap();
         assert!(line.contains(r#""recall":0.1"#), "{line}");
         assert_eq!(serde_json::from_str::<Measurement>(&line).unwrap(), new);

@@ -36,6 +36,12 @@ fn setup(resizing: Resizing, threads: usize) -> (tempfile::TempDir, Evaluator, D
     (dir, evaluator, data)
 }
 
+/// The same pictures with another share of them held out.
+fn holding_out(dir: &tempfile::TempDir, validation: f32) -> Dataset {
+    let options = Options { validation, ..Options::new(SIZE as usize) };
+    Dataset::open(&[dir.path().join("pictures")], &options).unwrap()
+}
+
 #[test]
 fn features_are_rows_in_order_whatever_the_threads() {
     for resizing in [Resizing::Clean, Resizing::Legacy] {
@@ -66,7 +72,8 @@ fn spoilt_pictures_are_farther_than_real_ones() {
 
 #[test]
 fn a_meter_measures_when_it_is_due_and_tells_good_pictures_from_bad_ones() {
-    let (_dir, evaluator, data) = setup(Resizing::Clean, 2);
+    let (dir, evaluator, _) = setup(Resizing::Clean, 2);
+    let data = holding_out(&dir, 0.2);
     let name = evaluator.network().name().to_owned();
     let mut meter = Meter::new(evaluator, &data, 64, 0.5).unwrap();
     assert!(!meter.due(0, 0, true) && !meter.due(0, 499, false) && meter.due(480, 512, false));
@@ -83,5 +90,18 @@ fn a_meter_measures_when_it_is_due_and_tells_good_pictures_from_bad_ones() {
     let same = meter.measure(2.0, None, |given| Ok::<_, Infallible>(given.iter().map(|_| drawn(7)).collect())).unwrap();
     assert!(good.kd < same.kd && good.starved < same.starved && good.divergence < same.divergence, "{good:?} {same:?}");
     assert!(good.coverage.unwrap().coverage > same.coverage.unwrap().coverage);
+    assert_eq!(good.held_out, Some(data.validation_len()));
     assert_eq!(meter.measure(3.0, None, |_| Err("diverged")), Err("diverged"));
+}
+
+#[test]
+fn few_pictures_count_once_each_and_a_handful_held_out_says_nothing() {
+    let (dir, evaluator, _) = setup(Resizing::Clean, 2);
+    let mut shares = (1..40).map(|i| holding_out(&dir, i as f32 / 200.0));
+    let data = shares.find(|data| (6..Meter::FEWEST).contains(&data.validation_len())).unwrap();
+    let mut meter = Meter::new(evaluator, &data, 2000, 0.5).unwrap();
+    let draw = |seeds: &[u64]| Ok::<_, Infallible>(seeds.iter().map(|&seed| drawn(seed % 1000)).collect::<Vec<_>>());
+    let measured = meter.measure(1.0, None, draw).unwrap();
+    assert_eq!((measured.samples, measured.held_out), (data.len(), Some(data.validation_len())));
+    assert!(measured.coverage.is_none() && measured.kd.is_finite(), "{measured:?}");
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use dataset::{Dataset, Options};
+use dataset::{Dataset, Options, Source};
 use features::Resizing;
 use features::metrics::Clusters;
-use server::Format;
 use synth::Picture;
 
 use crate::metrics::{bar, evaluator};
+use crate::outputs;
 use crate::picture_options::{self, PictureArgs, PictureOptions};
 
 /// Arguments of `tadne label`.
@@ -21,13 +21,14 @@ Examples:
   tadne label --data 'shards/*.tar' --classes 100 --out labels.json --sheet classes.png
   tadne train --data pictures/ --labels labels.json --config c64
 
-The file is a dataset.json as StyleGAN's dataset tool writes it. Classes are clusters of the pictures' features, found by Lloyd's
-algorithm; the same pictures always give the same ones. Feature networks are made once by tools/features.py.")]
+The file is a dataset.json as StyleGAN's dataset tool writes it. Its paths begin within the folder or archive that --data names, so it
+holds for pictures that are moved. Classes are clusters of the pictures' features, found by Lloyd's algorithm; the same pictures always
+give the same ones. Feature networks are made once by tools/features.py.")]
 pub(crate) struct Label {
     /// Folders, tars, zips or globs of WebP, JPEG, PNG, GIF and BMP pictures
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
-    /// File to write
+    /// File to write, .json
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// How many classes, 2 to 4096
@@ -40,7 +41,7 @@ pub(crate) struct Label {
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(32..=1024), value_name = "N")]
     size: u16,
     /// Also write a sheet: a row of up to eight pictures a class
-    #[arg(long, value_name = "PNG")]
+    #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     #[command(flatten)]
     picture_args: PictureArgs,
@@ -59,6 +60,12 @@ const SHOWN: usize = 8;
 
 impl Label {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        outputs::check("--out", Some(&self.out))?;
+        // A model in its place would be gone.
+        let json = self.out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+        ensure!(json, "--out {}: labels are JSON; use .json", self.out.display());
+        let sheet = outputs::picture("--sheet", self.sheet.as_deref())?;
+        let sources = Source::parse(&self.data)?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let evaluator = evaluator(&self.features, Resizing::Clean, threads)?;
         let size = usize::from(self.size);
@@ -77,7 +84,9 @@ impl Label {
         members.sort_by_key(|class| (std::cmp::Reverse(class.len()), class.first().copied()));
         members.retain(|class| !class.is_empty());
         let labels = members.iter().enumerate().flat_map(|(class, of)| of.iter().map(move |&i| (i, class)));
-        let labels: Vec<(&str, usize)> = labels.map(|(i, class)| (Pictures(&data).name(i), class)).collect();
+        let names: Vec<&str> = (0..count).map(|i| Pictures(&data).name(i)).collect();
+        let names = dataset::label_names(&sources, &names);
+        let labels: Vec<(&String, usize)> = labels.map(|(i, class)| (&names[i], class)).collect();
         let json = serde_json::json!({ "labels": labels });
         synth::write_atomically(&self.out, json.to_string().as_bytes())
             .with_context(|| format!("cannot write {}", self.out.display()))?;
@@ -88,20 +97,26 @@ impl Label {
             members.last().map_or(0, Vec::len),
             members.first().map_or(0, Vec::len)
         );
-        if let Some(path) = &self.sheet {
-            let mut cells = Vec::new();
-            for class in &members {
-                for cell in 0..SHOWN {
-                    let rgb = match class.get(cell * class.len() / SHOWN.min(class.len())) {
-                        Some(&i) if cell < class.len() => Pictures(&data).pixels(i)?,
-                        _ => vec![255; 3 * size * size],
-                    };
-                    cells.push(Picture { width: size, height: size, rgb });
-                }
-            }
-            cli::pictures::write(path, Format::Png, &synth::sheet(&cells, SHOWN))?;
+        if let Some((path, format)) = sheet {
+            cli::pictures::write(path, format, &Self::sheet(&data, &members)?)?;
         }
         Ok(())
+    }
+
+    /// Some pictures of each class, a row a class.
+    fn sheet(data: &Dataset, members: &[Vec<usize>]) -> Result<Picture, dataset::Error> {
+        let size = data.size();
+        let mut cells = Vec::new();
+        for class in members {
+            for cell in 0..SHOWN {
+                let rgb = match class.get(cell * class.len() / SHOWN.min(class.len())) {
+                    Some(&i) if cell < class.len() => Pictures(data).pixels(i)?,
+                    _ => vec![255; 3 * size * size],
+                };
+                cells.push(Picture { width: size, height: size, rgb });
+            }
+        }
+        Ok(synth::sheet(&cells, SHOWN))
     }
 }
 

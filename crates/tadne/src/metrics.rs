@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use dataset::{Dataset, Options};
 use features::metrics::{Kinds, nearest_with_places};
-use features::{Corruption, Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Network, Resizing, Rows};
+use features::{Corruption, Crew, Distances, Evaluator, FIRST_SEED, Isa, Memorisation, Meter, Network, Resizing, Rows};
 use indicatif::{ProgressBar, ProgressStyle};
 use synth::{Creativity, Generator, Seed};
 
@@ -99,8 +99,6 @@ fn resizing(text: &str) -> Result<Resizing, String> {
 }
 
 const SHEET: (usize, usize) = (16, 4);
-/// Held-out pictures without which a comparison with them says nothing.
-const FEWEST_HELD_OUT: usize = 10;
 
 impl Metrics {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
@@ -214,8 +212,9 @@ impl Metrics {
         if let Some(asks) = self.asks_held_out() {
             let count = data.validation_len();
             ensure!(
-                count >= FEWEST_HELD_OUT,
-                "only {count} pictures are held out, a twentieth of --data; {asks} needs {FEWEST_HELD_OUT}: leave it out, or give more pictures"
+                count >= Meter::FEWEST,
+                "only {count} pictures are held out, a twentieth of --data; {asks} needs {}: leave it out, or give more pictures",
+                Meter::FEWEST
             );
         }
         Ok(())

@@ -39,8 +39,12 @@ fn from_pictures_of_two_characters_to_a_picture_of_one_of_them() {
     let found: Value = serde_json::from_slice(&fs::read(&labels).unwrap()).unwrap();
     let found = found["labels"].as_array().unwrap();
     assert_eq!(found.len(), 60);
-    let bright = |pair: &Value| pair[0].as_str().unwrap().contains("bright");
+    let bright = |pair: &Value| pair[0].as_str().unwrap().starts_with("bright/");
     assert!(found.iter().all(|pair| (pair[1] == found[0][1]) == (bright(pair) == bright(&found[0]))), "{found:?}");
+    // They hold wherever the pictures are.
+    let moved = path("moved");
+    fs::rename(&photos, &moved).unwrap();
+    let photos = moved;
 
     // A run with those, and one with the folders' classes.
     let train = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--threads", "1"];
@@ -61,6 +65,9 @@ fn from_pictures_of_two_characters_to_a_picture_of_one_of_them() {
             fs::read(out).unwrap()
         });
         assert_ne!(drawn[0], drawn[1], "classes look different");
+        // What a run draws is not for the next one to learn.
+        let listed = |folder: &str| dataset::Files::list(&[folder]).unwrap().len();
+        assert_eq!((listed(&run), listed(&format!("{run}/grids")) > 0), (0, true));
         let said = fail(&["generate", "--model", &model, "--grid", "1x1", "--class", "2", "--out", &path("no.png")]);
         assert!(said.contains("classes 0 to 1"), "{said}");
     }
@@ -72,4 +79,24 @@ fn from_pictures_of_two_characters_to_a_picture_of_one_of_them() {
     let said = fail(&[&train[..], &["--from", "shipped", "--min-side", "32", "--labels", "folders"]].concat());
     assert!(said.contains("0 classes") && said.contains("--config"), "{said}");
     assert!(!Path::new(&format!("{runs}/00002-tiny")).exists());
+}
+
+#[test]
+fn labels_that_could_not_be_written_are_refused_before_a_picture_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(&dir.path().join(name)).to_owned();
+    let (labels, model) = (path("labels.json"), path("model.safetensors"));
+    fs::write(&model, "weights").unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--out", &path("none/labels.json")], "there is no folder"),
+        (&["--out", text(dir.path())], "it is a folder"),
+        (&["--out", &model], "use .json"),
+        (&["--out", &labels, "--sheet", &path("classes.foo")], "use .png, .webp or .jpg"),
+        (&["--out", &labels, "--sheet", &path("none/classes.png")], "there is no folder"),
+    ];
+    for (arguments, word) in cases {
+        let said = fail(&[&["label", "--data", "no such pictures"], arguments].concat());
+        assert!(said.contains(word) && !said.contains("no such pictures"), "{arguments:?}: {said}");
+    }
+    assert_eq!(fs::read_to_string(&model).unwrap(), "weights");
 }

@@ -97,6 +97,23 @@ fn a_run_that_was_interrupted_ends_as_one_that_was_not() {
     assert!(told.is_sorted_by(|a, b| a["kimg"].as_f64() < b["kimg"].as_f64()));
 }
 
+/// Its grids would else be pictures of another data set.
+#[test]
+fn a_run_among_its_pictures_goes_on_with_the_same_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, cache, base) = (path("photos"), path("cache"), path("base.safetensors"));
+    pictures(Path::new(&photos));
+    model(1, &base);
+    let places = ["ink", "--data", &photos, "--out", &photos, "--model", &base, "--cache", &cache, "--threads", "1"];
+    let shape = ["--factor", "2", "--channels", "4", "--blocks", "1"];
+    let ink = |kimg: &str| succeed(&[&places[..], &shape, &["--kimg", kimg]].concat());
+    assert!(!ink("0.032").contains("left out"));
+    assert!(fs::read_dir(format!("{photos}/grids")).unwrap().count() > 0);
+    let said = ink("0.064");
+    assert!(said.contains("24 pictures") && said.contains("grids of runs left out: 1"), "{said}");
+}
+
 /// A run of ink is all that the discriminator behind ink is told: its network, and its judge where one was at work.
 #[test]
 fn training_goes_on_behind_a_run_of_ink() {
