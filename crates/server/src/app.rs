@@ -91,19 +91,26 @@ impl App {
     }
 }
 
+/// A public address, of which no more is known than that it is one.
+pub(crate) fn public_address(url: &str) -> Result<Url, Error> {
+    let parsed = Url::parse(url).ok().filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host());
+    let refuse = |reason| Error::PublicUrl { url: url.to_owned(), reason };
+    let parsed = parsed.ok_or_else(|| refuse("it must begin with http:// or https:// and a host"))?;
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(refuse("files have addresses below it, so it must end without ? and #"));
+    }
+    Ok(parsed)
+}
+
 /// The scheme, host and port of the service's public address. Its pages name each other and their files from the root, so a
 /// path is refused now rather than met as a page without style and scripts.
 fn public_origin(url: &str) -> Result<String, Error> {
     let refuse = |reason| Err(Error::PublicUrl { url: url.to_owned(), reason });
-    match Url::parse(url) {
-        Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() => {
-            refuse("it must begin with http:// or https:// and a host")
-        }
-        Ok(parsed) if parsed.path() != "/" || parsed.query().is_some() || parsed.fragment().is_some() => refuse(
+    match public_address(url)? {
+        parsed if parsed.path() != "/" => refuse(
             "the pages name their files from the root of a host, so they cannot live below a path; give the service a host name of \
              its own, such as https://gallery.example.org, or use `tadne site export`, whose files work in any folder",
         ),
-        Ok(parsed) => Ok(parsed.as_str().trim_end_matches('/').to_owned()),
-        Err(_) => refuse("it must begin with http:// or https:// and a host"),
+        parsed => Ok(parsed.as_str().trim_end_matches('/').to_owned()),
     }
 }

@@ -52,7 +52,7 @@ pub enum Error {
         reason: String,
     },
     /// The public address is none that the pages can live at.
-    #[error("--public-url {url}: {reason}")]
+    #[error("the public address {url}: {reason}")]
     PublicUrl {
         /// What was given.
         url: String,

@@ -31,7 +31,7 @@ pub(crate) struct Average {
 
 impl Average {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        outputs::check("--out", Some(&self.out))?;
+        outputs::beside("--out", &self.out, &self.models)?;
         let models: Vec<ModelFile> =
             self.models.iter().map(|path| model::file(Some(path))).collect::<Result<_, _>>()?;
         let mut mean = ModelFile::average(&models)?;

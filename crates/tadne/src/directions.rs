@@ -12,6 +12,10 @@ use synth::{Creativity, Creature, Edit, Generator, Picture, Recipe, Seed};
 use crate::metrics::bar;
 use crate::model;
 use crate::outputs;
+use crate::seeds::Seeds;
+
+/// Seeds whose strips are put on one sheet.
+const MOST_STRIPS: u64 = 50;
 
 /// Arguments of `tadne directions`.
 #[derive(Args, Debug)]
@@ -36,8 +40,8 @@ pub(crate) struct Directions {
     #[arg(long, value_name = "FILE")]
     strips: Option<PathBuf>,
     /// Seeds of the strips
-    #[arg(long, value_delimiter = ',', default_value = "0,1,2", value_name = "LIST")]
-    seeds: Vec<u64>,
+    #[arg(long, default_value = "0-2", value_name = "LIST")]
+    seeds: Seeds,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -47,6 +51,11 @@ impl Directions {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         outputs::check("--out", self.out.as_deref())?;
         let strips = outputs::picture("--strips", self.strips.as_deref())?;
+        ensure!(
+            self.seeds.count() <= MOST_STRIPS,
+            "--seeds: strips of {} seeds fit on no sheet; {MOST_STRIPS} are the limit",
+            self.seeds.count()
+        );
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let mut file = model::file(Some(&self.model))?;
         let (out, kept) = (model::place_of(&self.model, self.out.as_deref())?, file.exact_dtype());
@@ -94,16 +103,16 @@ impl Directions {
         let mut worker = generator.worker_with_threads(threads);
         let mut pictures = Vec::new();
         for direction in 0..generator.directions().len() as u8 {
-            for &seed in &self.seeds {
+            for seed in self.seeds.iter() {
                 for tenths in TENTHS {
                     let edits = if tenths == 0 { Vec::new() } else { vec![Edit { direction, tenths }] };
-                    let recipe = Recipe::Single(Creature { edits, ..Creature::of(Seed(seed)) });
+                    let recipe = Recipe::Single(Creature { edits, ..Creature::of(seed) });
                     let styles = recipe.styles(generator, Creativity::default());
-                    let picture = worker.draw_styles(&styles, Some(Seed(seed)), &|| false);
+                    let picture = worker.draw_styles(&styles, Some(seed), &|| false);
                     pictures.push(picture.context("nobody cancels this")?);
                 }
             }
         }
-        Ok(synth::sheet(&pictures, TENTHS.len() * self.seeds.len()))
+        Ok(synth::sheet(&pictures, pictures.len() / generator.directions().len().max(1)))
     }
 }

@@ -56,13 +56,11 @@ impl Export {
 
     /// Refuses to write over what a run goes on from, or where it would look for that.
     fn check_out(&self) -> anyhow::Result<()> {
-        outputs::check("--out", Some(&self.out))?;
+        outputs::beside("--out", &self.out, std::slice::from_ref(&self.run))?;
         let out = self.out.display();
         let place = outputs::place(&self.out).with_context(|| format!("--out {out}"))?;
         // What is not there is named where it is read.
         let Ok(run) = self.run.canonicalize() else { return Ok(()) };
-        let is_read = place == run || self.out.canonicalize().is_ok_and(|out| out == run);
-        ensure!(!is_read, "--out {out}: that is the file which is read, and would be lost; give another name");
         let checkpoints = if run.is_dir() {
             run.join(CHECKPOINTS).canonicalize().ok()
         } else {

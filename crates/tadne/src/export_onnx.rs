@@ -50,7 +50,7 @@ enum Noise {
 
 impl ExportOnnx {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        outputs::check("--out", Some(&self.out))?;
+        outputs::beside("--out", &self.out, self.model.as_slice())?;
         let options = Options {
             input: match self.input {
                 Input::Z => onnx::Input::Z,

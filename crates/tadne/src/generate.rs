@@ -15,10 +15,13 @@ use server::{Format, LEVELS, level};
 use synth::{Creativity, Generator, Picture, Seed};
 
 use crate::model::Model;
+use crate::outputs;
 use crate::seeds::Seeds;
 
 /// A sheet larger than this on a side helps nobody and fills the memory.
 const LONGEST_SHEET: usize = 32_768;
+/// WebP counts a picture's sides in 14 bits.
+const LONGEST_WEBP: usize = 16_383;
 
 /// Arguments of `tadne generate`.
 #[derive(Args, Debug)]
@@ -90,7 +93,8 @@ impl Generate {
             None if self.sweep => self.levels(&generator),
             None => self.files(&generator),
         }?;
-        let psi = if self.sweep { "0.3 to 2.0".into() } else { self.psi.to_string() };
+        // In full: another psi draws other pictures.
+        let psi = if self.sweep { "0.3 to 2.0".into() } else { format!("{:?}", self.psi.get()) };
         println!("{drawn} pictures at psi {psi} in {}", self.out.display());
         Ok(())
     }
@@ -99,6 +103,12 @@ impl Generate {
     fn files(&self, generator: &Arc<Generator>) -> anyhow::Result<u64> {
         let seeds = self.seeds.clone().unwrap_or(Seeds::first(1));
         let format = self.format.unwrap_or(Format::Png);
+        let meant = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
+        ensure!(
+            meant.is_none() || self.out.is_dir(),
+            "--out {}: pictures go into a folder, by the names of their seeds; a sheet of them (--grid 1x1 for one) is a file",
+            self.out.display()
+        );
         fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
         self.draw(generator, seeds.count(), seeds.iter().map(|seed| (seed, self.psi)), |_, seed, picture| {
             write(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)
@@ -152,15 +162,18 @@ impl Generate {
     ) -> anyhow::Result<u64> {
         let (height, width) = generator.resolution();
         let (across, down) = (grid.columns.saturating_mul(width), grid.rows.saturating_mul(height));
-        ensure!(
-            across <= LONGEST_SHEET && down <= LONGEST_SHEET,
-            "the sheet would be {across} x {down} pixels; {LONGEST_SHEET} a side is the limit, draw fewer pictures",
-        );
         let named = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
         let Some(format) = self.format.or(named) else {
             let endings = Format::listed(".");
             bail!("{} does not end in {endings}; name it so or add --format", self.out.display())
         };
+        outputs::check("--out", Some(&self.out))?;
+        let (longest, otherwise) =
+            if format == Format::Webp { (LONGEST_WEBP, " or name it .png") } else { (LONGEST_SHEET, "") };
+        ensure!(
+            across <= longest && down <= longest,
+            "the sheet would be {across} x {down} pixels; {longest} a side is the limit, draw fewer pictures{otherwise}",
+        );
         let pictures = Mutex::new(vec![Picture::default(); grid.columns * grid.rows]);
         self.draw(generator, count, wanted, |place, _, picture| {
             pictures.lock().expect("no thread panics holding the sheet")[place].clone_from(picture);

@@ -47,7 +47,7 @@ enum WeightsArg {
 
 impl Import {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        outputs::check("--out", Some(&self.out))?;
+        outputs::beside("--out", &self.out, std::slice::from_ref(&self.file))?;
         let which = match self.which {
             WeightsArg::Ema => interop::WeightSet::Ema,
             WeightsArg::G => interop::WeightSet::Raw,

@@ -30,6 +30,22 @@ pub(crate) fn picture<'a>(option: &str, path: Option<&'a Path>) -> anyhow::Resul
     Ok(Some((path, format)))
 }
 
+/// As [`check`], for a file that must be none of those that are read.
+///
+/// # Errors
+/// As [`check`], and where one of them would be lost.
+pub(crate) fn beside(option: &str, path: &Path, read: &[PathBuf]) -> anyhow::Result<()> {
+    check(option, Some(path))?;
+    let places = [place(path).ok(), path.canonicalize().ok()];
+    let is_read = |file: &PathBuf| file.canonicalize().is_ok_and(|file| places.contains(&Some(file)));
+    ensure!(
+        !read.iter().any(is_read),
+        "{option} {}: that is a file which is read, and would be lost; give another name",
+        path.display()
+    );
+    Ok(())
+}
+
 /// Where a file is or will be, without links among its folders.
 ///
 /// # Errors
@@ -57,6 +73,22 @@ mod tests {
         assert!(taken.starts_with("--out ") && taken.contains("it is a folder"), "{taken}");
         let nowhere = said(&folder.path().join("none/a.html"));
         assert!(nowhere.starts_with("--out ") && nowhere.contains("there is no folder"), "{nowhere}");
+    }
+
+    #[test]
+    fn what_is_read_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let [read, other] = ["a", "b"].map(|name| folder.path().join(name));
+        std::fs::write(&read, "worth keeping").unwrap();
+        let out = |path: &Path| beside("--out", path, std::slice::from_ref(&read)).map_err(|error| error.to_string());
+        assert_eq!(out(&other), Ok(()));
+        let same = folder.path().join(".").join("a");
+        assert!(out(&same).unwrap_err().contains("would be lost"), "{same:?}");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&read, &other).unwrap();
+            assert!(out(&other).is_err(), "a link to it");
+        }
     }
 
     #[test]

@@ -121,9 +121,10 @@ fn spelled(name: &str, value: &toml::Value, takes_values: bool) -> Option<Vec<Os
         toml::Value::Array(values) => {
             values.iter().map(|value| spelled(name, value, takes_values)).collect::<Option<Vec<_>>>()?.concat()
         }
-        toml::Value::String(text) => vec![option.into(), text.into()],
-        toml::Value::Integer(number) => vec![option.into(), number.to_string().into()],
-        toml::Value::Float(number) => vec![option.into(), number.to_string().into()],
+        // In one word: what begins with a dash is a value all the same.
+        toml::Value::String(text) => vec![format!("{option}={text}").into()],
+        toml::Value::Integer(number) => vec![format!("{option}={number}").into()],
+        toml::Value::Float(number) => vec![format!("{option}={number}").into()],
         _ => return None,
     })
 }
@@ -170,6 +171,8 @@ mod tests {
             ("seize = 3", "seize"),
             ("config = \"x\"", "config"),
             ("size = {}", "size"),
+            ("size = -5", "--size"),
+            ("open = \"yes\"", "--open"),
             ("=", "TOML"),
         ] {
             let error = format!("{:#}", resolved(&["x"], file).unwrap_err());

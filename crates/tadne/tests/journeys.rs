@@ -242,7 +242,9 @@ fn what_could_not_be_written_is_refused_before_the_work() {
     let before = fs::read(&model).unwrap();
     let (model, odd, nowhere, folder) = (&*model, &*odd, &*nowhere, text(dir.path()));
     let (endings, missing) = ("use .png, .webp or .jpg", "there is no folder");
-    let cases: [(&str, &[&str]); 14] = [
+    let lost = "would be lost";
+    let (sheet, wide) = (text(&dir.path().join("a.webp")).to_owned(), "16383 a side is the limit");
+    let cases: [(&str, &[&str]); 22] = [
         (endings, &["directions", model, "--strips", odd]),
         (missing, &["directions", model, "--strips", nowhere]),
         (missing, &["directions", model, "--out", nowhere]),
@@ -257,12 +259,20 @@ fn what_could_not_be_written_is_refused_before_the_work() {
         (missing, &["export", "run", "--out", nowhere]),
         ("it is a folder", &["export-onnx", "--out", folder]),
         (missing, &["bench", "--network", "stylegan2-512", "--save", nowhere]),
+        (lost, &["import", model, "--out", model]),
+        (lost, &["average", model, model, "--out", model]),
+        (lost, &["export-onnx", model, "--out", model]),
+        (missing, &["generate", "--grid", "16x16", "--out", nowhere]),
+        (wide, &["generate", "--grid", "65x65", "--out", &sheet]),
+        ("pictures go into a folder", &["generate", "--seeds", "1", "--out", &sheet]),
+        ("strips of 51 seeds", &["directions", model, "--strips", &sheet, "--seeds", "0-50"]),
+        ("it must begin with http", &["site", "export", "--url", "foo", "--out", &format!("{folder}/site")]),
     ];
     for (word, arguments) in cases {
         let said = fail(arguments);
         assert!(said.contains(word), "{arguments:?}: {said}");
     }
-    assert!(fs::read(&model).unwrap() == before, "a failed command changed its model");
+    assert!(fs::read(model).unwrap() == before, "a failed command changed its model");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a failed command left something behind");
 }
 
@@ -294,8 +304,8 @@ fn of_a_run_and_its_checkpoints_it_is_said_how_they_become_a_model() {
         (&run, &checkpoint, "the run's checkpoints are in that folder"),
         (&run, &around, "the run's checkpoints are in that folder"),
         (&checkpoint, &beside, "the run's checkpoints are in that folder"),
-        (&checkpoint, &checkpoint, "the file which is read"),
-        (&pair, &pair, "the file which is read"),
+        (&checkpoint, &checkpoint, "a file which is read"),
+        (&pair, &pair, "a file which is read"),
     ] {
         let said = fail(&["export", from, "--out", to]);
         assert!(said.contains(word), "{from} {to}: {said}");

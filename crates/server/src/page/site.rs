@@ -10,6 +10,7 @@ use std::sync::Arc;
 use synth::Generator;
 
 use crate::api::facts;
+use crate::app::public_address;
 use crate::config::Config;
 use crate::error::Error;
 use crate::page::Pages;
@@ -39,6 +40,7 @@ pub struct SiteFile {
 /// There are no weights, a page of the binary is broken, or the picture for shared links cannot be drawn.
 pub fn site(config: &Config, generator: &Arc<Generator>) -> Result<Vec<SiteFile>, Error> {
     let weights = config.weights.clone().ok_or(Error::NoWeights)?;
+    config.public_url.as_deref().map(public_address).transpose()?;
     let mut facts = ModelFacts::new(generator, config);
     let mut files: Vec<SiteFile> = assets::all()
         .filter_map(|path| assets::public(&path).map(|asset| SiteFile { path, bytes: asset.bytes.into_owned() }))
