@@ -223,6 +223,13 @@ pub struct GrowthConfig {
     pub inherited_final: f64,
     /// The first values hold for so many kimg, then become the last ones along half a cosine in as many again. 0: the last ones at once.
     pub hold_kimg: f64,
+    /// Model files of older states of the G that a run starts from, oldest first. While all of G is held, D meets these too and what lies between
+    /// each and the next, the last of which is G: what it learns of one generator alone is mostly that one's fingerprint.
+    pub past: Vec<String>,
+    /// While all of G is held, D meets it with random numbers added to its weights, of up to so many times the root mean square of each tensor.
+    pub scatter: f64,
+    /// Share of the steps in which G is held as before once it has been let go, so that D forgets nothing of what it has met.
+    pub replay: f64,
 }
 
 fn one() -> usize {
@@ -248,7 +255,16 @@ fn rise_kimg() -> f64 {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { fade_kimg: 100.0, stages: 0, inherited: 1.0, inherited_final: 1.0, hold_kimg: 0.0 }
+        Self {
+            fade_kimg: 100.0,
+            stages: 0,
+            inherited: 1.0,
+            inherited_final: 1.0,
+            hold_kimg: 0.0,
+            past: Vec::new(),
+            scatter: 0.0,
+            replay: 0.0,
+        }
     }
 }
 
@@ -321,7 +337,7 @@ pub struct MetricConfig {
     pub network: String,
     /// Measured every so many kimg; 0 turns it off.
     pub kimg: f64,
-    /// Drawn pictures, and real ones to compare them with.
+    /// Drawn pictures, and training pictures to compare them with; fewer where there are fewer.
     pub samples: usize,
 }
 
@@ -473,6 +489,12 @@ impl Config {
     /// [`Error::Config`] names the field and what it must be.
     pub fn validate(&self) -> Result<(), Error> {
         let fail = |what: String| Err(Error::Config { what });
+        if self.name.is_empty() || self.name.contains(['/', '\\']) || self.name.chars().any(char::is_control) {
+            return fail(format!(
+                "name must be a word without slashes, which folders of runs are called by, not {:?}",
+                self.name
+            ));
+        }
         self.architecture.validate().map_err(|e| Error::Config { what: e.to_string() })?;
         if self.architecture.ink.is_some() {
             return fail("architecture.ink must be null: an ink network is trained afterwards, by tadne ink".into());
@@ -549,6 +571,7 @@ impl Config {
             ("optimizer.final_fraction", self.optimizer.final_fraction),
             ("growth.inherited", self.growth.inherited),
             ("growth.inherited_final", self.growth.inherited_final),
+            ("growth.replay", self.growth.replay),
             ("ema.w_avg_beta", self.ema.w_avg_beta),
         ];
         if let Some((name, v)) = fractions.iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
@@ -576,6 +599,7 @@ impl Config {
             ("optimizer.warmup_kimg", self.optimizer.warmup_kimg),
             ("optimizer.beta2_kimg", self.optimizer.beta2_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
+            ("growth.scatter", self.growth.scatter),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));

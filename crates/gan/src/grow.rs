@@ -132,14 +132,8 @@ impl Checkpoint {
         let mut trainer = Trainer::bare(config, threads)
             .map_err(|e| Error::Config { what: format!("{} cannot be trained further: {e}", name.display()) })?;
         let layout = trainer.g.net.layout.clone();
-        for entry in layout.entries() {
-            let tensor = model.tensors.get(&entry.name).filter(|t| t.shape == entry.shape);
-            let tensor = tensor.ok_or_else(|| Error::Config {
-                what: format!("{}: tensor {} is not as this architecture has it", name.display(), entry.name),
-            })?;
-            let values: Vec<f32> = tensor.data.iter().map(|v| v / entry.gain as f32).collect();
-            entry.set_from_file(&values, &mut trainer.g.net.weights);
-        }
+        take_weights(&layout, &mut trainer.g.net.weights, model)
+            .map_err(|what| Error::Config { what: format!("{}: {what}", name.display()) })?;
         trainer.ema.clone_from(&trainer.g.net.weights);
         if let Some(mean) = model.tensors.get("mapping.w_avg").filter(|t| t.data.len() == trainer.w_avg.len()) {
             trainer.w_avg.clone_from(&mean.data);
@@ -149,6 +143,17 @@ impl Checkpoint {
         trainer.progress.images_before = (known("kimg") * 1000.0).round() as u64;
         Ok(Self { trainer, dataset: String::new(), seconds: known("hours") * 3600.0 })
     }
+}
+
+/// Fills G's weights with those of a model file, or says which tensor is not as it should be.
+pub(crate) fn take_weights(layout: &Layout, weights: &mut [f32], model: &ModelFile) -> Result<(), String> {
+    layout.entries().iter().try_for_each(|entry| {
+        let tensor = model.tensors.get(&entry.name).filter(|t| t.shape == entry.shape);
+        let tensor = tensor.ok_or_else(|| format!("tensor {} is not as this architecture has it", entry.name))?;
+        let values: Vec<f32> = tensor.data.iter().map(|v| v / entry.gain as f32).collect();
+        entry.set_from_file(&values, weights);
+        Ok(())
+    })
 }
 
 /// Copies every tensor that both networks have; of the others, sets those that `silent` names to zero.

@@ -26,6 +26,7 @@ mod loss;
 mod memory;
 mod params;
 mod passes;
+mod past;
 mod planes;
 mod project;
 mod run;

@@ -113,8 +113,14 @@ mod tests {
     fn what_was_inherited_is_held_and_then_let_go() {
         let mut c = config();
         assert!((after(&c, 0).inherited - 1.0).abs() < 1e-12, "nothing was inherited");
-        c.growth =
-            crate::GrowthConfig { fade_kimg: 0.0, stages: 3, inherited: 0.1, inherited_final: 0.5, hold_kimg: 10.0 };
+        c.growth = crate::GrowthConfig {
+            fade_kimg: 0.0,
+            stages: 3,
+            inherited: 0.1,
+            inherited_final: 0.5,
+            hold_kimg: 10.0,
+            ..Default::default()
+        };
         for (images, inherited) in [(0, 0.1), (10_000, 0.1), (15_000, 0.3), (20_000, 0.5), (90_000, 0.5)] {
             assert!((after(&c, images).inherited - inherited).abs() < 1e-12, "{images}");
         }

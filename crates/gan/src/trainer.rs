@@ -18,6 +18,7 @@ use crate::generator::{Generator, Latents};
 use crate::ink::InkTrainer;
 use crate::params::Layout;
 use crate::passes::Passes;
+use crate::past::{self, Past};
 use crate::planes::{picture, planes};
 use crate::schedule::Schedule;
 use crate::seeds::{rank_seed, step_seed};
@@ -194,6 +195,8 @@ pub struct Trainer {
     pub(crate) g: Learner,
     pub(crate) d: Learner,
     pub(crate) auxiliaries: Auxiliaries,
+    /// Whom D meets besides, while G is held.
+    past: Past,
     /// Average of G's weights.
     pub(crate) ema: Vec<f32>,
     /// Further averages, one for each of the configuration's widths.
@@ -246,6 +249,7 @@ impl Trainer {
             g,
             d,
             auxiliaries: Auxiliaries::new(&config, threads)?,
+            past: Past::default(),
             config,
         })
     }
@@ -264,6 +268,7 @@ impl Trainer {
     /// Opens what only steps need.
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         let threads = self.cpu.crew().threads();
+        self.past = Past::open(&self.config, &self.g.net.layout)?;
         self.auxiliaries.prepare(&self.config, threads)
     }
 
@@ -288,11 +293,13 @@ impl Trainer {
         // All that may fail comes first.
         let other = config.precision != old.precision;
         let passes = other.then(|| self.passes_on(self.device, &config)).transpose()?;
+        let past = Past::open(&config, &self.g.net.layout)?;
         let threads = self.cpu.crew().threads();
         self.auxiliaries.change([&self.config, &config], threads, &self.d.net)?;
         if let Some(passes) = passes {
             self.passes = passes;
         }
+        self.past = past;
         let stages = config.growth.stages;
         self.g.new = (stages > 0).then(|| self.g.net.layout.belongs_from(stages));
         let wide = config.ema.widths.iter().map(|&width| {
@@ -471,8 +478,7 @@ impl Trainer {
     fn step_on(&mut self, mut real: Vec<f32>, classes: &[u32]) -> Result<(StepMeans, u64), Error> {
         let schedule = self.schedule();
         let (n, size) = (self.part(), self.config.resolution());
-        let g_is_held =
-            self.config.growth.stages == self.config.architecture.channels.len() && schedule.inherited <= 0.0;
+        let g_is_held = past::holds(&self.config, schedule.inherited, step_seed(self.config.seed, self.progress.steps));
         let seed = Seed(step_seed(rank_seed(self.config.seed, self.rank()), self.progress.steps));
         let mut z = vec![0.0; n * self.config.architecture.z_dim];
         synth::latent::normal(seed, Z_STREAM, &mut z);
@@ -482,7 +488,9 @@ impl Trainer {
         let augmentation = Augmentation::sample(&self.config.augment, &schedule, n, size, seed);
         let (passes, g, d) = (&mut self.passes, &mut self.g.net, &mut self.d.net);
 
-        let (mut fake, w) = passes.draw(g, &Latents { z: &z, classes, seeds: &seeds }, fade)?;
+        let other = if g_is_held { self.past.met(g, seed.0) } else { None };
+        let latents = Latents { z: &z, classes, seeds: &seeds };
+        let (mut fake, w) = passes.draw(other.as_ref().unwrap_or(g), &latents, fade)?;
         augmentation.apply(&self.cpu, &mut real);
         augmentation.apply(&self.cpu, &mut fake);
         let half = real.len();
@@ -546,14 +554,7 @@ impl Trainer {
             let lr = o.lr_g * schedule.lr;
             dropped += self.g.descend(cpu, lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
         }
-        move_towards(cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
-        for average in &mut self.wide {
-            average.update(cpu, &self.g.net.weights, self.progress.steps + 1);
-        }
-        let keep = self.config.ema.w_avg_beta as f32;
-        for (mean, now) in self.w_avg.iter_mut().zip(w_mean) {
-            *mean = *mean * keep + now * (1.0 - keep);
-        }
+        self.update_averages(&schedule, other.is_none().then_some(&w_mean));
         let mut apart = [loss::apart(self.config.loss.pairing, logits_real, logits_fake)];
         if self.config.augment.target.is_some() {
             // All ranks are to go on with the same probability.
@@ -576,6 +577,18 @@ impl Trainer {
             inked_fake: inked.drawn,
         };
         Ok((averages, dropped))
+    }
+
+    /// Lets averages follow a step: of G's weights, and of w where the step's are its own.
+    fn update_averages(&mut self, schedule: &Schedule, w_mean: Option<&Vec<f32>>) {
+        move_towards(self.cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
+        for average in &mut self.wide {
+            average.update(&self.cpu, &self.g.net.weights, self.progress.steps + 1);
+        }
+        let keep = self.config.ema.w_avg_beta as f32;
+        for (mean, now) in self.w_avg.iter_mut().zip(w_mean.into_iter().flatten()) {
+            *mean = *mean * keep + now * (1.0 - keep);
+        }
     }
 
     /// D's logits of planar pictures in -1..1.

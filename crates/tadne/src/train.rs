@@ -382,7 +382,7 @@ impl Train {
                 told == has,
                 "networks that are told of {told} classes cannot be the start of ones that are told of {has}: {}",
                 if told == 0 {
-                    "leave --labels or --from out"
+                    "leave --labels out, or name a preset with --config and leave --from out"
                 } else {
                     "give the pictures' classes with --labels, as they had them, or leave --from out"
                 }
@@ -583,7 +583,8 @@ impl Observer for Terminal {
         let kd = m.kd * 1e3;
         let kinds = m.starved.map_or_else(String::new, |starved| format!(", starved kinds {starved} of 64"));
         let coverage = m.coverage.map_or_else(String::new, |c| {
-            format!(", precision {:.3} recall {:.3} coverage {:.3}", c.precision, c.recall, c.coverage)
+            let against = m.held_out.map_or_else(String::new, |count| format!(" against {count} held out"));
+            format!(", precision {:.3} recall {:.3} coverage {:.3}{against}", c.precision, c.recall, c.coverage)
         });
         self.say(&format!(
             "measured  KD x 1000 {kd:.3}{coverage}{kinds} on {} pictures, {} {}{which}",
