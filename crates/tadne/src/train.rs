@@ -169,7 +169,8 @@ impl Train {
 
     fn named(&self) -> anyhow::Result<Config> {
         let path = Path::new(&self.config);
-        let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) || path.is_file();
+        let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"))
+            || (path.is_file() && Config::preset(&self.config).is_err());
         Ok(if is_file {
             let text = std::fs::read_to_string(&self.config).with_context(|| format!("cannot read {}", self.config))?;
             serde_json::from_str(&text).with_context(|| format!("{} is not a configuration", self.config))?
@@ -266,11 +267,11 @@ impl Train {
             usize::from,
         );
         let behind = self.behind(threads)?;
-        let page = self.watch.map(::watch::listen).transpose()?;
-        let mut place = Place { threads, leads: true, opens_first: true, ranks: None };
+        let leads = member.is_none_or(|member| member.rank == 0);
+        let page = self.watch.filter(|_| leads).map(::watch::listen).transpose()?;
+        let mut place = Place { threads, leads, opens_first: true, ranks: None };
         if let Some(member) = member {
             self.check_member(member)?;
-            place.leads = member.rank == 0;
             place.opens_first = member.local_rank.unwrap_or(member.rank) == 0;
             place.ranks = Some(member.join(device, Duration::from_secs(self.peer_timeout))?);
         }
@@ -306,7 +307,7 @@ impl Train {
         let (kimg, whole) = (run.trainer().progress().kimg(), run.trainer().config().kimg);
         let folder = run.folder().display();
         if kimg < whole {
-            println!("stopped   {kimg:.1} kimg of {whole}; the same command with --resume {folder} goes on");
+            println!("stopped   {kimg:.1} kimg of {whole}; tadne train --resume {folder} --data ... goes on");
         }
         println!("done      {kimg:.1} kimg; tadne export {folder} --out model.safetensors makes the model file");
         Ok(())
@@ -402,8 +403,8 @@ impl Train {
         };
         let held = Run::lock(run.folder())?;
         picture_options::note(run.folder(), &chosen, &report)?;
-        let Config { kimg, growth, .. } = run.trainer().config();
-        if growth.stages > 0 && growth.inherited <= 0.0 && *kimg <= growth.hold_kimg {
+        let Config { kimg, growth, architecture, .. } = run.trainer().config();
+        if growth.stages == architecture.channels.len() && growth.inherited <= 0.0 && *kimg <= growth.hold_kimg {
             println!(
                 "note      the generator is held for {} kimg, longer than this run of {kimg}: it will learn nothing; --kimg or --set growth.hold_kimg= changes that",
                 growth.hold_kimg
