@@ -98,7 +98,7 @@ mod tests {
         Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() }
     }
 
-    /// Two states and the present: thirds of the way, ends and middles.
+    /// Two states and the present: each of them, and the middles between.
     #[test]
     fn the_way_leads_from_the_oldest_state_to_the_present() {
         let past = Past { states: vec![vec![0.0, 8.0], vec![2.0, 4.0]], scatter: 0.0 };

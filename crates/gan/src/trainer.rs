@@ -554,7 +554,7 @@ impl Trainer {
             let lr = o.lr_g * schedule.lr;
             dropped += self.g.descend(cpu, lr, schedule.inherited, schedule.beta2, o, &mut self.fault);
         }
-        self.update_averages(&schedule, other.is_none().then_some(&w_mean));
+        self.update_averages(&schedule, other.is_none().then_some(w_mean.as_slice()));
         let mut apart = [loss::apart(self.config.loss.pairing, logits_real, logits_fake)];
         if self.config.augment.target.is_some() {
             // All ranks are to go on with the same probability.
@@ -580,7 +580,7 @@ impl Trainer {
     }
 
     /// Lets averages follow a step: of G's weights, and of w where the step's are its own.
-    fn update_averages(&mut self, schedule: &Schedule, w_mean: Option<&Vec<f32>>) {
+    fn update_averages(&mut self, schedule: &Schedule, w_mean: Option<&[f32]>) {
         move_towards(self.cpu.crew(), &mut self.ema, &self.g.net.weights, 1.0 - schedule.ema_beta);
         for average in &mut self.wide {
             average.update(&self.cpu, &self.g.net.weights, self.progress.steps + 1);

@@ -103,9 +103,8 @@ impl Generate {
     fn files(&self, generator: &Arc<Generator>) -> anyhow::Result<u64> {
         let seeds = self.seeds.clone().unwrap_or(Seeds::first(1));
         let format = self.format.unwrap_or(Format::Png);
-        let meant = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
         ensure!(
-            meant.is_none() || self.out.is_dir(),
+            outputs::format_of(&self.out).is_none() || self.out.is_dir(),
             "--out {}: pictures go into a folder, by the names of their seeds; a sheet of them (--grid 1x1 for one) is a file",
             self.out.display()
         );
@@ -162,8 +161,7 @@ impl Generate {
     ) -> anyhow::Result<u64> {
         let (height, width) = generator.resolution();
         let (across, down) = (grid.columns.saturating_mul(width), grid.rows.saturating_mul(height));
-        let named = self.out.extension().and_then(|e| e.to_str()).and_then(Format::from_extension);
-        let Some(format) = self.format.or(named) else {
+        let Some(format) = self.format.or(outputs::format_of(&self.out)) else {
             let endings = Format::listed(".");
             bail!("{} does not end in {endings}; name it so or add --format", self.out.display())
         };

@@ -25,9 +25,14 @@ pub(crate) fn check(option: &str, path: Option<&Path>) -> anyhow::Result<()> {
 pub(crate) fn picture<'a>(option: &str, path: Option<&'a Path>) -> anyhow::Result<Option<(&'a Path, Format)>> {
     check(option, path)?;
     let Some(path) = path else { return Ok(None) };
-    let format = path.extension().and_then(|ending| ending.to_str()).and_then(Format::from_extension);
-    let format = format.with_context(|| format!("{option} {}: use {}", path.display(), Format::listed(".")))?;
+    let format =
+        format_of(path).with_context(|| format!("{option} {}: use {}", path.display(), Format::listed(".")))?;
     Ok(Some((path, format)))
+}
+
+/// The format of pictures that a file's ending names.
+pub(crate) fn format_of(path: &Path) -> Option<Format> {
+    path.extension().and_then(|ending| ending.to_str()).and_then(Format::from_extension)
 }
 
 /// As [`check`], for a file that must be none of those that are read.
