@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), watch::Error> {
-//! let page = watch::Page::bind("runs/00003-c128".as_ref(), "127.0.0.1:8081".parse().unwrap()).await?;
+//! let page = watch::Page::bind("runs/00003-c128".as_ref(), "127.0.0.1:8081".parse().unwrap())?;
 //! println!("http://{}", page.address());
 //! page.serve(std::future::pending()).await
 //! # }
