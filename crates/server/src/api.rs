@@ -10,25 +10,26 @@ pub(crate) mod openapi;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use synth::{Creativity, Creature, LONGEST_PATH, Recipe, Seed};
+use synth::{Creativity, Creature, LONGEST_PATH, NoiseMode, Recipe, Seed};
 
-use crate::api::deliver::{NO_STORE, cache_control, deliver};
+use crate::api::deliver::{CROSS_ORIGIN, NO_STORE, cache_control, deliver};
 use crate::api::named::{JsonFile, Named};
 use crate::app::App;
 use crate::door::access::Visitor;
+use crate::door::conditional;
 use crate::error::Refusal;
 use crate::pictures::address::AddressError;
 use crate::pictures::encode::Format;
-use crate::pictures::latent::{self, Latent, LatentSpace};
+use crate::pictures::latent::{self, Latent, LatentError, LatentSpace};
 use crate::pictures::order::{Bounds, Order};
 use crate::pictures::query::{Asked, SIZES};
 use crate::request::parameter;
@@ -89,6 +90,7 @@ pub(crate) async fn children(
     State(app): State<Arc<App>>,
     Named(file): Named<JsonFile>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let parent: Creature = file?.0.parse().map_err(AddressError::Recipe)?;
     Bounds::of(&app.generator).check(&Recipe::Single(parent.clone()))?;
@@ -103,7 +105,7 @@ pub(crate) async fn children(
         })
         .collect();
     let body = json!({ "parent": parent.to_string(), "children": children });
-    Ok(([(header::CACHE_CONTROL, cache_control)], Json(body)).into_response())
+    Ok(conditional::json(&headers, cache_control, &body))
 }
 
 /// `GET /api/v1/latents/42.json`: a recipe's vectors: `w` before truncation, a mixture's second one, a plain seed's `z`.
@@ -111,6 +113,7 @@ pub(crate) async fn latents(
     State(app): State<Arc<App>>,
     Named(file): Named<JsonFile>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let JsonFile(name) = file?;
     let cache_control = cache_control(&app, query.as_deref())?;
@@ -136,7 +139,7 @@ pub(crate) async fn latents(
             body["fine"] = json!({ "layer": layer, "w": latent::spell(&w(fine)) });
         }
     }
-    Ok(([(header::CACHE_CONTROL, cache_control)], Json(body)).into_response())
+    Ok(conditional::json(&headers, cache_control, &body))
 }
 
 /// The body of `POST /api/v1/pictures`.
@@ -200,6 +203,12 @@ pub(crate) async fn latent_picture(
     let Numbers { space, values, psi, size, noise_seed, format } = body(&app, sent)?;
     let (psi, format) = checked(psi, size, &format)?;
     let latent = Latent::read(space, &values, &app.generator)?;
+    let adds_noise = app.generator.has_noise() && app.generator.variation().noise != NoiseMode::None;
+    if noise_seed.is_some() && !adds_noise {
+        return Err(LatentError::NoNoise.into());
+    }
     let order = Order::Latent { latent, psi: psi.into(), size, noise: noise_seed.map(Seed), format };
-    deliver(&app, &order, &HeaderMap::new(), visitor, NO_STORE).await
+    let bytes = app.studio.file(visitor.client, &order).await?;
+    let about = [(header::CONTENT_TYPE, order.media_type()), (header::CACHE_CONTROL, NO_STORE), CROSS_ORIGIN];
+    Ok((about, bytes).into_response())
 }

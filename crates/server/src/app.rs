@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::config::Config;
 use crate::door::access::{FORWARDED_HOST, FORWARDED_PROTO};
+use crate::door::unread::Unread;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::page::Pages;
@@ -27,6 +28,8 @@ pub(crate) struct App {
     /// What addresses begin with, if it was said.
     pub(crate) public_url: Option<String>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Answers that are not sent yet.
+    pub(crate) unread: Arc<Unread>,
     pub(crate) redirect_results: bool,
     /// Whether the figures have an address of their own.
     pub(crate) metrics_elsewhere: bool,
@@ -40,7 +43,8 @@ impl App {
     /// The state of a service that draws with this generator. Starts the drawing threads.
     ///
     /// # Errors
-    /// The threads cannot be started, the store's or the public address is none, or a page of the binary is broken.
+    /// The threads cannot be started, the store's or the public address is none, the store's folder cannot be written, or a page of
+    /// the binary is broken.
     pub(crate) fn new(config: &Config, generator: Arc<Generator>) -> Result<Self, Error> {
         let facts = ModelFacts::new(&generator, config);
         Ok(Self {
@@ -49,6 +53,7 @@ impl App {
             metadata: config.metadata.clone(),
             public_url: config.public_url.as_deref().map(public_origin).transpose()?,
             metrics: Arc::new(Metrics::new()),
+            unread: Arc::new(Unread::new(config.unread_bytes)),
             redirect_results: config.redirect_results,
             metrics_elsewhere: config.metrics_addr.is_some(),
             body_bytes: config.body_bytes,
@@ -105,12 +110,11 @@ pub(crate) fn public_address(url: &str) -> Result<Url, Error> {
 /// The scheme, host and port of the service's public address. Its pages name each other and their files from the root, so a
 /// path is refused now rather than met as a page without style and scripts.
 fn public_origin(url: &str) -> Result<String, Error> {
-    let refuse = |reason| Err(Error::PublicUrl { url: url.to_owned(), reason });
-    match public_address(url)? {
-        parsed if parsed.path() != "/" => refuse(
-            "the pages name their files from the root of a host, so they cannot live below a path; give the service a host name of \
-             its own, such as https://gallery.example.org, or use `tadne site export`, whose files work in any folder",
-        ),
-        parsed => Ok(parsed.as_str().trim_end_matches('/').to_owned()),
+    let parsed = public_address(url)?;
+    if parsed.path() != "/" {
+        let reason = "the pages name their files from the root of a host, so they cannot live below a path; give the service a host name of \
+                      its own, such as https://gallery.example.org, or use `tadne site export`, whose files work in any folder";
+        return Err(Error::PublicUrl { url: url.to_owned(), reason });
     }
+    Ok(parsed.as_str().trim_end_matches('/').to_owned())
 }

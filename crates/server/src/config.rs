@@ -26,11 +26,11 @@ pub struct Config {
     pub store: Option<String>,
     /// Bound on the files in a folder of finished pictures, in bytes. Default 4 GiB.
     pub store_bytes: u64,
-    /// Pictures that may wait for a thread; beyond that a request is answered 503. Default 512.
+    /// Pictures that may wait for a thread, at least 1; beyond that a request is answered 503. Default 512.
     pub queue: usize,
-    /// Requests served at the same time; beyond that a request is answered 503. Default 4096.
+    /// Requests served at the same time, at least 1; beyond that a request is answered 503. Default 4096.
     pub concurrency: usize,
-    /// Connections open at the same time; beyond that a connection is answered 503 and closed. Default 8192.
+    /// Connections open at the same time, at least 1; beyond that a connection is answered 503 and closed. Default 8192.
     pub connections: usize,
     /// Of these, by one client that is no trusted proxy; 0 means as many as there are. Default 256.
     pub client_connections: usize,
@@ -45,6 +45,9 @@ pub struct Config {
     pub header_bytes: usize,
     /// The longest a request's body may be, in bytes. Default 64 KiB.
     pub body_bytes: usize,
+    /// Bytes of answers that visitors have not read yet, of which one client has a quarter at most; beyond that a request is answered
+    /// 503. One larger answer a client may have by itself. Default 256 MiB.
+    pub unread_bytes: usize,
     /// The longest a request may take from its head to its answer's head. Default 30 s.
     pub timeout: Duration,
     /// The longest a client may take to send a request's head, or to send none. Default 15 s.
@@ -83,6 +86,7 @@ impl Default for Config {
             address_bytes: 2048,
             header_bytes: 16 << 10,
             body_bytes: 64 << 10,
+            unread_bytes: 256 << 20,
             timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(15),
             stall: Duration::from_secs(20),

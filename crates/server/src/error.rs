@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -40,6 +41,17 @@ pub enum Error {
         url: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The folder for finished pictures cannot be made, or takes no files.
+    #[error(
+        "the cache's folder {} cannot be written: {source}; let the user that the service runs as write there, or name \
+         another folder (--cache file:///FOLDER)", folder.display()
+    )]
+    StoreFolder {
+        /// Which one.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The place of pictures made ahead cannot be read, or holds others than this model's.
     #[error(
@@ -86,6 +98,9 @@ pub(crate) enum Refusal {
     LongAddress(usize),
     #[error("there is nothing at {0}: pictures are at /results/psi-1.0/seed00042.png and below /api/v1/")]
     Nothing(String),
+    /// A page's address that is one but for what it names.
+    #[error("{0}; pictures are at /results/psi-1.0/seed00042.png and below /api/v1/")]
+    NoPage(AddressError),
     #[error("{0} is not possible here: the answer's Allow header says what is")]
     Method(String),
     #[error("no picture of the model {asked} is made here any more: the model is {here}")]
@@ -96,6 +111,8 @@ pub(crate) enum Refusal {
     Rate(u64),
     #[error("too many pictures are being drawn right now: try again in a second")]
     Busy,
+    #[error("too many answers wait to be read: read them, or try again in a second")]
+    Unread,
     #[error("the picture took too long: try again in a second")]
     Slow,
     #[error("the service is stopping: try again in a few seconds")]
@@ -135,12 +152,12 @@ impl Refusal {
             Refusal::BodySize(_) => "body-size",
             Refusal::Host => "host",
             Refusal::LongAddress(_) => "long-address",
-            Refusal::Nothing(_) => "nothing",
+            Refusal::Nothing(_) | Refusal::NoPage(_) => "nothing",
             Refusal::Method(_) => "method",
             Refusal::OtherModel { .. } => "other-model",
             Refusal::Range => "range",
             Refusal::Rate(_) => "rate",
-            Refusal::Busy => "busy",
+            Refusal::Busy | Refusal::Unread => "busy",
             Refusal::Slow => "slow",
             Refusal::Stopping => "stopping",
             Refusal::Failed => "failed",
@@ -149,7 +166,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Refusal::Busy | Refusal::Slow => Some(1),
+            Refusal::Busy | Refusal::Unread | Refusal::Slow => Some(1),
             Refusal::Stopping => Some(5),
             Refusal::Rate(seconds) => Some(*seconds),
             _ => None,

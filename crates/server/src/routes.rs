@@ -54,7 +54,7 @@ pub(crate) const API: [ApiRoute; 12] = [
 /// dropped. Call it inside a Tokio runtime.
 ///
 /// # Errors
-/// The threads cannot be started, the store's address is none, or a page of the binary is broken.
+/// The threads cannot be started, the store's address is none or its folder cannot be written, or a page of the binary is broken.
 pub fn router(config: &Config, generator: Arc<Generator>) -> Result<Router, Error> {
     Ok(assemble(config, generator)?.0)
 }
@@ -88,7 +88,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(overloaded))
         .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(config.concurrency))
+        .layer(GlobalConcurrencyLimitLayer::new(config.concurrency.max(1)))
         .timeout(config.timeout);
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -130,7 +130,7 @@ pub(crate) fn assemble(config: &Config, generator: Arc<Generator>) -> Result<(Ro
         .layer(fixed("x-content-type-options", "nosniff"))
         .layer(fixed("referrer-policy", "no-referrer"))
         .layer(middleware::from_fn_with_state(
-            Arc::new(RequestGuard::new(config, Arc::clone(&app.metrics))),
+            Arc::new(RequestGuard::new(config, Arc::clone(&app.metrics), Arc::clone(&app.unread))),
             access::pass,
         ))
         .with_state(Arc::clone(&app));

@@ -59,8 +59,8 @@ impl Server {
     /// Takes the address and starts the drawing threads.
     ///
     /// # Errors
-    /// The address is in use or not ours, the threads cannot be started, the store's address is none, or a page of the
-    /// binary is broken.
+    /// The address is in use or not ours, the threads cannot be started, the store's address is none or its folder cannot be
+    /// written, or a page of the binary is broken.
     pub async fn bind(config: &Config, generator: Arc<Generator>) -> Result<Self, Error> {
         let listener = listen(config.addr).await?;
         let addr = listener.local_addr().map_err(|source| Error::Bind { addr: config.addr, source })?;
@@ -120,7 +120,7 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
 /// Asks the system for as many file descriptors as the connections need, and warns if it gives fewer.
 pub fn raise_open_files_limit(config: &Config) {
     // Beside connections: files of the store, the model, sockets that are being turned away.
-    let wanted = config.connections as u64 + 256;
+    let wanted = (config.connections as u64).saturating_add(256);
     let given = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
     if (1..wanted).contains(&given) {
         tracing::warn!(given, wanted, "the system gives fewer file descriptors than --connections needs");

@@ -82,6 +82,55 @@ async fn a_picture_that_is_cut_off_is_drawn() {
     }
 }
 
+/// The records of an archive, one for each kind of file, as `tadne archive` writes them.
+fn record(root: &Path) {
+    fs::create_dir_all(root.join("records")).unwrap();
+    for format in Format::ALL {
+        let ending = format.extension();
+        let mut lines = vec![format!(
+            r#"{{"shard":"x","first":0,"last":3,"levels":["1.0","1.1"],"format":"{ending}","tar":false}}"#
+        )];
+        for seed in 0..4 {
+            let path = format!("results/psi-1.1/seed{seed:05}.{ending}");
+            let file = fs::read(root.join(&path)).unwrap();
+            let (bytes, hash) = (file.len(), blake3::hash(&file).to_hex());
+            lines.push(format!(r#"{{"path":"{path}","bytes":{bytes},"blake3":"{hash}"}}"#));
+        }
+        let text = lines.join("\n") + "\n";
+        let whole = blake3::hash(text.as_bytes()).to_hex();
+        let text = format!("{text}{{\"whole\":\"{whole}\"}}\n");
+        fs::write(root.join(format!("records/{ending}.jsonl")), text).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_changed_byte_is_noticed_by_the_record_and_the_picture_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    archive(folder.path(), None);
+    record(folder.path());
+    let place = folder.path().to_str().unwrap();
+    let plain = server::router(&config(), generator(TINY, 1)).unwrap();
+    for ending in ["png", "webp", "jpg"] {
+        let uri = format!("/results/psi-1.1/seed00000.{ending}");
+        let path = folder.path().join(&uri[1..]);
+        let whole = fs::read(&path).unwrap();
+        let router = || router(place, 1).unwrap();
+        assert_eq!(get(&router(), &uri).await.body, whole, "{ending}: what was recorded is served");
+        let mut changed = whole.clone();
+        changed[whole.len() / 2] ^= 1;
+        fs::write(&path, changed).unwrap();
+        let noticing = router();
+        assert_eq!(get(&noticing, &uri).await.body, get(&plain, &uri).await.body, "{ending}");
+        let figures = get(&noticing, "/metrics").await;
+        for line in [r#"tadne_archive_total{kind="damaged"} 1"#, r#"tadne_archive_total{kind="hit"} 0"#] {
+            assert!(figures.text().contains(line), "{ending}: {}", figures.text());
+        }
+        // Without its record nobody could know.
+        fs::remove_file(folder.path().join(format!("records/{ending}.jsonl"))).unwrap();
+        assert_ne!(get(&router(), &uri).await.body, get(&plain, &uri).await.body, "{ending}");
+    }
+}
+
 #[tokio::test]
 async fn an_archive_of_larger_pictures_answers_for_that_size() {
     let folder = tempfile::tempdir().unwrap();

@@ -72,6 +72,8 @@ async fn connections_in_all_are_bounded_too() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(say(running.addr, b"").await.starts_with(b"HTTP/1.1 503 "));
     drop(held);
+    let running = start(server::Config { connections: 0, ..config() }, TINY).await;
+    assert_eq!(status(running.addr, HEALTH).await, "200", "one is always possible");
 }
 
 #[tokio::test]
@@ -104,6 +106,35 @@ async fn who_stops_reading_is_let_go() {
             break;
         }
         assert!(attempt < 400, "the stalled connection was never closed");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_in_bytes() {
+    let running = start(server::Config { unread_bytes: 1, ..config() }, TINY).await;
+    let picture = |seed: usize| format!("GET /api/v1/pictures/{seed}.png?size=1024 HTTP/1.1\r\nhost: a\r\n");
+    let mut stuck = TcpStream::connect(running.addr).await.unwrap();
+    stuck.write_all(format!("{}\r\n", picture(1)).repeat(400).as_bytes()).await.unwrap();
+    let other = format!("{}connection: close\r\n\r\n", picture(2));
+    // Sooner or later an answer fits into no buffer on the way.
+    for attempt in 0.. {
+        let answer = say(running.addr, other.as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer);
+        if answer.starts_with("HTTP/1.1 503 ") {
+            assert!(answer.contains("\r\nretry-after: 1\r\n") && answer.contains("wait to be read"), "{answer}");
+            break;
+        }
+        assert!(attempt < 400, "nothing was ever refused");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(status(running.addr, HEALTH).await, "200", "small answers are no matter");
+    drop(stuck);
+    for attempt in 0.. {
+        if status(running.addr, other.as_bytes()).await == "200" {
+            break;
+        }
+        assert!(attempt < 400, "there is never room again");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
 }

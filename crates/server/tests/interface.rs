@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::{Answer, TINY, ask, config, generator, get, tiny};
+use common::{Answer, TINY, ask, config, generator, get, noisy, tiny};
 use http_body_util::BodyExt;
 use image::AnimationDecoder;
 use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
@@ -61,6 +61,93 @@ async fn every_described_operation_answers_its_own_example_as_described() {
     }
     // That every route is described is tested beside the description.
     assert!(asked > 0, "nothing is described");
+}
+
+#[tokio::test]
+async fn every_described_answer_says_how_long_it_may_be_kept_and_is_known_again() {
+    let router = tiny();
+    let document = get(&router, "/api/v1/openapi.json").await.json();
+    let mut uris: Vec<_> = [
+        "/",
+        "/api/",
+        "/api/model",
+        "/api/v1/openapi.json",
+        "/manifest.webmanifest",
+        "/robots.txt",
+        "/sitemap.xml",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ]
+    .map(str::to_owned)
+    .into();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some(operation) = methods.get("get") else { continue };
+        let first = &operation["parameters"][0];
+        uris.push(if first["in"] == "path" {
+            path.replace("{file}", first["example"].as_str().unwrap())
+        } else {
+            path.clone()
+        });
+    }
+    let mut known = 0;
+    for uri in uris {
+        let first = get(&router, &uri).await;
+        let [etag, keep] = ["etag", "cache-control"].map(|name| first.header(name));
+        // What is another one every time, or about now.
+        if ["/random/", "health", "ready", "/metrics"].iter().any(|part| uri.contains(part)) {
+            assert_eq!((etag, keep), ("", "no-store"), "{uri}");
+            continue;
+        }
+        assert!(etag.starts_with('"') && etag.ends_with('"') && !keep.is_empty(), "{uri}: {etag} {keep}");
+        let again = ask(&router, "GET", &uri, &[("if-none-match", etag)]).await;
+        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{uri}");
+        assert_eq!((again.header("etag"), again.header("cache-control")), (etag, keep), "{uri}");
+        known += 1;
+    }
+    assert!(known > 15, "only {known} answers are known again");
+}
+
+#[tokio::test]
+async fn what_follows_from_model_and_address_is_kept_as_long_as_pictures_are() {
+    let (router, other) = (tiny(), server::router(&config(), generator(TINY, 2)).unwrap());
+    let m = get(&router, "/api/v1/model").await.json()["m"].as_str().unwrap().to_owned();
+    for uri in ["children/42.json", "latents/42.json", "like/42.json", "batches/0-1.zip"] {
+        let uri = format!("/api/v1/{uri}");
+        let plain = get(&router, &uri).await;
+        assert_eq!(plain.header("cache-control"), "public, max-age=3600", "{uri}");
+        let named = get(&router, &format!("{uri}?m={m}")).await;
+        assert_eq!(named.header("cache-control"), "public, max-age=31536000, immutable", "{uri}");
+        assert_eq!(named.header("etag"), plain.header("etag"), "{uri}");
+        assert_ne!(get(&other, &uri).await.header("etag"), plain.header("etag"), "{uri}");
+        assert_eq!(get(&other, &format!("{uri}?m={m}")).await.status, StatusCode::NOT_FOUND, "{uri}");
+    }
+    for uri in ["/api/model", "/api/v1/version", "/api/v1/openapi.json"] {
+        let (here, there) = (get(&router, uri).await, get(&other, uri).await);
+        assert_eq!(here.header("cache-control"), "no-cache", "{uri}");
+        assert_ne!(here.header("etag"), there.header("etag"), "{uri}");
+    }
+    let [one, other] = ["0-1.zip", "0-1.zip?psi=0.7"].map(|file| format!("/api/v1/batches/{file}"));
+    assert_ne!(get(&router, &one).await.header("etag"), get(&router, &other).await.header("etag"));
+    let sent = post(&router, "/api/v1/batches", r#"{"seeds":"0-1"}"#).await;
+    assert_eq!((sent.header("etag"), sent.header("cache-control")), ("", "no-store"));
+}
+
+#[tokio::test]
+async fn a_noise_that_cannot_be_added_is_refused_and_not_left_out() {
+    let router = noisy();
+    for uri in [
+        "/api/v1/pictures/42.png?noise_seed=3",
+        "/api/v1/pictures/42.png?psi=0.7&noise-seed=3",
+        "/results/psi-1.0/seed00042.png?noise_seed=3",
+        "/random.png?noise_seed=3",
+    ] {
+        let answer = get(&router, uri).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
+        assert!(answer.text().contains("leave noise_seed out"), "{uri}: {}", answer.text());
+    }
+    // Other names are somebody else's.
+    assert_eq!(get(&router, "/api/v1/pictures/42.png?utm_source=x").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -117,6 +204,7 @@ async fn numbers_taken_out_and_sent_back_are_the_same_picture() {
         let body = serde_json::json!({ "space": space, "values": values, "psi": 0.7 }).to_string();
         let answer = post(&router, "/api/v1/pictures", body).await;
         assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
+        assert_eq!((answer.header("content-type"), answer.header("etag")), ("image/png", ""));
         assert_eq!(answer.body, picture, "{space}");
     }
     let values = STANDARD.decode(latents["w"].as_str().unwrap()).unwrap();
@@ -124,7 +212,10 @@ async fn numbers_taken_out_and_sent_back_are_the_same_picture() {
     let request = server::picture_request(&w, Creativity::new(0.7).unwrap(), None);
     assert_eq!(post(&router, "/api/v1/pictures", request.to_string()).await.body, picture);
     let with_noise = server::picture_request(&w, Creativity::new(0.7).unwrap(), Some(Seed(3))).to_string();
-    assert_eq!(post(&router, "/api/v1/pictures", with_noise).await.status, StatusCode::OK);
+    assert_eq!(post(&noisy(), "/api/v1/pictures", with_noise.clone()).await.status, StatusCode::OK);
+    let refused = post(&router, "/api/v1/pictures", with_noise).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text().contains("none is added here"), "{}", refused.text());
     let mixed = get(&router, "/api/v1/latents/42_77_2.json").await.json();
     assert_eq!((&mixed["fine"]["layer"], mixed["z"].is_null()), (&serde_json::json!(2), true));
 }

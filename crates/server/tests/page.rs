@@ -106,6 +106,16 @@ async fn what_is_not_there_is_a_page_for_people_and_a_sentence_for_tools() {
         assert_eq!(person.status, StatusCode::NOT_FOUND, "{uri}");
         assert!(person.text().starts_with("<!doctype html>"), "{uri}");
     }
+    // Tools are told how far a name may go.
+    for (uri, limit) in [
+        ("/p/42~77~101", "0 to 100 hundredths"),
+        ("/p/42@0p41", "1 to 40 tenths"),
+        ("/p/1_2_99", "layers"),
+        ("/walk/42@0p1", "tadne directions"),
+    ] {
+        let tool = get(&router, uri).await;
+        assert!(tool.status == StatusCode::NOT_FOUND && tool.text().contains(limit), "{uri}: {}", tool.text());
+    }
 }
 
 #[tokio::test]

@@ -165,6 +165,13 @@ async fn a_full_queue_is_told_with_a_time_to_come_back() {
     assert!((1..40).contains(&refused), "{refused} of 40 refused");
 }
 
+#[tokio::test]
+async fn limits_of_nothing_leave_room_for_one() {
+    let config = server::Config { queue: 0, concurrency: 0, ..config() };
+    let router = server::router(&config, generator(TINY, 1)).unwrap();
+    assert_eq!(get(&router, "/results/psi-1.0/seed00042.png").await.status, StatusCode::OK);
+}
+
 /// Waits until nothing is queued, and returns (drawn, cancelled).
 async fn settled(router: &axum::Router) -> (u64, u64) {
     for _ in 0..500 {

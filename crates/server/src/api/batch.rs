@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{RawQuery, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -22,6 +22,8 @@ use crate::api::deliver::{CROSS_ORIGIN, NO_STORE, cache_control};
 use crate::api::named::Named;
 use crate::app::App;
 use crate::door::access::Visitor;
+use crate::door::conditional::Known;
+use crate::door::unread::Room;
 use crate::error::Refusal;
 use crate::pictures::address::AddressError;
 use crate::pictures::encode::Format;
@@ -43,12 +45,20 @@ struct Look {
     format: Format,
 }
 
+impl Look {
+    fn order(self, seed: Seed) -> Order {
+        let Self { psi, size, noise, format } = self;
+        Order::Picture { recipe: seed.into(), psi, size, noise, format }
+    }
+}
+
 /// `GET /api/v1/batches/0-63,77.zip?psi=1.1&size=512&format=webp`
 pub(crate) async fn named(
     State(app): State<Arc<App>>,
     Extension(visitor): Extension<Visitor>,
     Named(file): Named<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Ok(file) = file;
     let list = file.strip_suffix(".zip").unwrap_or(&file);
@@ -57,7 +67,14 @@ pub(crate) async fn named(
     let format = parameter(query.as_deref(), "format").unwrap_or("png");
     let (_, format) = api::checked(1.0, None, format)?;
     let cache_control = cache_control(&app, query.as_deref())?;
-    archive(app, visitor, seeds, Look { psi, size, noise, format }, cache_control).await
+    let look = Look { psi, size, noise, format };
+    // It holds its pictures and nothing else, so it is the same as long as each of them is.
+    let tags: String = seeds.iter().map(|seed| app.studio.etag(&look.order(*seed))).collect();
+    let known = Known::by(tags.as_bytes(), cache_control);
+    if let Some(unchanged) = known.unchanged(&headers) {
+        return Ok(unchanged);
+    }
+    Ok((known.headers(), archive(app, visitor, seeds, look).await?).into_response())
 }
 
 /// The body of `POST /api/v1/batches`.
@@ -87,7 +104,8 @@ pub(crate) async fn listed(
     let list: List = api::body(&app, sent)?;
     let (psi, format) = api::checked(list.psi, list.size, &list.format)?;
     let look = Look { psi: psi.into(), size: list.size, noise: list.noise, format };
-    archive(app, visitor, seeds(&list.seeds)?, look, NO_STORE).await
+    let archive = archive(app, visitor, seeds(&list.seeds)?, look).await?;
+    Ok(([(header::CACHE_CONTROL, NO_STORE)], archive).into_response())
 }
 
 /// Reads `0-63,77`: seeds and ranges of seeds, [`MOST`] in all. A seed that is named again is in the archive once.
@@ -113,33 +131,23 @@ pub(crate) fn seeds(text: &str) -> Result<Vec<Seed>, AddressError> {
 
 /// The answer: its head when the first picture is drawn, then file by file. It is cut off, which every reader of ZIP
 /// files notices, if a picture in its middle cannot be had.
-async fn archive(
-    app: Arc<App>,
-    visitor: Visitor,
-    seeds: Vec<Seed>,
-    look: Look,
-    cache_control: &'static str,
-) -> Result<Response, Refusal> {
-    let order = move |seed: Seed| Order::Picture {
-        recipe: seed.into(),
-        psi: look.psi,
-        size: look.size,
-        noise: look.noise,
-        format: look.format,
-    };
+async fn archive(app: Arc<App>, visitor: Visitor, seeds: Vec<Seed>, look: Look) -> Result<Response, Refusal> {
     let name = move |seed: Seed| format!("seed{seed}.{}", look.format.extension());
+    let mut room = None;
     if let Some(first) = seeds.first() {
         // A service with too much to do says so before it begins.
-        app.studio.file(visitor.client, &order(*first)).await?;
+        let file = app.studio.file(visitor.client, &look.order(*first)).await?;
+        // Those that were drawn ahead, the one that is sent, and one more, as not all are as large as the first.
+        room = Some(app.unread.take(visitor.client, file.len() * (AHEAD + 2)).ok_or(Refusal::Unread)?);
     }
     let files = futures_util::stream::iter(seeds).map(move |seed| {
         let app = Arc::clone(&app);
         async move {
-            let file = app.studio.file_patiently(visitor.client, &order(seed)).await;
+            let file = app.studio.file_patiently(visitor.client, &look.order(seed)).await;
             file.map(|bytes| (name(seed), bytes)).map_err(|refusal| io::Error::other(refusal.to_string()))
         }
     });
-    let mut growing = Growing::new();
+    let mut growing = Growing::new(room);
     let parts = files.buffered(AHEAD).map(Some).chain(futures_util::stream::iter([None])).map(move |file| match file {
         Some(file) => file.and_then(|(name, bytes)| growing.add(&name, &bytes)),
         None => growing.finish(),
@@ -147,8 +155,7 @@ async fn archive(
     let about = [
         (header::CONTENT_TYPE, "application/zip"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"seeds.zip\""),
-        (header::CACHE_CONTROL, cache_control),
-        (CROSS_ORIGIN.0, CROSS_ORIGIN.1),
+        CROSS_ORIGIN,
     ];
     Ok((about, Body::from_stream(parts)).into_response())
 }
@@ -178,12 +185,14 @@ struct Growing {
     /// `None` when it is finished.
     writer: Option<ZipWriter<StreamWriter<Shared>>>,
     written: Shared,
+    /// What it and the pictures drawn ahead of it take of the memory for answers.
+    _room: Option<Room>,
 }
 
 impl Growing {
-    fn new() -> Self {
+    fn new(room: Option<Room>) -> Self {
         let written = Shared::default();
-        Self { writer: Some(ZipWriter::new_stream(written.clone())), written }
+        Self { writer: Some(ZipWriter::new_stream(written.clone())), written, _room: room }
     }
 
     fn add(&mut self, name: &str, contents: &[u8]) -> io::Result<Bytes> {

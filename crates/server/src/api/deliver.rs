@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::door::access::Visitor;
-use crate::door::conditional;
+use crate::door::conditional::Known;
 use crate::door::range::{self, Part};
 use crate::error::Refusal;
 use crate::pictures::order::Order;
@@ -15,6 +15,10 @@ use crate::pictures::order::Order;
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// An address without the model's name shows another picture when the model changes.
 pub(crate) const AN_HOUR: &str = "public, max-age=3600";
+/// What hardly ever changes, and where an old one does no harm.
+pub(crate) const A_DAY: &str = "public, max-age=86400";
+/// What may change with the next version or model: keep it, but ask each time.
+pub(crate) const ASK_FIRST: &str = "no-cache";
 /// For what is different every time.
 pub(crate) const NO_STORE: &str = "no-store";
 
@@ -30,21 +34,19 @@ pub(crate) async fn deliver(
     visitor: Visitor,
     cache_control: &'static str,
 ) -> Result<Response, Refusal> {
-    let etag = app.studio.etag(order);
-    let known =
-        [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, cache_control), (header::ACCEPT_RANGES, "bytes")];
-    if conditional::has(headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
+    let known = Known { etag: app.studio.etag(order), cache_control };
+    if let Some(unchanged) = known.unchanged(headers) {
+        return Ok(unchanged);
     }
     let bytes = app.studio.file(visitor.client, order).await?;
-    let kind = [(header::CONTENT_TYPE, order.media_type()), (CROSS_ORIGIN.0, CROSS_ORIGIN.1)];
+    let kind = [(header::CONTENT_TYPE, order.media_type()), (header::ACCEPT_RANGES, "bytes"), CROSS_ORIGIN];
     let length = bytes.len();
-    Ok(match range::wanted(headers, &etag, length) {
-        Part::Whole => (known, kind, Body::from(bytes)).into_response(),
+    Ok(match range::wanted(headers, &known.etag, length) {
+        Part::Whole => (known.headers(), kind, Body::from(bytes)).into_response(),
         Part::Bytes(part) => {
             let place = format!("bytes {}-{}/{length}", part.start, part.end - 1);
             let place = [(header::CONTENT_RANGE, place)];
-            (StatusCode::PARTIAL_CONTENT, known, kind, place, Body::from(bytes.slice(part))).into_response()
+            (StatusCode::PARTIAL_CONTENT, known.headers(), kind, place, Body::from(bytes.slice(part))).into_response()
         }
         Part::Outside => {
             let mut answer = Refusal::Range.into_response();

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 use synth::{Generator, Metadata};
 
-use crate::api::deliver::{AN_HOUR, NO_STORE};
+use crate::api::deliver::{ASK_FIRST, NO_STORE};
 use crate::api::openapi;
 use crate::app::App;
 use crate::door::access::Visitor;
+use crate::door::conditional;
 use crate::error::Refusal;
 use crate::metrics::OPEN_METRICS;
 use crate::page::drawn_by::short;
@@ -20,8 +21,8 @@ use crate::pictures::encode::Format;
 use crate::pictures::query::SIZES;
 
 /// `GET /api/v1/model`, and `/api/model` for whoever knows the older address.
-pub(crate) async fn model(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(about(&app.generator, &app.metadata))
+pub(crate) async fn model(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    conditional::json(&headers, ASK_FIRST, &about(&app.generator, &app.metadata))
 }
 
 /// What draws.
@@ -71,13 +72,14 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Refus
 }
 
 /// `GET /api/v1/version`
-pub(crate) async fn version(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(json!({ "name": "tadne", "version": env!("CARGO_PKG_VERSION"), "api": "v1", "m": app.model() }))
+pub(crate) async fn version(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let version = json!({ "name": "tadne", "version": env!("CARGO_PKG_VERSION"), "api": "v1", "m": app.model() });
+    conditional::json(&headers, ASK_FIRST, &version)
 }
 
 /// `GET /api/v1/openapi.json`
-pub(crate) async fn openapi(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CACHE_CONTROL, AN_HOUR)], Json(openapi::document(&app)))
+pub(crate) async fn openapi(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    conditional::json(&headers, ASK_FIRST, &openapi::document(&app))
 }
 
 /// `GET /metrics` beside everything else: for this computer only, and not if the figures have an address of their own.

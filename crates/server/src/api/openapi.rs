@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
+use synth::{FARTHEST_EDIT, LONGEST_PATH};
 
 use crate::api::batch::MOST;
 use crate::app::App;
 use crate::error::{PROBLEM_JSON, PROBLEMS};
 use crate::pictures::encode::Format;
 use crate::pictures::kind::{Endings, KINDS, PICTURE, Subject};
-use crate::pictures::order::AnimationFormat;
+use crate::pictures::order::{AnimationFormat, Bounds};
 use crate::pictures::query::{COLUMNS, COUNTS, FRAMES, LARGEST_TILE, Query, SIZES};
 
 impl Query {
@@ -55,7 +56,7 @@ impl Query {
             ),
             Query::At => (
                 "A place on the wall, in pictures across and down; for wall.jpg only.",
-                json!({ "type": "string", "pattern": "^-?[0-9]+,-?[0-9]+$", "default": "0,0" }),
+                json!({ "type": "string", "pattern": place(), "default": "0,0" }),
                 json!("12,-3"),
             ),
             Query::Model => (
@@ -69,7 +70,69 @@ impl Query {
     }
 }
 
-const RECIPE: &str = "[0-9]{1,20}(-[0-9a-f]{1,64})?(@[0-9]{1,3}[pm][0-9]{1,2})*";
+/// Whole numbers from 1 to `most` without leading zeros, as patterns, each with the number of its digits.
+fn numbers(most: u64) -> Vec<(usize, String)> {
+    let digits = most.to_string();
+    let any = |count: usize| match count {
+        0 => String::new(),
+        1 => "[0-9]".to_owned(),
+        _ => format!("[0-9]{{{count}}}"),
+    };
+    let mut ways: Vec<_> = (1..digits.len()).map(|count| (count, format!("[1-9]{}", any(count - 1)))).collect();
+    // As long as `most`: the same up to some place, smaller there, and then anything.
+    for (place, digit) in digits.bytes().enumerate() {
+        let least = if place == 0 { b'1' } else { b'0' };
+        if digit > least {
+            let (least, largest) = (char::from(least), char::from(digit - 1));
+            let rest = any(digits.len() - place - 1);
+            ways.push((digits.len(), format!("{}[{least}-{largest}]{rest}", &digits[..place])));
+        }
+    }
+    ways.push((digits.len(), digits));
+    ways
+}
+
+/// Whole numbers from 1 to `most`, with leading zeros in up to three digits, as recipes are read.
+fn from_one(most: u64) -> String {
+    let padded = |(count, way): (usize, String)| match 3 - count.min(3) {
+        0 => way,
+        zeros => format!("0{{0,{zeros}}}{way}"),
+    };
+    format!("({})", numbers(most).into_iter().map(padded).collect::<Vec<_>>().join("|"))
+}
+
+/// The same from 0.
+fn from_zero(most: u64) -> String {
+    format!("(0{{1,3}}|{})", from_one(most))
+}
+
+/// A seed, with any number of leading zeros.
+fn seed() -> String {
+    let digits = u64::MAX.to_string().len();
+    let longest = numbers(u64::MAX).into_iter().filter(|(count, _)| *count == digits).map(|(_, way)| way);
+    // All shorter ones in one piece.
+    let ways: Vec<_> = longest.chain([format!("[0-9]{{1,{}}}", digits - 1)]).collect();
+    format!("0*({})", ways.join("|"))
+}
+
+/// A creature: what the reading of addresses takes for one of a model that has so much, and nothing else.
+fn creature(bounds: Bounds) -> String {
+    let tenths = from_one(FARTHEST_EDIT.unsigned_abs().into());
+    let edit = |direction: usize| {
+        let zeros = 3 - direction.to_string().len();
+        format!("(@0{{0,{zeros}}}{direction}[pm]{tenths})?")
+    };
+    // Each direction once, in rising order.
+    let edits: String = (0..bounds.directions.min(256)).map(edit).collect();
+    format!("{}(-[0-9a-f]{{1,{LONGEST_PATH}}})?{edits}", seed())
+}
+
+/// A place on a wall.
+fn place() -> String {
+    let ways: Vec<_> = numbers(i32::MAX.unsigned_abs().into()).into_iter().map(|(_, way)| way).collect();
+    let number = format!("-?(0|{})(\\.[0-9]{{1,6}})?", ways.join("|"));
+    format!("^{number},{number}$")
+}
 
 /// One address that is asked with GET.
 struct Get {
@@ -93,11 +156,12 @@ fn file(pattern: impl AsRef<str>, example: &'static str) -> (String, &'static st
 }
 
 /// A recipe of any kind, as a pattern.
-fn any() -> String {
-    format!("{RECIPE}(~{RECIPE}~[0-9]{{1,3}}|_{RECIPE}_[0-9]{{1,3}})?")
+fn any(bounds: Bounds) -> String {
+    let (one, percent, layer) = (creature(bounds), from_zero(100), from_zero(bounds.layers.min(255) as u64));
+    format!("{one}(~{one}~{percent}|_{one}_{layer})?")
 }
 
-/// The endings of pictures, as a pattern.
+/// The endings of pictures, as a pattern. `.jpeg` is read as well.
 fn still() -> String {
     format!("({})", Format::ALL.map(Format::extension).join("|"))
 }
@@ -108,12 +172,13 @@ fn images() -> Vec<&'static str> {
 }
 
 /// Those that give what can be ordered.
-fn orders() -> impl Iterator<Item = Get> {
-    KINDS.iter().map(|kind| {
+fn orders(bounds: Bounds) -> impl Iterator<Item = Get> {
+    let (any, one) = (any(bounds), creature(bounds));
+    KINDS.iter().map(move |kind| {
         let name = match kind.subject {
-            Subject::Recipe => any(),
-            Subject::Pair => format!("{RECIPE}~{RECIPE}"),
-            Subject::RecipeOrWall => format!("({}|wall)", any()),
+            Subject::Recipe => any.clone(),
+            Subject::Pair => format!("{one}~{one}"),
+            Subject::RecipeOrWall => format!("({any}|wall)"),
         };
         let (ending, gives) = match kind.endings {
             Endings::Still => (still(), images()),
@@ -136,8 +201,8 @@ fn orders() -> impl Iterator<Item = Get> {
 }
 
 /// Those that lead to pictures or tell about some.
-fn files() -> Vec<Get> {
-    let (any, still) = (any(), still());
+fn files(bounds: Bounds) -> Vec<Get> {
+    let (any, one, seed, still) = (any(bounds), creature(bounds), seed(), still());
     vec![
         Get {
             path: "/api/v1/random/{file}".into(),
@@ -152,7 +217,7 @@ fn files() -> Vec<Get> {
             path: "/api/v1/children/{file}".into(),
             name: "children",
             text: "The sixteen children of a creature, and the addresses of their pictures.",
-            file: Some(file(format!("{RECIPE}\\.json"), "42.json")),
+            file: Some(file(format!("{one}\\.json"), "42.json")),
             query: PICTURE,
             gives: vec![JSON],
             status: "200",
@@ -169,8 +234,8 @@ fn files() -> Vec<Get> {
         Get {
             path: "/api/v1/batches/{file}".into(),
             name: "batch",
-            text: "The pictures of up to 256 seeds in a ZIP archive, sent while they are drawn.",
-            file: Some(file("[0-9]{1,20}(-[0-9]{1,20})?(,[0-9]{1,20}(-[0-9]{1,20})?)*\\.zip", "0-7,42.zip")),
+            text: "The pictures of up to 256 seeds and ranges of seeds, each from the smaller to the larger, in a ZIP archive, sent while they are drawn.",
+            file: Some(file(format!("{seed}(-{seed})?(,{seed}(-{seed})?)*\\.zip"), "0-7,42.zip")),
             query: &[Query::Creativity, Query::Size, Query::Noise, Query::Format, Query::Model],
             gives: vec!["application/zip"],
             status: "200",
@@ -179,14 +244,14 @@ fn files() -> Vec<Get> {
 }
 
 /// Those that find pictures.
-fn searches() -> [Get; 2] {
+fn searches(bounds: Bounds) -> [Get; 2] {
     const SEARCH: &[Query] = &[Query::Count, Query::Creativity, Query::Size, Query::Noise, Query::Model];
     [
         Get {
             path: "/api/v1/like/{file}".into(),
             name: "like",
             text: "The seeds whose pictures are most like a creature's, and the addresses of their pictures.",
-            file: Some(file(format!("{RECIPE}\\.json"), "42.json")),
+            file: Some(file(format!("{}\\.json", creature(bounds)), "42.json")),
             query: SEARCH,
             gives: vec![JSON],
             status: "200",
@@ -224,8 +289,9 @@ fn facts() -> [Get; 4] {
 
 /// The whole document.
 pub(crate) fn document(app: &App) -> Value {
+    let bounds = Bounds::of(&app.generator);
     let mut paths = Map::new();
-    for get in orders().chain(files()).chain(searches()).chain(facts()) {
+    for get in orders(bounds).chain(files(bounds)).chain(searches(bounds)).chain(facts()) {
         paths.insert(get.path.to_string(), json!({ "get": operation(app, &get) }));
     }
     paths.insert("/api/v1/pictures".to_owned(), json!({ "post": latent_picture(app) }));
@@ -278,9 +344,9 @@ fn content(kinds: &[&str]) -> Value {
 fn operation(app: &App, get: &Get) -> Value {
     let mut parameters: Vec<Value> = get.query.iter().map(|query| query.parameter(app)).collect();
     if let Some((pattern, example)) = &get.file {
-        let schema = json!({ "type": "string", "pattern": pattern });
-        parameters
-            .insert(0, json!({ "name": "file", "in": "path", "required": true, "schema": schema, "example": example }));
+        let (schema, text) = (json!({ "type": "string", "pattern": pattern }), format!("As in {example}"));
+        let file = json!({ "name": "file", "in": "path", "required": true, "description": text, "schema": schema, "example": example });
+        parameters.insert(0, file);
     }
     let success = if get.status == "302" {
         json!({ "description": "Where the picture is", "headers": { "Location": { "schema": { "type": "string" } } } })
@@ -312,7 +378,7 @@ fn latent_picture(app: &App) -> Value {
     let properties = look(json!({
         "space": { "type": "string", "enum": ["z", "w"], "description": "z: before the mapping network; w: after it, before truncation" },
         "values": { "type": "string", "format": "byte", "description": "base64 of little-endian 32-bit floats" },
-        "noise_seed": { "type": ["integer", "null"], "minimum": 0, "description": "add the noise of this seed; without it none is added" },
+        "noise_seed": { "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX, "description": "add the noise of this seed, where the model adds any; without it none is added" },
     }));
     let schema = json!({ "type": "object", "required": ["space", "values"], "additionalProperties": false, "properties": properties });
     let example = json!({ "space": "w", "values": w, "psi": 1, "size": 256, "format": Format::Png.extension() });
@@ -346,14 +412,149 @@ fn listed_batch() -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use proptest::prelude::*;
+    use proptest::string::string_regex;
+    use regex::Regex;
+    use synth::{Creature, Recipe};
+
     use super::*;
+    use crate::api::batch;
     use crate::pictures::kind::Kind;
+    use crate::pictures::order::Order;
     use crate::routes::API;
+    use crate::wall_place::parse_at;
+
+    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
+
+    /// Whether a pattern takes all of a text, as those in the document do.
+    fn takes(pattern: &str) -> impl Fn(&str) -> bool + use<> {
+        let pattern = Regex::new(&format!("^({pattern})$")).unwrap();
+        move |text| pattern.is_match(text)
+    }
+
+    /// Names on both sides of every limit.
+    const NAMES: [&str; 58] = [
+        "0",
+        "42",
+        "00042",
+        "000000000000000000000000000000042",
+        "18446744073709551615",
+        "018446744073709551615",
+        "18446744073709551616",
+        "18446744073709551620",
+        "19446744073709551615",
+        "9999999999999999999",
+        "99999999999999999999",
+        "",
+        "-1",
+        "+1",
+        "a",
+        "4 2",
+        "42-3b7",
+        "42-",
+        "42-3B",
+        "42-g",
+        "42@0p1",
+        "42@0p0",
+        "42@0p40",
+        "42@0p41",
+        "42@0m040",
+        "42@0m0040",
+        "42@0p001",
+        "42@0x1",
+        "42@0p",
+        "42@p1",
+        "42@2p9",
+        "42@002p9",
+        "42@0002p9",
+        "42@3p9",
+        "42@255p9",
+        "42@256p9",
+        "42@0p1@1m2@2p3",
+        "42@0p1@2p3",
+        "42@1p1@0p1",
+        "42@1p1@1p1",
+        "42-3@0p5",
+        "42@0p5-3",
+        "42~77",
+        "42~77~0",
+        "42~77~35",
+        "42~77~035",
+        "42~77~0035",
+        "42~77~100",
+        "42~77~101",
+        "42~77~200",
+        "42~77~1~2",
+        "42-1@0p5~77-2@1m5~9",
+        "42_77",
+        "42_77_0",
+        "42_77_11",
+        "42_77_011",
+        "42_77_12",
+        "wall",
+    ];
+
+    #[test]
+    fn a_pattern_takes_what_the_reading_of_addresses_takes_and_nothing_else() {
+        let mut taken = 0;
+        for (kind, get) in KINDS.iter().zip(orders(BOUNDS)) {
+            let (pattern, _) = get.file.unwrap();
+            let takes = takes(&pattern);
+            for name in NAMES {
+                for ending in ["png", "webp", "jpg", "gif", "zip", "PNG", ""] {
+                    let file = format!("{name}.{ending}");
+                    let read = Order::parse(&format!("{}/{file}", kind.name), None, BOUNDS);
+                    assert_eq!(takes(&file), read.is_ok(), "{}/{file}: {read:?}", kind.name);
+                    taken += usize::from(read.is_ok());
+                }
+            }
+        }
+        assert!(taken > 200, "only {taken} files are any");
+        let one = takes(&creature(BOUNDS));
+        for name in NAMES {
+            let read = name.parse::<Creature>().is_ok_and(|creature| BOUNDS.check(&Recipe::Single(creature)).is_ok());
+            assert_eq!(one(name), read, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_without_directions_has_no_edits_to_describe() {
+        let none = Bounds { directions: 0, ..BOUNDS };
+        let one = takes(&creature(none));
+        assert!(one("42-3b7") && !one("42@0p1"));
+        assert!(BOUNDS.check(&"42@0p1".parse().unwrap()).is_ok() && none.check(&"42@0p1".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn lists_of_seeds_and_places_on_walls_are_described_as_they_are_read() {
+        let get = files(BOUNDS).into_iter().find(|get| get.name == "batch").unwrap();
+        let listed = takes(&get.file.unwrap().0);
+        for list in
+            ["0", "0-7,42", "00042", "18446744073709551615", "18446744073709551616", "", "1,", "-", "1-2-3", "a"]
+        {
+            assert_eq!(listed(&format!("{list}.zip")), batch::seeds(list).is_ok(), "{list}");
+        }
+        let at = takes(&place());
+        for text in
+            ["0,0", "12,-3", "-2147483647,2147483647", "2147483648,0", "0,-9999999999", "12.5,-3.25", "1", "1,", "a,b"]
+        {
+            assert_eq!(at(text), parse_at(text).is_some(), "{text}");
+        }
+        assert!(parse_at("2147483647.999999,0").is_some(), "the farthest that the pattern takes");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_pattern_takes_is_read(name in string_regex(&super::any(BOUNDS)).unwrap()) {
+            let read = name.parse::<Recipe>().map(|recipe| BOUNDS.check(&recipe));
+            prop_assert_eq!(read, Ok(Ok(())), "{}", name);
+        }
+    }
 
     #[test]
     fn every_route_is_described_and_every_description_is_a_route() {
-        let mut described: BTreeSet<_> =
-            orders().chain(files()).chain(searches()).chain(facts()).map(|get| get.path.into_owned()).collect();
+        let gets = orders(BOUNDS).chain(files(BOUNDS)).chain(searches(BOUNDS)).chain(facts());
+        let mut described: BTreeSet<_> = gets.map(|get| get.path.into_owned()).collect();
         described.extend(["/api/v1/pictures", "/api/v1/batches"].map(str::to_owned));
         let orders = KINDS.iter().map(Kind::route);
         let routed: BTreeSet<_> = API.iter().map(|(path, _)| (*path).to_owned()).chain(orders).collect();

@@ -18,6 +18,7 @@ use tracing::Instrument;
 use crate::client::{self, Client, FORWARDED_FOR};
 use crate::config::Config;
 use crate::door::rate::Rate;
+use crate::door::unread::Unread;
 use crate::error::Refusal;
 use crate::metrics::Metrics;
 
@@ -40,6 +41,7 @@ pub(crate) struct RequestGuard {
     address_bytes: usize,
     body_bytes: usize,
     metrics: Arc<Metrics>,
+    unread: Arc<Unread>,
     /// Request ids are a random start, so that those of two runs differ, and a count.
     run: u32,
     count: AtomicU64,
@@ -54,13 +56,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl RequestGuard {
-    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>, unread: Arc<Unread>) -> Self {
         Self {
             proxies: config.proxies.clone(),
             rate: Rate::new(config.rate),
             address_bytes: config.address_bytes,
             body_bytes: config.body_bytes,
             metrics,
+            unread,
             run: RandomState::new().build_hasher().finish() as u32,
             count: AtomicU64::new(0),
         }
@@ -170,7 +173,11 @@ pub(crate) async fn pass(State(guard): State<Arc<RequestGuard>>, mut request: Re
         refusal.into_response()
     } else {
         request.extensions_mut().insert(visitor);
-        next.run(request).instrument(tracing::error_span!("request", id)).await
+        let answer = next.run(request).instrument(tracing::error_span!("request", id)).await;
+        guard.unread.hold(visitor.client, answer).await.unwrap_or_else(|refusal| {
+            guard.metrics.refused("unread");
+            refusal.into_response()
+        })
     };
 
     let (status, time) = (response.status().as_u16(), start.elapsed());

@@ -1,6 +1,47 @@
-//! `If-None-Match`: whether the visitor already has what it asks for.
+//! What a visitor may keep, and whether it has it already: `ETag`, `Cache-Control` and `If-None-Match`.
 
-use axum::http::{HeaderMap, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, IntoResponseParts, Response};
+use serde_json::Value;
+
+/// By what a visitor knows an answer again, and how long it may keep it without asking.
+pub(crate) struct Known {
+    /// A strong entity tag, with its quotes.
+    pub(crate) etag: String,
+    pub(crate) cache_control: &'static str,
+}
+
+impl Known {
+    /// Of an answer whose contents are at hand: their hash is the tag.
+    pub(crate) fn by(contents: &[u8], cache_control: &'static str) -> Self {
+        let hash = blake3::hash(contents).to_hex();
+        Self { etag: format!("\"{}\"", &hash[..32]), cache_control }
+    }
+
+    /// The headers that say so.
+    pub(crate) fn headers(&self) -> [(HeaderName, &str); 2] {
+        [(header::ETAG, self.etag.as_str()), (header::CACHE_CONTROL, self.cache_control)]
+    }
+
+    /// What a visitor is told that has it already.
+    pub(crate) fn unchanged(&self, headers: &HeaderMap) -> Option<Response> {
+        has(headers, &self.etag).then(|| (StatusCode::NOT_MODIFIED, self.headers()).into_response())
+    }
+
+    /// A body and what is said about it, unless the visitor has it already.
+    pub(crate) fn answer(&self, headers: &HeaderMap, about: impl IntoResponseParts, body: impl Into<Body>) -> Response {
+        let body: Body = body.into();
+        self.unchanged(headers).unwrap_or_else(|| (self.headers(), about, body).into_response())
+    }
+}
+
+/// JSON that is known by its contents, unless the visitor has it already.
+pub(crate) fn json(headers: &HeaderMap, cache_control: &'static str, value: &Value) -> Response {
+    let text = value.to_string();
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Known::by(text.as_bytes(), cache_control).answer(headers, kind, text)
+}
 
 /// True when one of the visitor's entity tags is `etag`, or it sent `*`. Compared weakly, as RFC 9110 (13.1.2) asks.
 pub(crate) fn has(headers: &HeaderMap, etag: &str) -> bool {
@@ -41,6 +82,23 @@ mod tests {
             assert!(!with(value), "{value}");
         }
         assert!(!has(&HeaderMap::new(), "\"a-1\""));
+    }
+
+    #[test]
+    fn a_visitor_who_has_the_contents_is_sent_none_and_told_the_same_about_them() {
+        let known = Known::by(b"a", "no-cache");
+        assert_ne!(known.etag, Known::by(b"b", "no-cache").etag);
+        let mut headers = HeaderMap::new();
+        let asked = |headers: &HeaderMap| known.answer(headers, [(header::CONTENT_TYPE, "text/plain")], "a");
+        let whole = asked(&headers);
+        assert_eq!(whole.status(), StatusCode::OK);
+        assert_eq!(whole.headers()[header::CONTENT_TYPE], "text/plain");
+        headers.insert(header::IF_NONE_MATCH, whole.headers()[header::ETAG].clone());
+        let unchanged = asked(&headers);
+        assert_eq!(unchanged.status(), StatusCode::NOT_MODIFIED);
+        for name in [header::ETAG, header::CACHE_CONTROL] {
+            assert_eq!(unchanged.headers()[&name], whole.headers()[&name]);
+        }
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
+use crate::api::deliver::A_DAY;
 use crate::app::App;
+use crate::door::conditional::Known;
 use crate::page::view::LISTED_SEEDS;
 
 /// Where crawlers go and where not. A `*` stands for anything; the longest rule that fits wins.
@@ -36,9 +38,7 @@ Disallow: /*&wall=
 /// `GET /robots.txt`
 pub(crate) async fn robots(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let origin = app.origin(&headers);
-    let text = format!("{ROBOTS}\nSitemap: {origin}/sitemap.xml\n");
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "max-age=86400")], text)
-        .into_response()
+    answer(&headers, "text/plain; charset=utf-8", format!("{ROBOTS}\nSitemap: {origin}/sitemap.xml\n"))
 }
 
 /// `GET /sitemap.xml`
@@ -54,5 +54,9 @@ pub(crate) async fn sitemap(State(app): State<Arc<App>>, headers: HeaderMap) -> 
         let _ = writeln!(text, "  <url><loc>{origin}{page}</loc></url>");
     }
     text.push_str("</urlset>\n");
-    ([(header::CONTENT_TYPE, "application/xml"), (header::CACHE_CONTROL, "max-age=86400")], text).into_response()
+    answer(&headers, "application/xml", text)
+}
+
+fn answer(headers: &HeaderMap, kind: &'static str, text: String) -> Response {
+    Known::by(text.as_bytes(), A_DAY).answer(headers, [(header::CONTENT_TYPE, kind)], text)
 }

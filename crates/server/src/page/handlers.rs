@@ -1,22 +1,21 @@
 //! What the addresses outside of `/api/v1` answer. Thin: parse, ask, wrap.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use synth::{Creativity, Creature, Recipe, Seed};
 
 use crate::api;
 use crate::api::any_seed;
-use crate::api::deliver::{AN_HOUR, FOR_EVER, NO_STORE, cache_control, deliver};
+use crate::api::deliver::{A_DAY, AN_HOUR, ASK_FIRST, FOR_EVER, NO_STORE, cache_control, deliver};
 use crate::api::named::Named;
 use crate::app::App;
 use crate::door::access;
-use crate::door::conditional;
+use crate::door::conditional::Known;
+use crate::door::unread::Shared;
 use crate::error::Refusal;
 use crate::page::assets;
 use crate::page::language::Language;
@@ -25,12 +24,9 @@ use crate::page::view::View;
 use crate::page::{PageContext, Pages};
 use crate::pictures::address::{AddressError, PictureAddress};
 use crate::pictures::order::{Bounds, Order};
+use crate::pictures::query::refuse_noise_seed;
 use crate::request::{POLICY, parameter};
 use crate::wall_place::WallPlace;
-
-/// The page may change with the next version: keep it, but ask each time.
-const ASK_FIRST: &str = "no-cache";
-const A_DAY: &str = "public, max-age=86400";
 
 /// `GET /results/psi-1.0/seed00042.png`
 pub(crate) async fn picture(
@@ -44,6 +40,7 @@ pub(crate) async fn picture(
     if parameter(query.as_deref(), "size").is_some() {
         return Err(AddressError::FixedSize.into());
     }
+    refuse_noise_seed(query.as_deref())?;
     let order = Order::from(address);
     if app.redirect_results {
         return Ok(api::redirect(format!("/api/v1/{order}&m={}", app.model()), AN_HOUR));
@@ -70,14 +67,14 @@ pub(crate) async fn room(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let possible = recipe.ok().filter(|recipe| Bounds::of(&app.generator).check(recipe).is_ok());
-    match possible {
-        Some(recipe) => {
+    let bounds = Bounds::of(&app.generator);
+    match recipe.map_err(AddressError::from).and_then(|recipe| bounds.check(&recipe).map(|()| recipe)) {
+        Ok(recipe) => {
             let psi = psi(&app, query.as_deref());
             let view = View::Picture { recipe, psi };
             page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
         }
-        None => Ok(not_found(&app, &uri, &headers)),
+        Err(reason) => Ok(not_found(&app, &uri, &headers, Refusal::NoPage(reason))),
     }
 }
 
@@ -89,14 +86,15 @@ pub(crate) async fn walk(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let possible = |from: &Creature| Bounds::of(&app.generator).check(&Recipe::Single(from.clone())).is_ok();
-    match from.ok().filter(possible) {
-        Some(from) => {
+    let bounds = Bounds::of(&app.generator);
+    let possible = |from: Creature| bounds.check(&Recipe::Single(from.clone())).map(|()| from);
+    match from.map_err(AddressError::from).and_then(possible) {
+        Ok(from) => {
             let psi = psi(&app, query.as_deref());
             let view = View::Walk { from, psi };
             page(&app, query.as_deref(), &headers, |pages, visitor| pages.shell(&view, visitor))
         }
-        None => Ok(not_found(&app, &uri, &headers)),
+        Err(reason) => Ok(not_found(&app, &uri, &headers, Refusal::NoPage(reason))),
     }
 }
 
@@ -154,8 +152,15 @@ pub(crate) async fn without_slash(uri: Uri) -> Response {
 /// `GET /manifest.webmanifest?lang=it`
 pub(crate) async fn manifest(State(app): State<Arc<App>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let language = visitor(&app, query.as_deref(), &headers).language;
-    let about = [(header::CONTENT_TYPE, "application/manifest+json"), (header::CACHE_CONTROL, ASK_FIRST)];
-    (about, [(header::VARY, "accept-language")], app.pages.manifest(language)).into_response()
+    let manifest = app.pages.manifest(language);
+    let kind = [(header::CONTENT_TYPE, "application/manifest+json")];
+    by_language(Known::by(manifest.as_bytes(), ASK_FIRST).answer(&headers, kind, manifest))
+}
+
+/// An answer that is another one for visitors of another language.
+fn by_language(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-language"));
+    answer
 }
 
 /// A redirect to a path of ours, with the query that came.
@@ -180,15 +185,12 @@ fn page(
 
 /// A page, unless the visitor has it already.
 fn html_answer(html: String, headers: &HeaderMap, language: &'static str) -> Response {
-    let mut hasher = DefaultHasher::new();
-    html.hash(&mut hasher);
-    let etag = format!("\"{:016x}\"", hasher.finish());
-    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, ASK_FIRST), (header::VARY, "accept-language")];
-    if conditional::has(headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, known).into_response();
-    }
-    let about = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CONTENT_LANGUAGE, language)];
-    (known, about, Html(html)).into_response()
+    let about = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_LANGUAGE, language),
+    ];
+    by_language(Known::by(html.as_bytes(), ASK_FIRST).answer(headers, about, html))
 }
 
 /// Who asks: in which language, and under which name it knows us.
@@ -213,14 +215,11 @@ pub(crate) async fn api_page(headers: HeaderMap) -> Result<Response, Refusal> {
 
 /// `GET /model.safetensors`, which names the model in its query as pictures do.
 pub(crate) async fn weights(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    let Some(weights) = app.weights.clone() else { return Ok(not_found(&app, &uri, &headers)) };
+    let Some(weights) = app.weights.clone() else { return Ok(not_found(&app, &uri, &headers, nothing(&uri))) };
     let cache_control = cache_control(&app, uri.query())?;
-    let etag = format!("\"{}\"", app.generator.fingerprint());
-    let known = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, cache_control)];
-    if conditional::has(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, known).into_response());
-    }
-    Ok((known, [(header::CONTENT_TYPE, "application/octet-stream")], Body::from(weights)).into_response())
+    let known = Known { etag: format!("\"{}\"", app.generator.fingerprint()), cache_control };
+    let about = (Extension(Shared), [(header::CONTENT_TYPE, "application/octet-stream")]);
+    Ok(known.answer(&headers, about, weights))
 }
 
 /// `GET /favicon.ico`: what programs ask for that do not read the page.
@@ -244,7 +243,7 @@ pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri,
     if method != Method::GET && method != Method::HEAD {
         return match asset {
             Some(_) => not_allowed(method).await.into_response(),
-            None => Refusal::Nothing(uri.path().chars().take(80).collect()).into_response(),
+            None => nothing(&uri).into_response(),
         };
     }
     let Some(asset) = asset else {
@@ -253,26 +252,24 @@ pub(crate) async fn asset(State(app): State<Arc<App>>, method: Method, uri: Uri,
             let parts: Vec<_> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
             redirect_with_query(&format!("/{}", parts.join("/")), uri.query(), AN_HOUR)
         } else {
-            not_found(&app, &uri, &headers)
+            not_found(&app, &uri, &headers, nothing(&uri))
         };
     };
     // Browsers ask for the icon at every change of the address, and for the font at every page, before its text is set: an old one does no harm.
     let lasting = ["/icon", "/fonts/"].iter().any(|start| uri.path().starts_with(start));
     let cache_control = if lasting { A_DAY } else { ASK_FIRST };
-    let known = [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, cache_control)];
-    if conditional::has(&headers, &asset.etag) {
-        return (StatusCode::NOT_MODIFIED, known).into_response();
-    }
     let kind = [(header::CONTENT_TYPE, asset.media_type), (header::CONTENT_SECURITY_POLICY, POLICY)];
-    (known, kind, Body::from(asset.bytes)).into_response()
+    Known { etag: asset.etag, cache_control }.answer(&headers, (Extension(Shared), kind), asset.bytes)
+}
+
+/// What tools are told of an address that nobody knows.
+fn nothing(uri: &Uri) -> Refusal {
+    Refusal::Nothing(uri.path().chars().take(80).collect())
 }
 
 /// A page for people, a sentence for tools.
-fn not_found(app: &App, uri: &Uri, headers: &HeaderMap) -> Response {
-    if accepts_html(headers) {
-        return people_not_found(app, uri.query(), headers);
-    }
-    Refusal::Nothing(uri.path().chars().take(80).collect()).into_response()
+fn not_found(app: &App, uri: &Uri, headers: &HeaderMap, reason: Refusal) -> Response {
+    if accepts_html(headers) { people_not_found(app, uri.query(), headers) } else { reason.into_response() }
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {

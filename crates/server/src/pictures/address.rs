@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use synth::{Creativity, Seed};
+use synth::{Creativity, FARTHEST_EDIT, LONGEST_PATH, Seed};
 
 use crate::pictures::encode::Format;
 
@@ -57,6 +57,11 @@ pub enum AddressError {
     /// A montage's tiles may not be as large as a picture alone.
     #[error("a tile of a montage is at most 512 pixels: use size=16 to 512")]
     Tile,
+    /// Whose noise a picture wears follows from its name.
+    #[error(
+        "the noise of another seed cannot be chosen by an address: leave noise_seed out, or send w or z with it to POST /api/v1/pictures"
+    )]
+    NoiseSeed,
     /// Columns are no whole number, or out of range.
     #[error("{0:?} is not a number of columns: use a whole number from 1 to 18, as in columns=6")]
     Columns(String),
@@ -84,7 +89,7 @@ pub enum AddressError {
         examples: String,
     },
     /// A text that names no picture.
-    #[error(transparent)]
+    #[error("{}; {}", .0, limits())]
     Recipe(#[from] synth::RecipeError),
     /// An edit along a direction that the model lacks.
     #[error("{}", no_direction(*asked, *directions))]
@@ -105,6 +110,14 @@ pub enum AddressError {
         /// What the model has.
         layers: usize,
     },
+}
+
+/// How far recipes go.
+fn limits() -> String {
+    format!(
+        "a descendant has at most {LONGEST_PATH} digits, an edit goes 1 to {FARTHEST_EDIT} tenths along a direction (p) or against it (m), \
+         each direction once and in rising order, and a blend is 0 to 100 hundredths of the way"
+    )
 }
 
 fn no_direction(asked: u8, directions: usize) -> String {

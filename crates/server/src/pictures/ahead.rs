@@ -1,9 +1,11 @@
 //! Pictures made ahead: an archive (`tadne archive`) in a folder or bucket, asked before anything is drawn.
 //!
-//! What is not there, cannot be read or is cut off is drawn, as without an archive.
+//! What is not there, cannot be read, is cut off or is not the file that was recorded is drawn, as without an archive.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -18,6 +20,7 @@ use crate::pictures::address::PictureAddress;
 use crate::pictures::breaker::Breaker;
 use crate::pictures::encode;
 use crate::pictures::order::Order;
+use crate::pictures::records::Records;
 use crate::pictures::render::{LEVELS, level};
 use crate::pictures::store::PATIENCE;
 
@@ -90,17 +93,23 @@ impl AheadCounts {
     }
 }
 
+/// Files of whose damage the log was told that are remembered.
+const TOLD: usize = 4096;
+
 /// An archive that is read.
 pub(crate) struct Ahead {
-    objects: Box<dyn ObjectStore>,
+    objects: Arc<dyn ObjectStore>,
     folder: Path,
     size: Option<u16>,
+    records: Records,
+    /// Damaged files that the log was told of.
+    told: Mutex<HashSet<PictureAddress>>,
     breaker: Breaker,
     counts: AheadCounts,
 }
 
 impl Ahead {
-    /// Opens a folder or bucket, and sees to it that its pictures are this generator's.
+    /// Opens a folder or bucket, and sees to it that its pictures are this generator's. Call it inside a Tokio runtime.
     pub(crate) fn open(place: &str, generator: &Generator) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Archive { place: place.to_owned(), reason };
         // A thread and a runtime of its own, as whoever calls may be inside one, which must not be blocked.
@@ -119,8 +128,10 @@ impl Ahead {
         }
         // Opened again, since connections belong to the runtime in which they were made.
         let (objects, folder) = objects(place).map_err(wrong)?;
+        let objects: Arc<dyn ObjectStore> = objects.into();
+        let records = Records::open(Arc::clone(&objects), folder.clone());
         let (breaker, counts) = (Breaker::new("archive"), AheadCounts::default());
-        Ok(Self { objects, folder, size: kind.size, breaker, counts })
+        Ok(Self { objects, folder, size: kind.size, records, told: Mutex::default(), breaker, counts })
     }
 
     /// What happened so far.
@@ -128,7 +139,7 @@ impl Ahead {
         &self.counts
     }
 
-    /// The file of an order, if it is there and whole.
+    /// The file of an order, if it is there, whole, and what was recorded of it.
     pub(crate) async fn get(&self, order: &Order) -> Option<Bytes> {
         let address = self.address(order)?;
         let count = |counter: &AtomicU64| {
@@ -139,14 +150,20 @@ impl Ahead {
             return count(&self.counts.failed);
         }
         let path = below(&self.folder, &format!("results/{address}"));
-        let read = async { self.objects.get(&path).await?.bytes().await };
+        let read = async {
+            let file = self.objects.get(&path).await?.bytes().await?;
+            let is_sound = address.format.is_whole(&file) && self.records.fits(address, &file).await?;
+            Ok::<_, object_store::Error>((file, is_sound))
+        };
         match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(file)) if address.format.is_whole(&file) => {
+            Ok(Ok((file, true))) => {
                 self.counts.hits.fetch_add(1, Ordering::Relaxed);
                 Some(file)
             }
-            Ok(Ok(file)) => {
-                tracing::warn!(%path, bytes = file.len(), "a damaged picture of the archive is drawn instead; `tadne archive --verify` mends it");
+            Ok(Ok((file, false))) => {
+                if self.is_news(address) {
+                    tracing::warn!(%path, bytes = file.len(), "a damaged picture of the archive is drawn instead; `tadne archive --verify` mends it");
+                }
                 count(&self.counts.damaged)
             }
             Ok(Err(object_store::Error::NotFound { .. })) => count(&self.counts.misses),
@@ -159,6 +176,15 @@ impl Ahead {
                 count(&self.counts.failed)
             }
         }
+    }
+
+    /// Whether the log was not yet told that a file is damaged.
+    fn is_news(&self, address: PictureAddress) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= TOLD {
+            told.clear();
+        }
+        told.insert(address)
     }
 
     /// The address below which an order's file would be; none for what archives never hold.

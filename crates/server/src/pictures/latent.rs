@@ -37,6 +37,8 @@ pub(crate) enum LatentError {
     Length { space: &'static str, wanted: usize, given: usize },
     #[error("value {at} of the vector is {value}: use finite numbers from -10000 to 10000")]
     Value { at: usize, value: f32 },
+    #[error("noise_seed says whose noise to add, but none is added here: leave it out")]
+    NoNoise,
 }
 
 /// The text of a vector.

@@ -7,6 +7,7 @@ use synth::Creativity;
 
 use crate::pictures::address::{AddressError, excerpt, parse_psi};
 use crate::pictures::order::Level;
+use crate::request::parameter;
 use crate::wall_place;
 
 /// Sides a picture may be enlarged or reduced to.
@@ -87,6 +88,7 @@ impl Default for Asked {
 
 impl Asked {
     pub(crate) fn read(query: Option<&str>) -> Result<Self, AddressError> {
+        refuse_noise_seed(query)?;
         let mut asked = Asked::default();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -128,6 +130,12 @@ impl Asked {
     pub(crate) fn check_tile(&self) -> Result<(), AddressError> {
         if self.size.is_some_and(|size| size > LARGEST_TILE) { Err(AddressError::Tile) } else { Ok(()) }
     }
+}
+
+/// Refuses what POST knows, and `--noise-seed` is, and no address: whoever writes it would get another picture than is meant.
+pub(crate) fn refuse_noise_seed(query: Option<&str>) -> Result<(), AddressError> {
+    let asked = ["noise_seed", "noise-seed"].into_iter().any(|name| parameter(query, name).is_some());
+    if asked { Err(AddressError::NoiseSeed) } else { Ok(()) }
 }
 
 /// What is read for every kind of order, whether it needs it or not; other names are somebody else's.

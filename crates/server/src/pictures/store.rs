@@ -2,8 +2,9 @@
 //!
 //! A name in the store is the hash of an order's one spelling, so nothing a visitor writes becomes a path. Every entry
 //! begins with the hash of its contents: what was damaged is thrown away and drawn again. A store that is full or away
-//! costs speed, never an answer.
+//! costs speed, never an answer; a folder that cannot be written at the start ends the start.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -21,8 +22,9 @@ use crate::pictures::breaker::Breaker;
 /// What every entry begins with; the hash follows, then the contents.
 const MAGIC: &[u8; 8] = b"TADNE-1\n";
 const HEAD: usize = MAGIC.len() + blake3::OUT_LEN;
-/// Entries that may wait to be written; beyond that they are not kept.
+/// Entries that may wait to be written, and their bytes; beyond that they are not kept.
 const WAITING: usize = 256;
+const WAITING_BYTES: usize = 64 << 20;
 /// Entries written at the same time.
 const WRITERS: usize = 4;
 /// The longest a look into the store may take before the picture is drawn instead.
@@ -50,11 +52,15 @@ struct Shelf {
     counts: StoreCounts,
 }
 
+/// An entry that waits to be written: its place, its contents, and its share of [`WAITING_BYTES`].
+type Waiting = (Path, Bytes, OwnedSemaphorePermit);
+
 /// A handle on the store. Entries are written in the background, by a task that ends with the last handle.
 #[derive(Clone)]
 pub(crate) struct Store {
     shelf: Arc<Shelf>,
-    queue: mpsc::Sender<(Path, Bytes)>,
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
 }
 
 impl Store {
@@ -68,10 +74,8 @@ impl Store {
         let (objects, folder) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| wrong(error.to_string()))?;
         let limit = (parsed.scheme() == "file").then_some(limit);
-        if let Some(path) = limit.and_then(|_| parsed.to_file_path().ok())
-            && let Err(error) = std::fs::create_dir_all(&path)
-        {
-            tracing::warn!(%error, path = %path.display(), "the cache's folder cannot be made: pictures are not kept");
+        if let Some(path) = limit.and_then(|_| parsed.to_file_path().ok()) {
+            make_writable(&path.join(tag)).map_err(|source| Error::StoreFolder { folder: path, source })?;
         }
         Ok(Self::over(objects, folder, tag, limit))
     }
@@ -82,7 +86,7 @@ impl Store {
         let shelf = Arc::new(Shelf { objects, folder: folder.clone().join(tag), limit, breaker, counts });
         let (queue, entries) = mpsc::channel(WAITING);
         tokio::spawn(keep(Arc::clone(&shelf), folder, entries));
-        Self { shelf, queue }
+        Self { shelf, queue, room: Arc::new(Semaphore::new(WAITING_BYTES)) }
     }
 
     /// What happened so far.
@@ -135,9 +139,28 @@ impl Store {
 
     /// Keeps an entry, soon, if there is room for it.
     pub(crate) fn put(&self, name: &str, contents: &Bytes) {
-        if self.queue.try_send((self.path(name), contents.clone())).is_err() {
+        // What is larger than all the room may wait alone.
+        let size = contents.len().min(WAITING_BYTES) as u32;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size);
+        let waits = room.is_ok_and(|room| self.queue.try_send((self.path(name), contents.clone(), room)).is_ok());
+        if !waits {
             self.shelf.counts.failed.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Makes a folder, and sees to it that it takes files. A disk that is full costs speed alone, and may have room later.
+fn make_writable(folder: &std::path::Path) -> io::Result<()> {
+    // Another process with this number, in a container of its own, may take it away first.
+    let trial = folder.join(format!(".trial-{}", std::process::id()));
+    let tried = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&trial, b""));
+    let _ = std::fs::remove_file(trial);
+    match tried {
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            tracing::warn!(%error, folder = %folder.display(), "the cache's disk is full: pictures are not kept until it has room");
+            Ok(())
+        }
+        tried => tried,
     }
 }
 
@@ -154,7 +177,7 @@ fn sealed(contents: &Bytes) -> Vec<u8> {
 }
 
 /// The life of the background task: writes entries, a few at a time, and keeps a folder within its bound.
-async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<(Path, Bytes)>) {
+async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<Waiting>) {
     let mut used = match shelf.limit {
         Some(_) => contents(&shelf, &whole).await.iter().map(|(_, _, size)| size).sum(),
         None => 0,
@@ -162,11 +185,15 @@ async fn keep(shelf: Arc<Shelf>, whole: Path, mut entries: mpsc::Receiver<(Path,
     let mut quiet_until = Instant::now();
     let mut batch = Vec::new();
     while entries.recv_many(&mut batch, WRITERS).await > 0 {
-        let written = futures_util::stream::iter(batch.drain(..)).map(|(path, contents)| {
+        let written = futures_util::stream::iter(batch.drain(..)).map(|(path, contents, room)| {
             let entry = sealed(&contents);
             let size = entry.len() as u64;
             let shelf = &shelf;
-            async move { shelf.objects.put(&path, entry.into()).await.map(|_| size) }
+            async move {
+                let put = shelf.objects.put(&path, entry.into()).await;
+                drop(room);
+                put.map(|_| size)
+            }
         });
         for result in written.buffer_unordered(WRITERS).collect::<Vec<_>>().await {
             match result {
@@ -334,12 +361,62 @@ mod tests {
         assert!(start.elapsed() >= PATIENCE, "it is asked again");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_to_be_written_is_bounded_in_bytes() {
+        let never = ThrottleConfig { wait_put_per_call: Duration::from_hours(1), ..Default::default() };
+        let slow = ThrottledStore::new(InMemory::new(), never);
+        let store = Store::over(Box::new(slow), Path::default(), "model", None);
+        let failed = || store.counts().failed.load(Ordering::Relaxed);
+        let large = Bytes::from(vec![7; WAITING_BYTES + 1]);
+        store.put("alone", &large);
+        assert_eq!(failed(), 0, "one may be as large as it is");
+        store.put("too much", &large.slice(..10));
+        assert_eq!(failed(), 1);
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        assert_eq!(store.counts().written.load(Ordering::Relaxed), 1);
+        store.put("again", &large.slice(..10));
+        assert_eq!(failed(), 1, "there is room again");
+    }
+
     #[tokio::test]
-    async fn a_store_that_cannot_be_written_is_no_error() {
+    async fn a_folder_that_cannot_be_written_ends_the_start_with_its_path_and_the_reason() {
         let folder = tempfile::tempdir().unwrap();
+        let says = |place: &std::path::Path| {
+            let url = url::Url::from_directory_path(place).unwrap();
+            let error = Store::open(url.as_str(), "model", 1).map(drop).unwrap_err().to_string();
+            assert!(error.contains(&*place.to_string_lossy()) && error.contains("cannot be written"), "{error}");
+            error
+        };
         let file = folder.path().join("file");
         std::fs::write(&file, "in the way").unwrap();
-        let store = open(&file, 1 << 20);
+        says(&file);
+        says(&file.join("below"));
+        // As an earlier run by another user may leave it.
+        std::fs::write(folder.path().join("model"), "in the way").unwrap();
+        says(folder.path());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let closed = folder.path().join("closed");
+            std::fs::create_dir(&closed).unwrap();
+            std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+            // To root nothing is closed.
+            if std::fs::write(closed.join("file"), "").is_err() {
+                assert!(says(&closed).contains("Permission denied"));
+            }
+        }
+        let good = folder.path().join("good");
+        drop(open(&good, 1));
+        assert!(files(&good).is_empty(), "the trial leaves nothing");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_can_be_written_no_more_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("place");
+        let store = open(&place, 1 << 20);
+        std::fs::remove_dir_all(&place).unwrap();
+        std::fs::write(&place, "in the way").unwrap();
         store.put("a", &Bytes::from_static(b"b"));
         for _ in 0..1000 {
             if store.counts().failed.load(Ordering::Relaxed) > 0 {

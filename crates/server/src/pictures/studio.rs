@@ -59,7 +59,7 @@ impl PictureService {
             tag.push_str("-ahead");
         }
         let makers = (0..config.threads.max(1)).map(|_| maker(generator, memory.clone(), store.clone())).collect();
-        let pool = Pool::start(makers, config.queue).map_err(Error::Threads)?;
+        let pool = Pool::start(makers, config.queue.max(1)).map_err(Error::Threads)?;
         Ok(Self { pool, memory, ahead, store, tag, hits: AtomicU64::new(0) })
     }
 
