@@ -117,6 +117,20 @@ impl Bucket {
         self.read(path, &GetOptions::default())
     }
 
+    /// How long a file is, and its BLAKE3 hash, if it is there.
+    pub(crate) fn digest(&self, path: &str) -> Result<Option<(u64, blake3::Hash)>, Error> {
+        let whole = self.below(path);
+        let get = again(|| async {
+            let mut pieces = self.objects.get_opts(&whole, GetOptions::default()).await?.into_stream();
+            let mut hasher = blake3::Hasher::new();
+            while let Some(piece) = pieces.try_next().await? {
+                hasher.update(&piece);
+            }
+            Ok::<_, object_store::Error>((hasher.count(), hasher.finalize()))
+        });
+        self.there(get, path)
+    }
+
     /// The last bytes of a file, if it is there.
     pub(crate) fn tail(&self, path: &str, bytes: u64) -> Result<Option<Bytes>, Error> {
         self.read(path, &GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() })
@@ -125,8 +139,13 @@ impl Bucket {
     fn read(&self, path: &str, options: &GetOptions) -> Result<Option<Bytes>, Error> {
         let whole = self.below(path);
         let get = again(|| async { self.objects.get_opts(&whole, options.clone()).await?.bytes().await });
-        match self.runtime.block_on(get) {
-            Ok(contents) => Ok(Some(contents)),
+        self.there(get, path)
+    }
+
+    /// Waits for what is read of a file that may be missing.
+    fn there<T>(&self, read: impl Future<Output = object_store::Result<T>>, path: &str) -> Result<Option<T>, Error> {
+        match self.runtime.block_on(read) {
+            Ok(read) => Ok(Some(read)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed("read", path, &error)),
         }
@@ -283,8 +302,10 @@ mod tests {
             file.rewind().unwrap();
             bucket.put_file("tars/a.tar", &file).unwrap();
             assert!(bucket.get("tars/a.tar").unwrap().unwrap() == contents, "{length} bytes");
+            assert_eq!(bucket.digest("tars/a.tar").unwrap(), Some((length as u64, blake3::hash(&contents))));
         }
         assert_eq!(bucket.tail("tars/a.tar", 3).unwrap().unwrap().len(), 3);
+        assert_eq!(bucket.digest("tars/none.tar").unwrap(), None);
         assert!(bucket.create("once", &Bytes::from_static(b"1")).unwrap());
         assert!(!bucket.create("once", &Bytes::from_static(b"2")).unwrap());
         assert_eq!(bucket.get("once").unwrap().unwrap(), b"1"[..]);

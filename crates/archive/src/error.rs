@@ -3,7 +3,7 @@
 /// Why an archive could not be made; what was finished before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The place of the archive is no folder and no address of a bucket.
+    /// The place of the archive is no folder and no address of a bucket, or one that cannot be read or written.
     #[error(
         "{place:?} cannot hold an archive: {reason}; use a folder, file:///srv/archive, or s3://, gs:// or az://bucket/folder where the program was built with --features s3, gs or az"
     )]

@@ -150,7 +150,7 @@ impl<'a> Maker<'a> {
         let kept = if self.plan.tar() { record.rows.get(..1) } else { record.rows.get(..) }.unwrap_or_default();
         let mut damaged = Vec::new();
         for (place, row) in kept.iter().enumerate() {
-            if !self.target.get(&row.path)?.is_some_and(|contents| row.fits(&contents)) {
+            if !self.target.digest(&row.path)?.is_some_and(|found| row.fits(found)) {
                 damaged.push(place);
             }
         }

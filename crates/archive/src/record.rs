@@ -73,9 +73,9 @@ impl Row {
         Row { path, bytes: contents.len() as u64, blake3: blake3::hash(contents).to_hex().to_string() }
     }
 
-    /// Whether these are the very contents.
-    pub(crate) fn fits(&self, contents: &[u8]) -> bool {
-        self.bytes == contents.len() as u64 && self.blake3 == blake3::hash(contents).to_hex().as_str()
+    /// Whether a file of this length and BLAKE3 hash is the very one.
+    pub(crate) fn fits(&self, (bytes, hash): (u64, blake3::Hash)) -> bool {
+        self.bytes == bytes && self.blake3 == hash.to_hex().as_str()
     }
 }
 

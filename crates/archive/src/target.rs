@@ -14,7 +14,11 @@ use crate::error::{Error, failed};
 
 /// The folder or bucket of an archive. Files appear in it whole or not at all.
 #[derive(Debug)]
-pub struct Target(Place);
+pub struct Target {
+    place: Place,
+    /// As it was given.
+    named: String,
+}
 
 #[derive(Debug)]
 enum Place {
@@ -78,29 +82,56 @@ impl Target {
         if place.is_empty() {
             return Err(wrong("it is empty".into()));
         }
+        let named = place.to_owned();
         if !place.contains("://") {
-            return Ok(Self(Place::Folder(place.into())));
+            return Ok(Self { place: Place::Folder(place.into()), named });
         }
         let url = url::Url::parse(place).map_err(|error| wrong(error.to_string()))?;
         if url.scheme() == "file" {
             let path = url.to_file_path().map_err(|()| wrong("it names no folder of this computer".into()))?;
-            return Ok(Self(Place::Folder(path)));
+            return Ok(Self { place: Place::Folder(path), named });
         }
-        Ok(Self(Place::Bucket(Bucket::open(&url).map_err(wrong)?)))
+        Ok(Self { place: Place::Bucket(Bucket::open(&url).map_err(wrong)?), named })
+    }
+
+    /// The folder, where it is none of a bucket. It need not be there.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Folder(root) => Some(root),
+            Place::Bucket(_) => None,
+        }
     }
 
     /// Makes the place an archive of this kind, if it is none yet.
     ///
     /// # Errors
-    /// It is an archive of another kind, or cannot be read or written.
+    /// It is an archive of another kind; [`Error::Place`] where it cannot be read or written.
     pub fn claim(&self, kind: &ArchiveKind) -> Result<(), Error> {
         // Somebody else may be faster; then it is looked at again.
-        while !self.is(kind)? {
-            if self.create(ArchiveKind::FILE, &kind.to_text().into())? {
+        while !self.check(kind)? {
+            if self.create(ArchiveKind::FILE, &kind.to_text().into()).map_err(|error| self.unfit(error))? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// As [`Target::is`], for whoever has made nothing yet: says what [`Target::claim`] would, and makes nothing.
+    ///
+    /// # Errors
+    /// As [`Target::is`]; a place that cannot be read is [`Error::Place`].
+    pub fn check(&self, kind: &ArchiveKind) -> Result<bool, Error> {
+        self.is(kind).map_err(|error| self.unfit(error))
+    }
+
+    /// A file that keeps the place from being an archive at all, so that running the same command again would not help.
+    fn unfit(&self, error: Error) -> Error {
+        match error {
+            Error::File { action, path, reason } => {
+                Error::Place { place: self.named.clone(), reason: format!("cannot {action} {path} there ({reason})") }
+            }
+            other => other,
+        }
     }
 
     /// Whether the place is an archive of this kind; not if it is no archive.
@@ -122,7 +153,7 @@ impl Target {
 
     /// Puts a small file where none is; whether there was none.
     fn create(&self, path: &str, contents: &Bytes) -> Result<bool, Error> {
-        let root = match &self.0 {
+        let root = match &self.place {
             Place::Folder(root) => root,
             Place::Bucket(bucket) => return bucket.create(path, contents),
         };
@@ -150,7 +181,7 @@ impl Target {
     /// # Errors
     /// A folder is there that cannot be read.
     pub fn tidy(&self) -> Result<(), Error> {
-        let Place::Folder(root) = &self.0 else { return Ok(()) };
+        let Place::Folder(root) = &self.place else { return Ok(()) };
         for entry in there(fs::read_dir(root.join(RECORDS)), RECORDS)?.into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(shard) = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)) else { continue };
@@ -171,7 +202,7 @@ impl Target {
 
     /// Makes ready for a shard's files.
     pub(crate) fn begin(&self, shard: &str) -> Result<(), Error> {
-        let root = match &self.0 {
+        let root = match &self.place {
             Place::Folder(root) => root,
             // Of a shard before, which did not succeed: its files are on their way, and nobody waits for them.
             Place::Bucket(bucket) => return bucket.settle().or(Ok(())),
@@ -182,7 +213,7 @@ impl Target {
 
     /// A file to write into, for [`Target::put_file`].
     pub(crate) fn draft(&self, shard: &str) -> Result<NamedTempFile, Error> {
-        match &self.0 {
+        match &self.place {
             Place::Folder(root) => temporary(&staging(root, shard)),
             Place::Bucket(_) => NamedTempFile::new(),
         }
@@ -191,7 +222,7 @@ impl Target {
 
     /// Puts a file of a shard in its place, at [`Target::finish`] at the latest.
     pub(crate) fn put(&self, shard: &str, path: &str, contents: &Bytes) -> Result<(), Error> {
-        match &self.0 {
+        match &self.place {
             Place::Folder(root) => {
                 let write = || {
                     let mut file = temporary(&staging(root, shard))?;
@@ -206,7 +237,7 @@ impl Target {
 
     /// Puts a drafted file in its place.
     pub(crate) fn put_file(&self, path: &str, file: NamedTempFile) -> Result<(), Error> {
-        match &self.0 {
+        match &self.place {
             Place::Folder(root) => place(file, &root.join(path)).map_err(|error| failed("write", path, &error)),
             Place::Bucket(bucket) => {
                 let open = File::open(file.path()).map_err(|error| failed("read", path, &error))?;
@@ -217,15 +248,29 @@ impl Target {
 
     /// A file, if it is there.
     pub(crate) fn get(&self, path: &str) -> Result<Option<Bytes>, Error> {
-        match &self.0 {
+        match &self.place {
             Place::Folder(root) => Ok(there(fs::read(root.join(path)), path)?.map(Bytes::from)),
             Place::Bucket(bucket) => bucket.get(path),
         }
     }
 
+    /// How long a file is, and its BLAKE3 hash, if it is there; of large ones only a piece is in memory at a time.
+    pub(crate) fn digest(&self, path: &str) -> Result<Option<(u64, blake3::Hash)>, Error> {
+        let root = match &self.place {
+            Place::Folder(root) => root,
+            Place::Bucket(bucket) => return bucket.digest(path),
+        };
+        let read = || {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(File::open(root.join(path))?)?;
+            Ok((hasher.count(), hasher.finalize()))
+        };
+        there(read(), path)
+    }
+
     /// The last bytes of a file, if it is there.
     pub(crate) fn tail(&self, path: &str, bytes: u64) -> Result<Option<Bytes>, Error> {
-        let root = match &self.0 {
+        let root = match &self.place {
             Place::Folder(root) => root,
             Place::Bucket(bucket) => return bucket.tail(path, bytes),
         };
@@ -245,7 +290,7 @@ impl Target {
     /// # Errors
     /// The records cannot be listed.
     pub fn shards(&self) -> Result<Vec<String>, Error> {
-        let names = match &self.0 {
+        let names = match &self.place {
             Place::Folder(root) => {
                 let entries = there(fs::read_dir(root.join(RECORDS)), RECORDS)?.into_iter().flatten();
                 let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
@@ -260,7 +305,7 @@ impl Target {
 
     /// Ends the work on a shard: its files are durable before its record says so.
     pub(crate) fn finish(&self, shard: &str, paths: &[String], record: Option<String>) -> Result<(), Error> {
-        match &self.0 {
+        match &self.place {
             Place::Bucket(bucket) => {
                 bucket.settle()?;
                 record.map_or(Ok(()), |record| bucket.put(&record_path(shard), &record.into()))
@@ -286,14 +331,14 @@ impl Target {
     /// Takes away the unfinished files of a shard, or of another file by its name, that is in its place: processes that were killed
     /// left theirs.
     pub(crate) fn clear(&self, shard: &str) {
-        if let Place::Folder(root) = &self.0 {
+        if let Place::Folder(root) = &self.place {
             let _ = fs::remove_dir_all(staging(root, shard));
         }
     }
 
     /// Ends the work on a shard that was not finished: what is in its place stays.
     pub(crate) fn leave(&self, shard: &str) {
-        match &self.0 {
+        match &self.place {
             Place::Bucket(bucket) => drop(bucket.settle()),
             // Empty, unless somebody else is at it.
             Place::Folder(root) => drop(fs::remove_dir(staging(root, shard))),

@@ -12,6 +12,9 @@ use prepare::{Detector, Row, Rules, Tar, Verdict};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::numbers::{at_least, number, within};
+use crate::places;
+
 /// The arguments that a selection follows from, whoever makes it.
 #[derive(Args, Clone, Debug)]
 pub struct Curation {
@@ -33,10 +36,10 @@ pub struct Curation {
     #[arg(long, value_name = "FILE", conflicts_with = "boxes")]
     pub detector: Option<PathBuf>,
     /// Sides of the square around a face, by the longer side of its box; it ends where the picture does
-    #[arg(long, value_name = "FACTOR", requires = "detector", default_value_t = MARGIN)]
+    #[arg(long, value_name = "FACTOR", requires = "detector", default_value_t = MARGIN, value_parser = within(1.0..=20.0))]
     pub detector_margin: f64,
     /// Score that a face must have: of a network 0 to 1, of a cascade how many windows agree [default: 0.5 of a network, 5 of a cascade]
-    #[arg(long, value_name = "X", requires = "detector")]
+    #[arg(long, value_name = "X", requires = "detector", value_parser = number)]
     pub detector_score: Option<f64>,
     /// Write squares of so many pixels as WebP without loss [default: the files as they are]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=4096))]
@@ -47,20 +50,20 @@ pub struct Curation {
     /// Pixels that the shorter side must have [default: those of --size, else 64]
     #[arg(long, value_name = "PIXELS")]
     pub min_side: Option<usize>,
-    /// Largest ratio of the longer side to the shorter
-    #[arg(long, value_name = "RATIO", default_value_t = Rules::default().max_aspect)]
+    /// Largest ratio of the longer side to the shorter, 1 or more
+    #[arg(long, value_name = "RATIO", default_value_t = Rules::default().max_aspect, value_parser = at_least(1.0))]
     pub max_aspect: f64,
     /// Variance of the Laplacian at 256 px that a picture must have: below 15 it is very blurred
-    #[arg(long, value_name = "X", default_value_t = Rules::default().min_sharpness)]
+    #[arg(long, value_name = "X", default_value_t = Rules::default().min_sharpness, value_parser = number)]
     pub min_sharpness: f64,
     /// Mean distance of red and blue from green, 0 to 255, that a picture must have; 0 keeps greyscale ones
-    #[arg(long, value_name = "X", default_value_t = Rules::default().min_chroma)]
+    #[arg(long, value_name = "X", default_value_t = Rules::default().min_chroma, value_parser = within(0.0..=255.0))]
     pub min_chroma: f64,
     /// Mean brightness that a picture must have, 0 to 255
-    #[arg(long, value_name = "X", default_value_t = Rules::default().min_brightness)]
+    #[arg(long, value_name = "X", default_value_t = Rules::default().min_brightness, value_parser = within(0.0..=255.0))]
     pub min_brightness: f64,
-    /// Share of a side that bars of one colour may take
-    #[arg(long, value_name = "SHARE", default_value_t = Rules::default().max_bars)]
+    /// Share of a side that bars of one colour may take, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = Rules::default().max_bars, value_parser = within(0.0..=1.0))]
     pub max_bars: f64,
     /// Near duplicates are pictures whose 64-bit perceptual hashes differ in at most this many bits, 0 to 7; `off` keeps them
     #[arg(long, value_name = "BITS", default_value = "4", value_parser = near)]
@@ -90,9 +93,10 @@ impl Curation {
     /// The files, of which a list was asked for those that it names.
     ///
     /// # Errors
-    /// A place or the list cannot be read, or the result would lie among the pictures.
+    /// A place or the list cannot be read, the result would lie among the pictures, or there is no writing it where it belongs.
     pub fn files(&self) -> anyhow::Result<Files> {
         check_outside(&self.out, &Source::parse(&self.data)?)?;
+        places::check_folder("--out", &self.out)?;
         let mut files = Files::list(&self.data)?;
         if let Some(list) = &self.only {
             let wanted = wanted(list)?;
@@ -104,6 +108,20 @@ impl Curation {
             println!("boxes       {number} of {} files have one in {}", files.len(), list.display());
         }
         Ok(files)
+    }
+
+    /// Looks, before the pictures are, whether the folder holds a selection by other rules. A dry run goes on, and says what the other would.
+    ///
+    /// # Errors
+    /// It does, and something was to be written.
+    pub fn check_selection(&self, rules: &Rules) -> anyhow::Result<()> {
+        match prepare::check(&self.out, rules) {
+            Err(error) if self.dry_run => {
+                println!("note        {error}");
+                Ok(())
+            }
+            checked => Ok(checked?),
+        }
     }
 
     /// Decides, says how many files there are to each verdict, and gives the verdicts if there is anything to write. From here on faces are all that counts
@@ -138,21 +156,9 @@ impl Curation {
     /// The rules that these arguments are, and the detector that they ask for.
     ///
     /// # Errors
-    /// A number is none, or out of its range; or the detector is none.
+    /// The detector is none, or finds nothing with such a score.
     pub fn rules(&self) -> anyhow::Result<(Rules, Option<Detector>)> {
         let size = self.size.map(usize::from);
-        for (name, value) in [
-            ("--max-aspect", self.max_aspect),
-            ("--min-sharpness", self.min_sharpness),
-            ("--min-chroma", self.min_chroma),
-            ("--min-brightness", self.min_brightness),
-            ("--max-bars", self.max_bars),
-            ("--detector-score", self.detector_score.unwrap_or(0.0)),
-        ] {
-            ensure!(value.is_finite() && value >= 0.0, "{name} {value}: use a number from 0");
-        }
-        let margin = self.detector_margin;
-        ensure!((1.0..=20.0).contains(&margin), "--detector-margin {margin}: use a number from 1 to 20");
         let (faces, detector) = self.detector()?.unzip();
         let rules = Rules {
             min_side: self.min_side.or(size).unwrap_or(Rules::default().min_side),

@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use detect::Detector;
 use prepare::{Face, Faces, Find};
 
 /// Opens a detector; with the rule that it is, by a margin and a score or, without one, its usual score.
 ///
 /// # Errors
-/// It is none that can be read.
+/// It is none that can be read, or never gives such a score.
 pub(crate) fn rule(path: &Path, margin: f64, score: Option<f64>) -> anyhow::Result<(Faces, Box<Find>)> {
     let detector = Detector::open(path).context("--detector")?;
-    let score = score.unwrap_or_else(|| detector.usual_score());
+    let usual = detector.usual_score();
+    let score = score.unwrap_or(usual);
+    // A cascade counts windows.
+    ensure!(usual > 1.0 || score <= 1.0, "--detector-score {score}: a network's scores are from 0 to 1");
     Ok((Faces { detector: detector.hash().to_owned(), margin, score }, find(detector, score)))
 }
 

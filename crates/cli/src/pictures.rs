@@ -108,6 +108,17 @@ pub fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<(
     synth::write_atomically(path, &format.encode(picture)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// As [`write`]; whether another content was lost by it.
+///
+/// # Errors
+/// As [`write`].
+pub fn replace(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<bool> {
+    let file = format.encode(picture)?;
+    let is_other = std::fs::read(path).is_ok_and(|there| there != file);
+    synth::write_atomically(path, &file).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(is_other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +131,15 @@ mod tests {
         for bad in ["", "0.2", "2.1", "0.75", "1-", "2.0-0.3", "NaN", "1e0000000", "0.3-2.0-3"] {
             assert!(levels(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn another_picture_that_is_lost_is_told_and_the_same_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let picture = |shade: u8| Picture { width: 2, height: 2, rgb: vec![shade; 12] };
+        let lost = [1, 1, 2, 2].map(|shade| replace(&path, Format::Png, &picture(shade)).unwrap());
+        assert_eq!(lost, [false, false, true, false]);
+        assert_eq!(std::fs::read(&path).unwrap(), Format::Png.encode(&picture(2)).unwrap());
     }
 }

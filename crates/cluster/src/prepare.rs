@@ -58,6 +58,7 @@ impl Prepare {
             !files.is_empty(),
             "there are no pictures: look at --data, and at --only, --metadata and --where if given"
         );
+        self.curation.check_selection(&rules)?;
         match &self.cluster {
             Some(address) => self.by_cluster(address, &mut files, &rules, detector.as_ref()),
             None => self.alone(&mut files, &rules, detector.as_ref()),

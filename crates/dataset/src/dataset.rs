@@ -189,6 +189,15 @@ impl Dataset {
         &self.classes.names
     }
 
+    /// The numbers of the classes that no training picture is of, in order: a file of labels may leave gaps, and the last pictures of a class be held back.
+    pub fn empty_classes(&self) -> Vec<usize> {
+        let mut is_empty = vec![true; self.classes.names.len()];
+        for class in self.training.iter().filter_map(|slot| self.classes.of.get(*slot as usize)) {
+            is_empty[*class as usize] = false;
+        }
+        (0..is_empty.len()).filter(|&class| is_empty[class]).collect()
+    }
+
     /// The classes of the pictures of [`batch`](Self::batch), counted from 0; empty without [`Options::labels`].
     pub fn batch_classes(&self, position: u64, n: usize) -> Vec<u32> {
         let class = |position| self.classes.of.get(self.training[self.index_at(position).0] as usize).copied();

@@ -201,9 +201,10 @@ impl Walk {
 }
 
 /// Whether a folder with these entries, which are sorted by their names, is that of a run of `tadne train` or `tadne ink`. Pictures may lie in it as well.
+/// One of ink that was killed before its first state has nothing but its lock beside the grids.
 fn is_run(entries: &[DirEntry]) -> bool {
     let has = |name: &str| entries.binary_search_by_key(&OsString::from(name), DirEntry::file_name).is_ok();
-    has(GRIDS) && (has("ink.safetensors") || has("config.json") && has("checkpoints"))
+    has(GRIDS) && (has("ink.safetensors") || has("lock") || has("config.json") && has("checkpoints"))
 }
 
 /// A picture that cannot be inspected, such as a dangling link, is left to be counted as broken when it is read.

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use common::{encoded, entries, folder, name, open, options, picture, put, refusal, stream};
-use dataset::{CacheUse, Crop, Dataset, Error, Files, Labels, Options, Place};
+use dataset::{CacheUse, Crop, Dataset, Error, Files, LabelSource, Labels, Options, Place};
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -227,6 +227,11 @@ fn grids_of_runs_are_no_pictures_unless_they_are_named() {
     for (name, number) in [("runs/00000-tiny/grids/0.png", 200), ("grids/0.png", 202), ("mine/grids/0.png", 204)] {
         put(folder.path(), name, &encoded(number, 24));
     }
+    // One of ink that was killed before it had a state.
+    let begun = tempfile::tempdir().unwrap();
+    put(begun.path(), "grids/0.png", &encoded(206, 24));
+    put(begun.path(), "lock", b"");
+    assert_eq!(Files::list(&[begun.path()]).unwrap().skipped().len(), 1);
     put(folder.path(), "runs/00000-tiny/config.json", b"{}");
     put(folder.path(), "runs/00000-tiny/checkpoints/0.safetensors", b"weights");
     put(folder.path(), "ink.safetensors", b"weights");
@@ -258,6 +263,23 @@ fn folder_of(numbers: std::ops::Range<u32>) -> TempDir {
         put(folder.path(), &name(number), &encoded(number, 24));
     }
     folder
+}
+
+#[test]
+fn classes_without_pictures_are_known() {
+    let folder = folder(30);
+    let labels = folder.path().join("classes.json");
+    let file = |class: fn(u32) -> u32| {
+        let pairs: Vec<String> = (0..30).map(|number| format!("[\"{}\", {}]", name(number), class(number))).collect();
+        fs::write(&labels, format!("{{\"labels\": [{}]}}", pairs.join(", "))).unwrap();
+        let options = Options { labels: Some(LabelSource::File(labels.clone())), validation: 0.0, ..options(8) };
+        let pictures = Dataset::open(&[folder.path()], &options).unwrap();
+        (pictures.classes().len(), pictures.empty_classes())
+    };
+    assert_eq!(file(|number| number % 3), (3, vec![]));
+    assert_eq!(file(|number| 2 * (number % 2)), (3, vec![1]));
+    assert_eq!(file(|number| 3 + number % 2), (5, vec![0, 1, 2]));
+    assert!(open(folder.path()).empty_classes().is_empty());
 }
 
 #[test]

@@ -99,12 +99,12 @@ impl Isa {
     }
 
     /// The set named by the environment variable `TADNE_SIMD` (`scalar`, `avx2`, `avx512`, `neon`, `simd128` or
-    /// `simd128-relaxed`), or the fastest if unset.
+    /// `simd128-relaxed`), or the fastest if unset or empty.
     ///
     /// # Errors
     /// The variable names something else, or a set that this machine lacks.
     pub fn from_environment() -> Result<Isa, IsaError> {
-        match std::env::var_os("TADNE_SIMD") {
+        match std::env::var_os("TADNE_SIMD").filter(|name| !name.is_empty()) {
             None => Ok(Isa::best()),
             Some(name) => name.to_string_lossy().parse(),
         }

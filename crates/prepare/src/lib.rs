@@ -34,7 +34,7 @@ pub use error::Error;
 pub use face::{Detector, Face, Faces, Find, Open, crop};
 pub use measure::Measures;
 pub use near::MAX_HASH_DISTANCE;
-pub use pack::{Tar, pack, places, tars};
+pub use pack::{Tar, check, pack, places, tars};
 pub use report::report;
 pub use row::{Looked, Row};
 pub use rules::Rules;

@@ -20,6 +20,10 @@ const A_TAR: usize = 1000;
 /// Pictures encoded at a time, which bounds the memory.
 const TURN: usize = 64;
 const UNFINISHED: &str = ".unfinished-";
+/// What a folder says of its selection, below it.
+const SELECTION: &str = "prepare.json";
+/// What a folder of another selection has.
+const OTHER_RULES: &str = "the rules in its prepare.json are not these";
 
 /// What a folder of tars was made by.
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -36,6 +40,16 @@ pub struct Tar {
     pub path: String,
     /// The rows of its pictures, in order.
     pub pictures: Vec<usize>,
+}
+
+/// Refuses a folder that holds a selection by other rules, before any file is looked at. Of other files that is known only once they were.
+///
+/// # Errors
+/// It holds one, or cannot be looked into.
+pub fn check(folder: &Path, rules: &Rules) -> Result<(), Error> {
+    let Some(text) = said(folder)? else { return Ok(()) };
+    let there: Option<Selection> = serde_json::from_slice(&text).ok();
+    if there.is_some_and(|there| there.rules == *rules) { Ok(()) } else { Err(other(folder, OTHER_RULES)) }
 }
 
 /// Makes `folder` this selection's and gives its tars: the kept pictures in the order of their content's hash.
@@ -162,25 +176,32 @@ pub(crate) fn tidy(folder: &Path) {
     }
 }
 
+/// What a folder says of its selection; nothing if it holds none.
+fn said(folder: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let path = folder.join(SELECTION);
+    match fs::read(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("read", &path)(error)),
+    }
+}
+
+fn other(folder: &Path, what: &str) -> Error {
+    Error::Other { folder: folder.to_owned(), what: what.into() }
+}
+
 /// Makes the folder this selection's, if it is nobody's yet.
 fn claim(folder: &Path, selection: &Selection) -> Result<(), Error> {
-    let path = folder.join("prepare.json");
-    match fs::read(&path) {
-        Ok(text) => {
-            let there: Option<Selection> = serde_json::from_slice(&text).ok();
-            let what = match there {
-                Some(there) if there == *selection => return Ok(()),
-                Some(there) if there.rules == selection.rules => "the same rules keep other pictures now",
-                _ => "the rules in its prepare.json are not these",
-            };
-            Err(Error::Other { folder: folder.to_owned(), what: what.into() })
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
-            let text = serde_json::to_string_pretty(selection).unwrap_or_default() + "\n";
-            write(&path, text.as_bytes())
-        }
-        Err(error) => Err(Error::file("read", &path)(error)),
+    let Some(text) = said(folder)? else {
+        fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
+        let text = serde_json::to_string_pretty(selection).unwrap_or_default() + "\n";
+        return write(&folder.join(SELECTION), text.as_bytes());
+    };
+    let there: Option<Selection> = serde_json::from_slice(&text).ok();
+    match there {
+        Some(there) if there == *selection => Ok(()),
+        Some(there) if there.rules == selection.rules => Err(other(folder, "the same rules keep other pictures now")),
+        _ => Err(other(folder, OTHER_RULES)),
     }
 }
 

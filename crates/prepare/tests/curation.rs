@@ -12,8 +12,8 @@ use image::{ImageFormat, Rgb, RgbImage};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use prepare::{
-    Detector, Done, Error, Face, Faces, Find, Rules, Shards, Verdict, crop, decide, do_shard, pack, places, report,
-    sheets, survey, tars,
+    Detector, Done, Error, Face, Faces, Find, Rules, Shards, Verdict, check, crop, decide, do_shard, pack, places,
+    report, sheets, survey, tars,
 };
 
 /// A picture like no other: shapes and hatching from a number.
@@ -213,6 +213,9 @@ fn names_and_places_make_no_difference_and_what_is_cut_off_goes_on() {
 
     let other = Rules { size: Some(48), ..rules.clone() };
     assert!(matches!(whole(&second, &other, &cut), Err(Error::Other { .. })));
+    // That is known before anything is looked at.
+    assert!(matches!(check(&cut, &other), Err(Error::Other { .. })));
+    assert!(check(&cut, &rules).is_ok() && check(&place.path().join("none"), &other).is_ok());
     fs::write(second.join("new.png"), encoded(&drawn(999, 160, 160), ImageFormat::Png)).unwrap();
     let said = whole(&second, &rules, &cut).unwrap_err().to_string();
     assert!(said.contains("keep other pictures now"), "{said}");

@@ -9,11 +9,12 @@ use ::archive::{Error, Hooks, MANIFEST, Maker, Outcome, Part, Plan, Tally, Targe
 use anyhow::bail;
 use clap::Args;
 use cli::pictures::Pictures;
+use cli::places;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use server::FileMaker;
+use server::{ArchiveKind, FileMaker};
 use synth::Generator;
 
-use crate::progress;
+use crate::{buckets, progress};
 
 /// Pictures that are drawn to see how large they get and how long they take, at most.
 const SAMPLE: usize = 36;
@@ -60,10 +61,16 @@ impl Archive {
             Some(part) => part,
             None => Part::of_array(|name| env::var(name).ok(), self.parts)?.unwrap_or_default(),
         };
+        buckets::check("--out", &self.pictures.out)?;
         let target = Target::open(&self.pictures.out)?;
+        // One that is there already may be whole, and is then only read.
+        if let Some(folder) = target.folder().filter(|folder| !folder.join(ArchiveKind::FILE).exists()) {
+            places::check_folder("--out", folder)?;
+        }
         let (generator, _) = self.pictures.model.generator()?;
         let plan = self.pictures.plan(&generator)?;
         if self.dry_run {
+            target.check(&plan.kind())?;
             return estimate(&generator, &plan, part);
         }
         self.make(&generator, &plan, part, &target)

@@ -43,7 +43,7 @@ pub(crate) struct Directions {
     #[arg(long, default_value = "0-2", value_name = "LIST")]
     seeds: Seeds,
     /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cli::numbers::threads)]
     threads: Option<usize>,
 }
 

@@ -144,6 +144,9 @@ impl About {
         if let Some(Selection { candidates }) = self.metadata.selection {
             println!("selection     a seed takes the best of {candidates} z");
         }
+        if !self.metadata.directions.is_empty() {
+            println!("directions    {}", self.metadata.directions.join(", "));
+        }
         let license = self.metadata.license.trim();
         println!("licence       {}", if license.is_empty() { "the file does not say" } else { license });
         if let Some(fingerprint) = &self.fingerprint {

@@ -46,7 +46,7 @@ pub(crate) struct Label {
     #[command(flatten)]
     picture_args: PictureArgs,
     /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cli::numbers::threads)]
     threads: Option<usize>,
     /// Folder that keeps the resized pictures for the next start
     #[arg(long, default_value = "runs/cache", value_name = "DIR")]

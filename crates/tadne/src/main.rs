@@ -4,8 +4,10 @@ mod archive;
 mod auto;
 mod average;
 mod bench;
+mod buckets;
 mod calibrate;
 mod directions;
+mod environment;
 mod export;
 mod export_onnx;
 mod generate;
@@ -103,7 +105,7 @@ enum Command {
 fn main() -> ExitCode {
     // Of a collection all archives stay open, and there may be thousands. A system that allows no more says so when one is opened.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let matches = Cli::command().get_matches();
+    let matches = environment::mended(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
@@ -115,9 +117,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<()> {
+    // Not every command draws, but whoever names an instruction set means all of them.
+    synth::Isa::from_environment()?;
     // The service's options say what its log is like.
     if !matches!(cli.command, None | Some(Command::Serve(_))) {
         log::start("warn", log::Form::Text)?;
+        environment::warn_of_unread();
     }
     match cli.command {
         None => cli.serve.run(matches),
@@ -170,6 +175,7 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+        environment::mended(Cli::command()).debug_assert();
     }
 
     #[test]

@@ -31,8 +31,8 @@ Examples:
   tadne metrics --data pictures/ --psi 0.5,0.7,1 --report metrics.html     a page with plots
 
 Feature networks are made once by tools/features.py. Figures of different networks, sample counts or references cannot be compared.
-KL and starved are about the 64 kinds that the training pictures fall into by their features: how far the shares of the drawn
-pictures are from theirs, and how many kinds get less than a quarter of their share.")]
+KL and starved are about the 64 kinds that the training pictures fall into by their features (fewer, where fewer are drawn): how far
+the shares of the drawn pictures are from theirs, and how many kinds get less than a quarter of their share.")]
 pub(crate) struct Metrics {
     #[command(flatten)]
     model: Model,
@@ -75,7 +75,7 @@ pub(crate) struct Metrics {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cli::numbers::threads)]
     threads: Option<usize>,
     /// Folder that keeps the resized pictures for the next start
     #[arg(long, default_value = "runs/cache", value_name = "DIR")]

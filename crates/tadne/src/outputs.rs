@@ -4,18 +4,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use cli::places;
 use server::Format;
 
 /// Fails where the file of an option, if it is asked for, could not be written after the work.
 ///
 /// # Errors
-/// Its folder is not there, or it is a folder itself.
+/// Its folder is not there or cannot be written into, or it is a folder itself.
 pub(crate) fn check(option: &str, path: Option<&Path>) -> anyhow::Result<()> {
     let Some(path) = path else { return Ok(()) };
-    let folder = folder(path);
-    ensure!(folder.is_dir(), "{option} {}: there is no folder {}", path.display(), folder.display());
+    let parent = folder(path);
+    ensure!(parent.is_dir(), "{option} {}: there is no folder {}", path.display(), parent.display());
     ensure!(!path.is_dir(), "{option} {}: it is a folder; name a file", path.display());
-    Ok(())
+    // Of a link, that of the file it leads to.
+    let real = place(path).with_context(|| format!("{option} {}", path.display()))?;
+    places::check_writable(option, path, folder(&real))
 }
 
 /// As [`check`], for a picture: gives the format that its ending names as well.
@@ -41,8 +44,8 @@ pub(crate) fn format_of(path: &Path) -> Option<Format> {
 /// As [`check`], and where one of them would be lost.
 pub(crate) fn beside(option: &str, path: &Path, read: &[PathBuf]) -> anyhow::Result<()> {
     check(option, Some(path))?;
-    let places = [place(path).ok(), path.canonicalize().ok()];
-    let is_read = |file: &PathBuf| file.canonicalize().is_ok_and(|file| places.contains(&Some(file)));
+    let place = place(path).ok();
+    let is_read = |file: &PathBuf| place.is_some() && file.canonicalize().ok() == place;
     ensure!(
         !read.iter().any(is_read),
         "{option} {}: that is a file which is read, and would be lost; give another name",
@@ -51,11 +54,14 @@ pub(crate) fn beside(option: &str, path: &Path, read: &[PathBuf]) -> anyhow::Res
     Ok(())
 }
 
-/// Where a file is or will be, without links among its folders.
+/// Where a file is or will be, without links.
 ///
 /// # Errors
 /// Its folder is not there.
 pub(crate) fn place(path: &Path) -> io::Result<PathBuf> {
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
     Ok(folder(path).canonicalize()?.join(path.file_name().unwrap_or_default()))
 }
 
@@ -93,6 +99,7 @@ mod tests {
         {
             std::os::unix::fs::symlink(&read, &other).unwrap();
             assert!(out(&other).is_err(), "a link to it");
+            assert_eq!(place(&other).unwrap(), read.canonicalize().unwrap());
         }
     }
 

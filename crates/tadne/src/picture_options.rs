@@ -22,7 +22,7 @@ pub(crate) struct PictureArgs {
     #[arg(long, value_name = "PIXELS")]
     pub(crate) min_side: Option<usize>,
     /// Go on although this share of the pictures cannot be read, 0 to 1 [default: 0.05]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = cli::numbers::share)]
     pub(crate) max_broken: Option<f32>,
 }
 
@@ -115,10 +115,29 @@ pub(crate) fn open(data: &[PathBuf], mut options: Options, out: Option<&Path>) -
     if !data.classes().is_empty() {
         println!("classes   {}", data.classes().len());
     }
+    if let Some(line) = without_pictures(&data.empty_classes()) {
+        println!("note      {line}");
+    }
     for remark in data.report().remarks(options.crop) {
         println!("          {remark}");
     }
     Ok(data)
+}
+
+/// How many empty classes are named.
+const NAMED: usize = 5;
+
+/// What is said of classes that no picture is of.
+fn without_pictures(classes: &[usize]) -> Option<String> {
+    let first: Vec<String> = classes.iter().take(NAMED).map(usize::to_string).collect();
+    let more = if classes.len() > NAMED { ", ..." } else { "" };
+    (!classes.is_empty()).then(|| {
+        format!(
+            "no picture to train on is of {} of the classes ({}{more}), so nothing will be learnt of them; number classes from 0 without gaps, or bring their pictures",
+            classes.len(),
+            first.join(", ")
+        )
+    })
 }
 
 /// Writes to a run's folder what was chosen and what was left out.
@@ -177,6 +196,13 @@ mod spelled {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_that_no_picture_is_of_are_named() {
+        assert_eq!(without_pictures(&[]), None);
+        assert!(without_pictures(&[1]).unwrap().contains("1 of the classes (1), so"));
+        assert!(without_pictures(&[1, 2, 3, 4, 5, 9]).unwrap().contains("6 of the classes (1, 2, 3, 4, 5, ...), so"));
+    }
 
     #[test]
     fn a_run_remembers_what_was_chosen_and_arguments_win() {

@@ -34,6 +34,7 @@ impl Prepare {
             "there are no pictures: look at --data{}",
             if self.curation.only.is_some() { " and --only" } else { "" }
         );
+        self.curation.check_selection(&rules)?;
         let stop = progress::stop_on_interrupt("stopping")?;
         let bar = bar("looking", files.len())?;
         let rows = ::prepare::survey(&files, &rules, detector.as_ref(), &stop, &|| bar.inc(1))?;

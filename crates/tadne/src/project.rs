@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use cli::numbers::{above_zero, number};
+use cli::places;
 use dataset::Crop;
 use features::Network;
 use gan::{Difference, Found, Precision, ProjectConfig, ProjectionSpace, Projector};
@@ -69,16 +71,16 @@ pub(crate) struct Project {
     #[arg(long, value_name = "NETWORK")]
     features: Option<String>,
     /// Weight of the pull towards the model's mean: more is more like what the model usually draws [default: 0.01]
-    #[arg(long, value_name = "WEIGHT", value_parser = crate::train::number)]
+    #[arg(long, value_name = "WEIGHT", value_parser = number)]
     pull: Option<f64>,
     /// Weight of the difference in features, beside 1 for that in pixels [default: 0.3]
-    #[arg(long, value_name = "WEIGHT", value_parser = crate::train::number)]
+    #[arg(long, value_name = "WEIGHT", value_parser = number)]
     feature_weight: Option<f64>,
     /// Noise on the points at the beginning, in deviations of w [default: 0.05]
-    #[arg(long, value_name = "DEVIATIONS", value_parser = crate::train::number)]
+    #[arg(long, value_name = "DEVIATIONS", value_parser = number)]
     noise_strength: Option<f64>,
     /// Learning rate, in deviations of w [default: 0.2]
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = above_zero)]
     lr: Option<f64>,
     /// Arithmetic of the steps: f32, bf16, or auto: bf16 where the processor has products of it
     #[arg(long, value_parser = crate::train::precision, default_value = "auto", value_name = "KIND")]
@@ -97,11 +99,6 @@ pub(crate) struct Project {
     threads: Option<u16>,
 }
 
-/// A learning rate that something can be found with.
-fn rate(text: &str) -> Result<f64, String> {
-    crate::train::number(text).ok().filter(|rate| *rate > 0.0).ok_or_else(|| "use a number above 0".into())
-}
-
 /// [`ProjectionSpace`], as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SpaceName {
@@ -115,6 +112,7 @@ impl Project {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let config = self.configuration();
         config.validate()?;
+        places::check_folder("--out", &self.out)?;
         let (file, generator) = self.model.file_and_generator()?;
         let (height, width) = file.architecture.composed();
         let target = dataset::load_picture(&self.picture, [height, width], self.crop)?;

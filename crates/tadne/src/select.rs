@@ -87,7 +87,7 @@ pub(crate) struct Select {
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cli::numbers::threads)]
     threads: Option<usize>,
     /// Folder that keeps the resized pictures for the next start
     #[arg(long, requires = "data", default_value = "runs/cache", value_name = "DIR")]

@@ -4,18 +4,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use clap::builder::RangedU64ValueParser;
 use clap::{ArgMatches, Args};
 use cli::log;
 use server::{Config, IpNet, Server};
 
 use crate::model::{self, Model};
-use crate::settings;
+use crate::{buckets, environment, settings};
 
 /// A picture that takes longer is announced.
 const SLOW: Duration = Duration::from_millis(250);
 /// Bytes of a model file that is offered to browsers.
 const LARGEST: usize = 32 << 20;
+
+/// The most connections, and files that wait, that can be asked for.
+const MOST: u64 = 1 << 20;
+
+/// Of what there must be one, for anything to be answered.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MOST)
+}
 
 /// Arguments of `tadne serve`, and of `tadne` alone. Each may also be given as an environment variable or in a file.
 #[derive(Args, Clone, Debug)]
@@ -61,10 +70,10 @@ pub(crate) struct Serve {
 #[command(next_help_heading = "Limits")]
 struct Limits {
     /// Files that may wait to be drawn; beyond that the answer is 503
-    #[arg(long, default_value_t = 512, value_name = "N", env = "TADNE_QUEUE")]
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = at_least_one(), env = "TADNE_QUEUE")]
     queue: usize,
     /// Connections open at the same time
-    #[arg(long, default_value_t = 8192, value_name = "N", env = "TADNE_CONNECTIONS")]
+    #[arg(long, default_value_t = 8192, value_name = "N", value_parser = at_least_one(), env = "TADNE_CONNECTIONS")]
     connections: usize,
     /// Connections of one client; 0 for no limit of its own
     #[arg(long, default_value_t = 256, value_name = "N", env = "TADNE_CLIENT_CONNECTIONS")]
@@ -123,6 +132,7 @@ impl Serve {
     pub(crate) fn run(&self, matches: &ArgMatches) -> anyhow::Result<()> {
         let (serve, settings) = settings::resolve::<Serve>(matches, self.config.as_deref())?;
         serve.start_log()?;
+        environment::warn_of_unread();
         // Somebody who just looks at the wall has chosen nothing and is told nothing.
         let whole = serve.verbose || serve.config.is_some();
         for setting in settings.iter().filter(|setting| whole || setting.is_chosen()) {
@@ -139,15 +149,19 @@ impl Serve {
 
     /// Megabytes of memory and the place beside it, as `--cache` gives them.
     fn caches(&self) -> anyhow::Result<(u64, Option<String>)> {
-        let (mut memory, mut store) = (256, None);
+        let (mut memory, mut store) = (None, None);
         for value in &self.cache {
-            match value.parse::<u32>() {
-                Ok(mebibytes) => memory = u64::from(mebibytes),
-                Err(_) if value.contains("://") => store = Some(value.clone()),
+            let twice = match value.parse::<u32>() {
+                Ok(mebibytes) => memory.replace(u64::from(mebibytes)).is_some(),
+                Err(_) if value.contains("://") => store.replace(value.clone()).is_some(),
                 Err(_) => bail!("--cache {value}: use a number of MiB, or an address such as file:///var/cache/tadne"),
-            }
+            };
+            ensure!(
+                !twice,
+                "--cache {value}: one number of MiB and one address are used, and this is the second of its kind"
+            );
         }
-        Ok((memory << 20, store))
+        Ok((memory.unwrap_or(256) << 20, store))
     }
 
     fn configuration(&self, metadata: synth::Metadata) -> anyhow::Result<Config> {
@@ -177,6 +191,12 @@ impl Serve {
     }
 
     fn serve(&self) -> anyhow::Result<()> {
+        let (_, store) = self.caches()?;
+        for (option, place) in [("--cache", &store), ("--archive", &self.archive)] {
+            if let Some(place) = place {
+                buckets::check(option, place)?;
+            }
+        }
         let (generator, metadata) = self.model.generator()?;
         let mut config = self.configuration(metadata)?;
         // A model that browsers would take minutes to fetch and to draw with stays here.

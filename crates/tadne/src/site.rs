@@ -52,6 +52,7 @@ impl Site {
 impl Export {
     fn run(&self) -> anyhow::Result<()> {
         let earlier = ours(&self.out)?;
+        cli::places::check_folder("--out", &self.out)?;
         let (generator, metadata) = self.model.generator()?;
         let Some(weights) = self.model.for_browsers()? else {
             bail!(

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
+use cli::numbers::number;
+use cli::places;
 use dataset::{Dataset, Options};
 use features::Measurement;
+use features::metrics::Kinds;
 use gan::{
     Checkpoint, Collective, Config, CriticConfig, Device, InkTrainer, InkedConfig, Member, Observer, Precision,
     Progress, Run, RunLock, Tick, Trainer,
@@ -125,11 +128,11 @@ pub(crate) fn precision(text: &str) -> Result<Precision, String> {
 
 /// `config` with the values of arguments `KEY=VALUE`, whose keys are paths of names with points; `names` says where they can be looked up.
 pub(crate) fn set_values<T: Serialize + DeserializeOwned>(
-    config: T,
+    mut config: T,
     sets: &[String],
     names: &str,
 ) -> anyhow::Result<T> {
-    let mut value = serde_json::to_value(config)?;
+    let mut value = serde_json::to_value(&config)?;
     for set in sets {
         let (key, text) = set.split_once('=').with_context(|| format!("--set {set}: expected KEY=VALUE"))?;
         let place = value
@@ -137,18 +140,10 @@ pub(crate) fn set_values<T: Serialize + DeserializeOwned>(
             .with_context(|| format!("--set {set}: there is no {key}; {names}"))?;
         // What is no JSON is a word.
         let was = std::mem::replace(place, serde_json::from_str(text).unwrap_or_else(|_| text.into()));
-        serde_json::from_value::<T>(value.clone())
+        config = serde_json::from_value(value.clone())
             .with_context(|| format!("--set {set}: {key}, which is {was}, cannot be that"))?;
     }
-    Ok(serde_json::from_value(value)?)
-}
-
-/// A number that a configuration can hold.
-pub(crate) fn number(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
-        .ok_or("use a number, 0 or more".into())
+    Ok(config)
 }
 
 /// What [`precision`] reads.
@@ -216,7 +211,7 @@ impl Train {
     fn open(&self, config: &Config, chosen: &PictureOptions, place: &mut Place) -> anyhow::Result<Arc<Dataset>> {
         let options = Options {
             cache: Some(self.cache.clone()),
-            memory_budget: self.memory << 20,
+            memory_budget: self.memory.saturating_mul(1 << 20),
             mirror: config.mirror,
             seed: config.seed,
             threads: self.threads.map_or(0, usize::from),
@@ -236,7 +231,7 @@ impl Train {
         if place.leads && self.device == Device::Cpu {
             // Before the networks are there, and after the pictures are.
             let pictures = (data.report().kept * data.picture_bytes()) as u64;
-            let pictures = if pictures <= self.memory << 20 { pictures } else { 0 };
+            let pictures = if pictures <= self.memory.saturating_mul(1 << 20) { pictures } else { 0 };
             let config = config.clone().with_classes(data.classes().len());
             let lines = memory::words(&config, place.threads, pictures)?;
             println!("memory    {}", lines.join("\n          "));
@@ -268,6 +263,9 @@ impl Train {
         );
         let behind = self.behind(threads)?;
         let leads = member.is_none_or(|member| member.rank == 0);
+        if leads && self.resume.is_none() {
+            places::check_folder("--out", &self.out)?;
+        }
         let page = self.watch.filter(|_| leads).map(::watch::listen).transpose()?;
         let mut place = Place { threads, leads, opens_first: true, ranks: None };
         if let Some(member) = member {
@@ -582,7 +580,7 @@ impl Observer for Terminal {
     fn measured(&mut self, m: &Measurement) {
         let which = m.average.map_or_else(String::new, |width| format!(", average of width {width}"));
         let kd = m.kd * 1e3;
-        let kinds = m.starved.map_or_else(String::new, |starved| format!(", starved kinds {starved} of 64"));
+        let kinds = starved(m);
         let coverage = m.coverage.map_or_else(String::new, |c| {
             let against = m.held_out.map_or_else(String::new, |count| format!(" against {count} held out"));
             format!(", precision {:.3} recall {:.3} coverage {:.3}{against}", c.precision, c.recall, c.coverage)
@@ -598,11 +596,56 @@ impl Observer for Terminal {
     }
 }
 
+/// How many kinds of picture are drawn too seldom, in words; nothing where that was not measured.
+fn starved(measurement: &Measurement) -> String {
+    // Few pictures are of no more kinds than there are.
+    let all = Kinds::CLUSTERS.min(measurement.samples);
+    measurement.starved.map_or_else(String::new, |starved| format!(", starved kinds {starved} of {all}"))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn kinds_are_as_many_as_were_told_apart() {
+        let measured = |starved: Option<usize>, samples: usize| Measurement {
+            kimg: 1.0,
+            average: None,
+            kd: 0.1,
+            coverage: None,
+            divergence: None,
+            starved,
+            samples,
+            held_out: None,
+            network: "n".into(),
+            hash: "h".into(),
+        };
+        assert_eq!(starved(&measured(Some(3), 2000)), ", starved kinds 3 of 64");
+        assert_eq!(starved(&measured(Some(3), 40)), ", starved kinds 3 of 40");
+        assert_eq!(starved(&measured(None, 40)), "");
+    }
+
+    #[test]
+    fn values_are_set_one_after_the_other_and_the_rest_stays() {
+        let config = Config::preset("tiny").unwrap();
+        let set = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            set_values(config.clone(), &sets, "names are elsewhere")
+        };
+        assert_eq!(set(&[]).unwrap(), config);
+        let mut expected = config.clone();
+        (expected.seed, expected.loss.drift) = (7, 0.5);
+        assert_eq!(set(&["loss.drift=0", "seed=7", "loss.drift=0.5"]).unwrap(), expected);
+        for (wrong, said) in
+            [("loss.drift=abc", "cannot be that"), ("loss.drft=0", "names are elsewhere"), ("x", "KEY=VALUE")]
+        {
+            let error = set(&["seed=7", wrong]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--set {wrong}: ")) && error.contains(said), "{error}");
+        }
+    }
 
     #[derive(clap::Parser)]
     struct Line {

@@ -225,8 +225,12 @@ fn another_model_or_size_is_kept_out_of_an_archive_and_other_formats_and_levels_
         assert!(!output.status.success(), "{more:?}");
         String::from_utf8(output.stderr).expect("text")
     };
-    assert!(fail(&["--size", "48"]).contains("not size 48"));
-    assert!(fail(&["--noise", "none"]).contains("of the model"));
+    // A dry run says what the other would.
+    for dry in [&["--dry-run"][..], &[]] {
+        assert!(fail(&[&["--size", "48"][..], dry].concat()).contains("not size 48"));
+        assert!(fail(&[&["--noise", "none"][..], dry].concat()).contains("of the model"));
+    }
+    assert!(succeed(&place.arguments(&out, &["--levels", "1.0", "--dry-run"])).contains("pictures    40 in 10 shards"));
     assert!(files(&out) == before);
     // 32 pixels are the model's own.
     assert!(succeed(&place.arguments(&out, &["--levels", "1.0", "--size", "32"])).starts_with("0 shards made"));
@@ -273,7 +277,10 @@ fn mistakes_are_named_and_make_nothing() {
     }
     let file = place.out("file");
     fs::write(&file, b"mine").expect("a file");
-    assert!(fail(&place.arguments(&file, &[]), &[]).contains("run the same command again"));
+    for (place_of, more) in [(file.join("deep"), &["--dry-run"][..]), (file.clone(), &[])] {
+        let said = fail(&place.arguments(&place_of, more), &[]);
+        assert!(said.contains("file is no folder; name another place") && !said.contains("again"), "{said}");
+    }
     assert_eq!(fs::read(&file).expect("still there"), b"mine");
     assert!(!out.exists());
 }

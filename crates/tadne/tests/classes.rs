@@ -72,13 +72,19 @@ fn from_pictures_of_two_characters_to_a_picture_of_one_of_them() {
         assert!(said.contains("classes 0 to 1"), "{said}");
     }
 
+    // A class that no picture is of is told.
+    let gaps = fs::read_to_string(&labels).unwrap().replace(",1]", ",2]");
+    fs::write(&labels, gaps).unwrap();
+    let said = succeed(&[&train[..], &short, &["--labels", &labels]].concat());
+    assert!(said.contains("classes   3") && said.contains("1 of the classes (1)"), "{said}");
+
     // What cannot be: pictures without a class, networks that were told of none.
     fs::write(&labels, json!({"labels": [["bright/0.png", 0], ["dark/0.png", 1]]}).to_string()).unwrap();
     let said = fail(&[&train[..], &short, &["--labels", &labels]].concat());
     assert!(said.contains("no class for 58 of 60 pictures"), "{said}");
     let said = fail(&[&train[..], &["--from", "shipped", "--min-side", "32", "--labels", "folders"]].concat());
     assert!(said.contains("0 classes") && said.contains("--config"), "{said}");
-    assert!(!Path::new(&format!("{runs}/00002-tiny")).exists());
+    assert!(!Path::new(&format!("{runs}/00003-tiny")).exists());
 }
 
 #[test]

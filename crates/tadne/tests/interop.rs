@@ -37,6 +37,14 @@ fn an_imported_file_draws_what_the_network_draws() {
     let seeded = [&random[..], &["--noise-seed", "3"]].concat();
     assert!(draw("g", text(&model), &seeded) != draw("h", text(&model), &random));
     assert!(draw("i", text(&model), &["--noise", "none"]) != draw("j", text(&model), &[]));
+    // Where it would count for nothing it is refused.
+    let out = dir.path().join("k");
+    let refused = |more: &[&str]| {
+        fail(&[&["generate", "--model", text(&model), "--noise-seed", "3", "--out", text(&out)], more].concat())
+    };
+    assert!(refused(&[]).contains("--noise-seed 3: ") && refused(&[]).contains("add --noise random"));
+    assert!(refused(&["--noise", "none"]).contains("use --noise random"));
+    assert!(!out.exists());
 }
 
 #[test]

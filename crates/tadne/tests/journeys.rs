@@ -172,6 +172,67 @@ fn info_says_what_the_model_is_and_under_which_terms() {
     // People get the same in lines, not as JSON.
     let said = succeed(&["info"]);
     assert!(said.contains("training ") && said.contains("thousand pictures") && !said.contains('{'), "{said}");
+    let directions: Vec<_> =
+        info["directions"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
+    assert!(!directions.is_empty() && said.contains(&format!("directions    {}\n", directions.join(", "))), "{said}");
+}
+
+#[test]
+fn the_environment_is_told_what_counts_for_nothing() {
+    let said = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let output = tadne(arguments).envs(variables.iter().copied()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (well, warned) = said(&[("TADNE_RATES", "5"), ("TADNE_LOG", "warn")], &["info"]);
+    assert!(well && warned.contains("TADNE_RATES (is TADNE_RATE meant?)") && warned.lines().count() == 1, "{warned}");
+    // Of an instruction set that there is not, whether anything is drawn or not.
+    for command in [&["info"][..], &["health"], &["serve"], &["generate", "--out", "nowhere"]] {
+        let (well, error) = said(&[("TADNE_SIMD", "bogus")], command);
+        assert!(!well && error.contains("\"bogus\"") && error.contains("one of scalar"), "{command:?}: {error}");
+    }
+    // What is empty is not set.
+    let empty = ["TADNE_RATE", "TADNE_ADDR", "TADNE_MODEL", "TADNE_SIMD", "TADNE_LOG"].map(|name| (name, ""));
+    let (well, error) = said(&empty, &["serve", "--model", "missing.safetensors"]);
+    assert!(!well && error.contains("missing.safetensors") && !error.contains("TADNE_"), "{error}");
+    let (well, error) = said(&empty, &["info"]);
+    assert!(well && error.is_empty(), "{error}");
+}
+
+#[test]
+fn pictures_that_are_written_over_are_told_and_the_same_ones_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("pictures");
+    let note = |psi: &str| {
+        let output = tadne(&["generate", "--seeds", "0-2", "--psi", psi, "--out", text(&out)]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(!note("0.7").contains("note") && !note("0.7").contains("note"));
+    let said = note("1.3");
+    assert!(said.contains("note: 3 files in") && said.contains("--out"), "{said}");
+}
+
+#[test]
+#[cfg(not(feature = "s3"))]
+fn buckets_that_were_not_built_for_name_the_feature() {
+    for option in ["--archive", "--cache"] {
+        let said = fail(&["serve", option, "s3://bucket/folder", "--addr", "127.0.0.1:0"]);
+        assert!(said.contains(option) && said.contains("--features s3"), "{said}");
+    }
+    let said = fail(&["archive", "--seeds", "0", "--out", "s3://bucket/folder"]);
+    assert!(said.contains("--features s3"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_model_behind_a_link_is_changed_where_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, link) = (dir.path().join("model.safetensors"), dir.path().join("link.safetensors"));
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tadne.safetensors"), &model).unwrap();
+    let before = fs::read(&model).unwrap();
+    std::os::unix::fs::symlink("model.safetensors", &link).unwrap();
+    succeed(&["select", text(&link), "--remove"]);
+    assert!(link.is_symlink() && fs::read(&model).unwrap() != before, "the link was replaced");
 }
 
 #[test]

@@ -56,15 +56,48 @@ fn a_collection_becomes_tars_and_a_report() {
         .expect("it can be written");
     let said = run(&["--dry-run", "--near", "off", "--boxes", &text("boxes.jsonl")]);
     assert_eq!(["boxes", "kept", "tiny"].map(|word| count(&said, word)), [1, 29, 1]);
+    // That another run would not be let write there is said of the folder, not of the pictures.
+    assert!(said.contains("note        ") && said.contains("out holds a selection by other rules"), "{said}");
     assert!(said.contains("7.png: 36 x 40 pixels"), "{said}");
     fs::write(path("boxes.jsonl"), "7,60,50,99,90\n").expect("it can be written");
     assert!(fail(&["--boxes", &text("boxes.jsonl")]).contains("boxes.jsonl, line 1"));
 
     assert!(fail(&["--near", "8"]).contains("or off"));
-    assert!(fail(&["--min-chroma", "NaN"]).contains("use a number from 0"));
+    for (option, value, allowed) in [
+        ("--max-bars", "2", "use a number from 0 to 1"),
+        ("--max-bars", "-0.1", "use a number from 0 to 1"),
+        ("--min-chroma", "NaN", "use a number from 0 to 255"),
+        ("--min-brightness", "256", "use a number from 0 to 255"),
+        ("--min-sharpness", "inf", "use a number, 0 or more"),
+        ("--max-aspect", "0.5", "use a number, 1 or more"),
+    ] {
+        let said = fail(&[option, value]);
+        assert!(said.contains(option) && said.contains(allowed), "{said}");
+    }
     assert!(fail(&["--only", &text("nowhere.txt")]).contains("nowhere.txt"));
     fs::write(path("none.txt"), "404\n").expect("it can be written");
     assert!(fail(&["--only", &text("none.txt")]).contains("--only"));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told_before_a_picture_is_read() {
+    let place = tempfile::tempdir().expect("a folder");
+    let text = |name: &str| place.path().join(name).to_str().expect("test paths are text").to_owned();
+    let data = text("data");
+    fs::create_dir(&data).expect("a folder");
+    // Whoever read it would call it broken.
+    fs::write(text("data/1.png"), "no picture").expect("it can be written");
+    fs::write(text("file"), "mine").expect("it can be written");
+    for out in [text("file"), text("file/deep")] {
+        for more in [&[][..], &["--dry-run"]] {
+            let arguments = [&["prepare", "--data", &data, "--out", &out][..], more].concat();
+            let output = tadne(&arguments).output().expect("it starts");
+            let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(!output.status.success() && error.contains("file is no folder; name another place"), "{error}");
+            assert!(!said.contains("broken") && !error.contains("again"), "{said}{error}");
+        }
+    }
+    assert_eq!(fs::read_to_string(text("file")).expect("still there"), "mine");
 }
 
 /// The detectors that the crate `detect` tests with: to one a face is what is red, to the other two eyes and a mouth.
@@ -114,7 +147,8 @@ fn of_pictures_with_faces_the_faces_are_kept() {
     assert!(fail(&[&text("nowhere.onnx"), "--out", &out]).contains("cannot read the detector"));
     assert!(fail(&[&text("data/3.png"), "--out", &out]).contains("3.png cannot be used as a detector"));
     assert!(fail(&[&network, "--detector-margin", "0.5", "--out", &out]).contains("from 1 to 20"));
-    assert!(fail(&[&network, "--detector-score", "NaN", "--out", &out]).contains("use a number from 0"));
+    assert!(fail(&[&network, "--detector-score", "NaN", "--out", &out]).contains("use a number, 0 or more"));
+    assert!(fail(&[&network, "--detector-score", "5", "--out", &out]).contains("scores are from 0 to 1"));
     assert!(fail(&[&network, "--boxes", &out, "--out", &out]).contains("--boxes"));
 }
 

@@ -222,11 +222,13 @@ fn arguments_that_cannot_be_meant_are_told_by_their_names() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let start = ["train", "--data", &photos, "--out", &runs, "--cache", &cache, "--config", "tiny"];
-    let told: [(&[&str], &[&str]); 8] = [
+    let told: [(&[&str], &[&str]); 10] = [
         (&["--set", "loss.drift=abc", "--set", "batch=16"], &["--set loss.drift=abc", "expected f64"]),
         (&["--gamma", "nan"], &["--gamma", "0 or more"]),
         (&["--kimg", "inf"], &["--kimg", "0 or more"]),
         (&["--threads", "0"], &["--threads", "1..=256"]),
+        (&["--kimg", "-5"], &["--kimg", "0 or more"]),
+        (&["--max-broken", "1.5"], &["--max-broken", "from 0 to 1"]),
         (&["--set", "name=a/b"], &["name must be a word", "a/b"]),
         (&["--from", &path("nope")], &["cannot read", "nope"]),
         (&["--watch", &address], &["cannot listen on", &address]),
@@ -239,6 +241,10 @@ fn arguments_that_cannot_be_meant_are_told_by_their_names() {
     }
     let said = fail(&["train", "--data", &photos, "--resume", &path("nope")]);
     assert!(said.contains("there is no ") && said.contains("nope"), "{said}");
+    // Before pictures are made ready, too.
+    let (file, cold) = (format!("{photos}/0.png"), path("cold"));
+    let said = fail(&["train", "--data", &photos, "--out", &file, "--cache", &cold, "--config", "tiny"]);
+    assert!(said.contains("0.png is no folder") && !Path::new(&cold).exists(), "{said}");
 }
 
 /// A generator that would be held to the end is told of, and so is how a run that was stopped goes on.
