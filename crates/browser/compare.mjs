@@ -24,13 +24,13 @@ function instance(file) {
   return { exports, hand, answer, asked };
 }
 
-/** Every picture of the list, as a module draws it, large and as it is composed. */
+/** Every picture of the list, as a module draws it: of its own size, on a walk, as it is composed, and through the lens. */
 function pictures(file) {
   const { exports, hand, answer, asked } = instance(file);
   hand(weights);
   asked(exports.load());
   return NAMES.flatMap((name) =>
-    [[0, 0], [0.8, 0], [0, 1]].map(([wander, size]) => {
+    [[0, 0], [0.8, 0], [0, 1], [0, 4096]].map(([wander, size]) => {
       hand(new TextEncoder().encode(name));
       asked(exports.draw(0.9, wander, 1, size));
       return answer();

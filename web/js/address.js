@@ -32,8 +32,9 @@ const EIGHTHS = [2, 3, 4, 5, 6];
 
 /**
  * A picture that suits a place of so many CSS pixels: of the model's own size where that is large enough, else one that
- * the server enlarges more carefully than browsers do; a small one for visitors who save data. Always a JPEG, which has
- * a quarter of the bytes of a lossless picture and looks the same in its place; downloads are lossless.
+ * the model's lens redraws, and for models without one is enlarged more carefully than browsers do; a small one for
+ * visitors who save data. Always a JPEG, which has a quarter of the bytes of a lossless picture and looks the same in its
+ * place; downloads are lossless.
  * @param {import('./recipe.js').Recipe} recipe
  * @param {number} psi
  * @param {number} across
@@ -41,7 +42,8 @@ const EIGHTHS = [2, 3, 4, 5, 6];
 export function suitableAddress(recipe, psi, across, how = {}) {
   const own = Math.max(model.width, model.height);
   if (saving) return pictureAddress(recipe, psi, { ...how, kind: 'jpg', size: Math.min(own, 96) });
-  const pixels = across * Math.min(devicePixelRatio || 1, 3);
+  // Screens of more pixels to the same length are held no closer to the eye.
+  const pixels = across * Math.min(devicePixelRatio || 1, 2);
   const times = [8, 4, 2].find((times) => pixels > own * 0.8 * times) ?? 1;
   if (times === 1) {
     // A place needs no more pixels than it has: from a large model a smaller picture, in steps that caches can share.

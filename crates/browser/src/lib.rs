@@ -24,8 +24,9 @@ pub extern "C" fn load() -> u32 {
 }
 
 /// Draws the picture that the input names (`42`, `42-3b7`, `42~77~35`, `42_77_5`) at a creativity, `wander` radians along
-/// its way through its neighbourhood (0: where it is at home), with its noise or, if `noise` is 0, without. With `size` other than 0,
-/// ink is left out if the picture's longer side has so many pixels without it; see [`drawn_width`]. 1 if it is there.
+/// its way through its neighbourhood (0: where it is at home), with its noise or, if `noise` is 0, without. With `size` other than 0
+/// the picture is drawn for a place of so many pixels on its longer side: without ink if it has as many without, through the model's lens if it has fewer
+/// with it; see [`drawn_width`]. 1 if it is there.
 #[allow(unsafe_code, reason = "the exported name is unique in this module")]
 #[unsafe(no_mangle)]
 pub extern "C" fn draw(psi: f32, wander: f32, noise: u32, size: usize) -> u32 {

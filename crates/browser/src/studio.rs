@@ -57,8 +57,8 @@ pub struct How {
     pub wander: f32,
     /// With its noise.
     pub noise: bool,
-    /// Pixels of the longer side that are enough. Where the picture is composed at as many or more, ink that would enlarge it is left out;
-    /// 0: the model's own size.
+    /// Pixels of the longer side where it is shown: ink is left out of a picture that is composed at as many or more, one that is shown larger than
+    /// it is comes through the model's lens; 0: the model's own size.
     pub size: usize,
 }
 
@@ -166,9 +166,9 @@ impl Studio {
     }
 
     fn develop(&mut self, styles: &Styles, noise: Option<Seed>, size: usize, rgba: &mut Vec<u8>) {
-        let enough = if size == 0 { usize::MAX } else { size };
+        let side = (size > 0).then_some(size);
         // Nobody cancels here, so the picture is always there; what is no longer wanted is never asked of an instance.
-        self.worker.draw_styles_small_into(styles, noise, enough, &|| false, &mut self.picture);
+        self.worker.draw_styles_sized_into(styles, noise, side, &|| false, &mut self.picture);
         rgba.clear();
         rgba.extend(self.picture.rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]));
     }

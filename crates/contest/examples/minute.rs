@@ -24,7 +24,7 @@ fn pool(side: u32) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut pool = Vec::new();
     for seed in 0..POOL {
         let styles = Recipe::from(Seed(seed)).styles(&generator, Creativity::default());
-        worker.draw_styles_small_into(&styles, None, side as usize, &|| false, &mut picture);
+        worker.draw_styles_sized_into(&styles, None, Some(side as usize), &|| false, &mut picture);
         let whole = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb.clone());
         pool.extend(resize(&whole.ok_or("a picture has its size")?, side, side, FilterType::Triangle).into_raw());
     }

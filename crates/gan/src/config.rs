@@ -496,8 +496,12 @@ impl Config {
             ));
         }
         self.architecture.validate().map_err(|e| Error::Config { what: e.to_string() })?;
-        if self.architecture.ink.is_some() {
-            return fail("architecture.ink must be null: an ink network is trained afterwards, by tadne ink".into());
+        for (name, network) in [("ink", self.architecture.ink), ("lens", self.architecture.lens)] {
+            if network.is_some() {
+                return fail(format!(
+                    "architecture.{name} must be null: that network is trained afterwards, by tadne ink"
+                ));
+            }
         }
         let (h, w) = self.architecture.resolution();
         if h != w {

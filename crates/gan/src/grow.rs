@@ -119,7 +119,7 @@ impl Config {
 
 impl Checkpoint {
     /// A generator of which nothing but its model file is left, as a run of length 0 that [`Trainer::grow`] can start from: G and its average are what
-    /// the file holds, D is fresh. Ink, selection, directions and calibration are not G's and are left behind. `name` is what errors call the file.
+    /// the file holds, D is fresh. Ink, lens, selection, directions and calibration are not G's and are left behind. `name` is what errors call the file.
     ///
     /// # Errors
     /// [`Error::Config`] where its architecture cannot be trained.
@@ -127,7 +127,7 @@ impl Checkpoint {
         let provenance = &model.metadata.provenance;
         let preset = provenance["config"].as_str().and_then(|name| Config::preset(name).ok());
         let mut config = preset.map_or_else(|| Config::preset("c64"), Ok)?;
-        config.architecture = Architecture { ink: None, ..model.architecture.clone() };
+        config.architecture = Architecture { ink: None, lens: None, ..model.architecture.clone() };
         config.discriminator.channels.clone_from(&model.architecture.channels);
         let mut trainer = Trainer::bare(config, threads)
             .map_err(|e| Error::Config { what: format!("{} cannot be trained further: {e}", name.display()) })?;

@@ -1,4 +1,4 @@
-//! Training of the network that redraws a composed picture at a larger size ([`synth::Ink`]): pairs of a reduced picture and the one it came from, and
+//! Training of the networks that redraw a picture at a larger size ([`synth::Ink`]): pairs of a reduced picture and the one it came from, and
 //! the mean absolute difference between what is redrawn and what was there; then, beside that, a discriminator that sees what becomes of drawn pictures.
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use kernels::train::Cpu;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use synth::{Ink, ModelFile, Picture, Seed};
+use synth::{Architecture, Ink, ModelFile, Picture, Seed};
 
 use crate::adam::{Adam, Rates, move_towards};
 use crate::auxiliary::warmth;
@@ -38,8 +38,6 @@ const FORMAT: &str = "tadne-ink";
 const VERSION: u32 = 2;
 /// More would be more patches than can be counted.
 const LONGEST_KIMG: f64 = 1e9;
-/// Entry of a model's provenance: thousands of patches that its ink network has seen.
-const LEARNT_FROM: &str = "ink_kimg";
 
 /// How an ink network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +45,9 @@ const LEARNT_FROM: &str = "ink_kimg";
 pub struct InkConfig {
     /// The network.
     pub ink: Ink,
+    /// Whether it is a model's lens ([`synth::Architecture::lens`]), which redraws finished pictures, in place of its ink.
+    #[serde(default)]
+    pub lens: bool,
     /// Side of the small picture's patch that is learnt from at a time, in pixels.
     pub patch: usize,
     /// Patches a step.
@@ -75,10 +76,11 @@ pub struct InkConfig {
 }
 
 impl InkConfig {
-    /// What a run of `tadne ink` takes for `ink` unless told otherwise.
+    /// What a run of `tadne ink` takes for `ink` unless told otherwise; for a lens the same, and [`InkConfig::lens`].
     pub fn new(ink: Ink) -> Self {
         Self {
             ink,
+            lens: false,
             patch: 40,
             batch: 16,
             kimg: 150.0,
@@ -113,6 +115,8 @@ impl InkConfig {
             "noise and blur must be between 0 and 1"
         } else if !distances {
             "waver and smudge must be between 0 and 8 pixels"
+        } else if self.lens && self.judging.is_some() {
+            "a lens is not judged: there are no real pictures as large as what it draws to judge beside"
         } else if let Some(fault) = self.judging.as_ref().and_then(|judging| judging.fault(patch, batch, ink.factor)) {
             fault
         } else {
@@ -131,6 +135,21 @@ impl InkConfig {
         fault.map_or(Ok(()), |fault| {
             Err(Error::Config { what: format!("{fault}; pictures are of {side} small pixels") })
         })
+    }
+
+    /// What the network's tensors begin with in a model file.
+    fn network(&self) -> &'static str {
+        if self.lens { Ink::LENS } else { Ink::INK }
+    }
+
+    /// The name in a model file of one of the network's tensors.
+    fn in_file(&self, tensor: &str) -> String {
+        tensor.replacen(Ink::INK, self.network(), 1)
+    }
+
+    /// Entry of a model's provenance: thousands of patches that the network has seen.
+    fn learnt_from(&self) -> String {
+        format!("{}_kimg", self.network())
     }
 
     /// Steps of the whole run.
@@ -239,7 +258,7 @@ impl InkTrainer {
     /// its own then.
     pub fn reconfigure(&mut self, config: InkConfig) -> Result<(), Error> {
         config.validate()?;
-        let kept = |c: &InkConfig| (c.ink, c.precision, c.batch, c.seed);
+        let kept = |c: &InkConfig| (c.ink, c.lens, c.precision, c.batch, c.seed);
         if kept(&config) != kept(&self.config) {
             return Err(Error::Config {
                 what: "a run of ink keeps its network, arithmetic, batch and seed; start a new one".into(),
@@ -267,13 +286,15 @@ impl InkTrainer {
         if self.adam.steps > 0 {
             return fail("the run has begun already and cannot begin as another".into());
         }
-        let (asked, has) = (self.config.ink, model.architecture.ink);
+        let Architecture { ink, lens, .. } = model.architecture;
+        let (asked, has) = (self.config.ink, if self.config.lens { lens } else { ink });
         let holds =
             |has: &Ink| has.factor == asked.factor && has.channels <= asked.channels && has.blocks <= asked.blocks;
         let Some(has) = has.filter(holds) else {
             let said =
                 |ink: Ink| format!("{} channels, {} blocks and the factor {}", ink.channels, ink.blocks, ink.factor);
-            let has = has.map_or("has no ink network".into(), |ink| format!("has one of {}", said(ink)));
+            let no = if self.config.lens { "has no lens" } else { "has no ink network" };
+            let has = has.map_or(no.into(), |ink| format!("has one of {}", said(ink)));
             return fail(format!(
                 "the model {has}; the run's is of {}, and can begin as one that is no larger",
                 said(asked)
@@ -283,7 +304,7 @@ impl InkTrainer {
         for e in self.net.layout.entries() {
             let mut values = e.to_file(&self.net.weights);
             let row = e.shape[1..].iter().product();
-            if let Some(tensor) = model.tensors.get(&e.name) {
+            if let Some(tensor) = model.tensors.get(&self.config.in_file(&e.name)) {
                 let known = tensor.shape[1..].iter().product();
                 for (to, from) in values.chunks_exact_mut(row).zip(tensor.data.chunks_exact(known)) {
                     to[..known].copy_from_slice(from);
@@ -297,7 +318,8 @@ impl InkTrainer {
         }
         self.ema.clone_from(&self.net.weights);
         self.passes.weights_changed();
-        self.before_kimg = model.metadata.provenance.get(LEARNT_FROM).and_then(Value::as_f64).unwrap_or(0.0);
+        self.before_kimg =
+            model.metadata.provenance.get(self.config.learnt_from()).and_then(Value::as_f64).unwrap_or(0.0);
         Ok(())
     }
 
@@ -533,13 +555,22 @@ impl InkTrainer {
     /// # Errors
     /// [`Error::Model`] if the two do not fit.
     pub fn added_to(&self, model: &ModelFile) -> Result<ModelFile, Error> {
-        let mut model = model.clone().without_ink();
-        model.architecture.ink = Some(self.config.ink);
+        let mut model = model.clone();
+        if self.config.lens {
+            model = model.without_lens();
+            model.architecture.lens = Some(self.config.ink);
+        } else {
+            model = model.without_ink();
+            model.architecture.ink = Some(self.config.ink);
+        }
         for e in self.net.layout.entries() {
-            model.tensors.insert(e.name.clone(), synth::Tensor { shape: e.shape.clone(), data: e.to_file(&self.ema) });
+            model.tensors.insert(
+                self.config.in_file(&e.name),
+                synth::Tensor { shape: e.shape.clone(), data: e.to_file(&self.ema) },
+            );
         }
         if let Some(provenance) = model.metadata.provenance.as_object_mut() {
-            provenance.insert(LEARNT_FROM.into(), (self.before_kimg + self.patches() as f64 / 1000.0).into());
+            provenance.insert(self.config.learnt_from(), (self.before_kimg + self.patches() as f64 / 1000.0).into());
         }
         model.check()?;
         Ok(model)

@@ -176,6 +176,7 @@ impl Parts {
             conv_clamp: self.conv_clamp,
             labels,
             ink: None,
+            lens: None,
         })
     }
 }

@@ -64,5 +64,6 @@ pub use pictures::animate::animated_webp;
 pub use pictures::encode::{EncodeError, Format};
 pub use pictures::file::{FileMaker, MakeError};
 pub use pictures::render::{LEVELS, level};
+pub use pictures::resize::{ResizeError, to_side};
 pub use routes::router;
 pub use serve::{Server, raise_open_files_limit, run};

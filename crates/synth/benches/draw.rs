@@ -2,13 +2,14 @@
 //!
 //! Without arguments, untrained networks of the sizes this project trains are drawn on every instruction set of this
 //! machine, or on the one that `TADNE_SIMD` names. A name picks one of them; anything else is the path of a model file. The rounds of the sets are interleaved,
-//! so that a change in the machine's speed meets all alike; the median and the fastest of the rounds are printed.
+//! so that a change in the machine's speed meets all alike; the median and the fastest of the rounds are printed. A model with a lens is drawn once more through
+//! it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use synth::{Architecture, Creativity, Generator, Isa, ModelFile, Picture, Seed, Upsample};
+use synth::{Architecture, Creativity, Generator, Isa, ModelFile, Picture, Recipe, Seed, Upsample, Worker};
 
 fn architecture(channels: &[usize], upsample: Upsample) -> Architecture {
     Architecture { upsample, ..Architecture::plain(128, 256, channels) }
@@ -34,13 +35,18 @@ fn main() {
             None => ModelFile::open(Path::new(&name)),
         };
         match model {
-            Ok(model) => measure(&name, &model, rounds),
+            Ok(model) => {
+                measure(&name, &model, rounds, false);
+                if model.architecture.lens.is_some() {
+                    measure(&name, &model, rounds, true);
+                }
+            }
             Err(error) => eprintln!("{name}: {error}"),
         }
     }
 }
 
-fn measure(name: &str, model: &ModelFile, rounds: usize) {
+fn measure(name: &str, model: &ModelFile, rounds: usize, magnified: bool) {
     let forced = std::env::var_os("TADNE_SIMD").map(|_| Isa::from_environment().expect("TADNE_SIMD"));
     let mut workers: Vec<_> = Isa::available()
         .iter()
@@ -49,12 +55,17 @@ fn measure(name: &str, model: &ModelFile, rounds: usize) {
         .collect();
     let mut times = vec![Vec::with_capacity(rounds); workers.len()];
     let mut picture = Picture::default();
+    let mut draw = |worker: &mut Worker, seed| {
+        let styles = Recipe::from(Seed(seed)).styles(worker.generator(), Creativity::default());
+        let side = magnified.then_some(usize::MAX);
+        worker.draw_styles_sized_into(&styles, Some(Seed(seed)), side, &|| false, &mut picture);
+    };
     for round in 0..=rounds {
         for (worker, times) in workers.iter_mut().zip(&mut times) {
             // Two pictures: the second finds the caches as a thread that draws all day does.
-            worker.draw_into(Seed(1_000_000 + round as u64), Creativity::default(), &mut picture);
+            draw(worker, 1_000_000 + round as u64);
             let start = Instant::now();
-            worker.draw_into(Seed(round as u64), Creativity::default(), &mut picture);
+            draw(worker, round as u64);
             // The first round allocates.
             if round > 0 {
                 times.push(start.elapsed().as_secs_f64() * 1e3);

@@ -271,6 +271,14 @@ impl ModelFile {
         self
     }
 
+    /// The model without its lens, if it has one: its pictures are the same, and are not redrawn for a closer look.
+    #[must_use]
+    pub fn without_lens(mut self) -> Self {
+        self.architecture.lens = None;
+        self.tensors.retain(|name, _| !name.starts_with("lens."));
+        self
+    }
+
     /// Checks the architecture, and that exactly its tensors are there with its shapes and finite values.
     ///
     /// # Errors

@@ -85,9 +85,23 @@ pub fn synthesize(model: &ModelFile, w: &[f32], seed: Seed) -> Result<Vec<f32>, 
         picture = rgb;
     }
     Ok(match architecture.ink {
-        Some(ink) => redraw(model, ink, &picture),
+        Some(ink) => redraw(model, Ink::INK, ink, architecture.composed(), &picture),
         None => picture,
     })
+}
+
+/// What the model's lens makes of its raw picture, planar [3, H, W]: [3, factor H, factor W]; nothing without one.
+///
+/// # Errors
+/// The model is not valid.
+///
+/// # Panics
+/// If the picture is of another size than [`Architecture::resolution`].
+pub fn magnify(model: &ModelFile, picture: &[f32]) -> Result<Option<Vec<f32>>, ModelError> {
+    model.check()?;
+    let size = model.architecture.resolution();
+    assert_eq!(picture.len(), 3 * size.0 * size.1, "a picture is [3, H, W]");
+    Ok(model.architecture.lens.map(|lens| redraw(model, Ink::LENS, lens, size, picture)))
 }
 
 /// One 3x3 convolution with everything around it, doubling the size if `conv.doubles`.
@@ -154,9 +168,8 @@ fn to_rgb(model: &ModelFile, block: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
     y.into_iter().map(|v| clamp(&model.architecture, v)).collect()
 }
 
-/// The composed picture, planar [3, H, W], as [`Ink`] redraws it, [3, factor H, factor W]: the definition, for the eye.
-fn redraw(model: &ModelFile, ink: Ink, picture: &[f32]) -> Vec<f32> {
-    let (height, width) = model.architecture.composed();
+/// A picture, planar [3, H, W], as the [`Ink`] called `network` redraws it, [3, factor H, factor W]: the definition, for the eye.
+fn redraw(model: &ModelFile, network: &str, ink: Ink, (height, width): (usize, usize), picture: &[f32]) -> Vec<f32> {
     let bounded: Vec<f32> = picture.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
     let mut x = bounded.clone();
     x.extend((0..height * width).map(|pixel| Ink::place(pixel % width, width)));
@@ -168,13 +181,13 @@ fn redraw(model: &ModelFile, ink: Ink, picture: &[f32]) -> Vec<f32> {
         y
     };
     let l = |x: Vec<f32>| -> Vec<f32> { x.into_iter().map(|v| v.max(SLOPE * v)).collect() };
-    let mut y = l(conv(&x, "ink.conv_in"));
+    let mut y = l(conv(&x, &format!("{network}.conv_in")));
     for block in 0..ink.blocks {
-        let inner = l(conv(&y, &format!("ink.b{block}.conv0")));
-        let residual = l(conv(&inner, &format!("ink.b{block}.conv1")));
+        let inner = l(conv(&y, &format!("{network}.b{block}.conv0")));
+        let residual = l(conv(&inner, &format!("{network}.b{block}.conv1")));
         y.iter_mut().zip(residual).for_each(|(y, v)| *y += v);
     }
-    let fine = conv(&y, "ink.conv_out");
+    let fine = conv(&y, &format!("{network}.conv_out"));
     reference::enlarge(&bounded, &fine, [height, width], ink.factor)
 }
 
@@ -224,11 +237,11 @@ mod tests {
             let ink = Ink { channels: 4, blocks: 2, factor };
             let architecture = Architecture { base: [3, 5], ink: Some(ink), ..Architecture::plain(2, 2, &[1]) };
             let mut model = ModelFile::random(architecture, Seed(1)).unwrap();
-            for (salt, (name, input, output)) in ink.convs().into_iter().enumerate() {
+            for (salt, (name, input, output)) in ink.convs(Ink::INK).into_iter().enumerate() {
                 model.tensors.get_mut(&format!("{name}.weight")).unwrap().data = ruled(9 * input * output, salt, 0.4);
                 model.tensors.get_mut(&format!("{name}.bias")).unwrap().data = ruled(output, salt + 7, 0.2);
             }
-            let found = redraw(&model, ink, &ruled(3 * 15, 3, 1.3));
+            let found = redraw(&model, Ink::INK, ink, (3, 5), &ruled(3 * 15, 3, 1.3));
             assert_eq!(found.len(), 3 * 15 * factor * factor);
             assert_eq!(found.len().div_ceil(every), values.len());
             for (found, value) in found.iter().step_by(every).zip(values) {

@@ -129,7 +129,7 @@ fn coarse_styles(generator: &Generator, w: &[f32]) -> Vec<f32> {
 /// The picture of `w` before ink, without noise and truncation, as means of squares: about 16 pixels of red, green and blue across.
 fn thumb(worker: &mut Worker, w: &[f32]) -> Vec<u8> {
     let (styles, mut picture) = (Styles { w: w.to_vec(), fine: None }, Picture::default());
-    worker.draw_styles_small_into(&styles, None, 0, &|| false, &mut picture);
+    worker.draw_styles_sized_into(&styles, None, Some(0), &|| false, &mut picture);
     let side = (picture.height.min(picture.width) / THUMB).max(1);
     let mut thumb = Vec::new();
     for (y, x) in (0..picture.height / side).flat_map(|y| (0..picture.width / side).map(move |x| (y, x))) {

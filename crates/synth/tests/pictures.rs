@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{architectures, model};
 use proptest::prelude::*;
 use synth::{
-    Architecture, Creativity, Generator, Isa, ModelFile, NoiseInputs, Picture, Recipe, Seed, Tensor, Upsample,
+    Architecture, Creativity, Generator, Ink, Isa, ModelFile, NoiseInputs, Picture, Recipe, Seed, Tensor, Upsample,
     reference,
 };
 
@@ -246,11 +246,56 @@ fn a_picture_can_be_left_as_it_is_composed() {
         assert_eq!(inked.composed(), composed.resolution());
         let styles = Recipe::from(Seed(6)).styles(&inked, Creativity::default());
         let (mut worker, mut picture) = (inked.worker(), Picture::default());
-        assert!(worker.draw_styles_small_into(&styles, Some(Seed(6)), 1, &|| false, &mut picture));
+        assert!(worker.draw_styles_sized_into(&styles, Some(Seed(6)), Some(1), &|| false, &mut picture));
         assert_eq!(picture, composed.worker().draw(Seed(6), Creativity::default()));
         let before = picture.clone();
-        assert!(!worker.draw_styles_small_into(&styles, None, 1, &|| true, &mut picture));
+        assert!(!worker.draw_styles_sized_into(&styles, None, Some(1), &|| true, &mut picture));
         assert_eq!(picture, before, "what was cancelled changes nothing");
+    }
+}
+
+#[test]
+fn a_lens_is_looked_through_for_what_is_larger_than_the_picture_only() {
+    for (index, architecture) in architectures().into_iter().enumerate() {
+        let lens = Some(Ink { channels: 6, blocks: 1, factor: if index == 0 { 4 } else { 2 } });
+        let model = model(&Architecture { lens, ..architecture });
+        let raw = reference::synthesize(&model, &reference::w(&model, Seed(6)).unwrap(), Seed(6)).unwrap();
+        let expected = reference::magnify(&model, &raw).unwrap().unwrap();
+        let (with, without) = (generator(&model), generator(&model.without_lens()));
+        assert_eq!(with.resolution(), without.resolution());
+        assert_ne!(with.fingerprint(), without.fingerprint());
+        let (own, magnified) = (with.resolution().0.max(with.resolution().1), with.magnified());
+        assert_eq!(without.magnified(), without.resolution());
+        let styles = Recipe::from(Seed(6)).styles(&with, Creativity::default());
+        let draw = |generator: &Arc<Generator>, side| {
+            let mut picture = Picture::default();
+            assert!(generator.worker().draw_styles_sized_into(&styles, Some(Seed(6)), side, &|| false, &mut picture));
+            picture
+        };
+        let plain = with.worker().draw(Seed(6), Creativity::default());
+        assert_eq!((&draw(&with, None), &draw(&with, Some(own))), (&plain, &plain));
+        // Without a lens the picture is as large as it gets.
+        assert_eq!(draw(&without, Some(own + 1)), plain);
+        let closer = draw(&with, Some(own + 1));
+        assert_eq!((closer.height, closer.width), magnified);
+        let pixels = magnified.0 * magnified.1;
+        for (place, byte) in closer.rgb.iter().enumerate() {
+            let expected = (127.5 * expected[place % 3 * pixels + place / 3] + 127.5).clamp(0.0, 255.0);
+            assert!((f32::from(*byte) - expected).abs() <= 1.0, "{byte} {expected}");
+        }
+        let mut other = with.worker_with_threads(3);
+        let (mut picture, asked) = (closer.clone(), Cell::new(0));
+        assert!(other.draw_styles_sized_into(&styles, Some(Seed(6)), Some(1000), &|| false, &mut picture));
+        assert_eq!(picture, closer);
+        // The last of the lens's convolutions is refused, and what was there stays.
+        let layers = with.layers() + with.architecture().ink.map_or(0, |ink| 2 * ink.blocks + 2);
+        let cancelled = || {
+            asked.set(asked.get() + 1);
+            asked.get() == layers + 4
+        };
+        assert!(!other.draw_styles_sized_into(&styles, None, Some(own + 1), &cancelled, &mut picture));
+        assert_eq!((picture, asked.get()), (closer, layers + 4));
+        assert_eq!(other.draw(Seed(6), Creativity::default()), plain);
     }
 }
 

@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use cli::pictures::{format, write};
+use cli::pictures::{format, replace, write};
 use indicatif::{ProgressBar, ProgressStyle};
 use server::{Format, LEVELS, level};
-use synth::{Creativity, Generator, Picture, Seed};
+use synth::{Creativity, Generator, Picture, Recipe, Seed, Worker};
 
 use crate::model::Model;
 use crate::outputs;
@@ -29,12 +29,14 @@ const LONGEST_WEBP: usize = 16_383;
 Examples:
   tadne generate --seeds 0-15,77 --psi 0.7 --out pictures
   tadne generate --seeds 42 --psi 1.4 --format webp --out pictures
+  tadne generate --seeds 42 --size 512 --out pictures
   tadne generate --grid 8x8 --psi 0.7 --out sheet.png
   tadne generate --seeds 0-9 --sweep --out sweep.png
   tadne generate --w found/found.safetensors --out pictures
   tadne generate --model network.pkl --seed-style numpy --seeds 85 --psi 0.5 --out pictures
 
-The same seed, psi and model always give the same picture.")]
+The same seed, psi and model always give the same picture. Files are named by their seeds alone (seed00042.png), so those of another
+psi or model belong into another folder.")]
 pub(crate) struct Generate {
     /// Seeds, e.g. 0-15,77 [default: 0, or as many as the grid holds]
     #[arg(long, value_name = "LIST")]
@@ -54,6 +56,9 @@ pub(crate) struct Generate {
     /// Put them on one sheet, one row per seed, through the 18 levels of creativity from 0.3 to 2
     #[arg(long, conflicts_with_all = ["grid", "psi"])]
     sweep: bool,
+    /// Pixels of the longer side; above the model's own, its lens draws them where it has one [default: the model's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(16..=1024), conflicts_with_all = ["grid", "sweep", "w"])]
+    size: Option<u16>,
     /// png, webp or jpg [default: png, or what the sheet's name says]
     #[arg(long, value_parser = format, value_name = "KIND")]
     format: Option<Format>,
@@ -109,9 +114,13 @@ impl Generate {
             self.out.display()
         );
         fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
+        let lost = AtomicU64::new(0);
         self.draw(generator, seeds.count(), seeds.iter().map(|seed| (seed, self.psi)), |_, seed, picture| {
-            write(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)
+            let is_lost = replace(&self.out.join(format!("seed{seed}.{}", format.extension())), format, picture)?;
+            lost.fetch_add(u64::from(is_lost), Ordering::Relaxed);
+            Ok(())
         })?;
+        tell_lost(lost.into_inner(), &self.out);
         Ok(seeds.count())
     }
 
@@ -123,8 +132,9 @@ impl Generate {
         fs::create_dir_all(&self.out).with_context(|| format!("cannot make the folder {}", self.out.display()))?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         let file = self.out.join(format!("{name}.{}", format.extension()));
-        write(&file, format, &picture)?;
+        let is_lost = replace(&file, format, &picture)?;
         println!("1 picture in {}", file.display());
+        tell_lost(u64::from(is_lost), &self.out);
         Ok(())
     }
 
@@ -182,6 +192,15 @@ impl Generate {
         Ok(count)
     }
 
+    /// One picture at the size that was asked for.
+    fn picture(&self, worker: &mut Worker, seed: Seed, psi: Creativity) -> anyhow::Result<Picture> {
+        let Some(side) = self.size.map(usize::from) else { return Ok(worker.draw(seed, psi)) };
+        let styles = Recipe::from(seed).styles(worker.generator(), psi);
+        let mut picture = Picture::default();
+        worker.draw_styles_sized_into(&styles, Some(seed), Some(side), &|| false, &mut picture);
+        Ok(server::to_side(picture, side)?)
+    }
+
     /// Draws what is wanted, `count` in all, on all threads and hands each picture to `done` with its place in the order; the
     /// first error ends it.
     fn draw(
@@ -208,7 +227,8 @@ impl Generate {
                         else {
                             break;
                         };
-                        if let Err(error) = done(place, seed, &worker.draw(seed, psi)) {
+                        let drawn = self.picture(&mut worker, seed, psi);
+                        if let Err(error) = drawn.and_then(|picture| done(place, seed, &picture)) {
                             *failed.lock().expect("no thread panics holding an error") = Some(error);
                         }
                         bar.inc(1);
@@ -221,5 +241,15 @@ impl Generate {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+}
+
+/// Says how many files were other pictures before.
+fn tell_lost(count: u64, folder: &Path) {
+    if count > 0 {
+        eprintln!(
+            "note: {count} files in {} held other pictures and were written over; name another folder with --out to keep such",
+            folder.display()
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `tadne ink`: teaches a model to redraw its pictures at two or four times their size.
+//! `tadne ink`: teaches a model to redraw its pictures at two or four times their size, and once more through a lens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
+use cli::numbers::{self, above_zero, number};
+use cli::places;
 use dataset::{Dataset, Options};
 use gan::{Checkpoint, InkConfig, InkJudging, InkOrigin, InkTrainer, Precision};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -36,8 +38,10 @@ Examples:
   tadne ink --data 'shards/*.tar' --model model.safetensors --out runs/ink --channels 64 --kimg 800
   tadne ink --data pictures/ --model inked.safetensors --refine --blocks 8 --out runs/ink     larger, from what it has
   tadne ink --data pictures/ --model model.safetensors --out runs/ink     once more: goes on where it stopped
+  tadne ink --data pictures/ --model inked.safetensors --lens --out runs/lens     for a closer look at what it draws
 
-The pictures must be at least as large as what is to be drawn: 256 pixels for a model of 64 and the factor 4.
+The pictures must be at least as large as what is to be drawn: 256 pixels for a model of 64 and the factor 4; for a lens as
+large as what the model draws already, as it learns from their halves.
 The folder holds model.safetensors (the model, with the network so far), ink.safetensors (to go on from), stats.jsonl and
 grids/*.png: reduced pictures enlarged, redrawn and as they were; and the model's own, enlarged and redrawn.
 Ctrl-C finishes the step, saves and exits.")]
@@ -52,12 +56,16 @@ pub(crate) struct Ink {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Length of the run in thousands of patches [default: 150]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = above_zero)]
     kimg: Option<f64>,
     /// Then train N thousand more patches adversarially, with a discriminator (the judge) that also sees the model's own pictures redrawn
     /// [default: none]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = above_zero)]
     judged: Option<f64>,
+    /// Teach the network that redraws finished pictures for a closer look, at sizes above the model's own (a picture's page, downloads, ?size=), in
+    /// place of the one that redraws composed pictures
+    #[arg(long, conflicts_with = "judged")]
+    lens: bool,
     /// Begin with the network that the model has, in place of a fresh one; a larger one (--channels, --blocks) grows from it
     #[arg(long)]
     refine: bool,
@@ -68,13 +76,13 @@ pub(crate) struct Ink {
     /// Changes a value of the configuration, e.g. `--set judging.weight=0.1`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Channels of the network [default: 48, with --refine the model's]
+    /// Channels of the network [default: 48, of a lens 24, with --refine the model's]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// Residual blocks of two convolutions [default: 6, with --refine the model's]
+    /// Residual blocks of two convolutions [default: 6, of a lens 4, with --refine the model's]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
-    /// How many times as large pictures become: 2 or 4 [default: 4, with --refine the model's]
+    /// How many times as large pictures become: 2 or 4 [default: 4, of a lens 2, with --refine the model's]
     #[arg(long, value_name = "N")]
     factor: Option<usize>,
     /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it [default: auto]
@@ -84,12 +92,12 @@ pub(crate) struct Ink {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Minutes between two snapshots
-    #[arg(long, default_value_t = 5.0, value_name = "N")]
+    #[arg(long, default_value_t = 5.0, value_name = "N", value_parser = number)]
     minutes: f64,
     #[command(flatten)]
     picture_args: PictureArgs,
     /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::threads)]
     threads: Option<usize>,
     /// Pictures are kept in memory up to this many MiB, beyond that in a file
     #[arg(long, default_value_t = 1024, value_name = "MIB")]
@@ -101,10 +109,15 @@ pub(crate) struct Ink {
 
 impl Ink {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        places::check_folder("--out", &self.out)?;
         let inked = ModelFile::open(&self.model).with_context(|| format!("--model {}", self.model.display()))?;
-        let replaced = inked.architecture.ink;
-        let model = inked.clone().without_ink();
-        let (height, width) = model.architecture.composed();
+        // What it redraws is what the model draws without it.
+        let (replaced, model) = if self.lens {
+            (inked.architecture.lens, inked.clone().without_lens())
+        } else {
+            (inked.architecture.ink, inked.clone().without_ink())
+        };
+        let (height, width) = model.architecture.resolution();
         ensure!(height == width, "pictures of {width} x {height} cannot be redrawn yet: only square ones");
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let path = self.out.join(STATE);
@@ -134,12 +147,18 @@ impl Ink {
             let checkpoint = Checkpoint::find(path, threads)?;
             trainer.begin_judge(&checkpoint).with_context(|| format!("--judge-from {}", path.display()))?;
         }
-        trainer.config().validate_for(height)?;
         let ink = trainer.config().ink;
+        // Of a lens the pairs are no larger than what is drawn already: nobody has pictures of what it will be looked at.
+        let (small, large) = if self.lens { (height / ink.factor, height) } else { (height, height * ink.factor) };
+        ensure!(
+            small > 0 && small * ink.factor == large,
+            "pictures of {height} x {height} have no halves to learn from; a lens of another --factor may"
+        );
+        trainer.config().validate_for(small)?;
         let finished = trainer.steps() >= trainer.config().steps();
-        let another = origin
-            .as_ref()
-            .is_some_and(|origin| origin.model.as_ref().is_some_and(|begun| *begun != model.fingerprint()));
+        // Neither network matters to the other, nor to itself.
+        let bare = model.clone().without_ink().without_lens().fingerprint();
+        let another = origin.as_ref().is_some_and(|origin| origin.model.as_ref().is_some_and(|begun| *begun != bare));
         ensure!(
             finished || !another,
             "{} was begun for another model than {}; give it that, or another --out",
@@ -149,7 +168,7 @@ impl Ink {
         if origin.is_some() && finished {
             return self.finished(&trainer, &model, another);
         }
-        let data = self.open(height * ink.factor, trainer.config().seed)?;
+        let data = self.open(large, trainer.config().seed)?;
         ensure!(
             origin.as_ref().is_none_or(|origin| origin.dataset == data.fingerprint()),
             "{} was trained on other pictures; give it those, or another --out",
@@ -170,7 +189,7 @@ impl Ink {
             // Of a state that was copied back, or lines that an older version wrote before its state.
             gan::truncate_stats_after(&self.out.join(STATS), trainer.patches() as f64 / 1e3)?;
         }
-        let origin = InkOrigin { dataset: data.fingerprint().into(), model: Some(model.fingerprint()) };
+        let origin = InkOrigin { dataset: data.fingerprint().into(), model: Some(bare) };
         let worker = Arc::new(Generator::new(&model)?).worker_with_threads(threads);
         let (folder, minutes) = (self.out.clone(), self.minutes);
         let mut run = Run { trainer, data, origin, model, worker, folder, minutes, dropped: 0 };
@@ -197,12 +216,17 @@ impl Ink {
 
     /// What is asked for; `own` is the model's network.
     fn configuration(&self, own: Option<Network>) -> InkConfig {
-        let usual = own.filter(|_| self.refine).unwrap_or(Network { channels: 48, blocks: 6, factor: 4 });
+        let usual = if self.lens {
+            Network { channels: 24, blocks: 4, factor: 2 }
+        } else {
+            Network { channels: 48, blocks: 6, factor: 4 }
+        };
+        let usual = own.filter(|_| self.refine).unwrap_or(usual);
         let channels = self.channels.unwrap_or(usual.channels);
         let (blocks, factor) = (self.blocks.unwrap_or(usual.blocks), self.factor.unwrap_or(usual.factor));
         let usual = InkConfig::new(Network { channels, blocks, factor });
         let (precision, seed) = (self.precision.unwrap_or(usual.precision), self.seed.unwrap_or(usual.seed));
-        InkConfig { precision, seed, ..usual }
+        InkConfig { precision, seed, lens: self.lens, ..usual }
     }
 
     /// `config` with the arguments' changes.
@@ -228,6 +252,13 @@ impl Ink {
             )),
             _ => Ok(()),
         };
+        let what = |lens: bool| if lens { "a lens" } else { "ink" };
+        ensure!(
+            self.lens == config.lens,
+            "{out} is a run of {} and not of {}; give another --out",
+            what(config.lens),
+            what(self.lens)
+        );
         let number = |asked: Option<usize>| asked.map(|n| n.to_string());
         kept("channels", number(self.channels), config.ink.channels.to_string())?;
         kept("blocks", number(self.blocks), config.ink.blocks.to_string())?;
@@ -243,7 +274,7 @@ impl Ink {
         let chosen = self.picture_args.over(PictureOptions { min_side: Some(size), ..PictureOptions::default() });
         let options = Options {
             cache: Some(self.cache.clone()),
-            memory_budget: self.memory << 20,
+            memory_budget: self.memory.saturating_mul(1 << 20),
             mirror: true,
             seed,
             threads: self.threads.unwrap_or(0),
@@ -362,7 +393,7 @@ impl Run {
             bar,
             &format!("kimg {kimg:<7.1} difference {loss:.4}; held out {redrawn:.4}, bilinear {bilinear:.4}{dropped}"),
         );
-        let small = self.model.architecture.composed().0;
+        let small = self.model.architecture.resolution().0;
         let drawn = self.draw(&(0..SHOWN as u64).map(Seed).collect::<Vec<_>>());
         let drawn = drawn.chunks_exact(3 * small * small).flat_map(|raw| self.trainer.show_drawn(raw, small));
         let drawn: Vec<_> = drawn.collect();

@@ -97,6 +97,46 @@ fn a_run_that_was_interrupted_ends_as_one_that_was_not() {
     assert!(told.is_sorted_by(|a, b| a["kimg"].as_f64() < b["kimg"].as_f64()));
 }
 
+/// A lens learns from pictures no larger than what the model draws, and its own are drawn where somebody asks for more.
+#[test]
+fn a_closer_look_is_learnt_and_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (photos, cache, base, runs) = (path("photos"), path("cache"), path("base.safetensors"), path("lens"));
+    pictures(Path::new(&photos));
+    let model = ModelFile::random(Architecture::plain(8, 8, &[8, 4, 4]), Seed(1)).unwrap();
+    model.save(Path::new(&base), WeightDtype::F32).unwrap();
+    let common = ["ink", "--data", &photos, "--model", &base, "--cache", &cache, "--threads", "1", "--out", &runs];
+    let lens = |more: &[&str]| tadne(&[&common[..], more].concat()).output().unwrap();
+    let first = lens(&["--lens", "--channels", "4", "--blocks", "1", "--kimg", "0.064", "--set", "patch=8"]);
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    for refused in [&["--kimg", "1"][..], &["--lens", "--judged", "1"]] {
+        let output = lens(refused);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && (said.contains("a run of a lens") || said.contains("--judged")), "{said}");
+    }
+    assert!(lens(&["--lens", "--kimg", "0.128"]).status.success(), "it goes on");
+    let made = format!("{runs}/model.safetensors");
+    let with = ModelFile::open(Path::new(&made)).unwrap();
+    assert_eq!(with.architecture.lens, Some(Ink { channels: 4, blocks: 1, factor: 2 }));
+    // The weights of a run's model are rounded, those of the one that it began with are not.
+    let plain = path("plain.safetensors");
+    with.without_lens().save(Path::new(&plain), WeightDtype::F16).unwrap();
+    assert!(succeed(&["info", &made]).contains("through its lens 2 times as large"));
+    let drawn = |model: &str, size: &str| {
+        let (out, file) = (path("drawn"), path("drawn/seed00003.png"));
+        succeed(&["generate", "--model", model, "--seeds", "3", "--size", size, "--out", &out]);
+        let picture = image::open(file).unwrap().to_rgb8();
+        fs::remove_dir_all(out).unwrap();
+        picture
+    };
+    assert!(drawn(&made, "16") == drawn(&plain, "16"));
+    for size in ["32", "24"] {
+        assert!(drawn(&made, size) != drawn(&plain, size), "at {size}");
+        assert_eq!(drawn(&made, size).width().to_string(), size);
+    }
+}
+
 /// Its grids would else be pictures of another data set.
 #[test]
 fn a_run_among_its_pictures_goes_on_with_the_same_ones() {

@@ -16,7 +16,7 @@ const LINEAR: Conv = Conv { gain: None, pooled: false };
 /// layer, so that nothing is added to the enlarged picture at first.
 pub(crate) fn layout(ink: Ink) -> Layout {
     let mut layout = Layout::default();
-    for (name, inputs, outputs) in ink.convs() {
+    for (name, inputs, outputs) in ink.convs(Ink::INK) {
         let std = if name == "ink.conv_out" { 0.0 } else { (2.0 / 1.04 / (9 * inputs) as f64).sqrt() };
         layout.push(&format!("{name}.weight"), &[outputs, inputs, 3, 3], Order::Window, [std, 0.0, 1.0]);
         layout.push(&format!("{name}.bias"), &[outputs], Order::Plain, [0.0, 0.0, 1.0]);

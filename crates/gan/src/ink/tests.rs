@@ -204,6 +204,34 @@ fn a_network_goes_on_from_the_one_that_a_model_has() {
     assert!(second.begin_as(&inked).unwrap_err().to_string().contains("begun already"));
 }
 
+/// A lens and ink stand side by side in a file, whichever came last; either goes on from its own.
+#[test]
+fn a_lens_is_put_beside_ink() {
+    let model = ModelFile::random(Architecture::plain(4, 4, &[4, 4]), synth::Seed(3)).unwrap();
+    let lens = InkConfig { lens: true, ink: Ink { channels: 5, ..small().ink }, ..small() };
+    let both = |config: &InkConfig, model: &ModelFile| {
+        let mut trainer = awake(config.clone(), 1);
+        trainer.ema.clone_from(&trainer.net.weights);
+        trainer.step(&pictures(3, 32), 32, &[]);
+        trainer.added_to(model).unwrap()
+    };
+    let inked = both(&small(), &model);
+    let (one, other) = (both(&lens, &inked), both(&small(), &both(&lens, &model)));
+    assert_eq!(one.architecture, other.architecture);
+    assert_eq!((one.architecture.ink, one.architecture.lens), (Some(small().ink), Some(lens.ink)));
+    assert_eq!((&one.tensors, one.fingerprint()), (&other.tensors, other.fingerprint()));
+    assert_eq!(one.clone().without_lens().tensors, inked.tensors);
+    for config in [&small(), &lens] {
+        let mut trainer = InkTrainer::new(config.clone(), 1).unwrap();
+        trainer.begin_as(&one).unwrap();
+        assert_eq!(trainer.added_to(&one).unwrap().tensors, one.tensors);
+    }
+    let said = InkTrainer::new(lens.clone(), 1).unwrap().begin_as(&inked).unwrap_err().to_string();
+    assert!(said.contains("has no lens"), "{said}");
+    let judged = InkConfig { judging: Some(InkJudging::new(1.0)), ..lens };
+    assert!(judged.validate().unwrap_err().to_string().contains("a lens is not judged"));
+}
+
 /// Whatever is new, the larger network draws what the smaller one draws, and all of it can learn.
 #[test]
 fn a_larger_network_begins_as_a_smaller_one() {

@@ -39,6 +39,7 @@ impl Service {
             conv_clamp: None,
             labels: None,
             ink: None,
+            lens: None,
         };
         let model = ModelFile::random(architecture, Seed(1)).expect("the architecture is sound");
         let generator = Arc::new(Generator::new(&model).expect("so is the model"));

@@ -9,12 +9,9 @@ const WIDTH: usize = 1200;
 const HEIGHT: usize = 630;
 /// The room of the page at night, `--room` in web/css/base.css.
 const ROOM: [u8; 3] = [0x0d, 0x0c, 0x10];
-/// A square of three small pictures and two gaps is as large as the large picture: `3 * 176 + 2 * 17 = 562`.
-const LARGE: usize = 562;
-const SMALL: usize = 176;
 const GAP: usize = 17;
-const LEFT: usize = (WIDTH - 2 * LARGE - GAP) / 2;
-const TOP: usize = (HEIGHT - LARGE) / 2;
+const LEFT: usize = (WIDTH - 2 * Card::LARGE - GAP) / 2;
+const TOP: usize = (HEIGHT - Card::LARGE) / 2;
 
 /// A card that is being made.
 pub(crate) struct Card {
@@ -24,6 +21,10 @@ pub(crate) struct Card {
 impl Card {
     /// Pictures on the wall's card: seven columns of five, every other column half a picture lower.
     pub(crate) const ON_THE_WALL: usize = 7 * 5;
+    /// Side of the large picture: a square of three small ones and two gaps is as large, `3 * 176 + 2 * 17 = 562`.
+    pub(crate) const LARGE: usize = 562;
+    /// Side of a small picture.
+    pub(crate) const SMALL: usize = 176;
 
     pub(crate) fn new() -> Self {
         Self { canvas: Picture { width: WIDTH, height: HEIGHT, rgb: ROOM.repeat(WIDTH * HEIGHT) } }
@@ -31,22 +32,22 @@ impl Card {
 
     /// The picture that the card is about.
     pub(crate) fn hang_large(&mut self, picture: Picture) -> Result<(), Stop> {
-        self.hang(picture, LARGE, LEFT as isize, TOP as isize)
+        self.hang(picture, Self::LARGE, LEFT as isize, TOP as isize)
     }
 
     /// One of the nine beside it, by rows.
     pub(crate) fn hang_small(&mut self, place: usize, picture: Picture) -> Result<(), Stop> {
-        let pitch = SMALL + GAP;
-        let left = LEFT + LARGE + GAP + place % 3 * pitch;
-        self.hang(picture, SMALL, left as isize, (TOP + place / 3 * pitch) as isize)
+        let pitch = Self::SMALL + GAP;
+        let left = LEFT + Self::LARGE + GAP + place % 3 * pitch;
+        self.hang(picture, Self::SMALL, left as isize, (TOP + place / 3 * pitch) as isize)
     }
 
     /// One of the pictures of a wall, by rows; those at the edges are cut off, as the wall goes on.
     pub(crate) fn hang_on_wall(&mut self, place: usize, picture: Picture) -> Result<(), Stop> {
-        let pitch = (SMALL + GAP) as isize;
+        let pitch = (Self::SMALL + GAP) as isize;
         let (column, row) = ((place % 7) as isize, (place / 7) as isize);
         let lowered = if column % 2 == 1 { pitch / 2 } else { 0 };
-        self.hang(picture, SMALL, column * pitch - 66, row * pitch + lowered - 150)
+        self.hang(picture, Self::SMALL, column * pitch - 66, row * pitch + lowered - 150)
     }
 
     /// How far from the cell in the middle, in column `x` of the wall, a place of the card is: columns and rows. The
@@ -102,7 +103,7 @@ mod tests {
         for place in 0..9 {
             card.hang_small(place, white()).unwrap();
         }
-        assert_eq!(lit(card), LARGE * LARGE + 9 * SMALL * SMALL);
+        assert_eq!(lit(card), Card::LARGE * Card::LARGE + 9 * Card::SMALL * Card::SMALL);
     }
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
             card.hang_on_wall(place, white()).unwrap();
         }
         let share = lit(card) as f64 / (WIDTH * HEIGHT) as f64;
-        let wanted = (SMALL as f64 / (SMALL + GAP) as f64).powi(2);
+        let wanted = (Card::SMALL as f64 / (Card::SMALL + GAP) as f64).powi(2);
         assert!((share - wanted).abs() < 0.03, "{share} of the card is covered, not {wanted}");
     }
 }

@@ -44,7 +44,7 @@ impl From<EncodeError> for Stop {
 /// A picture in the size that was asked for.
 fn sized(picture: Picture, size: Option<u16>) -> Result<Picture, Stop> {
     match size {
-        Some(size) => resize::to_side(picture, usize::from(size)),
+        Some(size) => Ok(resize::to_side(picture, usize::from(size))?),
         None => Ok(picture),
     }
 }
@@ -73,13 +73,13 @@ impl Renderer {
                 let styles = latent.styles(self.worker.generator(), psi.psi());
                 return self.single(&styles, *noise, *size, *format, unwanted);
             }
-            Order::Sweep { recipe, moving } => animated(&self.levels(recipe, unwanted)?, *moving)?,
+            Order::Sweep { recipe, moving } => animated(&self.levels(recipe, None, unwanted)?, *moving)?,
             Order::Morph { from, to, psi, frames, moving } => {
                 animated(&self.morph(from, to, psi.psi(), *frames, unwanted)?, *moving)?
             }
             Order::Montage { recipe, columns, size, format } => {
                 let usual = |tile: &Picture| tile.width.max(tile.height).min(usize::from(LARGEST_TILE));
-                let tiles = self.levels(recipe, unwanted)?.into_iter().map(|tile| {
+                let tiles = self.levels(recipe, size.map(usize::from), unwanted)?.into_iter().map(|tile| {
                     let side = size.map_or_else(|| usual(&tile), usize::from);
                     resize::to_side(tile, side)
                 });
@@ -87,7 +87,7 @@ impl Renderer {
                 format.encode(&synth::sheet(&tiles, usize::from(*columns)))?
             }
             Order::Levels { recipe } => {
-                let files = LEVELS.zip(self.levels(recipe, unwanted)?).map(|(tenths, picture)| {
+                let files = LEVELS.zip(self.levels(recipe, None, unwanted)?).map(|(tenths, picture)| {
                     let name = format!("{recipe}-psi-{}.png", level(tenths));
                     Ok((name, Format::Png.encode(&picture)?))
                 });
@@ -95,10 +95,10 @@ impl Renderer {
             }
             Order::Card { recipe, psi } => {
                 let mut card = Card::new();
-                let large = self.draw(recipe, psi.psi(), true, unwanted)?;
+                let large = self.draw(recipe, psi.psi(), Some(Card::LARGE), unwanted)?;
                 card.hang_large(large)?;
                 for (place, tenths) in [3, 5, 7, 9, 11, 13, 15, 17, 20].into_iter().enumerate() {
-                    card.hang_small(place, self.draw(recipe, level(tenths), true, unwanted)?)?;
+                    card.hang_small(place, self.draw(recipe, level(tenths), Some(Card::SMALL), unwanted)?)?;
                 }
                 Format::Jpeg.encode(&card.finish())?
             }
@@ -109,7 +109,10 @@ impl Renderer {
                         let (column, row) = Card::cell_beside(x, place);
                         u64::from(cell_seed(wall, x.wrapping_add(column), y.wrapping_add(row)))
                     });
-                    card.hang_on_wall(place, self.draw(&Recipe::from(Seed(seed)), psi.psi(), true, unwanted)?)?;
+                    card.hang_on_wall(
+                        place,
+                        self.draw(&Recipe::from(Seed(seed)), psi.psi(), Some(Card::SMALL), unwanted)?,
+                    )?;
                 }
                 Format::Jpeg.encode(&card.finish())?
             }
@@ -126,8 +129,8 @@ impl Renderer {
         format: Format,
         unwanted: Unwanted<'_>,
     ) -> Result<Bytes, Stop> {
-        let enough = size.map_or(usize::MAX, usize::from);
-        let drawn = self.worker.draw_styles_small_into(styles, noise, enough, unwanted, &mut self.picture);
+        let side = size.map(usize::from);
+        let drawn = self.worker.draw_styles_sized_into(styles, noise, side, unwanted, &mut self.picture);
         if !drawn {
             return Err(Stop::Cancelled);
         }
@@ -138,9 +141,19 @@ impl Renderer {
         Ok(Bytes::copy_from_slice(&self.file))
     }
 
-    fn draw(&mut self, recipe: &Recipe, psi: Creativity, noise: bool, unwanted: Unwanted<'_>) -> Result<Picture, Stop> {
+    /// One picture, drawn for a place of so many pixels on the longer side, which it may miss; without one as large as it is.
+    fn draw(
+        &mut self,
+        recipe: &Recipe,
+        psi: Creativity,
+        side: Option<usize>,
+        unwanted: Unwanted<'_>,
+    ) -> Result<Picture, Stop> {
         let styles = recipe.styles(self.worker.generator(), psi);
-        self.worker.draw_styles(&styles, noise.then(|| recipe.seed()), unwanted).ok_or(Stop::Cancelled)
+        let mut picture = Picture::default();
+        let noise = Some(recipe.seed());
+        let drawn = self.worker.draw_styles_sized_into(&styles, noise, side, unwanted, &mut picture);
+        drawn.then_some(picture).ok_or(Stop::Cancelled)
     }
 
     /// Pictures on the straight line between two creatures' `w`, both included. Noise stays the first one's, so that
@@ -164,7 +177,7 @@ impl Renderer {
             .collect()
     }
 
-    fn levels(&mut self, recipe: &Recipe, unwanted: Unwanted<'_>) -> Result<Vec<Picture>, Stop> {
-        LEVELS.map(|tenths| self.draw(recipe, level(tenths), true, unwanted)).collect()
+    fn levels(&mut self, recipe: &Recipe, side: Option<usize>, unwanted: Unwanted<'_>) -> Result<Vec<Picture>, Stop> {
+        LEVELS.map(|tenths| self.draw(recipe, level(tenths), side, unwanted)).collect()
     }
 }

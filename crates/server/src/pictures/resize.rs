@@ -1,7 +1,5 @@
 //! Pictures in other sizes than the model's own.
 
-use std::fmt::Display;
-
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -9,16 +7,30 @@ use synth::Picture;
 
 use crate::pictures::pool::Stop;
 
+/// A picture could not be brought to another size.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("a picture could not be resized: {0}")]
+pub struct ResizeError(String);
+
+impl From<ResizeError> for Stop {
+    fn from(error: ResizeError) -> Self {
+        Stop::Failed(error.to_string())
+    }
+}
+
 /// A picture whose longer side has `side` pixels. Enlarged with Catmull-Rom, which keeps drawn lines crisp with less of
 /// a halo than Lanczos; reduced with Lanczos, which does not alias.
-pub(crate) fn to_side(picture: Picture, side: usize) -> Result<Picture, Stop> {
+///
+/// # Errors
+/// A side of the picture, or of the one asked for, is more than memory holds.
+pub fn to_side(picture: Picture, side: usize) -> Result<Picture, ResizeError> {
     let longer = picture.width.max(picture.height).max(1);
     let scaled = |length: usize| ((length * side + longer / 2) / longer).max(1);
     let (width, height) = (scaled(picture.width), scaled(picture.height));
     if (width, height) == (picture.width, picture.height) {
         return Ok(picture);
     }
-    let failed = |reason: &dyn Display| Stop::Failed(format!("a picture could not be resized: {reason}"));
+    let failed = |reason: &dyn std::fmt::Display| ResizeError(reason.to_string());
     let mut rgb = vec![0; width * height * 3];
     // Views of one type of pixel: with those of any, code for all types is made here, as much as all else of this crate.
     let source = TypedImageRef::<U8x3>::from_buffer(picture.width as u32, picture.height as u32, &picture.rgb)

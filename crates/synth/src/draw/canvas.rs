@@ -39,6 +39,9 @@ pub(crate) struct Canvas {
     /// The pictures that an ink network made of them, if there is one, and what it works in.
     inked: Vec<Rgb>,
     ink: InkCanvas,
+    /// What a lens made of the first picture, and what it works in.
+    magnified: Rgb,
+    lens: InkCanvas,
 }
 
 impl Canvas {
@@ -153,6 +156,14 @@ impl Canvas {
         }
         self.pictures[0].read_planar(composed, height, width);
         generator.ink.is_some() && self.redraw(generator, crew, 1, watch)
+    }
+
+    /// The lens, which the generator must have, over the first picture that was drawn; nothing if it was cancelled.
+    pub(crate) fn magnify(&mut self, generator: &Generator, crew: &Crew, watch: &mut Watch<'_>) -> Option<&Rgb> {
+        let layers = generator.lens.as_ref()?;
+        let picture = if generator.ink.is_some() { &mut self.inked[0] } else { &mut self.pictures[0] };
+        let done = self.lens.run(layers, crew, &mut self.scratch, picture, &mut self.magnified, watch);
+        done.then_some(&self.magnified)
     }
 
     /// A raw picture that was drawn. The generator must be the one that drew it.

@@ -7,7 +7,7 @@ use super::layers::{Affine, Block, Noise, Weights, conv, rgb};
 use crate::latent::selector::Selector;
 use crate::latent::truncation::{Styles, Truncation};
 use crate::model::directions::Directions;
-use crate::{Architecture, ClassError, Creativity, ModelError, ModelFile, NoiseMode, Seed, Upsample, Variation};
+use crate::{Architecture, ClassError, Creativity, Ink, ModelError, ModelFile, NoiseMode, Seed, Upsample, Variation};
 
 /// A model made ready to draw. Share it behind an [`Arc`](std::sync::Arc); give every thread a [`Worker`](crate::Worker) of its own.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Generator {
     pub(crate) blocks: Vec<Block>,
     /// What redraws the composed picture, if anything does.
     pub(crate) ink: Option<InkLayers>,
+    /// What redraws the picture for a closer look, if anything does.
+    pub(crate) lens: Option<InkLayers>,
 }
 
 impl Generator {
@@ -81,7 +83,10 @@ impl Generator {
             blocks.push(Block { convs, rgb, activation: size_of::<f32>() * channels * h * w });
         }
         let styles = styles.packed();
-        let ink = InkLayers::packed(&mut weights, &architecture);
+        let mut redrawing =
+            |network, ink: Option<Ink>, size| ink.map(|ink| InkLayers::packed(&mut weights, network, ink, size));
+        let ink = redrawing(Ink::INK, architecture.ink, architecture.composed());
+        let lens = redrawing(Ink::LENS, architecture.lens, architecture.resolution());
         let variation = Variation::default();
         Ok(Generator {
             isa,
@@ -97,6 +102,7 @@ impl Generator {
             constant,
             blocks,
             ink,
+            lens,
         })
     }
 
@@ -141,6 +147,11 @@ impl Generator {
         self.architecture.composed()
     }
 
+    /// Height and width of the pictures through the model's lens, in pixels; [`Generator::resolution`] where it has none.
+    pub fn magnified(&self) -> (usize, usize) {
+        self.architecture.magnified()
+    }
+
     /// The instruction set in use, by the name that [`Isa::name`] gives it.
     pub fn simd(&self) -> &'static str {
         self.isa.name()
@@ -180,7 +191,7 @@ impl Generator {
     /// Bytes of weights in the order the kernels read them.
     pub fn packed_bytes(&self) -> usize {
         let blocks = self.blocks.iter().flat_map(|block| &block.convs).map(|conv| conv.kernel.bytes());
-        blocks.sum::<usize>() + self.ink.as_ref().map_or(0, InkLayers::bytes)
+        blocks.sum::<usize>() + [&self.ink, &self.lens].into_iter().flatten().map(InkLayers::bytes).sum::<usize>()
     }
 
     /// For each convolution the noise [height, width] that a seed's picture wears, before the layer's strength; `None` where there

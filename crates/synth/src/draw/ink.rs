@@ -1,13 +1,13 @@
-//! The ink network: its layers, and the memory that they draw in.
+//! The networks that redraw a picture, ink and lens: their layers, and the memory that they draw in.
 
 use kernels::{Activation, Conv3x3, Crew, Epilogue, Method, Rgb, Scratch, add, enlarge, ink_input, padded};
 
 use super::layers::Weights;
 use super::watch::Watch;
+use crate::Ink;
 use crate::formula::SLOPE;
-use crate::{Architecture, Ink};
 
-/// The convolutions of an ink network, packed.
+/// The convolutions of such a network, packed.
 #[derive(Debug)]
 pub(crate) struct InkLayers {
     ink: Ink,
@@ -27,10 +27,8 @@ struct InkConv {
 }
 
 impl InkLayers {
-    /// Packs the weights of an architecture's ink network, if it has one.
-    pub(crate) fn packed(weights: &mut Weights<'_>, architecture: &Architecture) -> Option<Self> {
-        let ink = architecture.ink?;
-        let (height, width) = architecture.composed();
+    /// Packs the weights of the network that is called `network`, for pictures of that height and width.
+    pub(crate) fn packed(weights: &mut Weights<'_>, network: &str, ink: Ink, (height, width): (usize, usize)) -> Self {
         let method = Method::for_size(height, width);
         let mut ones = Vec::new();
         let conv = |(name, input, output): (String, usize, usize)| {
@@ -40,8 +38,8 @@ impl InkLayers {
             bias.resize(padded(output), 0.0);
             InkConv { name, kernel, bias }
         };
-        let convs = ink.convs().into_iter().map(conv).collect();
-        Some(InkLayers { ink, convs, ones })
+        let convs = ink.convs(network).into_iter().map(conv).collect();
+        InkLayers { ink, convs, ones }
     }
 
     /// Bytes of packed weights.
@@ -50,7 +48,7 @@ impl InkLayers {
     }
 }
 
-/// What an ink network writes to. It grows while the first picture is drawn and stays.
+/// What such a network writes to. It grows while the first picture is drawn and stays.
 #[derive(Debug, Default)]
 pub(crate) struct InkCanvas {
     input: Activation,

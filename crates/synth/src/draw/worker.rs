@@ -158,31 +158,36 @@ impl Worker {
         true
     }
 
-    /// As [`Worker::draw_styles_into`], for whoever needs no more than `enough` pixels on the longer side: a picture that is composed at as many
-    /// ([`Generator::composed`]) stays as it is, where an ink network would redraw it larger, and takes about half the time. It may be larger or
-    /// smaller than `enough`.
+    /// As [`Worker::draw_styles_into`], for whoever shows the picture `side` pixels long on its longer side: as it is composed
+    /// ([`Generator::composed`]) where that is enough, in about half the time; through the lens ([`Generator::magnified`]) where the model's own
+    /// size is less; at its own size otherwise, or for no `side`. It may be larger or smaller than `side`: scaling is left to the caller.
     ///
     /// # Panics
     /// If a style is not `w_dim` long.
-    pub fn draw_styles_small_into(
+    pub fn draw_styles_sized_into(
         &mut self,
         styles: &Styles,
         noise: Option<Seed>,
-        enough: usize,
+        side: Option<usize>,
         cancelled: &dyn Fn() -> bool,
         picture: &mut Picture,
     ) -> bool {
-        let (height, width) = self.generator.composed();
-        if enough > height.max(width) {
+        let longer = |(height, width): (usize, usize)| height.max(width);
+        let (composed, own) = (longer(self.generator.composed()), longer(self.generator.resolution()));
+        let Some(side) = side.filter(|&side| side <= composed || side > own && self.generator.lens.is_some()) else {
             return self.draw_styles_into(styles, noise, cancelled, picture);
-        }
+        };
         self.follow(std::slice::from_ref(styles));
         let mut watch = Watch { cancelled, finished: &mut |_| () };
-        if !self.canvas.compose(&self.generator, &self.crew, &[noise], &mut watch) {
-            return false;
-        }
-        write(self.canvas.composed(0), picture);
-        true
+        let (generator, crew) = (&self.generator, &self.crew);
+        let drawn = if side <= composed {
+            self.canvas.compose(generator, crew, &[noise], &mut watch).then(|| self.canvas.composed(0))
+        } else if self.canvas.layers(generator, crew, &[noise], &mut watch) {
+            self.canvas.magnify(generator, crew, &mut watch)
+        } else {
+            None
+        };
+        drawn.map(|drawn| write(drawn, picture)).is_some()
     }
 
     /// Makes the next pictures follow these styles.

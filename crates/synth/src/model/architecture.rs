@@ -33,11 +33,15 @@ pub struct Architecture {
     /// The network that redraws the composed picture at a larger size, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ink: Option<Ink>,
+    /// The network that redraws the picture, ink and all, once more: for whoever looks at it closer than its own size, and only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<Ink>,
 }
 
-/// A residual convolutional network that redraws the picture of the last block at `factor` times its size.
+/// A residual convolutional network that redraws a picture at `factor` times its size: [`Architecture::ink`] that of the last block,
+/// [`Architecture::lens`] the whole network's.
 ///
-/// Its input is the composed picture, bounded to -1 to 1, and two planes that say where a pixel lies: `x` and `y` run from -1 at
+/// Its input is that picture, bounded to -1 to 1, and two planes that say where a pixel lies: `x` and `y` run from -1 at
 /// the centre of the first column and row to 1 at the centre of the last. With `l(v) = max(v, 0.2 v)` and 3x3 convolutions with zeros outside:
 /// `y = l(conv_in(input))`, then per block `y = y + l(conv1(l(conv0(y))))`. `conv_out` gives `3 factor^2` channels, of which channel
 /// `c factor^2 + i factor + j` is what is added to colour `c` at row `i`, column `j` within the enlarged pixel (`PyTorch`'s pixel shuffle). They
@@ -62,14 +66,36 @@ impl Ink {
         2.0 * index as f32 / (side.max(2) - 1) as f32 - 1.0
     }
 
-    /// The convolutions in order: name, input and output channels. All are 3x3 with a bias, at the size of the composed picture.
-    pub fn convs(self) -> Vec<(String, usize, usize)> {
-        let mut list = vec![("ink.conv_in".to_owned(), Self::INPUTS, self.channels)];
+    /// What the tensors of [`Architecture::ink`] begin with.
+    pub const INK: &str = "ink";
+    /// What the tensors of [`Architecture::lens`] begin with.
+    pub const LENS: &str = "lens";
+
+    /// The convolutions in order: name, which begins with `network`, input and output channels. All are 3x3 with a bias, at the size of the picture
+    /// that is redrawn.
+    pub fn convs(self, network: &str) -> Vec<(String, usize, usize)> {
+        let mut list = vec![(format!("{network}.conv_in"), Self::INPUTS, self.channels)];
         for block in 0..self.blocks {
-            list.extend((0..2).map(|conv| (format!("ink.b{block}.conv{conv}"), self.channels, self.channels)));
+            list.extend((0..2).map(|conv| (format!("{network}.b{block}.conv{conv}"), self.channels, self.channels)));
         }
-        list.push(("ink.conv_out".to_owned(), self.channels, 3 * self.factor * self.factor));
+        list.push((format!("{network}.conv_out"), self.channels, 3 * self.factor * self.factor));
         list
+    }
+
+    /// Whether its numbers are within what [`Architecture::validate`] allows for a picture of `height` and `width` pixels.
+    fn fits(self, (height, width): (usize, usize)) -> bool {
+        let Self { channels, blocks, factor } = self;
+        // The numbers themselves first: of larger ones the products would not fit.
+        (1..=256).contains(&channels)
+            && (1..=32).contains(&blocks)
+            && matches!(factor, 2 | 4)
+            && height.max(width) * factor <= 8192
+            && height * width * channels.max(3 * factor * factor) <= 1 << 27
+    }
+
+    /// Height and width of what it makes of a picture.
+    fn enlarged(self, (height, width): (usize, usize)) -> (usize, usize) {
+        (height * self.factor, width * self.factor)
     }
 }
 
@@ -177,13 +203,14 @@ impl Architecture {
             conv_clamp: None,
             labels: None,
             ink: None,
+            lens: None,
         }
     }
 
     /// Checks that every value is one this crate can draw, in bounds that keep a hostile file from asking for
     /// absurd amounts of memory: dimensions and channels 1 to 4096, 1 to 16 mapping layers, a base of 1 to 64 a side, 1 to 12 blocks, at most
     /// 8192 pixels on a side and 2^27 values in one activation, a clamp above 0; of [`Labels`] 1 to 65,536 classes with 1 to 4096 features; of
-    /// [`Ink`] 1 to 256 channels, 1 to 32 blocks and the factor 2 or 4.
+    /// each [`Ink`] 1 to 256 channels, 1 to 32 blocks and the factor 2 or 4.
     ///
     /// # Errors
     /// Names the first field that is out of bounds.
@@ -231,16 +258,13 @@ impl Architecture {
         {
             return bad("labels", format!("{labels:?}"), "1 to 65536 classes with 1 to 4096 features");
         }
-        if let Some(ink) = self.ink {
-            let (h, w) = self.composed();
-            let bounds = (1..=256).contains(&ink.channels) && (1..=32).contains(&ink.blocks);
-            // The numbers themselves first: of larger ones the products would not fit.
-            let bounds = bounds && matches!(ink.factor, 2 | 4);
-            let pixels =
-                || h.max(w) * ink.factor <= 8192 && h * w * ink.channels.max(3 * ink.factor * ink.factor) <= 1 << 27;
-            if !(bounds && pixels()) {
+        // What is drawn must fit before anything is asked of what is made of it.
+        for (field, network, size) in
+            [("ink", self.ink, Self::composed as fn(&Self) -> _), ("lens", self.lens, Self::resolution)]
+        {
+            if let Some(ink) = network.filter(|ink| !ink.fits(size(self))) {
                 return bad(
-                    "ink",
+                    field,
                     format!("{ink:?}"),
                     "1 to 256 channels, 1 to 32 blocks and the factor 2 or 4, for at most 8192 pixels a side",
                 );
@@ -251,9 +275,12 @@ impl Architecture {
 
     /// Height and width of the picture, in pixels.
     pub fn resolution(&self) -> (usize, usize) {
-        let (height, width) = self.composed();
-        let factor = self.ink.map_or(1, |ink| ink.factor);
-        (height * factor, width * factor)
+        self.ink.map_or(self.composed(), |ink| ink.enlarged(self.composed()))
+    }
+
+    /// Height and width of the picture through its lens, in pixels: [`Architecture::resolution`] where there is none.
+    pub fn magnified(&self) -> (usize, usize) {
+        self.lens.map_or(self.resolution(), |lens| lens.enlarged(self.resolution()))
     }
 
     /// Height and width of the picture as the last block composes it, before [`Ink`] redraws it.
@@ -294,9 +321,11 @@ impl Architecture {
             list.push((format!("{name}.affine.weight"), vec![channels, w]));
             list.push((format!("{name}.affine.bias"), vec![channels]));
         }
-        for (name, input, output) in self.ink.map(Ink::convs).unwrap_or_default() {
-            list.push((format!("{name}.weight"), vec![output, input, 3, 3]));
-            list.push((format!("{name}.bias"), vec![output]));
+        for (network, ink) in [(Ink::INK, self.ink), (Ink::LENS, self.lens)] {
+            for (name, input, output) in ink.map(|ink| ink.convs(network)).unwrap_or_default() {
+                list.push((format!("{name}.weight"), vec![output, input, 3, 3]));
+                list.push((format!("{name}.bias"), vec![output]));
+            }
         }
         list
     }
@@ -314,7 +343,7 @@ impl Architecture {
         list
     }
 
-    /// Multiply-accumulates of the 3x3 and 1x1 convolutions of one picture, as the plain forward pass counts them.
+    /// Multiply-accumulates of the 3x3 and 1x1 convolutions of one picture, as the plain forward pass counts them; a lens is not among them.
     pub fn macs(&self) -> u64 {
         self.layer_macs().into_iter().map(|(_, macs)| macs).sum()
     }
@@ -335,7 +364,7 @@ impl Architecture {
             list.push((format!("synthesis.b{}.torgb", 4 << block), (3 * channels * h * w) as u64));
         }
         let (h, w) = self.composed();
-        for (name, input, output) in self.ink.map(Ink::convs).unwrap_or_default() {
+        for (name, input, output) in self.ink.map(|ink| ink.convs(Ink::INK)).unwrap_or_default() {
             list.push((name, (9 * input * output * h * w) as u64));
         }
         list
@@ -389,7 +418,13 @@ mod tests {
     #[test]
     fn values_out_of_bounds_are_refused_by_name() {
         type Change = fn(&mut Architecture);
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 17] = [
+            ("lens", |a| a.lens = Some(Ink { channels: 8, blocks: 33, factor: 2 })),
+            ("lens", |a| {
+                a.channels = vec![1; 9];
+                a.ink = Some(Ink { channels: 8, blocks: 1, factor: 4 });
+                a.lens = Some(Ink { channels: 8, blocks: 1, factor: 4 });
+            }),
             ("ink", |a| a.ink = Some(Ink { channels: 0, blocks: 1, factor: 4 })),
             ("ink", |a| a.ink = Some(Ink { channels: 8, blocks: 1, factor: 3 })),
             ("z_dim", |a| a.z_dim = 0),
@@ -427,6 +462,20 @@ mod tests {
         assert_eq!(inked.macs() - small().macs(), 9 * 64 * (5 * 6 + 2 * 6 * 6 + 6 * 48));
         assert_eq!(serde_json::to_value(&inked).unwrap()["ink"]["factor"], 4);
         assert!(serde_json::to_value(small()).unwrap().get("ink").is_none());
+    }
+
+    #[test]
+    fn a_lens_enlarges_what_ink_made_and_is_no_part_of_the_picture() {
+        let ink = Some(Ink { channels: 6, blocks: 1, factor: 4 });
+        let lens = Some(Ink { channels: 5, blocks: 2, factor: 2 });
+        let (inked, both) = (Architecture { ink, ..small() }, Architecture { ink, lens, ..small() });
+        assert_eq!((both.composed(), both.resolution(), both.magnified()), ((8, 8), (32, 32), (64, 64)));
+        assert_eq!((inked.magnified(), both.macs()), ((32, 32), inked.macs()));
+        let (without, list) = (inked.tensors(), both.tensors());
+        assert!(list.starts_with(&without));
+        assert_eq!(list.len() - without.len(), 2 * (2 + 2 * 2));
+        assert!(list[without.len()..].iter().all(|(name, _)| name.starts_with("lens.")));
+        assert!(serde_json::to_value(inked).unwrap().get("lens").is_none());
     }
 
     #[test]

@@ -17,11 +17,14 @@ pub(super) fn network(architecture: &Architecture) -> String {
         NoiseInputs::Coarse => "noise in coarse blocks",
         NoiseInputs::All => "noise everywhere",
     };
-    let redrawn = architecture.ink.map_or(String::new(), |Ink { channels, blocks, factor }| {
-        format!("; redrawn {factor} times as large by {} of {channels} channels", count(blocks, "block"))
-    });
+    let redrawn = |ink: Option<Ink>, looked_at: &str| {
+        ink.map_or(String::new(), |Ink { channels, blocks, factor }| {
+            format!("; {looked_at} {factor} times as large by {} of {channels} channels", count(blocks, "block"))
+        })
+    };
+    let (inked, magnified) = (redrawn(architecture.ink, "redrawn"), redrawn(architecture.lens, "through its lens"));
     format!(
-        "{width} x {height} in {} of {} channels; z {}, {}, w {}; {convolutions}, {noise}{redrawn}",
+        "{width} x {height} in {} of {} channels; z {}, {}, w {}; {convolutions}, {noise}{inked}{magnified}",
         count(channels.len(), "block"),
         channels.join(", "),
         architecture.z_dim,
@@ -56,8 +59,10 @@ pub(super) fn training(provenance: &Value) -> String {
     if let Some(states) = states {
         parts.push(format!("the mean of {}", count(states.len(), "state")));
     }
-    if let Some(kimg) = number("ink_kimg") {
-        parts.push(format!("redrawing learnt from {kimg:.0} thousand patches"));
+    for (entry, what) in [("ink_kimg", "redrawing"), ("lens_kimg", "its lens")] {
+        if let Some(kimg) = number(entry) {
+            parts.push(format!("{what} learnt from {kimg:.0} thousand patches"));
+        }
     }
     if let Some(program) = text("trained_by") {
         let recipe = text("config").map_or(String::new(), |name| format!(" (recipe {name})"));
@@ -90,10 +95,11 @@ mod tests {
         mean["average_of"] = json!([state(3.5), state(3.85)]);
         mean["batch"] = json!(32);
         mean["ink_kimg"] = json!(300.0);
+        mean["lens_kimg"] = json!(20.0);
         assert_eq!(
             training(&mean),
             "800 thousand pictures in batches of 32; 3.9 hours; the mean of 2 states; redrawing learnt from 300 thousand patches; \
-             by tadne 0.1.0 (recipe c64)"
+             its lens learnt from 20 thousand patches; by tadne 0.1.0 (recipe c64)"
         );
         let imported = json!({"imported_from": "a.pkl", "layout": "StyleGAN2-ADA", "network": "G_ema", "notes": []});
         assert_eq!(training(&imported), "by others: G_ema of a.pkl (StyleGAN2-ADA)");
@@ -110,5 +116,9 @@ mod tests {
         assert!(said.starts_with("8 x 8 in 2 blocks of 16, 8 channels; z 16, ") && said.contains("w 24"), "{said}");
         architecture.ink = Some(Ink { channels: 8, blocks: 1, factor: 4 });
         assert!(network(&architecture).ends_with("redrawn 4 times as large by 1 block of 8 channels"));
+        architecture.lens = Some(Ink { channels: 4, blocks: 2, factor: 2 });
+        assert!(
+            network(&architecture).ends_with("8 channels; through its lens 2 times as large by 2 blocks of 4 channels")
+        );
     }
 }
