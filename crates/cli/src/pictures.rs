@@ -108,10 +108,10 @@ pub fn write(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<(
     synth::write_atomically(path, &format.encode(picture)?).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// As [`write`]; whether another content was lost by it.
+/// As [`write()`]; whether another content was lost by it.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn replace(path: &Path, format: Format, picture: &Picture) -> anyhow::Result<bool> {
     let file = format.encode(picture)?;
     let is_other = std::fs::read(path).is_ok_and(|there| there != file);
