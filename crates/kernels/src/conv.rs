@@ -54,9 +54,9 @@ pub struct Conv3x3 {
 /// Memory for the intermediate results of a convolution. Grows to the largest need and stays.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    memory: Memory,
-    /// What the transposed convolution gives to the filter behind it: some lines of it.
-    strip: Activation,
+    pub(crate) memory: Memory,
+    /// What a convolution gives to what follows it at once: some lines of it.
+    pub(crate) strip: Activation,
 }
 
 /// Factors and products of all threads.
@@ -114,6 +114,21 @@ impl Conv3x3 {
     /// A panel's first block of output channels, and how many it has.
     pub(crate) fn panel(&self, panel: usize) -> (usize, usize) {
         (2 * panel, (self.output.div_ceil(16) - 2 * panel).min(2))
+    }
+
+    /// Channels of the input.
+    pub(crate) fn input(&self) -> usize {
+        self.input
+    }
+
+    /// Channels of the result.
+    pub(crate) fn output(&self) -> usize {
+        self.output
+    }
+
+    /// Whether the result is twice as large as the input.
+    pub(crate) fn doubles(&self) -> bool {
+        self.doubles
     }
 
     /// The method its weights are packed for.
@@ -174,6 +189,23 @@ pub(crate) struct Job<'a> {
     pub(crate) epilogue: &'a Epilogue<'a>,
 }
 
+/// Where the results of some tiles go.
+#[derive(Clone, Copy)]
+pub(crate) struct Results<'a> {
+    /// Their tiles.
+    pub(crate) tiles: Tiles,
+    pub(crate) y: Target<'a>,
+    /// Whether they are added to what is there.
+    pub(crate) adds: bool,
+}
+
+impl Results<'_> {
+    /// `count` of the tiles from `first` on.
+    fn part(self, first: usize, count: usize) -> Self {
+        Results { tiles: Tiles { first: self.tiles.first + first, count, ..self.tiles }, ..self }
+    }
+}
+
 /// How the tiles are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
@@ -186,9 +218,15 @@ enum Order {
 impl Job<'_> {
     fn run<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, y: Target<'_>) {
         let tiles = Tiles::all(self.x.shape(), X::TILE);
+        self.run_part::<X>(crew, memory, tiles, Results { tiles, y, adds: false });
+    }
+
+    /// Convolves some tiles of the input.
+    pub(crate) fn run_part<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, into: Results<'_>) {
+        assert_eq!(tiles.count, into.tiles.count, "tiles of the input and of the result");
         match self.plan::<X>(crew, tiles) {
-            (Order::Runs, count) => self.runs::<X>(crew, memory, tiles, count, y),
-            (Order::Phases, count) => self.phases::<X>(crew, memory, tiles, count, y),
+            (Order::Runs, count) => self.runs::<X>(crew, memory, tiles, count, into),
+            (Order::Phases, count) => self.phases::<X>(crew, memory, tiles, count, into),
         }
     }
 
@@ -204,14 +242,14 @@ impl Job<'_> {
         }
     }
 
-    fn runs<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, count: usize, y: Target<'_>) {
+    fn runs<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, count: usize, into: Results<'_>) {
         let (isa, threads, blocks) = (crew.isa(), crew.threads(), self.x.shape().blocks());
         let longest = Layout::new::<X>(blocks, count, 2);
         let factors = Shared::new(space(&mut memory.factors, threads * longest.factors));
         let products = Shared::new(space(&mut memory.products, threads * longest.products));
         crew.run(tiles.count.div_ceil(count), |thread, run| {
             let first = run * count;
-            let tiles = Tiles { first, count: count.min(tiles.count - first), ..tiles };
+            let tiles = Tiles { first: tiles.first + first, count: count.min(tiles.count - first), ..tiles };
             // SAFETY: no other call has this thread's number while this one runs.
             let (factors, products) = unsafe {
                 let of = |length: usize| thread * length..(thread + 1) * length;
@@ -225,20 +263,26 @@ impl Job<'_> {
                     let sums = &mut products[position.products..][..position.positions * position.product];
                     isa.run(self.product::<X>(panel, &layout, position.first, position.positions, factors, sums));
                 }
-                let (part, epilogue) = (0..tiles.count, *self.epilogue);
-                isa.run(Backwards::<X>::new(Output { sums: products, tiles, part, layout, block, epilogue, y }));
+                isa.run(Backwards::<X>::new(self.output(
+                    products,
+                    into.part(first, tiles.count),
+                    0..tiles.count,
+                    layout,
+                    block,
+                )));
             }
         });
     }
 
-    fn phases<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, count: usize, y: Target<'_>) {
+    fn phases<X: Scheme>(&self, crew: &Crew, memory: &mut Memory, tiles: Tiles, count: usize, into: Results<'_>) {
         let (isa, blocks, panels) = (crew.isa(), self.x.shape().blocks(), self.conv.panels());
         let longest = Layout::new::<X>(blocks, count, 2);
         let factors = Shared::new(space(&mut memory.factors, longest.factors));
         let products = Shared::new(space(&mut memory.products, panels * longest.products));
         let all = tiles.count;
         for first in (0..all).step_by(count) {
-            let tiles = Tiles { first, count: count.min(all - first), ..tiles };
+            let count = count.min(all - first);
+            let (tiles, into) = (Tiles { first: tiles.first + first, count, ..tiles }, into.part(first, count));
             crew.run(blocks, |_, block| isa.run(self.input::<X>(tiles, block..block + 1, factors)));
             let of_panel = |panel: usize| panel * longest.products..(panel + 1) * longest.products;
             self.products::<X>(crew, tiles, factors, products, longest.products);
@@ -251,9 +295,21 @@ impl Job<'_> {
                 // SAFETY: the products are only read in this phase.
                 let sums = unsafe { products.read(of_panel(panel)) };
                 let part = part * unit..tiles.count.min((part + 1) * unit);
-                isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue: *self.epilogue, y }));
+                isa.run(Backwards::<X>::new(self.output(sums, into, part, layout, block)));
             });
         }
+    }
+
+    fn output<'b>(
+        &'b self,
+        sums: &'b [Block],
+        into: Results<'b>,
+        part: Range<usize>,
+        layout: Layout,
+        block: usize,
+    ) -> Output<'b> {
+        let Results { tiles, y, adds } = into;
+        Output { sums, tiles, part, layout, block, epilogue: *self.epilogue, y, adds }
     }
 
     pub(crate) fn input<'b, X: Scheme>(
@@ -343,5 +399,7 @@ pub(crate) fn run_length<X: Scheme>(
     multiple: usize,
 ) -> usize {
     let most = (memory / (X::rows() * (X::TAPS * chunks + columns) * size_of::<Block>())).max(FEW_ROWS);
-    tiles.div_ceil(tiles.div_ceil(most).next_multiple_of(multiple))
+    let each = tiles.div_ceil(tiles.div_ceil(most).next_multiple_of(multiple));
+    // Whole register tiles: a change of their height costs as much as a third of one.
+    if each > FEW_ROWS { each.next_multiple_of(FEW_ROWS).min(tiles) } else { each }
 }

@@ -29,8 +29,7 @@ impl Scheme for Direct {
         assert!(layout.factors >= 9 * blocks * count);
         let (from, to) = (flat(x.data()).as_ptr(), job.out.pointer());
         for block in job.blocks.clone() {
-            for pixel in 0..count {
-                let (picture, y, x) = tiles.at(pixel);
+            for (pixel, (picture, y, x)) in tiles.places(0..count) {
                 let plane = picture * blocks + block;
                 for lane in (0..16).step_by(S::LANES) {
                     // SAFETY: a window around a pixel of the picture lies within the border, the style within its
@@ -53,7 +52,7 @@ impl Scheme for Direct {
     #[inline(always)]
     fn output<S: Simd>(s: S, job: &Output<'_>) {
         job.check();
-        let Output { sums, tiles, layout, block, epilogue, y, .. } = job;
+        let &Output { sums, tiles, layout, block, ref epilogue, y, adds, .. } = job;
         let (shape, columns) = (y.shape, layout.columns);
         epilogue.check(shape);
         tiles.check(shape, 1);
@@ -65,13 +64,13 @@ impl Scheme for Direct {
                 for lane in (0..16).step_by(S::LANES) {
                     // SAFETY: the epilogue covers all of the result's pictures and blocks, `block + sub` among them.
                     let finish = unsafe { Finish::new(s, epilogue, shape, picture, (block + sub) * 16 + lane) };
-                    for pixel in part.clone() {
-                        let (_, py, px) = tiles.at(pixel);
+                    for (pixel, (_, py, px)) in tiles.places(part.clone()) {
                         // SAFETY: (py, px) is a pixel of the picture, so it has noise and memory; `sums` has all pixels.
                         unsafe {
                             let sum = s.load(from.add((pixel * columns + sub) * 16 + lane));
                             let v = finish.apply(s, sum, py * shape.width + px);
-                            s.store(to.add(shape.place(plane, py, px) * 16 + lane), v);
+                            let to = to.add(shape.place(plane, py, px) * 16 + lane);
+                            s.store(to, if adds { s.add(s.load(to), v) } else { v });
                         }
                     }
                 }

@@ -80,7 +80,7 @@ impl Job<'_> {
             for odd in [false, true] {
                 for part in run.rows_of_tiles(odd) {
                     let (sums, epilogue, y) = (&*products, *self.epilogue, strip.target());
-                    isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue, y }));
+                    isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue, y, adds: false }));
                 }
             }
             run.finish::<X>(strip, y.shape.height);
@@ -115,7 +115,7 @@ impl Job<'_> {
                 let sums = unsafe { products.read(panel * length..(panel + 1) * length) };
                 let (epilogue, y) = (*self.epilogue, target);
                 for part in run.rows_of_tiles(odd).skip(task % count).take(1) {
-                    isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue, y }));
+                    isa.run(Backwards::<X>::new(Output { sums, tiles, part, layout, block, epilogue, y, adds: false }));
                 }
             });
         }

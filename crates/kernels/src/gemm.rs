@@ -40,12 +40,14 @@ impl Kernel for Gemm<'_> {
         assert!(b.len() >= positions * chunks * 16 * columns);
         assert!(c.len() >= (positions - 1) * c_position + rows * columns);
         let (a, b, c) = (flat(a).as_ptr(), flat(b).as_ptr(), flat_mut(c).as_mut_ptr());
-        // Tiles of nearly equal height: 16 rows make 8 and 8, not 12 and 4.
+        // Tiles of nearly equal height: 16 rows make 8 and 8, not 12 and 4. The first ones are a row higher.
         let groups = rows.div_ceil(S::ROWS);
+        let (low, higher) = (rows / groups, rows % groups);
         let width = 16 * columns;
         for position in 0..positions {
+            let mut first = 0;
             for group in 0..groups {
-                let (first, end) = (group * rows / groups, (group + 1) * rows / groups);
+                let height = low + usize::from(group < higher);
                 // One vector wide if the columns leave no room for two.
                 let step = (2 * S::LANES).min(width);
                 for column in (0..width).step_by(step) {
@@ -61,12 +63,13 @@ impl Kernel for Gemm<'_> {
                             chunks,
                         };
                         if step == 2 * S::LANES {
-                            tile.of_height::<S, 2>(simd, end - first);
+                            tile.of_height::<S, 2>(simd, height);
                         } else {
-                            tile.of_height::<S, 1>(simd, end - first);
+                            tile.of_height::<S, 1>(simd, height);
                         }
                     }
                 }
+                first += height;
             }
         }
     }

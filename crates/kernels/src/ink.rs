@@ -1,9 +1,8 @@
-//! What surrounds the convolutions of a network that redraws a picture at a larger size: its input, the sums of its residual
-//! blocks, and the enlarged picture.
+//! What surrounds the convolutions of a network that redraws a picture at a larger size: its input and the enlarged picture.
 
 use std::ops::Range;
 
-use crate::activation::{Activation, Block, Shape, Shared, flat};
+use crate::activation::{Activation, Block, Shape, flat};
 use crate::crew::Crew;
 use crate::rgb::{Edge, Rgb, Rows};
 use crate::simd::{Kernel, Simd};
@@ -22,40 +21,6 @@ pub fn ink_input(picture: &Rgb, x: &mut Activation) {
             let [r, g, b, _] = pixels.next().copied().unwrap_or_default();
             *block = Block::default();
             block.0[..5].copy_from_slice(&[r, g, b, place(column, width), place(row, height)]);
-        }
-    }
-}
-
-/// `y += x`. The borders are unspecified afterwards.
-///
-/// # Panics
-/// If the shapes differ.
-pub fn add(crew: &Crew, x: &Activation, y: &mut Activation) {
-    assert_eq!(x.shape(), y.shape(), "the shapes of a sum");
-    let (isa, y) = (crew.isa(), Shared::new(y.data_mut()));
-    crew.in_parts(y.len(), |blocks| {
-        // SAFETY: every thread has blocks of its own.
-        let y = unsafe { y.part(blocks.clone()) };
-        isa.run(Add { x: &x.data()[blocks], y });
-    });
-}
-
-struct Add<'a> {
-    x: &'a [Block],
-    y: &'a mut [Block],
-}
-
-impl Kernel for Add<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for (x, y) in self.x.iter().zip(self.y) {
-            for lane in (0..16).step_by(S::LANES) {
-                // SAFETY: LANES divides 16, so that the vectors lie within the two blocks.
-                unsafe {
-                    let (x, y) = (x.0.as_ptr().add(lane), y.0.as_mut_ptr().add(lane));
-                    s.store(y, s.add(s.load(y), s.load(x)));
-                }
-            }
         }
     }
 }
@@ -189,7 +154,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn enlarging_and_adding_are_what_the_plain_loops_say(
+        fn enlarging_is_what_the_plain_loops_say(
             height in 1_usize..9, width in 1_usize..9, doubled: bool, threads in 1_usize..4, seed: u64,
         ) {
             let factor = if doubled { 2 } else { 4 };
@@ -197,18 +162,14 @@ mod tests {
                 let crew = Crew::new(*isa, threads);
                 let (mut picture, planar) = picture(&crew, height, width);
                 let shape = Shape { pictures: 1, channels: 3 * factor * factor, height, width };
-                let (one, other) = (numbers(shape.channels * height * width, seed), numbers(shape.channels * height * width, !seed));
-                let (mut x, mut fine) = (Activation::new(shape), Activation::new(shape));
-                x.fill(&one);
-                fine.fill(&other);
-                add(&crew, &x, &mut fine);
-                let sum: Vec<f32> = one.iter().zip(&other).map(|(a, b)| a + b).collect();
-                prop_assert_eq!(fine.to_planar(), sum.clone());
+                let details = numbers(shape.channels * height * width, seed);
+                let mut fine = Activation::new(shape);
+                fine.fill(&details);
                 let mut y = Rgb::default();
                 enlarge(&crew, &mut picture, &fine, factor, &mut y);
                 let mut found = vec![0.0; 3 * factor * factor * height * width];
                 y.write_planar(&mut found);
-                let expected = reference::enlarge(&planar, &sum, [height, width], factor);
+                let expected = reference::enlarge(&planar, &details, [height, width], factor);
                 for (found, expected) in found.iter().zip(&expected) {
                     prop_assert!((found - expected).abs() < 1e-5, "{isa}: {found} {expected}");
                 }

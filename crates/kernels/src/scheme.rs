@@ -119,6 +119,14 @@ impl Tiles {
         (tile / self.across / self.down, tile / self.across % self.down, tile % self.across)
     }
 
+    /// The tiles of a part of the run with the picture, row and column of each. They are counted, as a division takes some processors as
+    /// long as the transform of a tile.
+    #[inline(always)]
+    pub(crate) fn places(&self, part: Range<usize>) -> Places {
+        let next = if part.is_empty() { (0, 0, 0) } else { self.at(part.start) };
+        Places { part, next, across: self.across, down: self.down }
+    }
+
     /// Cuts a part of the run where pictures end: calls with (picture, tiles of the run).
     #[inline(always)]
     pub(crate) fn by_picture(&self, part: Range<usize>, mut each: impl FnMut(usize, Range<usize>)) {
@@ -136,6 +144,37 @@ impl Tiles {
     pub(crate) fn check(&self, shape: Shape, side: usize) {
         assert!(self.across == shape.width.div_ceil(side) && self.down == shape.height.div_ceil(side));
         assert!(self.count > 0 && self.first + self.count <= shape.pictures * self.across * self.down);
+    }
+}
+
+/// See [`Tiles::places`].
+pub(crate) struct Places {
+    part: Range<usize>,
+    next: (usize, usize, usize),
+    across: usize,
+    down: usize,
+}
+
+impl Iterator for Places {
+    type Item = (usize, (usize, usize, usize));
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let tile = self.part.start;
+        if tile >= self.part.end {
+            return None;
+        }
+        let place @ (mut picture, mut row, mut column) = self.next;
+        column += 1;
+        if column == self.across {
+            (row, column) = (row + 1, 0);
+            if row == self.down {
+                (picture, row) = (picture + 1, 0);
+            }
+        }
+        self.next = (picture, row, column);
+        self.part.start += 1;
+        Some((tile, place))
     }
 }
 
@@ -166,6 +205,7 @@ impl Input<'_> {
 /// The second half of a scheme: from the products to the picture.
 pub(crate) struct Output<'a> {
     pub(crate) sums: &'a [Block],
+    /// Where the run lies in the result.
     pub(crate) tiles: Tiles,
     /// Which tiles of the run to do.
     pub(crate) part: Range<usize>,
@@ -174,6 +214,8 @@ pub(crate) struct Output<'a> {
     pub(crate) block: usize,
     pub(crate) epilogue: Epilogue<'a>,
     pub(crate) y: Target<'a>,
+    /// Whether the results are added to what is there.
+    pub(crate) adds: bool,
 }
 
 impl Output<'_> {

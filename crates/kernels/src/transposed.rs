@@ -177,8 +177,7 @@ fn input<S: Simd, const N: usize, const P: usize, const M: usize, W: Points<N, P
             (layout.groups[group].factors + block * layout.groups[group].rows, layout.groups[group].factor)
         };
         let places = Places { groups: [place(0), place(1), place(2)], step: count };
-        for tile in 0..count {
-            let (picture, ty, tx) = tiles.at(tile);
+        for (tile, (picture, ty, tx)) in tiles.places(0..count) {
             let plane = picture * blocks + block;
             for lane in (0..16).step_by(S::LANES) {
                 // SAFETY: the tile's N x N pixels lie within rows and columns of its plane (one pixel of border is

@@ -124,8 +124,7 @@ fn input<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S,
     assert!(layout.factors >= (IN * IN - 1) * position + shape.blocks() * count);
     let (from, to) = (flat(x.data()).as_ptr(), job.out.pointer());
     for block in job.blocks.clone() {
-        for tile in 0..count {
-            let (picture, ty, tx) = tiles.at(tile);
+        for (tile, (picture, ty, tx)) in tiles.places(0..count) {
             let plane = picture * shape.blocks() + block;
             for lane in (0..16).step_by(S::LANES) {
                 // SAFETY: the tile's IN x IN pixels lie within rows and columns of its plane, its transform within the
@@ -161,7 +160,7 @@ fn input<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S,
 #[inline(always)]
 fn output<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S, job: &Output<'_>) {
     job.check();
-    let Output { sums, tiles, layout, block, epilogue, y, .. } = job;
+    let &Output { sums, tiles, layout, block, ref epilogue, y, adds, .. } = job;
     let (shape, position, columns) = (y.shape, layout.groups[0].product, layout.columns);
     epilogue.check(shape);
     tiles.check(shape, OUT);
@@ -173,8 +172,7 @@ fn output<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S
             for lane in (0..16).step_by(S::LANES) {
                 // SAFETY: the epilogue covers all of the result's pictures and blocks, `block + sub` among them.
                 let finish = unsafe { Finish::new(s, epilogue, shape, picture, (block + sub) * 16 + lane) };
-                for tile in part.clone() {
-                    let (_, ty, tx) = tiles.at(tile);
+                for (tile, (_, ty, tx)) in tiles.places(part.clone()) {
                     // SAFETY: `sums` reaches to this tile of the last position, by the assertion above.
                     let m = unsafe { from.add((tile * columns + sub) * 16 + lane) };
                     let mut columns = [const { MaybeUninit::<[S::V; OUT]>::uninit() }; IN];
@@ -199,8 +197,9 @@ fn output<S: Simd, const IN: usize, const OUT: usize, W: Winograd<IN, OUT>>(s: S
                             if px + j < shape.width {
                                 // SAFETY: (py, px + j) is a pixel of the picture, so it has noise and memory.
                                 unsafe {
+                                    let to = to.add(shape.place(plane, py, px + j) * 16 + lane);
                                     let v = finish.apply(s, v, py * shape.width + px + j);
-                                    s.store(to.add(shape.place(plane, py, px + j) * 16 + lane), v);
+                                    s.store(to, if adds { s.add(s.load(to), v) } else { v });
                                 }
                             }
                         }

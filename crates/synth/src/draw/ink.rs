@@ -1,6 +1,8 @@
 //! The networks that redraw a picture, ink and lens: their layers, and the memory that they draw in.
 
-use kernels::{Activation, Conv3x3, Crew, Epilogue, Method, Rgb, Scratch, add, enlarge, ink_input, padded};
+use kernels::{
+    Activation, Conv3x3, Crew, Epilogue, Layer, Method, Rgb, Scratch, add_residual, enlarge, ink_input, padded,
+};
 
 use super::layers::Weights;
 use super::watch::Watch;
@@ -42,6 +44,11 @@ impl InkLayers {
         InkLayers { ink, convs, ones }
     }
 
+    /// The end of one of the convolutions.
+    fn end<'a>(&'a self, conv: &'a InkConv, slope: f32) -> Epilogue<'a> {
+        Epilogue { scale: &self.ones, bias: &conv.bias, noise: None, slope, clamp: f32::INFINITY }
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         self.convs.iter().map(|conv| conv.kernel.bytes()).sum()
@@ -54,10 +61,8 @@ pub(crate) struct InkCanvas {
     input: Activation,
     /// The state that every block adds to.
     y: Activation,
-    /// Between the two convolutions of a block.
-    inner: Activation,
-    /// The result of a block's second convolution, and of the last one.
-    residual: Activation,
+    /// The result of the last convolution.
+    fine: Activation,
 }
 
 impl InkCanvas {
@@ -71,11 +76,8 @@ impl InkCanvas {
         larger: &mut Rgb,
         watch: &mut Watch<'_>,
     ) -> bool {
-        let InkCanvas { input, y, inner, residual } = self;
-        let mut run = |conv: &InkConv, slope, x: &mut Activation, y: &mut Activation| {
-            let end = Epilogue { scale: &layers.ones, bias: &conv.bias, noise: None, slope, clamp: f32::INFINITY };
-            conv.kernel.run(crew, x, &layers.ones, &end, scratch, y);
-        };
+        let InkCanvas { input, y, fine } = self;
+        let ones = layers.ones.as_slice();
         let [first, blocks @ .., last] = layers.convs.as_slice() else {
             unreachable!("a first and a last convolution")
         };
@@ -84,26 +86,26 @@ impl InkCanvas {
         }
         picture.bound(1.0);
         ink_input(picture, input);
-        run(first, SLOPE, input, y);
+        first.kernel.run(crew, input, ones, &layers.end(first, SLOPE), scratch, y);
         (watch.finished)(&first.name);
         for [conv0, conv1] in blocks.as_chunks().0 {
             if (watch.cancelled)() {
                 return false;
             }
-            run(conv0, SLOPE, y, inner);
-            (watch.finished)(&conv0.name);
-            if (watch.cancelled)() {
-                return false;
-            }
-            run(conv1, SLOPE, inner, residual);
-            add(crew, residual, y);
-            (watch.finished)(&conv1.name);
+            let ends = [conv0, conv1].map(|conv| layers.end(conv, SLOPE));
+            let [first, second] = [(conv0, &ends[0]), (conv1, &ends[1])].map(|(conv, epilogue)| Layer {
+                conv: &conv.kernel,
+                style: ones,
+                epilogue,
+            });
+            add_residual(crew, first, second, y, scratch);
+            (watch.finished)(conv0.name.trim_end_matches(".conv0"));
         }
         if (watch.cancelled)() {
             return false;
         }
-        run(last, 1.0, y, residual);
-        enlarge(crew, picture, residual, layers.ink.factor, larger);
+        last.kernel.run(crew, y, ones, &layers.end(last, 1.0), scratch, fine);
+        enlarge(crew, picture, fine, layers.ink.factor, larger);
         (watch.finished)(&last.name);
         true
     }

@@ -99,7 +99,7 @@ impl Worker {
     }
 
     /// As [`Worker::draw_into`], telling `finished` the name of every part of the network as it is done: `mapping`,
-    /// `styles`, `synthesis.b4.conv1`, `synthesis.b4.torgb` and so on, `ink.conv_in` and so on if there is ink, then `bytes`.
+    /// `styles`, `synthesis.b4.conv1`, `synthesis.b4.torgb` and so on, `ink.conv_in`, `ink.b0` and so on if there is ink, then `bytes`.
     pub fn draw_watched(
         &mut self,
         seed: Seed,

@@ -348,7 +348,7 @@ impl Architecture {
         self.layer_macs().into_iter().map(|(_, macs)| macs).sum()
     }
 
-    /// The convolutions in the order of the forward pass and the multiply-accumulates of each; see
+    /// The parts of the forward pass in order and the multiply-accumulates of each, a residual block being one part; see
     /// [`macs`](Self::macs).
     pub fn layer_macs(&self) -> Vec<(String, u64)> {
         let mut list = Vec::new();
@@ -365,7 +365,12 @@ impl Architecture {
         }
         let (h, w) = self.composed();
         for (name, input, output) in self.ink.map(|ink| ink.convs(Ink::INK)).unwrap_or_default() {
-            list.push((name, (9 * input * output * h * w) as u64));
+            let macs = (9 * input * output * h * w) as u64;
+            match name.strip_suffix(".conv1") {
+                // It follows the block's first, which has the block's name already.
+                Some(_) => list.last_mut().expect("the first of a block").1 += macs,
+                None => list.push((name.strip_suffix(".conv0").unwrap_or(&name).to_owned(), macs)),
+            }
         }
         list
     }
