@@ -585,9 +585,7 @@ impl InkTrainer {
         let judge_steps = self.judge.as_ref().map_or(0, |judge| judge.adam.steps);
         let (config, origin, before_kimg) = (self.config.clone(), origin.clone(), self.before_kimg);
         let header = Header { version: VERSION, config, steps, judge_steps, before_kimg, origin };
-        let tensors = self.state().into_iter().map(|(name, values)| (name, values.len(), bytemuck::cast_slice(values)));
-        let tensors: Vec<_> = tensors.collect();
-        state_file::write_file(path, FORMAT, &header, Dtype::F32, &tensors)
+        state_file::write_file(path, FORMAT, &header, Dtype::F32, &self.state())
     }
 
     /// Reads what [`InkTrainer::save`] wrote.

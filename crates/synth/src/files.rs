@@ -14,6 +14,14 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The folder is missing, full or cannot be written, or `path` is a folder or a link that leads in circles; the temporary file is gone then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomically_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomically`], for what is made while it is written.
+///
+/// # Errors
+/// As [`write_atomically`], and what `write` says.
+pub fn write_atomically_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let path = &behind_links(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
@@ -26,7 +34,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    write(&mut file)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     // The rename itself is durable once the folder is flushed; not every system can open a folder.
@@ -82,6 +90,12 @@ mod tests {
         let taken = folder.path().join("taken");
         std::fs::create_dir_all(taken.join("x")).unwrap();
         assert!(write_atomically(&taken, b"x").is_err());
+        // Or what is to be written cannot be made.
+        let half = write_atomically_with(&path, |file| {
+            file.write_all(b"half")?;
+            Err(io::Error::other("lost"))
+        });
+        assert!(half.is_err() && std::fs::read(&path).unwrap() == b"newer");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 

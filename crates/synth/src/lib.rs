@@ -34,7 +34,7 @@ mod sheet;
 mod vectors;
 
 pub use draw::{Generator, Picture, Worker, mean_w};
-pub use files::{append_line, write_atomically};
+pub use files::{append_line, write_atomically, write_atomically_with};
 pub use kernels::{Isa, IsaError, peak_multiply_adds};
 pub use latent::numpy;
 pub use latent::seed::{Creativity, CreativityError, Seed, SeedError};
