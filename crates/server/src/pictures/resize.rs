@@ -1,6 +1,6 @@
 //! Pictures in other sizes than the model's own.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use synth::Picture;
@@ -23,7 +23,7 @@ impl From<ResizeError> for Stop {
 ///
 /// # Errors
 /// A side of the picture, or of the one asked for, is more than memory holds.
-pub fn to_side(picture: Picture, side: usize) -> Result<Picture, ResizeError> {
+pub fn to_side(mut picture: Picture, side: usize) -> Result<Picture, ResizeError> {
     let longer = picture.width.max(picture.height).max(1);
     let scaled = |length: usize| ((length * side + longer / 2) / longer).max(1);
     let (width, height) = (scaled(picture.width), scaled(picture.height));
@@ -32,11 +32,10 @@ pub fn to_side(picture: Picture, side: usize) -> Result<Picture, ResizeError> {
     }
     let failed = |reason: &dyn std::fmt::Display| ResizeError(reason.to_string());
     let mut rgb = vec![0; width * height * 3];
-    // Views of one type of pixel: with those of any, code for all types is made here, as much as all else of this crate.
-    let source = TypedImageRef::<U8x3>::from_buffer(picture.width as u32, picture.height as u32, &picture.rgb)
-        .map_err(|error| failed(&error))?;
-    let mut target =
-        TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut rgb).map_err(|error| failed(&error))?;
+    // One type of pixel and one of view: for every other pair, code for all precisions is made here, a good part of all that is in this crate.
+    let of = |width: usize, height: usize, rgb| TypedImage::<U8x3>::from_buffer(width as u32, height as u32, rgb);
+    let source = of(picture.width, picture.height, picture.rgb.as_mut_slice()).map_err(|error| failed(&error))?;
+    let mut target = of(width, height, rgb.as_mut_slice()).map_err(|error| failed(&error))?;
     let filter = if side > longer { FilterType::CatmullRom } else { FilterType::Lanczos3 };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new().resize_typed(&source, &mut target, &options).map_err(|error| failed(&error))?;
