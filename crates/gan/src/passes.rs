@@ -1,5 +1,6 @@
 //! What a training step asks of a device: the two networks forwards and backwards. The step itself, with its losses, is written once.
 
+use std::any::Any;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -24,6 +25,10 @@ pub(crate) trait Passes {
     fn d(&mut self) -> &mut dyn DiscriminatorPasses;
     /// Bytes that are kept between steps, D's included, where they are this machine's.
     fn bytes(&self) -> usize;
+    /// A tape for what is drawn in `f32` between steps: it has the steps' memory where that is of such numbers.
+    fn spare(&self) -> Tape<f32> {
+        Tape::default()
+    }
     /// To be called with both networks, G first, before their weights change; what was drawn and judged is forgotten.
     fn finish(&mut self, g: &mut Network, d: &mut Network) -> Result<(), Error>;
 }
@@ -121,6 +126,11 @@ impl<E: Element> Passes for Native<E> {
     fn bytes(&self) -> usize {
         // D's tape has the same memory.
         self.tape.bytes() + self.cpu.bytes()
+    }
+
+    fn spare(&self) -> Tape<f32> {
+        let tape: &dyn Any = &self.tape;
+        tape.downcast_ref::<Tape<f32>>().map(Tape::beside).unwrap_or_default()
     }
 
     fn finish(&mut self, _: &mut Network, d: &mut Network) -> Result<(), Error> {

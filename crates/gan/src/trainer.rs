@@ -22,7 +22,7 @@ use crate::past::{self, Past};
 use crate::planes::{picture, planes};
 use crate::schedule::Schedule;
 use crate::seeds::{rank_seed, step_seed};
-use crate::tape::{Context, Network, Tape, share};
+use crate::tape::{Context, Network, share};
 use crate::{Config, Error, loss, schedule};
 
 /// Streams of a step's seed: z, and the random penalty's directions. Augmentation has another.
@@ -690,18 +690,21 @@ impl Trainer {
         };
         let fade = self.schedule().fade.map(|share| share as f32);
         let known = self.config.classes();
-        let mut tape = Tape::<f32>::default();
+        let mut tape = self.passes.spare();
         let mut draw = |seeds: &[u64]| {
             let seeds: Vec<Seed> = seeds.iter().copied().map(Seed).collect();
             let z: Vec<f32> = seeds.iter().flat_map(|&seed| synth::latent::z(seed, dim)).collect();
             let classes = seeds.iter().filter(|_| known > 0).map(|seed| synth::latent::class(*seed, known) as u32);
             let classes: Vec<u32> = classes.collect();
             let latents = Latents { z: &z, classes: &classes, seeds: &seeds };
-            tape.clear();
             let drawn = self.generator.draw(&mut tape, context, &latents, Some(&truncate), fade);
-            tape.pixels(drawn.pictures).to_vec()
+            let pictures = tape.pixels(drawn.pictures).to_vec();
+            tape.clear();
+            pictures
         };
-        seeds.chunks(AT_ONCE).flat_map(&mut draw).collect()
+        let pictures = seeds.chunks(AT_ONCE).flat_map(&mut draw).collect();
+        tape.forget_filters();
+        pictures
     }
 }
 
@@ -730,6 +733,28 @@ mod tests {
     /// Squared lengths of pictures' gradients, one by one.
     fn squares(gradient: &[f32], size: usize) -> Vec<f64> {
         gradient.chunks_exact(size).map(|g| g.iter().map(|v| f64::from(*v).powi(2)).sum()).collect()
+    }
+
+    /// Whatever is drawn between steps has the steps' memory, and changes nothing of them.
+    #[test]
+    fn samples_take_no_memory_of_their_own() {
+        let config = Config { precision: Precision::F32, ..Config::preset("tiny").unwrap() };
+        let bytes = vec![120; config.batch * 3 * config.resolution().pow(2)];
+        let mut trainers = [0; 2].map(|_| Trainer::new(config.clone(), 2).unwrap());
+        for trainer in &mut trainers {
+            trainer.step(&bytes, &[]).unwrap();
+        }
+        let [sampled, other] = &mut trainers;
+        let before = sampled.passes.bytes();
+        let first = sampled.draw(&[1, 2, 3], 0.7);
+        let more = sampled.passes.bytes() - before;
+        assert!(20 * more < before, "{more} bytes more than {before}");
+        assert_eq!(sampled.draw(&[1, 2, 3], 0.7), first);
+        assert_eq!(sampled.passes.bytes(), before + more);
+        for trainer in [sampled, other] {
+            trainer.step(&bytes, &[]).unwrap();
+        }
+        assert_eq!(trainers[0].checksum(), trainers[1].checksum());
     }
 
     /// Along the gradient the squared slope is the squared gradient's length; at random it is that in the mean.
