@@ -130,7 +130,9 @@ impl<E: Element> Passes for Native<E> {
 
     fn spare(&self) -> Tape<f32> {
         let tape: &dyn Any = &self.tape;
-        tape.downcast_ref::<Tape<f32>>().map(Tape::beside).unwrap_or_default()
+        // Before the first step there is nothing to share, and what is taken now would not fit a step well.
+        let tape = tape.downcast_ref::<Tape<f32>>().filter(|tape| tape.bytes() > 0);
+        tape.map(Tape::beside).unwrap_or_default()
     }
 
     fn finish(&mut self, _: &mut Network, d: &mut Network) -> Result<(), Error> {
