@@ -76,10 +76,10 @@ pub(crate) struct Ink {
     /// Changes a value of the configuration, e.g. `--set judging.weight=0.1`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// Channels of the network [default: 48, of a lens 24, with --refine the model's]
+    /// Channels of the network [default: 48, of a lens 16, with --refine the model's]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// Residual blocks of two convolutions [default: 6, of a lens 4, with --refine the model's]
+    /// Residual blocks of two convolutions [default: 6, with --refine the model's]
     #[arg(long, value_name = "N")]
     blocks: Option<usize>,
     /// How many times as large pictures become: 2 or 4 [default: 4, of a lens 2, with --refine the model's]
@@ -217,7 +217,7 @@ impl Ink {
     /// What is asked for; `own` is the model's network.
     fn configuration(&self, own: Option<Network>) -> InkConfig {
         let usual = if self.lens {
-            Network { channels: 24, blocks: 4, factor: 2 }
+            Network { channels: 16, blocks: 6, factor: 2 }
         } else {
             Network { channels: 48, blocks: 6, factor: 4 }
         };
