@@ -366,10 +366,10 @@ impl Architecture {
         let (h, w) = self.composed();
         for (name, input, output) in self.ink.map(|ink| ink.convs(Ink::INK)).unwrap_or_default() {
             let macs = (9 * input * output * h * w) as u64;
-            match name.strip_suffix(".conv1") {
-                // It follows the block's first, which has the block's name already.
-                Some(_) => list.last_mut().expect("the first of a block").1 += macs,
-                None => list.push((name.strip_suffix(".conv0").unwrap_or(&name).to_owned(), macs)),
+            let part = name.strip_suffix(".conv0").or_else(|| name.strip_suffix(".conv1")).unwrap_or(&name);
+            match list.last_mut() {
+                Some((last, sum)) if last == part => *sum += macs,
+                _ => list.push((part.to_owned(), macs)),
             }
         }
         list
