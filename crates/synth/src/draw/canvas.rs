@@ -161,14 +161,14 @@ impl Canvas {
     /// The lens, which the generator must have, over the first picture that was drawn; nothing if it was cancelled.
     pub(crate) fn magnify(&mut self, generator: &Generator, crew: &Crew, watch: &mut Watch<'_>) -> Option<&Rgb> {
         let layers = generator.lens.as_ref()?;
-        let picture = if generator.ink.is_some() { &mut self.inked[0] } else { &mut self.pictures[0] };
+        let picture = &mut drawn(generator, &mut self.pictures, &mut self.inked)[0];
         let done = self.lens.run(layers, crew, &mut self.scratch, picture, &mut self.magnified, watch);
         done.then_some(&self.magnified)
     }
 
     /// A raw picture that was drawn. The generator must be the one that drew it.
     pub(crate) fn picture(&self, generator: &Generator, index: usize) -> &Rgb {
-        if generator.ink.is_some() { &self.inked[index] } else { &self.pictures[index] }
+        &drawn(generator, &self.pictures, &self.inked)[index]
     }
 
     /// The raw picture that was composed, before ink.
@@ -246,6 +246,11 @@ impl Canvas {
         layer.run(crew, &self.x, place, coarse, &mut self.finer);
         std::mem::swap(coarser, &mut self.finer);
     }
+}
+
+/// Of what was composed and what ink made of it the one that counts as drawn: ink's, if the generator has any.
+fn drawn<T>(generator: &Generator, composed: T, inked: T) -> T {
+    if generator.ink.is_some() { inked } else { composed }
 }
 
 /// Noise of a layer times its strength for every seed.
