@@ -41,14 +41,6 @@ impl From<EncodeError> for Stop {
     }
 }
 
-/// A picture in the size that was asked for.
-fn sized(picture: Picture, size: Option<u16>) -> Result<Picture, Stop> {
-    match size {
-        Some(size) => Ok(resize::to_side(picture, usize::from(size))?),
-        None => Ok(picture),
-    }
-}
-
 fn animated(frames: &[Picture], moving: AnimationFormat) -> Result<Vec<u8>, Stop> {
     match moving {
         AnimationFormat::Webp => animate::webp(frames),
@@ -134,10 +126,10 @@ impl Renderer {
         if !drawn {
             return Err(Stop::Cancelled);
         }
-        match size {
-            Some(_) => format.encode_into(&sized(self.picture.clone(), size)?, &mut self.file)?,
-            None => format.encode_into(&self.picture, &mut self.file)?,
+        if let Some(side) = side {
+            self.picture = resize::to_side(std::mem::take(&mut self.picture), side)?;
         }
+        format.encode_into(&self.picture, &mut self.file)?;
         Ok(Bytes::copy_from_slice(&self.file))
     }
 
