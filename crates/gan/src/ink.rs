@@ -100,29 +100,37 @@ impl InkConfig {
     /// # Errors
     /// [`Error::Config`] names the first that cannot.
     pub fn validate(&self) -> Result<(), Error> {
+        self.fault().map_or(Ok(()), |what| Err(Error::Config { what }))
+    }
+
+    /// What is wrong with it, if anything.
+    fn fault(&self) -> Option<String> {
         let &Self { ink, patch, batch, kimg, lr, noise, blur, waver, smudge, .. } = self;
-        let network =
-            (1..=256).contains(&ink.channels) && (1..=32).contains(&ink.blocks) && matches!(ink.factor, 2 | 4);
-        let shares = [noise, blur].iter().all(|v| (0.0..=1.0).contains(v));
-        let distances = [waver, smudge].iter().all(|v| (0.0..=8.0).contains(v));
-        let what = if !network {
-            "ink must have 1 to 256 channels, 1 to 32 blocks and the factor 2 or 4"
-        } else if !(8..=256).contains(&patch) || !(1..=1024).contains(&batch) {
-            "patches must be of 8 to 256 pixels, 1 to 1024 a step"
-        } else if !(kimg > 0.0 && kimg <= LONGEST_KIMG && lr > 0.0 && lr < 1.0) {
-            "kimg and lr must be positive, kimg at most a billion, lr below 1"
-        } else if !shares {
-            "noise and blur must be between 0 and 1"
-        } else if !distances {
-            "waver and smudge must be between 0 and 8 pixels"
-        } else if self.lens && self.judging.is_some() {
-            "a lens is not judged: there are no real pictures as large as what it draws to judge beside"
-        } else if let Some(fault) = self.judging.as_ref().and_then(|judging| judging.fault(patch, batch, ink.factor)) {
-            fault
-        } else {
-            return Ok(());
-        };
-        Err(Error::Config { what: what.into() })
+        let counts = [
+            ("channels", ink.channels, 1..=256),
+            ("blocks", ink.blocks, 1..=32),
+            ("patch", patch, 8..=256),
+            ("batch", batch, 1..=1024),
+        ];
+        if let Some((name, v, range)) = counts.iter().find(|(_, v, range)| !range.contains(v)) {
+            return Some(format!("{name} must be {} to {}, not {v}", range.start(), range.end()));
+        }
+        if !matches!(ink.factor, 2 | 4) {
+            return Some(format!("factor must be 2 or 4, not {}", ink.factor));
+        }
+        if let Some(fault) = length_fault("kimg", kimg).or_else(|| rate_fault("lr", lr)) {
+            return Some(fault);
+        }
+        let spreads = [("noise", noise, 1.0), ("blur", blur, 1.0), ("waver", waver, 8.0), ("smudge", smudge, 8.0)];
+        if let Some((name, v, most)) = spreads.iter().find(|(_, v, most)| !(0.0..=*most).contains(v)) {
+            return Some(format!("{name} must be 0 to {most}, not {v}"));
+        }
+        if self.lens && self.judging.is_some() {
+            return Some(
+                "a lens is not judged: there are no real pictures as large as what it draws to judge beside".into(),
+            );
+        }
+        self.judging.as_ref()?.fault(patch, batch, ink.factor)
     }
 
     /// Checks that a judge, where there is one, can see what becomes of composed pictures of `side` x `side` pixels: their patches are no larger.
@@ -182,6 +190,18 @@ impl InkConfig {
         }
         [self.lr * ((step + 1) as f64 / 100.0).min(1.0) * cosine(step as f64 / first as f64).max(0.05), 0.0]
     }
+}
+
+/// What is wrong with a length in thousands of patches, if anything.
+fn length_fault(name: &str, kimg: f64) -> Option<String> {
+    let fits = kimg > 0.0 && kimg <= LONGEST_KIMG;
+    (!fits).then(|| format!("{name} must be above 0 and at most a billion, not {kimg}"))
+}
+
+/// What is wrong with a learning rate, if anything.
+fn rate_fault(name: &str, lr: f64) -> Option<String> {
+    let fits = lr > 0.0 && lr < 1.0;
+    (!fits).then(|| format!("{name} must be above 0 and below 1, not {lr}"))
 }
 
 /// What a network is trained for and on.

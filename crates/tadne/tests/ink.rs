@@ -205,7 +205,7 @@ fn what_cannot_be_used_is_named_and_a_network_that_is_left_out_is_told() {
         assert!(!well && said.contains(why), "{said}");
     };
     refused(&path("none.safetensors"), &path("out"), &[], "none.safetensors");
-    refused(&base, &path("out"), &["--factor", "3"], "factor 2 or 4");
+    refused(&base, &path("out"), &["--factor", "3"], "factor must be 2 or 4, not 3");
     // The judge would see more than there is, once all else is done.
     let judged = ["--judged", "0.032", "--set", "judging.scales=[1]"];
     refused(&base, &path("out"), &[&short[..], &judged].concat(), "pictures are of 8 small pixels");

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use kernels::train::{Bf16, Cpu};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::LONGEST_KIMG;
+use super::{length_fault, rate_fault};
 use crate::adam::{Adam, Rates};
 use crate::collective::Ranks;
 use crate::config::{DiscriminatorConfig, Downsample, LossConfig, OptimizerConfig};
@@ -72,29 +72,42 @@ impl InkJudging {
     }
 
     /// What is wrong with it for patches of `patch` pixels, `batch` a step, redrawn at `factor` times the size.
-    pub(crate) fn fault(&self, patch: usize, batch: usize, factor: usize) -> Option<&'static str> {
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        let fits = |side: usize| side <= patch * factor && side.is_multiple_of(factor);
-        let weights = [self.weight, self.warmup_kimg, self.faithful, self.grid, self.gamma]
-            .into_iter()
-            .all(|v| v.is_finite() && v >= 0.0);
-        if !are_stages(&self.channels) {
-            Some("the judge must have 2 to 8 stages of 1 to 1024 channels")
-        } else if self.scales.is_empty() || self.scales.iter().any(|scale| !(1..=8).contains(scale)) {
-            Some("the judge's scales must be from 1 to 8 pixels, at least one")
-        } else if !(0..self.scales.len()).map(|i| self.square(i).1).all(fits) {
-            Some("the judge's squares must fit into the redrawn patches, in whole pixels of the small picture")
-        } else if !batch.is_multiple_of(2 * GROUP) {
-            Some("with a judge, patches a step must be a multiple of 8")
-        } else if !(positive(self.kimg) && self.kimg <= LONGEST_KIMG) {
-            Some("the judge's kimg must be positive and at most a billion")
-        } else if ![self.lr, self.lr_d].into_iter().all(|lr| positive(lr) && lr < 1.0) {
-            Some("the judge's learning rates must be positive and below 1")
-        } else if !weights {
-            Some("the judge's weights and their warm-up must not be negative")
-        } else {
-            None
+    pub(crate) fn fault(&self, patch: usize, batch: usize, factor: usize) -> Option<String> {
+        let Self { channels, scales, .. } = self;
+        if !are_stages(channels) {
+            return Some(format!("judging.channels must be 2 to 8 numbers from 1 to 1024, not {channels:?}"));
         }
+        if scales.is_empty() || scales.iter().any(|scale| !(1..=8).contains(scale)) {
+            return Some(format!("judging.scales must be one or more numbers from 1 to 8, not {scales:?}"));
+        }
+        let fits = |side: usize| side <= patch * factor && side.is_multiple_of(factor);
+        if let Some(side) = (0..scales.len()).map(|i| self.square(i).1).find(|side| !fits(*side)) {
+            return Some(format!(
+                "judging.channels ({} of them) and judging.scales ({scales:?}) make squares of {side} pixels, which must be a multiple of the \
+                 factor, {factor}, and fit into redrawn patches of {}",
+                channels.len(),
+                patch * factor
+            ));
+        }
+        let share = 2 * GROUP;
+        if !batch.is_multiple_of(share) {
+            return Some(format!("batch must be a multiple of {share} with a judge, not {batch}"));
+        }
+        let fault = length_fault("judging.kimg", self.kimg)
+            .or_else(|| rate_fault("judging.lr", self.lr))
+            .or_else(|| rate_fault("judging.lr_d", self.lr_d));
+        if fault.is_some() {
+            return fault;
+        }
+        let weights = [
+            ("weight", self.weight),
+            ("warmup_kimg", self.warmup_kimg),
+            ("faithful", self.faithful),
+            ("grid", self.grid),
+            ("gamma", self.gamma),
+        ];
+        let (name, v) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0))?;
+        Some(format!("judging.{name} must be 0 or more, not {v}"))
     }
 }
 

@@ -71,14 +71,19 @@ impl InkedConfig {
 
     /// What is wrong with it for batches of `batch`, if anything.
     pub(crate) fn fault(&self, batch: usize) -> Option<String> {
-        let numbers = [self.fraction, self.weight, self.warmup_kimg, self.gamma, self.lr];
+        let Self { channels, reduced, fraction, lr, .. } = self;
+        let numbers = [("weight", self.weight), ("warmup_kimg", self.warmup_kimg), ("gamma", self.gamma)];
         let pictures = self.pictures(batch);
-        if !are_stages(&self.channels) {
-            Some("inked.channels must be 2 to 8 numbers from 1 to 1024".into())
-        } else if !(1..=8).contains(&self.reduced) {
-            Some("inked.reduced must be 1 to 8".into())
-        } else if numbers.iter().any(|v| !(v.is_finite() && *v >= 0.0)) || self.fraction > 1.0 || self.lr >= 1.0 {
-            Some("inked's numbers must be 0 or more, its fraction at most 1 and its lr below 1".into())
+        if !are_stages(channels) {
+            Some(format!("inked.channels must be 2 to 8 numbers from 1 to 1024, not {channels:?}"))
+        } else if !(1..=8).contains(reduced) {
+            Some(format!("inked.reduced must be 1 to 8, not {reduced}"))
+        } else if let Some((name, v)) = numbers.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+            Some(format!("inked.{name} must be 0 or more, not {v}"))
+        } else if !(0.0..=1.0).contains(fraction) {
+            Some(format!("inked.fraction must be 0 to 1, not {fraction}"))
+        } else if !(0.0..1.0).contains(lr) {
+            Some(format!("inked.lr must be 0 or more and below 1, not {lr}"))
         } else if pictures == 0 || !pictures.is_multiple_of(GROUP) {
             Some(format!("inked.fraction must leave a multiple of {GROUP} pictures of {batch}, not {pictures}"))
         } else {
@@ -327,7 +332,8 @@ mod tests {
             ((|c| c.channels.clear()) as fn(&mut InkedConfig), "channels"),
             (|c| c.reduced = 0, "reduced"),
             (|c| c.fraction = 0.01, "fraction"),
-            (|c| c.weight = f64::NAN, "numbers"),
+            (|c| c.fraction = -1.0, "inked.fraction must be 0 to 1, not -1"),
+            (|c| c.weight = f64::NAN, "inked.weight must be 0 or more, not NaN"),
             (|c| c.lr = 1.0, "lr"),
         ] {
             assert!(of(change).unwrap().contains(what), "{what}");

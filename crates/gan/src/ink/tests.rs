@@ -320,13 +320,17 @@ fn what_is_no_checkpoint_is_refused() {
         std::fs::write(&path, bad).unwrap();
         assert!(matches!(InkTrainer::load(&path, 1), Err(Error::Checkpoint { .. })));
     }
-    for bad in [
-        InkConfig { patch: 0, ..small() },
-        InkConfig { kimg: f64::NAN, ..small() },
-        InkConfig { ink: Ink { factor: 3, ..small().ink }, ..small() },
-        InkConfig { blur: 2.0, ..small() },
+    for (bad, said) in [
+        (InkConfig { ink: Ink { blocks: 33, ..small().ink }, ..small() }, "blocks must be 1 to 32, not 33"),
+        (InkConfig { ink: Ink { factor: 3, ..small().ink }, ..small() }, "factor must be 2 or 4, not 3"),
+        (InkConfig { patch: 0, ..small() }, "patch must be 8 to 256, not 0"),
+        (InkConfig { kimg: f64::NAN, ..small() }, "kimg must be above 0 and at most a billion, not NaN"),
+        (InkConfig { lr: 1.0, ..small() }, "lr must be above 0 and below 1, not 1"),
+        (InkConfig { blur: 2.0, ..small() }, "blur must be 0 to 1, not 2"),
+        (InkConfig { smudge: -0.5, ..small() }, "smudge must be 0 to 8, not -0.5"),
     ] {
-        assert!(matches!(InkTrainer::new(bad.clone(), 1), Err(Error::Config { .. })), "{bad:?}");
+        let Err(Error::Config { what }) = InkTrainer::new(bad, 1) else { panic!("{said}: it is taken") };
+        assert_eq!(what, said);
     }
 }
 
@@ -492,10 +496,10 @@ fn what_a_judge_cannot_do_is_refused() {
         change(config.judging.as_mut().unwrap());
         InkTrainer::new(config, 1).err().map(|e| e.to_string()).unwrap_or_default()
     };
-    assert!(with(&|j| j.channels = vec![8; 3]).contains("squares must fit"));
-    assert!(with(&|j| j.channels = vec![0, 8]).contains("2 to 8 stages"));
-    assert!(with(&|j| j.kimg = 0.0).contains("kimg"));
-    assert!(with(&|j| j.weight = f64::NAN).contains("weights"));
+    assert!(with(&|j| j.channels = vec![8; 3]).contains("squares of 32 pixels"));
+    assert!(with(&|j| j.channels = vec![0, 8]).contains("judging.channels must be 2 to 8 numbers"));
+    assert!(with(&|j| j.kimg = 0.0).contains("judging.kimg"));
+    assert!(with(&|j| j.weight = f64::NAN).contains("judging.weight must be 0 or more, not NaN"));
     assert!(
         InkTrainer::new(InkConfig { batch: 12, ..judged() }, 1).err().unwrap().to_string().contains("multiple of 8")
     );
