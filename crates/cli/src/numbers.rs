@@ -29,6 +29,14 @@ pub fn share(text: &str) -> Result<f32, String> {
     within(0.0..=1.0)(text).map(|share| share as f32)
 }
 
+/// Reads a share of a whole that is more than nothing: above 0, 1 at most.
+///
+/// # Errors
+/// It is none; the text says what is allowed.
+pub fn share_above_zero(text: &str) -> Result<f64, String> {
+    finite(text).filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| "use a number above 0, 1 at most".into())
+}
+
 /// Reads a number of threads, 1 to 1024.
 ///
 /// # Errors
@@ -67,6 +75,7 @@ mod tests {
             |read: Result<f64, String>, number: f64| assert!(read.is_ok_and(|read| (read - number).abs() < 1e-12));
         good(number("0"), 0.0);
         good(above_zero("1e-9"), 1e-9);
+        good(share_above_zero("1"), 1.0);
         good(at_least(1.0)("1"), 1.0);
         good(within(0.0..=1.0)("0.25"), 0.25);
         assert_eq!((share("1"), threads("8")), (Ok(1.0), Ok(8)));
@@ -77,6 +86,9 @@ mod tests {
             assert!(share(text).is_err(), "{text}");
         }
         assert!(above_zero("0").unwrap_err().contains("above 0"));
+        for text in ["0", "-0.1", "1.1", "nan", "x"] {
+            assert_eq!(share_above_zero(text).unwrap_err(), "use a number above 0, 1 at most", "{text}");
+        }
         assert!(within(1.0..=20.0)("0.5").is_err() && share("2").is_err());
         for text in ["0", "1025", "-1", "1.5", "all"] {
             assert_eq!(threads(text).unwrap_err(), "use a whole number from 1 to 1024", "{text}");

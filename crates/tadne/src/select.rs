@@ -62,8 +62,9 @@ pub(crate) struct Select {
     /// Somebody's ratings: lines of a seed and a number, more for better pictures
     #[arg(long, value_name = "FILE")]
     rated: Option<PathBuf>,
-    /// Also move every w towards what would be rated higher, by so much of the length that it has on the whole, 0 to 1; the style layers take it in
-    #[arg(long, requires = "rated", value_name = "SHARE")]
+    /// Also move every w towards what would be rated higher, by so much of the length that it has on the whole, above 0, 1 at most; the style layers take
+    /// it in
+    #[arg(long, requires = "rated", value_name = "SHARE", value_parser = cli::numbers::share_above_zero)]
     raise: Option<f64>,
     /// Let what the model chooses by now count too
     #[arg(long)]
@@ -135,9 +136,6 @@ impl Select {
             LatentScores::FEWEST
         );
         ensure!((2..=64).contains(&self.candidates), "--candidates {}: use 2 to 64", self.candidates);
-        if let Some(share) = self.raise {
-            ensure!(share > 0.0 && share <= 1.0, "--raise {share}: use a number above 0 and at most 1");
-        }
         ensure!(file.architecture.labels.is_none(), "{}: a model with classes cannot choose", self.model.display());
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         // What the seeds draw by themselves.

@@ -119,7 +119,7 @@ fn from_a_folder_of_pictures_to_a_picture_of_ones_own() {
     let said = succeed(&[&by_rating[..], &["--out", &raised, "--raise", "0.2"]].concat());
     assert!(said.contains("raised by 0.2"), "{said}");
     assert!(mean(&light(&raised)) > mean(&light(&lighter)) + 0.2 * one, "its pictures are no lighter than chosen ones");
-    assert!(fail(&[&by_rating[..], &["--raise", "0"]].concat()).contains("--raise 0"));
+    assert!(fail(&[&by_rating[..], &["--raise", "0"]].concat()).contains("'--raise <SHARE>': use a number above 0"));
     let said = fail(&[&by_rating[..], &["--out", &both, "--keep"]].concat());
     assert!(said.contains("chooses by nothing yet"), "{said}");
     succeed(&["select", &chosen, "--rated", &rated, "--samples", "2000", "--keep", "--out", &both]);
