@@ -3,11 +3,10 @@
 
 use synth::LabelNorm;
 
-use crate::check_filter;
 use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::state::State;
-use crate::tensor::View;
+use crate::{check_filter, fan_in_gain};
 
 /// Learning rate of the mapping network relative to the rest, in every configuration of stylegan2-ada-pytorch.
 const MAPPING_RATE: f32 = 0.01;
@@ -89,9 +88,4 @@ fn conv(state: &mut State, name: &str, parts: &mut Parts) -> Result<(), Error> {
 
 fn filter(state: &mut State, name: &str) -> Result<(), Error> {
     state.take(&format!("{name}.resample_filter"))?.map_or(Ok(()), |filter| check_filter(&filter))
-}
-
-/// `1 / sqrt(inputs)`.
-fn fan_in_gain(weight: &View) -> f32 {
-    (weight.shape().iter().skip(1).product::<usize>() as f32).sqrt().recip()
 }

@@ -159,6 +159,11 @@ fn no_w_avg() -> String {
     format!("the file holds no mean of w; that of {W_SAMPLES} seeds is taken")
 }
 
+/// The gain of a weight `[out, in, ...]` that learns as fast as all others (equalised learning rate, arXiv 1710.10196): `1 / sqrt(inputs)`.
+fn fan_in_gain(weight: &View) -> f32 {
+    (weight.shape().iter().skip(1).product::<usize>() as f32).sqrt().recip()
+}
+
 /// Checks that a resampling filter is [1, 3, 3, 1], as a row or its outer product, whatever its gain.
 fn check_filter(filter: &View) -> Result<(), Error> {
     let row = [1.0_f32, 3.0, 3.0, 1.0];

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::pickle::{Id, Value};
 use crate::tensor::View;
-use crate::{WeightSet, check_filter};
+use crate::{WeightSet, check_filter, fan_in_gain};
 
 /// Whether the file holds networks of this kind.
 pub(crate) fn is_one(document: &Document) -> bool {
@@ -127,8 +127,8 @@ fn read_synthesis(synthesis: &Module<'_>, parts: &mut Parts) -> Result<(), Error
         let torgb = module.part("torgb")?;
         affine(&torgb, &format!("{ours}.torgb"), parts)?;
         let weight = torgb.weight("weight")?;
-        let gain = torgb.number("weight_gain").unwrap_or_else(|| fan_in_gain(&weight));
-        parts.put_colours(&format!("{ours}.torgb"), weight.scaled(gain as f32), torgb.weight("bias")?)?;
+        let gain = torgb.weight_gain(&weight);
+        parts.put_colours(&format!("{ours}.torgb"), weight.scaled(gain), torgb.weight("bias")?)?;
         let clamp = module.part("conv1")?.number("conv_clamp").map(|clamp| clamp as f32);
         if block == 0 {
             parts.conv_clamp = clamp;
@@ -142,9 +142,9 @@ fn read_synthesis(synthesis: &Module<'_>, parts: &mut Parts) -> Result<(), Error
 /// A fully connected layer: its gains are attributes.
 fn dense(module: &Module<'_>, name: &str, parts: &mut Parts) -> Result<(), Error> {
     let weight = module.weight("weight")?;
-    let gain = module.number("weight_gain").unwrap_or_else(|| fan_in_gain(&weight));
+    let gain = module.weight_gain(&weight);
     let bias_gain = module.number("bias_gain").unwrap_or(1.0);
-    parts.put(format!("{name}.weight"), weight.scaled(gain as f32));
+    parts.put(format!("{name}.weight"), weight.scaled(gain));
     parts.put(format!("{name}.bias"), module.weight("bias")?.scaled(bias_gain as f32));
     Ok(())
 }
@@ -166,11 +166,6 @@ fn conv(module: &Module<'_>, name: &str, parts: &mut Parts) -> Result<(), Error>
         }
     }
     Ok(())
-}
-
-/// `1 / sqrt(inputs)`.
-fn fan_in_gain(weight: &View) -> f64 {
-    (weight.shape().iter().skip(1).product::<usize>() as f64).sqrt().recip()
 }
 
 /// The record of a persistent object that is a `torch.nn.Module`.
@@ -231,6 +226,11 @@ impl<'d> Module<'d> {
 
     fn number(&self, name: &str) -> Option<f64> {
         self.document.number(self.list(name)?)
+    }
+
+    /// What its weight is multiplied with: the attribute, or what that would be.
+    fn weight_gain(&self, weight: &View) -> f32 {
+        self.number("weight_gain").map_or_else(|| fan_in_gain(weight), |gain| gain as f32)
     }
 
     fn text(&self, name: &str) -> Option<String> {

@@ -1,10 +1,10 @@
 //! Weights of rosinality/stylegan2-pytorch by its names: those of its checkpoints and of encoders built on it (`decoder.`).
 
-use crate::check_filter;
 use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::state::State;
 use crate::tensor::View;
+use crate::{check_filter, fan_in_gain};
 
 /// Learning rate of the mapping network relative to the rest; the code has no other.
 const MAPPING_RATE: f32 = 0.01;
@@ -88,9 +88,4 @@ fn modulated(state: &mut State, theirs: &str, ours: &str, parts: &mut Parts) -> 
     let weight = state.weight(&format!("{theirs}.conv.weight"))?.squeezed(4);
     let gain = fan_in_gain(&weight);
     Ok(weight.scaled(gain))
-}
-
-/// `1 / sqrt(inputs)`.
-fn fan_in_gain(weight: &View) -> f32 {
-    (weight.shape().iter().skip(1).product::<usize>() as f32).sqrt().recip()
 }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::pickle::{Id, Value};
 use crate::tensor::View;
-use crate::{WeightSet, source};
+use crate::{WeightSet, fan_in_gain, source};
 
 /// Whether the file holds networks of this kind.
 pub(crate) fn is_one(document: &Document) -> bool {
@@ -151,22 +151,24 @@ fn block_size(name: &str) -> Option<(usize, usize)> {
 fn modulated(theirs: &str, ours: &str, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<View, Error> {
     let name = format!("{theirs}/mod_weight");
     let affine = turned(variables.weight(&name)?, &name)?;
-    let gain = gain(affine.shape()[1]);
+    let gain = fan_in_gain(&affine);
     parts.put(format!("{ours}.affine.weight"), affine.scaled(gain));
     parts.put(format!("{ours}.affine.bias"), variables.weight(&format!("{theirs}/mod_bias"))?.plus(1.0));
     let name = format!("{theirs}/weight");
     let weight = variables.weight(&name)?;
-    let [height, width, input, _] = *weight.shape() else {
+    if weight.shape().len() != 4 {
         return Err(Error::weight(&name, format!("has shape {:?}; 4 axes are expected", weight.shape())));
-    };
-    Ok(weight.permuted(&[3, 2, 0, 1]).scaled(self::gain(height * width * input)))
+    }
+    let weight = weight.permuted(&[3, 2, 0, 1]);
+    let gain = fan_in_gain(&weight);
+    Ok(weight.scaled(gain))
 }
 
 /// A fully connected layer that learnt at `rate` times the common rate.
 fn dense(theirs: &str, rate: f32, ours: &str, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
     let name = format!("{theirs}/weight");
     let weight = turned(variables.weight(&name)?, &name)?;
-    let gain = rate * gain(weight.shape()[1]);
+    let gain = rate * fan_in_gain(&weight);
     parts.put(format!("{ours}.weight"), weight.scaled(gain));
     parts.put(format!("{ours}.bias"), variables.weight(&format!("{theirs}/bias"))?.scaled(rate));
     Ok(())
@@ -178,11 +180,6 @@ fn turned(view: View, name: &str) -> Result<View, Error> {
         [_, _] => Ok(view.permuted(&[1, 0])),
         shape => Err(Error::weight(name, format!("has shape {shape:?}; 2 axes are expected"))),
     }
-}
-
-/// `1 / sqrt(inputs)`.
-fn gain(inputs: usize) -> f32 {
-    (inputs as f32).sqrt().recip()
 }
 
 impl Arrays<'_> {
