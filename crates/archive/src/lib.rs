@@ -20,7 +20,6 @@ mod make;
 mod manifest;
 mod part;
 mod plan;
-mod record;
 mod target;
 
 pub use error::Error;
@@ -28,5 +27,5 @@ pub use make::{Hooks, Maker, Outcome, Tally};
 pub use manifest::{MANIFEST, write_manifest};
 pub use part::{Part, PartError};
 pub use plan::{Plan, Shard};
-pub use record::{Header, Record, RecordError, Row};
+pub use server::record::{Header, Record, RecordError, Row};
 pub use target::Target;

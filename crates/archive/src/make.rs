@@ -7,12 +7,12 @@ use std::thread;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use server::record::{Header, Record, Row};
 use server::{FileMaker, PictureAddress};
 use synth::Generator;
 
 use crate::error::Error;
 use crate::plan::{Plan, Shard};
-use crate::record::{Header, Record, Row};
 use crate::target::{Target, record_path};
 
 /// Pictures that a thread draws before a tar is written on.

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::io::{Seek, Write};
 
-use server::PictureAddress;
+use server::record::{Header, Record};
 use table::{Kind, Table, Value};
 
 use crate::error::Error;
 use crate::error::failed;
 use crate::part::Part;
 use crate::plan::Plan;
-use crate::record::{Header, Record};
 use crate::target::{Target, record_path};
 
 /// The table's name, below the archive.
@@ -114,9 +113,7 @@ fn table(target: &Target, order: &[Order], records: &str) -> Result<u64, Error> 
             _ => ("", &record.rows[..]),
         };
         for row in pictures {
-            let Some(address) = row.path.strip_prefix("results/").and_then(|a| a.parse::<PictureAddress>().ok()) else {
-                continue;
-            };
+            let Some(address) = row.address() else { continue };
             if !seen.insert((row.path.clone(), !tar.is_empty())) {
                 continue;
             }

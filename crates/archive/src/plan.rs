@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+use server::record::Header;
 use server::{ArchiveKind, FileMaker, Format, LEVELS, PictureAddress, level};
 use synth::Seed;
 
 use crate::part::Part;
-use crate::record::Header;
 
 /// Changes when records or tars are written in another way.
 const LAYOUT: u32 = 1;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use server::ArchiveKind;
+use server::record::Record;
 use tempfile::NamedTempFile;
 
 use crate::bucket::Bucket;
@@ -28,18 +29,16 @@ enum Place {
 
 /// Where the record of a shard is.
 pub(crate) fn record_path(shard: &str) -> String {
-    format!("{RECORDS}/{shard}{ENDING}")
+    format!("{}/{shard}{}", Record::FOLDER, Record::ENDING)
 }
 
-const RECORDS: &str = "records";
-const ENDING: &str = ".jsonl";
 const UNFINISHED: &str = ".unfinished-";
 /// What is unfinished for so long was left by a process that was killed.
 const LEFT: Duration = Duration::from_hours(24);
 
 /// Files on their way to their place lie here: in one folder a shard, so that what a killed process left is found.
 fn staging(root: &Path, shard: &str) -> PathBuf {
-    root.join(RECORDS).join(format!("{UNFINISHED}{shard}"))
+    root.join(Record::FOLDER).join(format!("{UNFINISHED}{shard}"))
 }
 
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
@@ -182,7 +181,7 @@ impl Target {
     /// A folder is there that cannot be read.
     pub fn tidy(&self) -> Result<(), Error> {
         let Place::Folder(root) = &self.place else { return Ok(()) };
-        for entry in there(fs::read_dir(root.join(RECORDS)), RECORDS)?.into_iter().flatten().flatten() {
+        for entry in there(fs::read_dir(root.join(Record::FOLDER)), Record::FOLDER)?.into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(shard) = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)) else { continue };
             let modified = |of: io::Result<fs::Metadata>| of.ok()?.modified().ok();
@@ -292,13 +291,17 @@ impl Target {
     pub fn shards(&self) -> Result<Vec<String>, Error> {
         let names = match &self.place {
             Place::Folder(root) => {
-                let entries = there(fs::read_dir(root.join(RECORDS)), RECORDS)?.into_iter().flatten();
+                let entries = there(fs::read_dir(root.join(Record::FOLDER)), Record::FOLDER)?.into_iter().flatten();
                 let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-                entries.map(name).collect::<io::Result<Vec<_>>>().map_err(|error| failed("read", RECORDS, &error))?
+                entries
+                    .map(name)
+                    .collect::<io::Result<Vec<_>>>()
+                    .map_err(|error| failed("read", Record::FOLDER, &error))?
             }
-            Place::Bucket(bucket) => bucket.list(RECORDS)?,
+            Place::Bucket(bucket) => bucket.list(Record::FOLDER)?,
         };
-        let mut shards: Vec<_> = names.iter().filter_map(|name| name.strip_suffix(ENDING)).map(str::to_owned).collect();
+        let mut shards: Vec<_> =
+            names.iter().filter_map(|name| name.strip_suffix(Record::ENDING)).map(str::to_owned).collect();
         shards.sort_unstable();
         Ok(shards)
     }

@@ -63,6 +63,7 @@ pub use pictures::ahead::ArchiveKind;
 pub use pictures::animate::animated_webp;
 pub use pictures::encode::{EncodeError, Format};
 pub use pictures::file::{FileMaker, MakeError};
+pub use pictures::record;
 pub use pictures::render::{LEVELS, level};
 pub use pictures::resize::{ResizeError, to_side};
 pub use routes::router;

@@ -13,6 +13,7 @@ pub(crate) mod lines;
 pub(crate) mod order;
 pub(crate) mod pool;
 pub(crate) mod query;
+pub mod record;
 pub(crate) mod records;
 pub(crate) mod render;
 pub(crate) mod resize;

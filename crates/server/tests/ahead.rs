@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{TINY, config, generator, get};
+use server::record::{Header, Record, Row};
 use server::{ArchiveKind, FileMaker, Format, PictureAddress};
 
 /// An archive of a few pictures, which say where they are from: each is the one of the next seed.
@@ -87,19 +88,26 @@ fn record(root: &Path) {
     fs::create_dir_all(root.join("records")).unwrap();
     for format in Format::ALL {
         let ending = format.extension();
-        let mut lines = vec![format!(
-            r#"{{"shard":"x","first":0,"last":3,"levels":["1.0","1.1"],"format":"{ending}","tar":false}}"#
-        )];
-        for seed in 0..4 {
+        let mut header = Header {
+            shard: String::new(),
+            layout: 1,
+            encoders: FileMaker::REVISION,
+            model: generator(TINY, 1).fingerprint(),
+            first: 0,
+            last: 3,
+            levels: vec!["1.0".into(), "1.1".into()],
+            format: ending.to_owned(),
+            size: None,
+            tar: false,
+        };
+        header.shard = header.name();
+        let row = |seed| {
             let path = format!("results/psi-1.1/seed{seed:05}.{ending}");
             let file = fs::read(root.join(&path)).unwrap();
-            let (bytes, hash) = (file.len(), blake3::hash(&file).to_hex());
-            lines.push(format!(r#"{{"path":"{path}","bytes":{bytes},"blake3":"{hash}"}}"#));
-        }
-        let text = lines.join("\n") + "\n";
-        let whole = blake3::hash(text.as_bytes()).to_hex();
-        let text = format!("{text}{{\"whole\":\"{whole}\"}}\n");
-        fs::write(root.join(format!("records/{ending}.jsonl")), text).unwrap();
+            Row::of(path, &file)
+        };
+        let rows = (0..4).map(row).collect();
+        fs::write(root.join(format!("records/{ending}.jsonl")), Record { header, rows }.to_text()).unwrap();
     }
 }
 

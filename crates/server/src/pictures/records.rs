@@ -1,8 +1,6 @@
 //! What an archive's records say of its pictures: the hash of each, by which a file that was changed is told from a sound one.
 //!
-//! A record is that of a shard, `records/NAME.jsonl`, as `tadne archive` writes it: lines of JSON, of which the first says what is in the shard, each further
-//! one names a file with its hash, and the last is the hash of all before. First lines are read once, in the background; the rest of a record when one of its
-//! pictures is asked for.
+//! A record is that of a shard ([`Record`]). First lines are read once, in the background; the rest of a record when one of its pictures is asked for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,17 +9,14 @@ use futures_util::{StreamExt, TryStreamExt};
 use moka::sync::Cache;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use serde::Deserialize;
 use synth::Creativity;
 use tokio::sync::watch;
 
 use crate::pictures::address::PictureAddress;
 use crate::pictures::breaker::OPEN;
 use crate::pictures::encode::Format;
+use crate::pictures::record::{Header, Record, Row};
 
-/// The folder of records, below the archive, and their ending.
-const RECORDS: &str = "records";
-const ENDING: &str = ".jsonl";
 /// First lines are shorter.
 const HEAD: u64 = 4096;
 /// Records that are looked into at the same time.
@@ -34,28 +29,6 @@ const ONE: usize = 80;
 
 /// The hashes of a shard's pictures.
 type Hashes = HashMap<PictureAddress, blake3::Hash>;
-
-/// A record's first line, as far as it says where a picture is.
-#[derive(Deserialize)]
-struct Header {
-    first: u64,
-    last: u64,
-    levels: Vec<String>,
-    format: String,
-}
-
-/// What a record says about a file.
-#[derive(Deserialize)]
-struct Row {
-    path: String,
-    blake3: String,
-}
-
-/// A record's last line.
-#[derive(Deserialize)]
-struct Whole {
-    whole: String,
-}
 
 /// Which pictures a record has.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +45,7 @@ impl Shard {
     /// Reads the beginning of a record.
     fn read(record: Path, beginning: &[u8]) -> Option<Self> {
         let line = beginning.split(|byte| *byte == b'\n').next()?;
-        let Header { first, last, levels, format } = serde_json::from_slice(line).ok()?;
+        let Header { first, last, levels, format, .. } = Header::read(std::str::from_utf8(line).ok()?).ok()?;
         let levels =
             levels.iter().filter_map(|level| level.parse::<Creativity>().ok()).fold(0, |all, psi| all | bit(psi));
         let format = Format::from_extension(&format)?;
@@ -107,11 +80,11 @@ impl Index {
 
     /// Looks which records lie below `folder`.
     async fn look(objects: &Arc<dyn ObjectStore>, folder: &Path) -> object_store::Result<Self> {
-        let records = folder.clone().join(RECORDS);
+        let records = folder.clone().join(Record::FOLDER);
         let mut found: Vec<ObjectMeta> = objects.list(Some(&records)).try_collect().await?;
         found.retain(|about| {
             let is_beside = about.location.prefix_match(&records).is_some_and(|parts| parts.count() == 1);
-            is_beside && about.size > 0 && about.location.filename().is_some_and(|name| name.ends_with(ENDING))
+            is_beside && about.size > 0 && about.location.filename().is_some_and(|name| name.ends_with(Record::ENDING))
         });
         let all = found.len();
         found.retain(|about| about.size <= LARGEST);
@@ -149,19 +122,10 @@ impl Index {
 
 /// The hashes of a record, if it is whole.
 fn hashes(record: &[u8]) -> Option<Hashes> {
-    let lines = std::str::from_utf8(record).ok()?.strip_suffix('\n')?;
-    let (before, last) = lines.rsplit_once('\n')?;
-    let Whole { whole } = serde_json::from_str(last).ok()?;
-    if blake3::hash(&record[..=before.len()]).to_hex().as_str() != whole {
-        return None;
-    }
-    let hash = |line: &str| {
-        let row: Row = serde_json::from_str(line).ok()?;
-        // A tar is no picture, and its pictures have lines of their own.
-        let address = row.path.strip_prefix("results/")?.parse::<PictureAddress>().ok()?;
-        Some((address, blake3::Hash::from_hex(&row.blake3).ok()?))
-    };
-    Some(before.lines().skip(1).filter_map(hash).collect())
+    let record = Record::read(std::str::from_utf8(record).ok()?).ok()?;
+    // A tar is no picture, and its pictures have rows of their own.
+    let hash = |row: &Row| Some((row.address()?, blake3::Hash::from_hex(&row.blake3).ok()?));
+    Some(record.rows.iter().filter_map(hash).collect())
 }
 
 /// The records of an archive that is read.
@@ -249,32 +213,24 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write;
-
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::pictures::record::tests::header;
 
     fn address(text: &str) -> PictureAddress {
         text.parse().unwrap()
     }
 
     /// A record of files with what is in them.
-    fn record(first: u64, last: u64, levels: &str, files: &[(&str, &[u8])]) -> String {
-        let mut text = format!(r#"{{"shard":"x","first":{first},"last":{last},"levels":[{levels}],"format":"png"}}"#);
-        text.push('\n');
-        for (path, contents) in files {
-            let (bytes, hash) = (contents.len(), blake3::hash(contents).to_hex());
-            writeln!(text, r#"{{"path":"{path}","bytes":{bytes},"blake3":"{hash}"}}"#).unwrap();
-        }
-        let whole = blake3::hash(text.as_bytes()).to_hex();
-        writeln!(text, r#"{{"whole":"{whole}"}}"#).unwrap();
-        text
+    fn record(first: u64, last: u64, levels: &[&str], files: &[(&str, &[u8])]) -> String {
+        let rows = files.iter().map(|&(path, contents)| Row::of(path.to_owned(), contents)).collect();
+        Record { header: header(first, last, levels), rows }.to_text()
     }
 
     #[test]
     fn a_record_that_is_cut_or_changed_says_nothing() {
-        let text = record(0, 3, r#""1.0""#, &[("tars/x.tar", b"t"), ("results/psi-1.0/seed00002.png", b"a")]);
+        let text = record(0, 3, &["1.0"], &[("tars/x.tar", b"t"), ("results/psi-1.0/seed00002.png", b"a")]);
         let read = hashes(text.as_bytes()).unwrap();
         assert_eq!(read, HashMap::from([(address("psi-1.0/seed2.png"), blake3::hash(b"a"))]));
         for end in 0..text.len() {
@@ -285,12 +241,12 @@ mod tests {
 
     #[test]
     fn the_shards_of_a_picture_are_found_however_they_were_cut() {
-        let shard = |first, last, levels: &str| {
+        let shard = |first, last, levels: &[&str]| {
             let text = record(first, last, levels, &[]);
             Shard::read(Path::from(format!("{first}-{last}")), text.as_bytes()).unwrap()
         };
-        let tens = (0..10).map(|ten| shard(10 * ten, 10 * ten + 9, r#""0.7","1.0""#));
-        let index = Index::of(tens.chain([shard(0, 99, r#""1.0""#), shard(u64::MAX, u64::MAX, r#""2.0""#)]).collect());
+        let tens = (0..10).map(|ten| shard(10 * ten, 10 * ten + 9, &["0.7", "1.0"]));
+        let index = Index::of(tens.chain([shard(0, 99, &["1.0"]), shard(u64::MAX, u64::MAX, &["2.0"])]).collect());
         let found = |text: &str| {
             let mut names: Vec<_> = index.shards(address(text)).map(|shard| shard.record.to_string()).collect();
             names.sort_unstable();
@@ -303,7 +259,7 @@ mod tests {
             assert_eq!(found(nowhere), [""; 0], "{nowhere}");
         }
         assert_eq!(Shard::read(Path::default(), b"{}"), None);
-        assert_eq!(Shard::read(Path::default(), record(3, 2, "", &[]).as_bytes()), None);
+        assert_eq!(Shard::read(Path::default(), record(3, 2, &[], &[]).as_bytes()), None);
     }
 
     #[tokio::test]
@@ -311,10 +267,10 @@ mod tests {
         let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let path = "results/psi-1.0/seed00002.png";
         for (name, text) in [
-            ("a", record(0, 3, r#""1.0""#, &[(path, b"one")])),
-            ("b", record(2, 9, r#""1.0""#, &[(path, b"two")])),
+            ("a", record(0, 3, &["1.0"], &[(path, b"one")])),
+            ("b", record(2, 9, &["1.0"], &[(path, b"two")])),
             ("c", "cut".to_owned()),
-            (".unfinished-d/e", record(0, 9, r#""1.0""#, &[(path, b"three")])),
+            (".unfinished-d/e", record(0, 9, &["1.0"], &[(path, b"three")])),
         ] {
             let place = Path::from(format!("there/records/{name}.jsonl"));
             objects.put(&place, text.into_bytes().into()).await.unwrap();
@@ -326,7 +282,7 @@ mod tests {
         }
         assert!(fits("psi-1.0/seed3.png", b"what no record lists").await);
         // Made again by a computer that draws other bytes: its record says so.
-        let mended = record(0, 3, r#""1.0""#, &[(path, b"three")]);
+        let mended = record(0, 3, &["1.0"], &[(path, b"three")]);
         objects.put(&Path::from("there/records/a.jsonl"), mended.into_bytes().into()).await.unwrap();
         assert!(fits("psi-1.0/seed2.png", b"three").await);
     }

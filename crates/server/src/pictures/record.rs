@@ -1,8 +1,17 @@
-//! What is in a shard: JSON lines, the first says what was wanted, the last that the record is whole.
+//! The record of a shard of an archive: what `tadne archive` writes of every picture, and what the server holds files to.
+//!
+//! It is a file of JSON lines, `records/SHARD.jsonl` below the archive. The first line says what was wanted ([`Header`]), each further one names a file
+//! with its hash ([`Row`]), and the last is the hash of all before, so that a record that was cut off is none.
 
 use serde::{Deserialize, Serialize};
 
-/// The first line of a record; all that the shard's files follow from.
+use crate::pictures::address::PictureAddress;
+
+/// The folder of pictures at addresses, as paths in records begin.
+const RESULTS: &str = "results/";
+
+/// The first line of a record; all that the shard's files follow from. The name of a shard is a hash of all fields: with one more, every shard gets
+/// another name, and no record from before is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The shard's name, the hash of the rest.
@@ -61,25 +70,46 @@ pub struct RecordError;
 
 impl Header {
     /// The name that follows from everything else.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let nameless = Header { shard: String::new(), ..self.clone() };
         let text = serde_json::to_string(&nameless).unwrap_or_default();
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
+
+    /// Reads the header off the beginning of a record, which has to be as long as its first line.
+    ///
+    /// # Errors
+    /// The first line is cut off, or is no header with the name that follows from it.
+    pub fn read(beginning: &str) -> Result<Self, RecordError> {
+        let line = beginning.lines().next().ok_or(RecordError)?;
+        let header: Header = serde_json::from_str(line).map_err(|_| RecordError)?;
+        if header.name() == header.shard { Ok(header) } else { Err(RecordError) }
+    }
 }
 
 impl Row {
-    pub(crate) fn of(path: String, contents: &[u8]) -> Self {
+    /// The row of a file with these contents.
+    pub fn of(path: String, contents: &[u8]) -> Self {
         Row { path, bytes: contents.len() as u64, blake3: blake3::hash(contents).to_hex().to_string() }
     }
 
     /// Whether a file of this length and BLAKE3 hash is the very one.
-    pub(crate) fn fits(&self, (bytes, hash): (u64, blake3::Hash)) -> bool {
+    pub fn fits(&self, (bytes, hash): (u64, blake3::Hash)) -> bool {
         self.bytes == bytes && self.blake3 == hash.to_hex().as_str()
+    }
+
+    /// Which picture it is; none where it is a tar.
+    pub fn address(&self) -> Option<PictureAddress> {
+        self.path.strip_prefix(RESULTS)?.parse().ok()
     }
 }
 
 impl Record {
+    /// The folder of records, below the archive.
+    pub const FOLDER: &str = "records";
+    /// What their names end in.
+    pub const ENDING: &str = ".jsonl";
+
     /// The record as a file.
     pub fn to_text(&self) -> String {
         let mut text = line(&self.header);
@@ -101,17 +131,16 @@ impl Record {
     ///
     /// # Errors
     /// It is not whole.
-    pub(crate) fn read(text: &str) -> Result<Self, RecordError> {
+    pub fn read(text: &str) -> Result<Self, RecordError> {
         let lines = text.strip_suffix('\n').ok_or(RecordError)?;
         let (before, last) = lines.rsplit_once('\n').ok_or(RecordError)?;
         let Whole { whole } = serde_json::from_str(last).map_err(|_| RecordError)?;
         if blake3::hash(&text.as_bytes()[..=before.len()]).to_hex().as_str() != whole {
             return Err(RecordError);
         }
-        let mut lines = before.lines();
-        let header: Header = lines.next().and_then(|line| serde_json::from_str(line).ok()).ok_or(RecordError)?;
-        let rows = lines.map(|line| serde_json::from_str(line).map_err(|_| RecordError)).collect::<Result<_, _>>()?;
-        if header.name() == header.shard { Ok(Self { header, rows }) } else { Err(RecordError) }
+        let header = Header::read(before)?;
+        let rows = before.lines().skip(1).map(|line| serde_json::from_str(line).map_err(|_| RecordError));
+        Ok(Self { header, rows: rows.collect::<Result<Vec<Row>, _>>()? })
     }
 }
 
@@ -121,14 +150,30 @@ fn line(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::{Part, Plan};
+
+    /// The header of a shard of PNG files.
+    pub(crate) fn header(first: u64, last: u64, levels: &[&str]) -> Header {
+        let mut header = Header {
+            shard: String::new(),
+            layout: 1,
+            encoders: 1,
+            model: "model".to_owned(),
+            first,
+            last,
+            levels: levels.iter().map(|&level| level.to_owned()).collect(),
+            format: "png".to_owned(),
+            size: Some(64),
+            tar: false,
+        };
+        header.shard = header.name();
+        header
+    }
 
     #[test]
     fn a_record_reads_back_and_every_cut_or_change_is_noticed() {
-        let plan = Plan::new("model".into(), vec![0..=3], vec![10], server::Format::Png, Some(64));
-        let header = plan.header(&plan.part(Part::default()).next().unwrap());
+        let header = header(0, 3, &["1.0"]);
         let rows = (0..3u8).map(|n| Row::of(format!("results/{n}"), &[n])).collect();
         let record = Record { header: header.clone(), rows };
         let text = record.to_text();
@@ -139,5 +184,24 @@ mod tests {
         assert_eq!(Record::parse(&text.replace("results/1", "results/9"), &header), Err(RecordError));
         let other = Header { last: 4, ..header };
         assert_eq!(Record::parse(&text, &other), Err(RecordError));
+    }
+
+    #[test]
+    fn the_beginning_of_a_record_has_its_header_and_no_header_has_the_name_of_another() {
+        let header = header(0, 3, &["0.7", "1.0"]);
+        let text = Record { header: header.clone(), rows: vec![Row::of("results/0".to_owned(), b"0")] }.to_text();
+        let first = text.find('\n').unwrap();
+        assert_eq!(Header::read(&text[..first + 9]), Ok(header));
+        assert_eq!(Header::read(&text[..first - 1]), Err(RecordError));
+        assert_eq!(Header::read(&text.replace("\"last\":3", "\"last\":4")), Err(RecordError));
+        assert_eq!(Header::read(""), Err(RecordError));
+    }
+
+    #[test]
+    fn a_row_is_that_of_a_picture_or_of_a_tar() {
+        let address = |path: &str| Row::of(path.to_owned(), b"").address();
+        assert_eq!(address("results/psi-1.0/seed00042.png"), Some("psi-1/seed42.png".parse().unwrap()));
+        assert_eq!(address("tars/x.tar"), None);
+        assert_eq!(address("results/x.tar"), None);
     }
 }
