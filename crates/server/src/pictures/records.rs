@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use synth::Creativity;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::pictures::address::PictureAddress;
 use crate::pictures::breaker::OPEN;
@@ -31,7 +31,6 @@ const ONE: usize = 80;
 type Hashes = HashMap<PictureAddress, blake3::Hash>;
 
 /// Which pictures a record has.
-#[derive(Debug, PartialEq, Eq)]
 struct Shard {
     first: u64,
     last: u64,
@@ -39,6 +38,16 @@ struct Shard {
     levels: u32,
     format: Format,
     record: Path,
+    /// Held while the record is read, so that of all who ask for its pictures at the same time one reads it.
+    reading: Mutex<()>,
+}
+
+/// A record as it was when it was read.
+struct Known {
+    /// None of a record that was gone or damaged.
+    hashes: Hashes,
+    /// What the store said of the file, by which a change is noticed; nothing of one that was gone.
+    about: Option<ObjectMeta>,
 }
 
 impl Shard {
@@ -49,7 +58,7 @@ impl Shard {
         let levels =
             levels.iter().filter_map(|level| level.parse::<Creativity>().ok()).fold(0, |all, psi| all | bit(psi));
         let format = Format::from_extension(&format)?;
-        (first <= last).then_some(Self { first, last, levels, format, record })
+        (first <= last).then(|| Self { first, last, levels, format, record, reading: Mutex::new(()) })
     }
 
     fn has(&self, PictureAddress { seed, psi, format }: PictureAddress) -> bool {
@@ -133,7 +142,7 @@ pub(crate) struct Records {
     objects: Arc<dyn ObjectStore>,
     /// Nothing until they were looked at.
     index: watch::Receiver<Option<Arc<Index>>>,
-    read: Cache<Path, Arc<Hashes>>,
+    read: Cache<Path, Arc<Known>>,
 }
 
 impl Records {
@@ -156,7 +165,7 @@ impl Records {
                 }
             }
         });
-        let weigh = |_: &Path, hashes: &Arc<Hashes>| u32::try_from((hashes.len() + 1) * ONE).unwrap_or(u32::MAX);
+        let weigh = |_: &Path, known: &Arc<Known>| u32::try_from((known.hashes.len() + 1) * ONE).unwrap_or(u32::MAX);
         Self { objects, index, read: Cache::builder().max_capacity(KEPT).weigher(weigh).build() }
     }
 
@@ -164,19 +173,22 @@ impl Records {
     pub(crate) async fn fits(&self, address: PictureAddress, file: &[u8]) -> object_store::Result<bool> {
         let index = self.index().await?;
         let hash = blake3::hash(file);
-        let mut is_recorded = false;
+        let mut others = Vec::new();
         for shard in index.shards(address) {
-            let was_read = self.read.contains_key(&shard.record);
-            let mut recorded = self.hashes(&shard.record).await?.get(&address).copied();
-            if was_read && recorded.is_some_and(|recorded| recorded != hash) {
-                // It may have been made again, and its record with it, since that was read.
-                self.read.invalidate(&shard.record);
-                recorded = self.hashes(&shard.record).await?.get(&address).copied();
+            let known = self.known(shard, None).await?;
+            match known.hashes.get(&address) {
+                Some(recorded) if *recorded == hash => return Ok(true),
+                Some(_) => others.push((shard, known)),
+                None => {}
             }
-            if recorded == Some(hash) {
-                return Ok(true);
+        }
+        // It may have been made again, and its record with it, since that was read.
+        let mut is_recorded = false;
+        for (shard, known) in others {
+            match self.now(shard, known).await?.hashes.get(&address) {
+                Some(recorded) if *recorded == hash => return Ok(true),
+                recorded => is_recorded |= recorded.is_some(),
             }
-            is_recorded |= recorded.is_some();
         }
         Ok(!is_recorded)
     }
@@ -189,31 +201,53 @@ impl Records {
         found.ok_or_else(none)
     }
 
-    /// The hashes of a record; none of one that is gone or damaged.
-    async fn hashes(&self, record: &Path) -> object_store::Result<Arc<Hashes>> {
-        if let Some(hashes) = self.read.get(record) {
-            return Ok(hashes);
+    /// What a record says now, where it was read before: only one that was changed is read again.
+    async fn now(&self, shard: &Shard, before: Arc<Known>) -> object_store::Result<Arc<Known>> {
+        match self.objects.head(&shard.record).await {
+            Ok(about) if before.about.as_ref() == Some(&about) => Ok(before),
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => self.known(shard, Some(&before)).await,
+            Err(error) => Err(error),
         }
-        let found = match self.objects.get(record).await {
+    }
+
+    /// What a record says; it is read if it was not yet, or not since it said what it did `before`.
+    async fn known(&self, shard: &Shard, before: Option<&Arc<Known>>) -> object_store::Result<Arc<Known>> {
+        let is_newer = |known: &Arc<Known>| before.is_none_or(|before| !Arc::ptr_eq(known, before));
+        if let Some(known) = self.read.get(&shard.record).filter(is_newer) {
+            return Ok(known);
+        }
+        let _turn = shard.reading.lock().await;
+        // Whoever had the turn before has read it.
+        if let Some(known) = self.read.get(&shard.record).filter(is_newer) {
+            return Ok(known);
+        }
+        let record = &shard.record;
+        let (about, found) = match self.objects.get(record).await {
             Ok(found) => {
+                let about = found.meta.clone();
                 let text = found.bytes().await?;
-                tokio::task::spawn_blocking(move || hashes(&text)).await.ok().flatten()
+                (Some(about), tokio::task::spawn_blocking(move || hashes(&text)).await.ok().flatten())
             }
-            Err(object_store::Error::NotFound { .. }) => None,
+            Err(object_store::Error::NotFound { .. }) => (None, None),
             Err(error) => return Err(error),
         };
         if found.is_none() {
             tracing::warn!(%record, "a record of the archive is damaged or gone: its pictures are not checked; `tadne archive` mends it");
         }
-        let hashes = Arc::new(found.unwrap_or_default());
-        self.read.insert(record.clone(), Arc::clone(&hashes));
-        Ok(hashes)
+        let known = Arc::new(Known { hashes: found.unwrap_or_default(), about });
+        self.read.insert(record.clone(), Arc::clone(&known));
+        Ok(known)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
     use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
+    use tokio::time::Instant;
 
     use super::*;
     use crate::pictures::record::tests::header;
@@ -258,8 +292,8 @@ mod tests {
         for nowhere in ["psi-0.7/seed42.webp", "psi-0.8/seed42.png", "psi-1.0/seed100.png"] {
             assert_eq!(found(nowhere), [""; 0], "{nowhere}");
         }
-        assert_eq!(Shard::read(Path::default(), b"{}"), None);
-        assert_eq!(Shard::read(Path::default(), record(3, 2, &[], &[]).as_bytes()), None);
+        assert!(Shard::read(Path::default(), b"{}").is_none());
+        assert!(Shard::read(Path::default(), record(3, 2, &[], &[]).as_bytes()).is_none());
     }
 
     #[tokio::test]
@@ -285,5 +319,51 @@ mod tests {
         let mended = record(0, 3, &["1.0"], &[(path, b"three")]);
         objects.put(&Path::from("there/records/a.jsonl"), mended.into_bytes().into()).await.unwrap();
         assert!(fits("psi-1.0/seed2.png", b"three").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_is_read_once_and_again_only_when_it_was_changed() {
+        // A byte of a file takes a millisecond, and nothing else takes time.
+        let slow = ThrottleConfig { wait_get_per_byte: Duration::from_millis(1), ..ThrottleConfig::default() };
+        let objects: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(InMemory::new(), slow));
+        let path = "results/psi-1.0/seed00002.png";
+        let put = async |name: &str, first, contents: &[u8]| {
+            let text = record(first, 3, &["1.0"], &[(path, contents)]);
+            objects.put(&Path::from(format!("records/{name}.jsonl")), text.into_bytes().into()).await.unwrap();
+        };
+        put("a", 0, b"one").await;
+        put("b", 1, b"two").await;
+        let records = Records::open(Arc::clone(&objects), Path::default());
+        let index = records.index().await.unwrap();
+        for shard in &index.shards {
+            let known = join_all((0..8).map(|_| records.known(shard, None))).await;
+            let [first, rest @ ..] = &known[..] else { unreachable!("eight asked") };
+            let is_first = |other: &object_store::Result<Arc<Known>>| {
+                Arc::ptr_eq(first.as_ref().unwrap(), other.as_ref().unwrap())
+            };
+            assert!(rest.iter().all(is_first), "{} was read more than once", shard.record);
+        }
+
+        let address = address("psi-1.0/seed2.png");
+        let fits = async |contents: &[u8]| {
+            let start = Instant::now();
+            (records.fits(address, contents).await.unwrap(), start.elapsed() > Duration::ZERO)
+        };
+        for _ in 0..3 {
+            assert_eq!(fits(b"one").await, (true, false));
+            assert_eq!(fits(b"two").await, (true, false), "the records of an overlap do not have to agree");
+            assert_eq!(fits(b"damaged").await, (false, false), "the records are what they were");
+        }
+        put("b", 1, b"three").await;
+        assert_eq!(fits(b"three").await, (true, true), "the record was changed");
+        for _ in 0..3 {
+            assert_eq!(fits(b"three").await, (true, false));
+            assert_eq!(fits(b"two").await, (false, false));
+        }
+        objects.delete(&Path::from("records/b.jsonl")).await.unwrap();
+        assert_eq!(fits(b"three").await, (true, false), "as long as nobody doubts what was read");
+        assert_eq!(fits(b"damaged").await, (false, false), "the other has another hash");
+        objects.delete(&Path::from("records/a.jsonl")).await.unwrap();
+        assert_eq!(fits(b"damaged").await, (true, false), "nothing is recorded any more");
     }
 }
