@@ -150,6 +150,8 @@ impl Ahead {
             return count(&self.counts.failed);
         }
         let path = below(&self.folder, &format!("results/{address}"));
+        // Until it is known which records there are, the server listens and answers, but a file of the archive waits: unchecked, a damaged one would go out
+        // as sound, and browsers and proxies would keep it. Whoever waits longer than patience lasts gets a drawn picture, and so do all after that for a while.
         let read = async {
             let file = self.objects.get(&path).await?.bytes().await?;
             let is_sound = address.format.is_whole(&file) && self.records.fits(address, &file).await?;
@@ -232,4 +234,43 @@ async fn kind(objects: &dyn ObjectStore, folder: &Path) -> Result<ArchiveKind, S
 
 fn below(folder: &Path, path: &str) -> Path {
     path.split('/').fold(folder.clone(), Path::join)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_files_wait_for_records_and_no_longer_than_patience_lasts() {
+        let slow = ThrottleConfig { wait_list_per_call: Duration::from_mins(1), ..ThrottleConfig::default() };
+        let objects: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(InMemory::new(), slow));
+        let file = Bytes::from_static(b"\x89PNG\r\n\x1a\nIEND\xae\x42\x60\x82");
+        objects.put(&Path::from("results/psi-1.1/seed00002.png"), file.clone().into()).await.unwrap();
+        let start = Instant::now();
+        let ahead = Ahead {
+            records: Records::open(Arc::clone(&objects), Path::default()),
+            objects,
+            folder: Path::default(),
+            size: None,
+            told: Mutex::default(),
+            breaker: Breaker::new("archive"),
+            counts: AheadCounts::default(),
+        };
+        let order = |address: &str| Order::from(address.parse::<PictureAddress>().unwrap());
+        assert_eq!(ahead.get(&order("psi-1.1/seed00003.png")).await, None);
+        assert_eq!(start.elapsed(), Duration::ZERO, "what is not there is drawn at once");
+        for _ in 0..100 {
+            assert_eq!(ahead.get(&order("psi-1.1/seed00002.png")).await, None);
+        }
+        assert!((PATIENCE..2 * PATIENCE).contains(&start.elapsed()), "one waits, and the others do not");
+        assert_eq!(ahead.counts().named().map(|(_, count)| count), [0, 1, 0, 100]);
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(ahead.get(&order("psi-1.1/seed00002.png")).await, Some(file));
+    }
 }
