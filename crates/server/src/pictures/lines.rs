@@ -13,6 +13,9 @@ const TURNS: u32 = 8;
 
 /// What several clients ask for waits in each one's line, so that none loses its turn to another; whoever uses this takes it out of all of them
 /// when one had it. Bounded by whoever uses it: see [`Lines::make_room`].
+///
+/// An item is looked for in one line after the other. Of pictures 512 wait at most, unless `--queue` says otherwise, so that comparing as many pointers for each
+/// that is asked for, drawn or given up is nothing beside drawing one; an index by item would have to be kept right in every line for that.
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     /// The front line is served next; a line that was served goes to the back. No line is empty.
