@@ -17,7 +17,6 @@
 //! ```
 
 mod ada;
-mod arrays;
 pub mod blob;
 pub mod document;
 mod error;

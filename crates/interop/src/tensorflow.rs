@@ -4,15 +4,13 @@
 //! source text of the function that built it. That text is not run; a few settings are read from it as text, because
 //! some forks set them inside the function, where the keywords do not show it. Sizes always come from the variables.
 
-use std::collections::BTreeMap;
-
 use synth::LabelNorm;
 
-use crate::arrays::Arrays;
 use crate::document::Document;
 use crate::error::Error;
 use crate::network::{ForeignGenerator, Origin, Parts};
 use crate::pickle::{Id, Value};
+use crate::state::State;
 use crate::tensor::View;
 use crate::{WeightSet, fan_in_gain, source};
 
@@ -46,11 +44,11 @@ pub(crate) fn find(document: &Document, which: WeightSet) -> Result<ForeignGener
         return Err(Error::unsupported("this is a network older than StyleGAN2 (a pickle before version 4)"));
     }
     let (mapping, synthesis) = (top.component("mapping")?, top.component("synthesis")?);
-    let mut variables = Arrays { document, all: BTreeMap::new() };
-    variables.add("", &top)?;
-    variables.add("mapping/", &mapping)?;
-    variables.add("synthesis/", &synthesis)?;
-    if !variables.all.keys().any(|name| name.ends_with("/mod_weight")) {
+    let mut variables = State::default();
+    add(&mut variables, "", &top)?;
+    add(&mut variables, "mapping/", &mapping)?;
+    add(&mut variables, "synthesis/", &synthesis)?;
+    if !variables.0.keys().any(|name| name.ends_with("/mod_weight")) {
         return Err(Error::unsupported("this is a network of the first StyleGAN or older; StyleGAN2 can be drawn"));
     }
     read_mapping(&mapping, &mut variables, &mut parts)?;
@@ -61,17 +59,11 @@ pub(crate) fn find(document: &Document, which: WeightSet) -> Result<ForeignGener
             parts.weights.insert("mapping.w_avg".into(), mean);
         },
     );
-    variables.all.remove("lod");
-    variables.all.remove("synthesis/lod");
-    // aydao's code measures spectral norms by power iteration; the vectors of that take no part in drawing.
-    variables.all.retain(|name, _| !name.ends_with("/u_var"));
-    match variables.all.keys().next() {
-        None => parts.assemble(),
-        Some(other) => Err(Error::unsupported(format!("the network has a layer that is not StyleGAN2's: {other:?}"))),
-    }
+    variables.finish()?;
+    parts.assemble()
 }
 
-fn read_mapping(mapping: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn read_mapping(mapping: &Record<'_>, variables: &mut State, parts: &mut Parts) -> Result<(), Error> {
     let rate = mapping.setting("mapping_lrmul").and_then(|text| text.parse().ok()).unwrap_or(0.01_f32);
     parts.normalize_z = mapping.setting("normalize_latents").is_none_or(|text| text != "False");
     if !parts.normalize_z {
@@ -85,13 +77,13 @@ fn read_mapping(mapping: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Pa
         let zeros = View::dense(vec![0; 4 * features.min(1 << 16)].into(), crate::tensor::Dtype::F32, vec![features])?;
         parts.put("mapping.embed.bias", zeros);
         parts.put("mapping.embed.weight", turned(table, "mapping/LabelConcat/weight")?);
-    } else if variables.all.contains_key("mapping/LabelEmbed/weight") {
+    } else if variables.has("mapping/LabelEmbed/weight") {
         parts.labels = Some(LabelNorm::Apart);
         dense("mapping/LabelEmbed", 1.0, "mapping.embed", variables, parts)?;
     }
     for layer in 0..64 {
         let name = format!("mapping/Dense{layer}");
-        if !variables.all.contains_key(&format!("{name}/weight")) {
+        if !variables.has(&format!("{name}/weight")) {
             break;
         }
         dense(&name, rate, &format!("mapping.fc{layer}"), variables, parts)?;
@@ -99,7 +91,7 @@ fn read_mapping(mapping: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Pa
     Ok(())
 }
 
-fn read_synthesis(synthesis: &Record<'_>, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn read_synthesis(synthesis: &Record<'_>, variables: &mut State, parts: &mut Parts) -> Result<(), Error> {
     synthesis.expect("nonlinearity", "lrelu")?;
     synthesis.expect("architecture", "skip")?;
     if let Some(kernel) = synthesis.setting("resample_kernel").filter(|text| text.replace(' ', "") != "[1,3,3,1]") {
@@ -107,7 +99,7 @@ fn read_synthesis(synthesis: &Record<'_>, variables: &mut Arrays<'_>, parts: &mu
     }
     parts.conv_clamp = synthesis.setting("conv_clamp").and_then(|text| text.parse().ok());
     // Blocks are named by their size, 4x4 or (with aydao's oblong pictures) such as 5x3, and each is twice the last.
-    let mut sizes: Vec<(usize, usize)> = variables.all.keys().filter_map(|name| block_size(name)).collect();
+    let mut sizes: Vec<(usize, usize)> = variables.0.keys().filter_map(|name| block_size(name)).collect();
     sizes.sort_unstable();
     sizes.dedup();
     let mut layer = 0;
@@ -148,7 +140,7 @@ fn block_size(name: &str) -> Option<(usize, usize)> {
 }
 
 /// The style's affine layer, and the weight as [out, in, height, width] times its gain.
-fn modulated(theirs: &str, ours: &str, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<View, Error> {
+fn modulated(theirs: &str, ours: &str, variables: &mut State, parts: &mut Parts) -> Result<View, Error> {
     let name = format!("{theirs}/mod_weight");
     let affine = turned(variables.weight(&name)?, &name)?;
     let gain = fan_in_gain(&affine);
@@ -165,7 +157,7 @@ fn modulated(theirs: &str, ours: &str, variables: &mut Arrays<'_>, parts: &mut P
 }
 
 /// A fully connected layer that learnt at `rate` times the common rate.
-fn dense(theirs: &str, rate: f32, ours: &str, variables: &mut Arrays<'_>, parts: &mut Parts) -> Result<(), Error> {
+fn dense(theirs: &str, rate: f32, ours: &str, variables: &mut State, parts: &mut Parts) -> Result<(), Error> {
     let name = format!("{theirs}/weight");
     let weight = turned(variables.weight(&name)?, &name)?;
     let gain = rate * fan_in_gain(&weight);
@@ -182,20 +174,22 @@ fn turned(view: View, name: &str) -> Result<View, Error> {
     }
 }
 
-impl Arrays<'_> {
-    /// Adds the variables of a network or of a part of it, by the names they have in the whole.
-    fn add(&mut self, prefix: &str, record: &Record<'_>) -> Result<(), Error> {
-        let pickle = self.document.pickle();
-        let list = record.entry("variables").and_then(|list| pickle.elements(list));
-        for &pair in list.ok_or_else(|| Error::damaged(0, "a network has no list of variables"))? {
-            let Some(&[name, value]) = pickle.elements(pair) else {
-                return Err(Error::damaged(0, "a variable is not a name and a value"));
-            };
-            let name = pickle.text(name).ok_or_else(|| Error::damaged(0, "the name of a variable is not text"))?;
-            self.all.insert(format!("{prefix}{name}"), value);
+/// Adds the variables of a network or of a part of it that take part in drawing, by the names they have in the whole.
+fn add(variables: &mut State, prefix: &str, record: &Record<'_>) -> Result<(), Error> {
+    let pickle = record.document.pickle();
+    let list = record.entry("variables").and_then(|list| pickle.elements(list));
+    for &pair in list.ok_or_else(|| Error::damaged(0, "a network has no list of variables"))? {
+        let Some(&[name, value]) = pickle.elements(pair) else {
+            return Err(Error::damaged(0, "a variable is not a name and a value"));
+        };
+        let name = pickle.text(name).ok_or_else(|| Error::damaged(0, "the name of a variable is not text"))?;
+        let name = format!("{prefix}{name}");
+        // How far the network has grown, and the vectors by which aydao's code measures spectral norms in power iteration.
+        if !matches!(name.as_str(), "lod" | "synthesis/lod") && !name.ends_with("/u_var") {
+            variables.0.insert(name, record.document.array(value)?);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// A pickled `dnnlib.tflib.network.Network`.
