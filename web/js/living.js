@@ -21,8 +21,8 @@ export class Living {
      * @type {number | null}
      */
     this.psi = null;
-    /** @type {WeakMap<import('./tile.js').Tile, {recipe: import('./recipe.js').Recipe, way: number, at: number, psi: number}>} what each tile shows */
-    this.shown = new WeakMap();
+    /** @type {WeakMap<import('./tile.js').Tile, {recipe: import('./recipe.js').Recipe, way: number, at: number}>} how far each tile's picture has wandered */
+    this.ways = new WeakMap();
     /** @type {Set<import('./tile.js').Tile>} */
     this.busy = new Set();
     this.timer = 0;
@@ -90,9 +90,8 @@ export class Living {
     let best = null;
     for (const tile of this.wall.inView()) {
       if (this.busy.has(tile) || !tile.picture) continue;
-      const shown = this.#state(tile);
-      if (!this.wanders && shown.psi === this.#psiOf(tile)) continue;
-      if (!best || shown.at < this.#state(best).at) best = tile;
+      if (!this.wanders && tile.shown === this.#psiOf(tile)) continue;
+      if (!best || this.#state(tile).at < this.#state(best).at) best = tile;
     }
     return best;
   }
@@ -104,10 +103,10 @@ export class Living {
 
   /** @param {import('./tile.js').Tile} tile */
   #state(tile) {
-    let state = this.shown.get(tile);
+    let state = this.ways.get(tile);
     if (state?.recipe !== tile.recipe) {
-      state = { recipe: tile.recipe, way: 0, at: performance.now() - 1000 * Math.random(), psi: tile.psi };
-      this.shown.set(tile, state);
+      state = { recipe: tile.recipe, way: 0, at: performance.now() - 1000 * Math.random() };
+      this.ways.set(tile, state);
     }
     return state;
   }
@@ -123,15 +122,16 @@ export class Living {
     // However long a tile was not drawn, it goes on from where it was.
     if (this.wanders) state.way += PACE * Math.min(1, (now - state.at) / 1000);
     state.at = now;
-    state.psi = this.#psiOf(tile);
+    const psi = this.#psiOf(tile);
     try {
-      const pixels = await studio.draw(spell(state.recipe), state.psi, { wander: this.wanders ? state.way : 0 });
-      if (tile.recipe === state.recipe && (this.wanders || this.psi !== null)) tile.repaint(pixels, state.psi);
+      const pixels = await studio.draw(spell(state.recipe), psi, { wander: this.wanders ? state.way : 0 });
+      if (tile.recipe === state.recipe && (this.wanders || this.psi !== null)) tile.repaint(pixels, psi);
     } catch {
-      // The next round tries again.
-    } finally {
+      // It is tried again, but not at once: what fails without taking time would keep the page from everything else.
       this.busy.delete(tile);
-      this.#pump();
+      return this.#later();
     }
+    this.busy.delete(tile);
+    this.#pump();
   }
 }

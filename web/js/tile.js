@@ -23,7 +23,10 @@ export class Tile {
     this.urgency = () => urgency(this);
     this.cell = cell;
     this.recipe = recipe;
+    /** The creativity that is wished for. */
     this.psi = psi;
+    /** @type {number | null} the creativity of the picture in view, if there is one */
+    this.shown = null;
     /** What the picture is called, in words. */
     this.alt = '';
     /** @type {string | null} the address of the picture that is here or on its way */
@@ -46,6 +49,7 @@ export class Tile {
   assign(cell, recipe, psi, across, strange) {
     this.cell = cell;
     release([...this.element.children]);
+    this.shown = null;
     this.element.classList.remove('filled');
     // The frame's tone until the picture is there: every place its own, all of them quiet.
     this.element.style.setProperty('--hue', String(Number(BigInt(recipe.a.seed) % 360n)));
@@ -104,6 +108,7 @@ export class Tile {
     if (picture instanceof HTMLImageElement) picture.alt = '';
     picture.draggable = false;
     picture.dataset.psi = this.psi.toFixed(1);
+    this.shown = this.psi;
     const before = [...this.element.children];
     // Of a quick series only the newest old picture needs to shine through the fade.
     release(before.slice(0, -1));
@@ -138,6 +143,7 @@ export class Tile {
     }
     paint(canvas, pixels);
     canvas.dataset.psi = psi.toFixed(2);
+    this.shown = psi;
     // What the hand shows on its way is not what is wished for, so a hand that comes back to that is to ask for it again.
     if (psi !== this.psi) this.wished = null;
   }

@@ -173,6 +173,13 @@ async fn the_served_wall_is_drawn_here_on_demand_and_follows_the_hand() {
              window.held = setInterval(() => { slider.value = '1.9'; slider.dispatchEvent(new Event('input')); }, 50); })()",
         );
         visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.90')"));
+        // A picture that was asked for before and comes now gives way to the hand's, though the hand is where it was.
+        visit.value(&format!(
+            "(() => {{ const {{ tile }} = {IN_VIEW}[0]; const show = tile.show.bind(tile);
+             tile.show = (picture) => {{ show(picture); window.came = picture.dataset.psi; }}; tile.renew(64); }})()"
+        ));
+        visit.until("window.came === '1.2'");
+        visit.until(&format!("{IN_VIEW}.every((tile) => tile.tile.picture.dataset.psi === '1.90')"));
         visit.value(
             "(() => { clearInterval(window.held); const slider = document.getElementById('creativity');
              slider.value = '1.2'; slider.dispatchEvent(new Event('input')); })()",
