@@ -43,10 +43,13 @@ impl Method {
 /// weights serves all pictures; demodulation is the epilogue's scale.
 #[derive(Clone, Debug)]
 pub struct Conv3x3 {
-    input: usize,
-    output: usize,
+    /// Channels of the input.
+    pub(crate) input: usize,
+    /// Channels of the result.
+    pub(crate) output: usize,
     method: Method,
-    doubles: bool,
+    /// Whether the result is twice as large as the input.
+    pub(crate) doubles: bool,
     /// Panels of up to 32 output channels, each [position][tap, if direct][input channel][panel's blocks][16].
     weights: Vec<Block>,
 }
@@ -114,21 +117,6 @@ impl Conv3x3 {
     /// A panel's first block of output channels, and how many it has.
     pub(crate) fn panel(&self, panel: usize) -> (usize, usize) {
         (2 * panel, (self.output.div_ceil(16) - 2 * panel).min(2))
-    }
-
-    /// Channels of the input.
-    pub(crate) fn input(&self) -> usize {
-        self.input
-    }
-
-    /// Channels of the result.
-    pub(crate) fn output(&self) -> usize {
-        self.output
-    }
-
-    /// Whether the result is twice as large as the input.
-    pub(crate) fn doubles(&self) -> bool {
-        self.doubles
     }
 
     /// The method its weights are packed for.

@@ -42,7 +42,7 @@ pub fn add_residual(crew: &Crew, first: Layer<'_>, second: Layer<'_>, x: &mut Ac
     let lines = if weights > LIGHT_WEIGHTS {
         usize::MAX
     } else {
-        BAND / (x.shape().pitch() * first.conv.output().div_ceil(16) * 64)
+        BAND / (x.shape().pitch() * first.conv.output.div_ceil(16) * 64)
     };
     in_bands(crew, first, second, x, scratch, lines);
 }
@@ -51,10 +51,10 @@ pub fn add_residual(crew: &Crew, first: Layer<'_>, second: Layer<'_>, x: &mut Ac
 fn in_bands(crew: &Crew, first: Layer<'_>, second: Layer<'_>, x: &mut Activation, scratch: &mut Scratch, lines: usize) {
     let (method, channels) = (first.conv.method(), x.shape().channels);
     assert!(x.shape().pictures == 1 && method == second.conv.method(), "one picture and one method");
-    assert!(!first.conv.doubles() && !second.conv.doubles(), "a residual block keeps the size");
+    assert!(!first.conv.doubles && !second.conv.doubles, "a residual block keeps the size");
     assert!(first.epilogue.noise.is_none() && second.epilogue.noise.is_none(), "a residual block has no noise");
-    assert_eq!([first.conv.input(), second.conv.output()], [channels; 2], "the channels of what is added to");
-    assert_eq!(first.conv.output(), second.conv.input(), "the channels between two convolutions");
+    assert_eq!([first.conv.input, second.conv.output], [channels; 2], "the channels of what is added to");
+    assert_eq!(first.conv.output, second.conv.input, "the channels between two convolutions");
     x.zero_border();
     let block = Residual { crew, first, second, lines };
     let Scratch { memory, strip } = scratch;
@@ -79,7 +79,7 @@ impl Residual<'_> {
         const ABOVE: usize = 2;
         let (shape, all) = (x.shape(), Tiles::all(x.shape(), X::TILE));
         let rows = (self.lines / X::TILE).clamp(1, all.down);
-        strip.reshape(Shape { channels: self.second.conv.input(), height: (ABOVE + rows) * X::TILE, ..shape });
+        strip.reshape(Shape { channels: self.second.conv.input, height: (ABOVE + rows) * X::TILE, ..shape });
         strip.zero_border();
         let between = Tiles::all(strip.shape(), X::TILE);
         let of = |tiles: Tiles, row: usize, rows: usize| Tiles {
