@@ -604,6 +604,7 @@ impl Config {
             ("optimizer.beta2_kimg", self.optimizer.beta2_kimg),
             ("growth.hold_kimg", self.growth.hold_kimg),
             ("growth.scatter", self.growth.scatter),
+            ("metric.kimg", self.metric.kimg),
         ];
         if let Some((name, v)) = weights.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             return fail(format!("{name} must be 0 or more, not {v}"));
@@ -615,8 +616,8 @@ impl Config {
         if let Some(width) = self.ema.widths.iter().find(|w| !(0.01..=EmaConfig::WIDEST).contains(*w)) {
             return fail(format!("ema.widths must lie in 0.01..{}, not {width}", EmaConfig::WIDEST));
         }
-        if !(self.metric.kimg.is_finite() && self.metric.kimg >= 0.0) || self.metric.samples < 10 {
-            return fail("metric.kimg must be 0 or more, and metric.samples at least 10".into());
+        if self.metric.samples < 10 {
+            return fail(format!("metric.samples must be at least 10, not {}", self.metric.samples));
         }
         Ok(())
     }
@@ -637,9 +638,17 @@ impl Config {
                     c.fraction
                 ));
             }
-            let numbers = [c.weight, c.weight_final, c.fade_start, c.warmup_kimg, c.lr];
-            if numbers.iter().any(|v| !(v.is_finite() && *v >= 0.0)) || c.fade_start > 1.0 {
-                return fail("critic's numbers must be 0 or more, and critic.fade_start at most 1".into());
+            let numbers = [
+                ("critic.weight", c.weight),
+                ("critic.weight_final", c.weight_final),
+                ("critic.warmup_kimg", c.warmup_kimg),
+                ("critic.lr", c.lr),
+            ];
+            if let Some((name, v)) = numbers.iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+                return fail(format!("{name} must be 0 or more, not {v}"));
+            }
+            if !(0.0..=1.0).contains(&c.fade_start) {
+                return fail(format!("critic.fade_start must lie in 0..1, not {}", c.fade_start));
             }
         }
         Ok(())

@@ -261,6 +261,17 @@ fn configurations_that_cannot_be_trained_say_which_field_is_wrong() {
             .contains("critic.fraction")
     );
     assert!(broken(|c| c.loss.penalty_fraction = 0.01).contains("loss.penalty_fraction"));
+    assert!(broken(|c| c.metric.kimg = f64::NAN).contains("metric.kimg must be 0 or more, not NaN"));
+    assert!(broken(|c| c.metric.samples = 9).contains("metric.samples must be at least 10, not 9"));
+    let critic =
+        |critic: gan::CriticConfig| Config { critic: Some(critic), ..config() }.validate().unwrap_err().to_string();
+    let usual = gan::CriticConfig::default;
+    assert!(critic(gan::CriticConfig { lr: f64::NAN, ..usual() }).contains("critic.lr must be 0 or more, not NaN"));
+    assert!(critic(gan::CriticConfig { weight: -1.0, ..usual() }).contains("critic.weight must be 0 or more, not -1"));
+    for fade_start in [-0.5, 1.5, f64::NAN] {
+        let told = critic(gan::CriticConfig { fade_start, ..usual() });
+        assert!(told.contains(&format!("critic.fade_start must lie in 0..1, not {fade_start}")), "{told}");
+    }
     for (name, _) in Config::PRESETS {
         Config::preset(name).unwrap().validate().unwrap();
     }
