@@ -11,7 +11,7 @@ impl Precision {
     /// Whether the networks' bodies are computed in bfloat16.
     pub(crate) fn is_bf16(self, cpu: &Cpu) -> bool {
         match self {
-            Self::Auto => cpu.has_bf16(),
+            Self::Auto => cpu.prefers_bf16(),
             Self::Bf16 => true,
             Self::F32 => false,
         }

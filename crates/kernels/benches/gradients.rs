@@ -110,7 +110,7 @@ fn main() {
     println!("multiply-adds of {threads} threads in registers: {peak:.0} GFLOP/s of f32");
     for shape in LAYERS {
         // Elsewhere products of bfloat16 are the scalar twin's, which nobody trains with.
-        if cpu.has_bf16() {
+        if cpu.name() != isa.name() {
             layer::<Bf16>(&cpu, shape, cpu.name(), peak);
         }
     }

@@ -89,7 +89,7 @@ pub(crate) struct Ink {
     /// How many times as large pictures become: 2 or 4 [default: 4, of a lens 2, with --refine the model's]
     #[arg(long, value_name = "N")]
     factor: Option<usize>,
-    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has products of it [default: auto]
+    /// Arithmetic: f32, bf16, or auto: bf16 where the processor has AMX [default: auto]
     #[arg(long, value_parser = crate::train::precision, value_name = "KIND")]
     precision: Option<Precision>,
     /// Seed of weights, noise and order [default: 0]

@@ -82,7 +82,7 @@ pub(crate) struct Project {
     /// Learning rate, in deviations of w [default: 0.2]
     #[arg(long, value_name = "RATE", value_parser = above_zero)]
     lr: Option<f64>,
-    /// Arithmetic of the steps: f32, bf16, or auto: bf16 where the processor has products of it
+    /// Arithmetic of the steps: f32, bf16, or auto: bf16 where the processor has AMX
     #[arg(long, value_parser = crate::train::precision, default_value = "auto", value_name = "KIND")]
     precision: Precision,
     /// How a picture of another shape is fitted: centre, top (of tall ones) or pad (with white)

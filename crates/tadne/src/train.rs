@@ -72,7 +72,7 @@ pub(crate) struct Train {
     /// Weight gamma of the gradient penalty at the start of the run (`loss.gamma_final` at its end)
     #[arg(long, value_parser = number, value_name = "X")]
     gamma: Option<f64>,
-    /// Arithmetic: f32, bf16, or auto: bf16 on CUDA, and where the processor has products of it
+    /// Arithmetic: f32, bf16, or auto: bf16 on CUDA, and where the processor has AMX
     #[arg(long, value_parser = precision, value_name = "KIND", conflicts_with = "resume")]
     precision: Option<Precision>,
     /// Seed of initial weights, latents, augmentation and data order

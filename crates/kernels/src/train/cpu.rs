@@ -59,9 +59,13 @@ impl Cpu {
         &self.crew
     }
 
-    /// Whether products of [`Bf16`](super::Bf16) are faster than those of `f32` here.
-    pub fn has_bf16(&self) -> bool {
-        self.core.products != Products::Plain
+    /// Whether layers of [`Bf16`](super::Bf16) are faster than those of `f32` here: with AMX they are. AVX-512-BF16 alone has at most twice the products
+    /// of `f32`, on some processors half of them, where Winograd's convolutions in `f32` need a quarter.
+    pub fn prefers_bf16(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.core.products == Products::Tiles;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
     }
 
     /// What products are made with: the instruction set, or `amx` or `avx512-bf16` for bfloat16.
@@ -80,5 +84,20 @@ impl Core {
     /// The memory of a thread of the crew, which nobody else asks for.
     pub(crate) fn scratch(&self, thread: usize) -> MutexGuard<'_, Scratch> {
         self.scratch[thread].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AVX-512-BF16 is there without AMX on many processors, and slower than `f32` on some of them.
+    #[test]
+    fn bfloat16_is_preferred_with_amx_alone() {
+        for &isa in Isa::available() {
+            for cpu in Cpu::variants(isa, 1) {
+                assert_eq!(cpu.prefers_bf16(), cpu.name() == "amx", "{}", cpu.name());
+            }
+        }
     }
 }
