@@ -256,7 +256,11 @@ impl<E: Element> Prepare<E> for Before<'_, E> {
         let [h, w, c] = self.shape;
         let stride = (h + 2) * (w + 2) * c;
         let back = if self.pooled { (h / 2 + 2) * (w / 2 + 2) * c } else { stride };
-        let x = self.x.map_or(std::ptr::null(), |x| x.take(s, pictures.clone(), &mut scratch.maps[1]));
+        // Not by `map_or`: a closure is compiled without the instruction set.
+        let x = match self.x {
+            Some(x) => x.take(s, pictures.clone(), &mut scratch.maps[1]),
+            None => std::ptr::null(),
+        };
         if self.mask.is_none() && !self.pooled && self.sums.is_null() {
             return (self.back.wrapping_add(pictures.start * back), x);
         }

@@ -308,12 +308,17 @@ unsafe fn widened_block<S: Simd, const N: usize>(
         for pair in 0..segments.length.div_ceil(2) {
             // SAFETY: the caller vouches for the rows and the panels to the end of the last step.
             unsafe {
-                let columns = b.map(|p| s.load_bf16_pairs(p.wrapping_add(pair * 32)));
+                // A closure that loads them, for `map`, was compiled without the instruction set.
+                let mut columns = [[s.splat(0.0); 2]; N];
+                for (columns, p) in columns.iter_mut().zip(b) {
+                    *columns = s.load_bf16_pairs(p.wrapping_add(pair * 32));
+                }
                 for (r, sum) in sums.iter_mut().enumerate() {
                     let x = a.wrapping_add(r * pitch + pair * 2);
-                    let factors = [x.read(), x.add(1).read()].map(|bits| s.splat(Bf16(bits).to_f32()));
+                    let (first, second) = (Bf16(x.read()).to_f32(), Bf16(x.add(1).read()).to_f32());
+                    let (first, second) = (s.splat(first), s.splat(second));
                     for (sum, [even, odd]) in sum.iter_mut().zip(columns) {
-                        *sum = s.mul_add(factors[1], odd, s.mul_add(factors[0], even, *sum));
+                        *sum = s.mul_add(second, odd, s.mul_add(first, even, *sum));
                     }
                 }
             }
