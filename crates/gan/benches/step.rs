@@ -1,5 +1,6 @@
 //! Training steps: `cargo bench -p tadne-gan --bench step [-- THREADS] [PRESET | 64:256,256,192,96,48 ...] [KEY=VALUE ...]`; real pictures a
-//! second through whole steps, the median of several, on noise. Its peer is benches/peers/train.py.
+//! second through whole steps, the median of several, on noise; `precision=auto`, `f32` or `bf16`, or the first two of these; `steps=10`. Its peer is
+//! benches/peers/train.py.
 //!
 //! Built with `--features torch`, `device=torch` or `device=cuda` has that one take its steps by turns with this program's own engine, and `only=device` alone.
 
@@ -15,12 +16,16 @@ fn main() {
     if presets.is_empty() {
         presets = vec!["c64", "c128"];
     }
+    let precisions: &[Precision] = match arguments.iter().find_map(|a| a.strip_prefix("precision=")) {
+        None => &[Precision::Auto, Precision::F32],
+        Some("auto") => &[Precision::Auto],
+        Some("f32") => &[Precision::F32],
+        Some("bf16") => &[Precision::Bf16],
+        Some(other) => panic!("precision={other}: use auto, f32 or bf16"),
+    };
     let number = |key: &str| arguments.iter().find_map(|a| a.strip_prefix(key)?.parse::<f64>().ok());
     for preset in presets {
-        for precision in [Precision::Auto, Precision::F32] {
-            if precision == Precision::F32 && arguments.iter().any(|a| a == "only=auto") {
-                continue;
-            }
+        for precision in precisions {
             let mut config = match preset.split_once(':') {
                 None => Config::preset(preset),
                 Some((_, channels)) => Config::preset("c64").map(|mut c| {
@@ -30,20 +35,21 @@ fn main() {
                 }),
             }
             .unwrap_or_else(|e| panic!("{e}"));
-            config.precision = precision;
+            config.precision = *precision;
             config.batch = number("batch=").map_or(config.batch, |v| v as usize);
             config.loss.penalty_fraction = number("penalty=").unwrap_or(config.loss.penalty_fraction);
             let device = arguments.iter().find_map(|a| a.strip_prefix("device="));
             let device = device.map(|name| name.parse::<Device>().unwrap_or_else(|e| panic!("device={name}: {e}")));
             let alone = arguments.iter().any(|a| a == "only=device");
             let devices = [Some(Device::Cpu).filter(|_| !alone), device].into_iter().flatten();
-            measure(preset, &config, threads, &devices.collect::<Vec<_>>());
+            let steps = number("steps=").map_or(10, |v| v as usize);
+            measure(preset, &config, (threads, steps), &devices.collect::<Vec<_>>());
         }
     }
 }
 
-/// Steps of trainers on `devices` by turns.
-fn measure(name: &str, config: &Config, threads: usize, devices: &[Device]) {
+/// So many steps of trainers on `devices` by turns, after two that are not counted.
+fn measure(name: &str, config: &Config, (threads, steps): (usize, usize), devices: &[Device]) {
     let (batch, size) = (config.batch, config.resolution());
     let mut trainers: Vec<(Trainer, Vec<f64>)> = devices
         .iter()
@@ -54,7 +60,7 @@ fn measure(name: &str, config: &Config, threads: usize, devices: &[Device]) {
         })
         .collect();
     let pixels: Vec<u8> = (0..batch * size * size * 3).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
-    for _ in 0..12 {
+    for _ in 0..steps.max(1) + 2 {
         for (trainer, times) in &mut trainers {
             let start = Instant::now();
             trainer.step(&pixels, &[]).unwrap_or_else(|e| panic!("{e}"));
