@@ -25,6 +25,7 @@
 mod draw;
 mod files;
 mod formula;
+mod found;
 pub mod latent;
 mod model;
 mod recipe;
@@ -35,6 +36,7 @@ mod vectors;
 
 pub use draw::{Generator, Picture, Worker, mean_w};
 pub use files::{append_line, write_atomically, write_atomically_with};
+pub use found::{Found, FoundError, LARGEST_FOUND};
 pub use kernels::{Isa, IsaError, peak_multiply_adds};
 pub use latent::numpy;
 pub use latent::seed::{Creativity, CreativityError, Seed, SeedError};

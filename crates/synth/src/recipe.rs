@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `42` | the seed 42 |
 //! | `42-3b7` | of its 16 children the one numbered 3, of that one's children b, of that one's 7 |
+//! | `0w2e6600…` | the `w` that stands there ([`Found`]), with the noise of seed 0 |
 //! | `42@0p15@3m5` | 42, moved 15 tenths of a standard deviation along the model's direction 0 and 5 tenths against its direction 3 |
 //! | `42~77-1~35` | 35 hundredths of the way from `42` to `77-1`, in a straight line through `w` |
 //! | `42_77_5` | pose and shape of 42, and from the sixth convolution onwards (they count from 0) the style of 77 |
@@ -15,7 +16,7 @@ use std::str::FromStr;
 
 use crate::latent::philox;
 use crate::latent::seed::shortened;
-use crate::{Creativity, Generator, Seed, Styles};
+use crate::{Creativity, Found, Generator, Seed, Styles};
 
 /// Steps from a seed to one of its descendants, at most.
 pub const LONGEST_PATH: usize = 64;
@@ -27,11 +28,13 @@ const CHILDREN: u32 = 0x6368_696c;
 /// Tenths of a standard deviation that a picture can be moved along a direction, at most.
 pub const FARTHEST_EDIT: i8 = 40;
 
-/// A seed, or a descendant of one, perhaps edited.
+/// A seed or a `w` that was found, or a descendant of one, perhaps edited.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Creature {
-    /// Where the line begins.
+    /// Where the line begins; of a `w` that was found, the seed whose noise and children it has.
     pub seed: Seed,
+    /// What stands in the place of the seed's own `w`.
+    pub found: Option<Found>,
     /// Which of the 16 children, generation by generation; each 0 to 15.
     pub path: Vec<u8>,
     /// Moves along directions, each direction once, in rising order.
@@ -75,23 +78,31 @@ pub enum Recipe {
 /// A text that is not a [`Recipe`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} names no picture: write a seed (42), a descendant (42-3b7), one that is edited (42@0p15), a blend (42~77~35) \
-     or a mixture (42_77_5); seeds go from 0 to 18446744073709551615"
+    "{0:?} names no picture: write a seed (42), a w that was found (0w and the digits that tadne project says), a descendant (42-3b7), \
+     one that is edited (42@0p15), a blend (42~77~35) or a mixture (42_77_5); seeds go from 0 to 18446744073709551615"
 )]
 pub struct RecipeError(String);
 
 impl Creature {
     /// Neither a descendant nor edited.
     pub fn of(seed: Seed) -> Self {
-        Self { seed, path: Vec::new(), edits: Vec::new() }
+        Self { seed, found: None, path: Vec::new(), edits: Vec::new() }
+    }
+
+    /// Whether it is a seed itself: not found otherwise, no descendant, not edited.
+    pub fn is_seed(&self) -> bool {
+        self.found.is_none() && self.path.is_empty() && self.edits.is_empty()
     }
 
     /// `w` before truncation. A child is its parent's deviation from the mean, turned a little towards a stranger's:
     /// `w' = w_avg + cos(t) (w - w_avg) + sin(t) (w_r - w_avg)`. Turning keeps the spread of `w`, so that descendants
     /// are as varied and as sound as seeds, however long their line. Edits are added last; one along a direction that the model
     /// lacks changes nothing.
+    ///
+    /// # Panics
+    /// If a `w` that was found has another length than the model's.
     pub fn w(&self, generator: &Generator) -> Vec<f32> {
-        let mut w = generator.w(self.seed);
+        let mut w = self.found.as_ref().map_or_else(|| generator.w(self.seed), |found| found.w(generator));
         let mut key = self.seed.0;
         for &child in &self.path {
             let words = philox([u32::from(child), 0, CHILDREN, 0], [key as u32, (key >> 32) as u32]);
@@ -162,6 +173,9 @@ impl From<Seed> for Recipe {
 impl fmt::Display for Creature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.seed.0)?;
+        if let Some(found) = &self.found {
+            write!(f, "w{found}")?;
+        }
         if !self.path.is_empty() {
             f.write_str("-")?;
         }
@@ -209,7 +223,11 @@ impl FromStr for Creature {
         }
         let path = path.chars().map(|digit| digit.to_digit(16).map(|child| child as u8));
         let path = path.collect::<Option<_>>().ok_or_else(wrong)?;
-        Ok(Self { seed: seed.parse().map_err(|_| wrong())?, path, edits })
+        let (seed, found) = match seed.split_once('w') {
+            Some((seed, found)) => (seed, Some(found.parse().map_err(|_| wrong())?)),
+            None => (seed, None),
+        };
+        Ok(Self { seed: seed.parse().map_err(|_| wrong())?, found, path, edits })
     }
 }
 
@@ -261,10 +279,13 @@ mod tests {
 
     fn creature() -> impl Strategy<Value = Creature> {
         let edits = prop::collection::btree_map(any::<u8>(), -FARTHEST_EDIT..=FARTHEST_EDIT, 0..4);
-        (any::<u64>(), prop::collection::vec(0u8..16, 0..LONGEST_PATH), edits).prop_map(|(seed, path, edits)| {
+        let found =
+            prop::option::of("[0-6][0-9a-f]{2}[1-9a-f]([0-9a-f]{2}){1,9}".prop_map(|text| text.parse().unwrap()));
+        let path = prop::collection::vec(0u8..16, 0..LONGEST_PATH);
+        (any::<u64>(), found, path, edits).prop_map(|(seed, found, path, edits)| {
             let edits = edits.into_iter().filter(|(_, tenths)| *tenths != 0);
             let edits = edits.map(|(direction, tenths)| Edit { direction, tenths }).collect();
-            Creature { seed: Seed(seed), path, edits }
+            Creature { seed: Seed(seed), found, path, edits }
         })
     }
 
@@ -283,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_parsed_or_refused_but_never_panics(text in "[-0-9a-f~_.+@pm é]{0,40}") {
+        fn any_text_is_parsed_or_refused_but_never_panics(text in "[-0-9a-fw~_.+@pm é]{0,40}") {
             let _ = text.parse::<Recipe>();
         }
     }
@@ -307,6 +328,11 @@ mod tests {
             "42_77",
             "42_77_256",
             "42_77_+1",
+            "w3c0001",
+            "42w",
+            "42w3c00",
+            "42w3c0001w3c0001",
+            "42-3w3c0001",
             "42@",
             "42@0",
             "42@0p",

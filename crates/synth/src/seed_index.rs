@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use kernels::Crew;
 
-use crate::{Creature, Generator, Picture, Recipe, Seed, Styles, Worker};
+use crate::{Creature, Generator, Picture, Seed, Styles, Worker};
 
 /// The first seeds of a model, to be searched.
 ///
@@ -52,7 +52,7 @@ impl SeedIndex {
 
     /// The `count` seeds that are most like the picture of a creature, the likest first; it is left out itself if it is a plain seed.
     pub fn like(&self, creature: &Creature, count: usize) -> Vec<Seed> {
-        let itself = (Recipe::Single(creature.clone()) == creature.seed.into()).then_some(creature.seed.0);
+        let itself = creature.is_seed().then_some(creature.seed.0);
         let w = creature.w(&self.generator);
         let style = coarse_styles(&self.generator, &w);
         let all = self.styles.chunks_exact(style.len()).map(|other| distance(&style, other)).zip(0_u64..);

@@ -17,7 +17,7 @@ use gan::{Difference, Found, Precision, ProjectConfig, ProjectionSpace, Projecto
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use server::Format;
-use synth::{Calibration, Creativity, Generator, Picture, Seed, Vectors};
+use synth::{Calibration, Creativity, Creature, Generator, Picture, Recipe, Seed, Vectors};
 
 use crate::model::Model;
 use crate::progress;
@@ -26,6 +26,8 @@ use crate::progress;
 const VECTORS: &str = "found.safetensors";
 /// The vector as the body of POST /api/v1/pictures, where there is one vector.
 const REQUEST: &str = "found.json";
+/// The address of its page on any service with the model, where there is one vector.
+const ADDRESS: &str = "address.txt";
 /// Statistics, a line of JSON a step.
 const STATS: &str = "stats.jsonl";
 /// Feature networks that are looked for unless one is named: with grids of several sizes first.
@@ -45,7 +47,7 @@ Examples:
   curl --json @found/found.json http://127.0.0.1:8080/api/v1/pictures --output found.png
 
 The folder holds found.png (the nearest drawing), compare.png (the picture and the drawing), way.webp (how it went there), found.safetensors
-(the vectors), found.json (the same for the service) and stats.jsonl. Pictures are compared at the size that the model composes, in
+(the vectors), found.json and address.txt (the same for the service, and the address of its page there) and stats.jsonl. Pictures are compared at the size that the model composes, in
 pixels and, where tools/features.py has made a feature network, in what that sees. The same picture, model, options and seed find the
 same. Ctrl-C keeps the nearest so far.")]
 pub(crate) struct Project {
@@ -214,10 +216,22 @@ impl Project {
             let request = server::picture_request(&found.w, untruncated(calibration), noise);
             keep(&self.out.join(REQUEST), request.to_string().as_bytes())?;
             println!("service   POST {} to /api/v1/pictures", self.out.join(REQUEST).display());
-            return Ok(());
+        } else {
+            self.forget(REQUEST)?;
         }
-        // The request of an earlier search in this folder would draw something else.
-        let earlier = self.out.join(REQUEST);
+        match address(&found.w, generator, untruncated(calibration)) {
+            Some(address) => {
+                keep(&self.out.join(ADDRESS), format!("{address}\n").as_bytes())?;
+                println!("page      the address in {}, on a service with this model", self.out.join(ADDRESS).display());
+                Ok(())
+            }
+            None => self.forget(ADDRESS),
+        }
+    }
+
+    /// Removes what an earlier search left in this folder, which would draw something else.
+    fn forget(&self, name: &str) -> anyhow::Result<()> {
+        let earlier = self.out.join(name);
         match fs::remove_file(&earlier) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
                 .with_context(|| format!("cannot remove {}, which is of an earlier search", earlier.display())),
@@ -272,6 +286,13 @@ fn said_of(difference: &Difference) -> String {
         "loss {:.5} (pixels {:.5}{features}, distance {:.2})",
         difference.loss, difference.pixels, difference.distance
     )
+}
+
+/// The address of the page of one vector below that of a service, at the creativity that leaves it as it is; none for w+, and for more numbers than go into one.
+fn address(w: &[f32], generator: &Generator, untruncated: Creativity) -> Option<String> {
+    let found = Some(synth::Found::of(w, generator)?);
+    let recipe = Recipe::Single(Creature { found, ..Creature::of(NOISE) });
+    Some(format!("/p/{recipe}?psi={}", untruncated.get()))
 }
 
 /// The creativity that leaves w as it is: the one that means psi 1.

@@ -24,8 +24,8 @@ fn pixels(path: &Path) -> image::RgbImage {
     image::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).to_rgb8()
 }
 
-/// The picture that a service with this model answers to a request.
-fn served(model: &Path, request: &[u8]) -> Vec<u8> {
+/// What a service with this model answers to a request, `GET /` or `POST /` and so on, with a body.
+fn served(model: &Path, request: &str, body: &[u8]) -> Vec<u8> {
     let arguments = ["serve", "--model", text(model), "--addr", "127.0.0.1:0", "--threads", "1"];
     let mut child = tadne(&arguments).stdout(Stdio::piped()).spawn().expect("the binary starts");
     let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
@@ -34,13 +34,10 @@ fn served(model: &Path, request: &[u8]) -> Vec<u8> {
         .find_map(|line| Some(line.split_once("http://")?.1.split_whitespace().next()?.to_owned()))
         .expect("the server prints its address");
     let mut stream = TcpStream::connect(address).expect("the server listens");
-    let length = request.len();
-    write!(
-        stream,
-        "POST /api/v1/pictures HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
-    )
-    .and_then(|()| stream.write_all(request))
-    .expect("the request goes out");
+    let length = body.len();
+    write!(stream, "{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
+        .and_then(|()| stream.write_all(body))
+        .expect("the request goes out");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the answer comes back");
     let _ = child.kill();
@@ -86,7 +83,18 @@ fn a_drawing_is_found_and_drawn_again_by_file_and_by_service() {
     let drawn = dir.path().join("drawn");
     succeed(&["generate", "--model", text(&model), "--w", text(&vectors), "--out", text(&drawn)]);
     assert!(fs::read(drawn.join("found.png")).unwrap() == fs::read(out.join("found.png")).unwrap());
-    assert!(served(&model, &fs::read(out.join("found.json")).unwrap()) == fs::read(out.join("found.png")).unwrap());
+    let request = fs::read(out.join("found.json")).unwrap();
+    assert!(served(&model, "POST /api/v1/pictures", &request) == fs::read(out.join("found.png")).unwrap());
+
+    // In its address a w is rounded, so the picture is near, and an address that is passed on is one of the pages.
+    let address = fs::read_to_string(out.join("address.txt")).unwrap();
+    let page = String::from_utf8(served(&model, &format!("GET {}", address.trim_end()), b"")).unwrap();
+    let (name, psi) = address.trim_end().strip_prefix("/p/").unwrap().split_once('?').unwrap();
+    assert!(page.contains(name), "{page}");
+    let drawn = served(&model, &format!("GET /api/v1/pictures/{name}.png?{psi}"), b"");
+    let drawn = image::load_from_memory(&drawn).unwrap().to_rgb8();
+    let furthest = drawn.iter().zip(found.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(furthest <= 16, "{furthest} of 255");
 
     // Equal seeds find the same on any number of threads.
     let again = dir.path().join("again");
@@ -125,11 +133,12 @@ fn networks_of_others_are_projected_into_in_w_plus_too() {
         // As an earlier search for one w leaves it.
         fs::create_dir(&out).unwrap();
         fs::write(out.join("found.json"), "{}").unwrap();
+        fs::write(out.join("address.txt"), "/p/0").unwrap();
         let picture = dir.path().join("seed00003.png");
         let arguments = ["project", text(&picture), "--model", text(&model), "--space", "w+", "--out", text(&out)];
         let more = ["--steps", "30", "--starts", "2", "--frames", "3"];
         succeed(&[&arguments[..], &more, &class].concat());
-        assert!(!out.join("found.json").exists(), "a request holds one vector");
+        assert!(!out.join("found.json").exists() && !out.join("address.txt").exists(), "they hold one vector");
         let vectors = out.join("found.safetensors");
         let drawn = dir.path().join("drawn");
         succeed(
