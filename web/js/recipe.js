@@ -1,5 +1,5 @@
-// Names of pictures, as the server reads them: seeds (42), descendants (42-3b7), edited ones (42@0p15), blends (42~77~35),
-// mixtures (42_77_5).
+// Names of pictures, as the server reads them: seeds (42), found ones (0w2e66007f81), descendants (42-3b7), edited ones (42@0p15),
+// blends (42~77~35), mixtures (42_77_5).
 
 import { model } from './settings.js';
 import { say } from './strings.js';
@@ -10,9 +10,10 @@ export const LONGEST_PATH = 64;
 const FARTHEST_EDIT = 40;
 
 /**
- * @typedef {{seed: string, path: string, edits?: number[]}} Creature the seed in decimal digits (a u64 does not fit a number);
- *   which child was taken in each generation, a hexadecimal digit each; and how far it is moved along each of the model's
- *   directions, in tenths of a standard deviation
+ * @typedef {{seed: string, w?: string, path: string, edits?: number[]}} Creature the seed in decimal digits (a u64 does not
+ *   fit a number); the w that was found, in place of the seed's own, in hexadecimal digits: four of a scale and two of each
+ *   number; which child was taken in each generation, a hexadecimal digit each; and how far it is moved along each of the
+ *   model's directions, in tenths of a standard deviation
  * @typedef {{kind: 'single', a: Creature} | {kind: 'blend', a: Creature, b: Creature, percent: number}
  *   | {kind: 'mix', a: Creature, b: Creature, layer: number}} Recipe
  * @typedef {Exclude<Recipe, {kind: 'single'}>} Two recipes of two pictures
@@ -23,18 +24,20 @@ const FARTHEST_EDIT = 40;
  * @returns {Creature | null}
  */
 export function creature(text) {
-  const match = /^(\d{1,20})(?:-([0-9a-f]{1,64}))?((?:@\d{1,3}[pm]\d{1,3})*)$/.exec(text);
+  // How many numbers a w of this model has is not known here: whoever draws refuses one of another model.
+  const match = /^(\d{1,20})(?:w([0-9a-f]{4}(?:[0-9a-f]{2}){1,1024}))?(?:-([0-9a-f]{1,64}))?((?:@\d{1,3}[pm]\d{1,3})*)$/.exec(text);
   if (!match || BigInt(match[1]) > LARGEST_SEED) return null;
   /** @type {number[]} */
   const edits = [];
-  for (const [, direction, sign, tenths] of match[3].matchAll(/@(\d+)([pm])(\d+)/g)) {
+  for (const [, direction, sign, tenths] of match[4].matchAll(/@(\d+)([pm])(\d+)/g)) {
     const [place, amount] = [Number(direction), Number(tenths)];
     // In rising order, each once; this model has no more.
     if (place < edits.length || place >= model.directions.length || amount === 0 || amount > FARTHEST_EDIT) return null;
     while (edits.length < place) edits.push(0);
     edits.push(sign === 'm' ? -amount : amount);
   }
-  return { seed: BigInt(match[1]).toString(), path: match[2] ?? '', ...(edits.length > 0 && { edits }) };
+  const [, seed, w, path = ''] = match;
+  return { seed: BigInt(seed).toString(), ...(w && { w }), path, ...(edits.length > 0 && { edits }) };
 }
 
 /**
@@ -72,9 +75,12 @@ export function parse(text) {
  */
 export const isPossible = (recipe) => recipe.kind !== 'mix' || recipe.layer <= model.layers;
 
-/** @param {Creature} creature */
-export const spellCreature = ({ seed, path, edits = [] }) =>
-  (path ? `${seed}-${path}` : seed) +
+/**
+ * What follows the origin in a creature's text: its path and its edits.
+ * @param {Creature} creature
+ */
+const rest = ({ path, edits = [] }) =>
+  (path ? `-${path}` : '') +
   edits.map((tenths, place) => (tenths ? `@${place}${tenths < 0 ? 'm' : 'p'}${Math.abs(tenths)}` : '')).join('');
 
 /**
@@ -83,16 +89,52 @@ export const spellCreature = ({ seed, path, edits = [] }) =>
  */
 export const isEdited = ({ edits = [] }) => edits.some((tenths) => tenths !== 0);
 
-/** @param {Recipe} recipe */
-export function spell(recipe) {
-  const a = spellCreature(recipe.a);
+/**
+ * Whether it is what a seed gives, and nothing else.
+ * @param {Creature} creature
+ */
+export const isSeed = (creature) => !creature.w && creature.path === '' && !isEdited(creature);
+
+/** @param {Creature} creature */
+export const spellCreature = (creature) => creature.seed + (creature.w ? `w${creature.w}` : '') + rest(creature);
+
+/**
+ * What a found w is known by: its first digits after the scale. All of them would fill a page.
+ * @param {string} w
+ */
+const brief = (w) => w.slice(4, 12);
+
+/**
+ * A creature as names of files spell it: these are 255 letters long at most.
+ * @param {Creature} creature
+ */
+export const fileCreature = (creature) => (creature.w ? `found-${brief(creature.w)}` : creature.seed) + rest(creature);
+
+/**
+ * @param {Recipe} recipe
+ * @param {(creature: Creature) => string} each spells one of its creatures
+ */
+function spelled(recipe, each) {
+  const a = each(recipe.a);
   if (recipe.kind === 'single') return a;
-  const b = spellCreature(recipe.b);
+  const b = each(recipe.b);
   return recipe.kind === 'blend' ? `${a}~${b}~${recipe.percent}` : `${a}_${b}_${recipe.layer}`;
 }
 
+/** @param {Recipe} recipe */
+export const spell = (recipe) => spelled(recipe, spellCreature);
+
+/**
+ * A recipe as names of files spell it.
+ * @param {Recipe} recipe
+ */
+export const fileName = (recipe) => spelled(recipe, fileCreature);
+
 /** @param {Creature} one */
-const shown = (one) => (one.path ? `${one.seed}-${one.path}` : one.seed.padStart(5, '0')) + (isEdited(one) ? '*' : '');
+function shown(one) {
+  const seed = one.path ? one.seed : one.seed.padStart(5, '0');
+  return (one.w ? `w${brief(one.w)}` : seed) + (one.path && `-${one.path}`) + (isEdited(one) ? '*' : '');
+}
 
 /**
  * What a picture is called, in the visitor's language.
@@ -100,7 +142,11 @@ const shown = (one) => (one.path ? `${one.seed}-${one.path}` : one.seed.padStart
  */
 export function title(recipe) {
   const a = shown(recipe.a);
-  if (recipe.kind === 'single') return recipe.a.path ? say('title.child', { name: a }) : say('title.seed', { seed: a });
+  if (recipe.kind === 'single') {
+    if (recipe.a.path) return say('title.child', { name: a });
+    // Without the letter, which tells it from a seed among other names.
+    return recipe.a.w ? say('title.found', { name: a.slice(1) }) : say('title.seed', { seed: a });
+  }
   const b = shown(recipe.b);
   return recipe.kind === 'blend' ? say('title.blend', { a, b }) : say('title.mix', { a, b });
 }
