@@ -33,9 +33,9 @@ export class Children {
     const drawn = addressOf(place);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    const { seed, path, edits } = recipe.a;
-    const line = [...path].map((_, index) => ({ seed, path: path.slice(0, index + 1), edits }));
-    const items = [{ seed, path: '', edits }, ...line].map((ancestor, index) => {
+    const { path } = recipe.a;
+    const line = [...path].map((_, index) => ({ ...recipe.a, path: path.slice(0, index + 1) }));
+    const items = [{ ...recipe.a, path: '' }, ...line].map((ancestor, index) => {
       const item = this.#link(place, ancestor, 48);
       if (index === path.length) item.querySelector('a')?.setAttribute('aria-current', 'page');
       return item;
@@ -43,7 +43,7 @@ export class Children {
     refill(this.path, items);
     this.path.scrollLeft = this.path.scrollWidth;
     const more = path.length < LONGEST_PATH ? COUNT : 0;
-    const children = Array.from({ length: more }, (_, child) => ({ seed, path: path + child.toString(16), edits }));
+    const children = Array.from({ length: more }, (_, child) => ({ ...recipe.a, path: path + child.toString(16) }));
     refill(
       this.grid,
       children.map((child) => this.#link(place, child, THUMBNAIL)),
@@ -62,7 +62,8 @@ export class Children {
     const link = document.createElement('a');
     link.creature = creature;
     link.href = addressOf({ ...place, recipe, tool: 'children' });
-    link.title = spell(recipe);
+    // The text of a found one would cover the window.
+    link.title = creature.w ? title(recipe) : spell(recipe);
     const alt = say('picture.alt', { name: title(recipe), psi: numbers.tenths(place.psi) });
     link.append(thumbnail(suitableAddress(recipe, place.psi, side, { noise: place.noise }), alt, side));
     const item = document.createElement('li');

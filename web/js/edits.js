@@ -20,8 +20,8 @@ export class Edits {
     this.reset = find('edit-reset');
     this.reset.addEventListener('click', () => {
       if (!this.place) return;
-      const { seed, path } = this.place.recipe.a;
-      change({ recipe: single({ seed, path }) }, true);
+      const { seed, w, path } = this.place.recipe.a;
+      change({ recipe: single({ seed, w, path }) }, true);
     });
   }
 
@@ -55,11 +55,11 @@ export class Edits {
 
   #edit() {
     if (!this.place) return;
-    const { seed, path } = this.place.recipe.a;
+    const { seed, w, path } = this.place.recipe.a;
     // What the hand sees is what counts: the picture may not have followed yet.
     const changed = this.sliders.map(({ slider }) => slider.valueAsNumber);
     while (changed.at(-1) === 0) changed.pop();
-    this.change({ recipe: single({ seed, path, ...(changed.length > 0 && { edits: changed }) }) });
+    this.change({ recipe: single({ seed, w, path, ...(changed.length > 0 && { edits: changed }) }) });
   }
 
   /** @param {import('./room.js').RoomPlace} place */

@@ -4,6 +4,7 @@ import { fetched } from './again.js';
 import { within } from './dom.js';
 import { atelier, blobOf, fileOf, here, paint } from './easel.js';
 import { LEVELS } from './levels.js';
+import { fileName, parse } from './recipe.js';
 
 /** As the server's animations: how long a frame is seen, and how long the first and the last. */
 const FRAME_MS = 90;
@@ -226,7 +227,9 @@ export async function made(address) {
   if (kind === 'morphs') return morph(name, Number(new URL(address, location.href).searchParams.get('psi')));
   if (kind === 'montages') return (await fetched('./sheet.js', () => import('./sheet.js'))).montage(name);
   if (kind === 'sweeps') return new Blob([await sweep(name, ending)], { type: `image/${ending}` });
-  const files = (await levels(name, 'png')).map((file, index) => /** @type {[string, Uint8Array]} */ ([`${name}-psi-${LEVELS[index].toFixed(1)}.png`, file]));
+  const recipe = parse(name);
+  const short = recipe ? fileName(recipe) : name;
+  const files = (await levels(name, 'png')).map((file, index) => /** @type {[string, Uint8Array]} */ ([`${short}-psi-${LEVELS[index].toFixed(1)}.png`, file]));
   return new Blob([zip(files)], { type: 'application/zip' });
 }
 

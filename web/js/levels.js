@@ -4,7 +4,7 @@ import { suitableAddress } from './address.js';
 import { within } from './dom.js';
 import { refill } from './lists.js';
 import { thumbnail } from './picture.js';
-import { isEdited, spell, title } from './recipe.js';
+import { isSeed, spell, title } from './recipe.js';
 import { addressOf } from './router.js';
 import { hosted, pageAddress } from './settings.js';
 import { numbers, say } from './strings.js';
@@ -40,7 +40,7 @@ export class Levels {
       );
     }
     const line = this.link.parentElement;
-    if (line) line.hidden = hosted || recipe.kind !== 'single' || recipe.a.path !== '' || isEdited(recipe.a);
+    if (line) line.hidden = hosted || recipe.kind !== 'single' || !isSeed(recipe.a);
     this.link.href = pageAddress('/slider.html', { seed: recipe.a.seed.padStart(5, '0') });
     for (const link of this.list.querySelectorAll('a')) {
       link.setAttribute('aria-current', String(Math.abs(Number(link.dataset.psi) - psi) < 0.024));

@@ -11,7 +11,7 @@ import { STEPS, foreign } from './input.js';
 import { mine } from './easel.js';
 import { Levels } from './levels.js';
 import { Pair } from './pair.js';
-import { ofSeed, seedBeside, single, spell, spellCreature, title } from './recipe.js';
+import { fileCreature, fileName, ofSeed, seedBeside, single, spell, title } from './recipe.js';
 import { amend, go, shelf, usualTool } from './router.js';
 import { hosted, model, saving, settings } from './settings.js';
 import { share } from './share.js';
@@ -250,9 +250,12 @@ export class Room {
 
   /** The ways to the neighbours, and where there is none. */
   #dressSteps() {
+    const { recipe } = this.#shown;
+    // Two pictures have no neighbours, and beside a found one is no other seed.
+    const alone = recipe.kind !== 'single' || (Boolean(recipe.a.w) && recipe.a.path === '');
     for (const button of this.dialog.querySelectorAll('[data-step]')) {
       const beside = this.#beside(this.#shown, { x: Number(button.dataset.step), y: 0 });
-      button.hidden = this.#shown.recipe.kind !== 'single' && !this.cell && !this.#onShelf();
+      button.hidden = alone && !this.cell && !this.#onShelf();
       // Not `disabled`, which would take the focus away from whoever has just pressed it.
       button.setAttribute('aria-disabled', String(!beside));
     }
@@ -286,7 +289,7 @@ export class Room {
 
   #dressLinks() {
     const { recipe, psi, noise } = this.#shown;
-    const name = `tadne-${spell(recipe)}`;
+    const name = `tadne-${fileName(recipe)}`;
     const own = Math.max(model.width, model.height);
     /** @type {Record<string, [string, string] | undefined>} an address and a name of what can be taken home */
     const files = {
@@ -303,7 +306,7 @@ export class Room {
       zip: [fileAddress('levels', recipe, 'zip'), `${name}-levels.zip`],
     };
     if (recipe.kind === 'blend') {
-      const [a, b] = [recipe.a, recipe.b].map(spellCreature);
+      const [a, b] = [recipe.a, recipe.b].map(fileCreature);
       for (const ending of ['webp', 'gif']) files[`morph.${ending}`] = [morphAddress(recipe, psi, ending), `tadne-${a}~${b}.${ending}`];
     }
     for (const link of this.dialog.querySelectorAll('[data-file]')) {
@@ -364,11 +367,12 @@ export class Room {
       return { recipe: there.recipe, psi: there.strange ? there.psi : own };
     }
     if (recipe.kind !== 'single') return null;
-    const { seed, path, edits } = recipe.a;
+    const { seed, w, path } = recipe.a;
     if (path) {
       const last = (Number.parseInt(path.slice(-1), 16) + (x || y) + 16) % 16;
-      return { recipe: single({ seed, path: path.slice(0, -1) + last.toString(16), edits }) };
+      return { recipe: single({ ...recipe.a, path: path.slice(0, -1) + last.toString(16) }) };
     }
+    if (w) return null;
     const beside = seedBeside(seed, x || y);
     return beside === null ? null : { recipe: ofSeed(beside) };
   }

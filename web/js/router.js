@@ -21,7 +21,7 @@ const TOOLS = /** @type {const} */ (['levels', 'children', 'edit', 'like']);
  */
 export const usualTool = (recipe) => (recipe.kind === 'single' ? 'levels' : recipe.kind);
 
-/** Pictures that a link to a collection can carry, and the most letters that it takes for them. */
+/** Pictures that a link to a collection can carry, and the most letters that it takes for them: the server reads 2,048, a found one is 520. */
 const MOST_SHARED = 60;
 const LONGEST_SHARED = 1500;
 

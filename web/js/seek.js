@@ -4,7 +4,7 @@ import { fetched } from './again.js';
 import { announce } from './controls.js';
 import { find } from './dom.js';
 import { possible } from './easel.js';
-import { creature, ofSeed, single } from './recipe.js';
+import { creature, isSeed, ofSeed, single } from './recipe.js';
 import { go, roomOf } from './router.js';
 import { anyWall, change, remember, settings } from './settings.js';
 import { say } from './strings.js';
@@ -17,7 +17,7 @@ export function seek(wall) {
   const field = find('seek-seed');
   /** Opens a picture; behind it the wall goes to where it hangs, so that its neighbours are those on the wall. */
   const open = (/** @type {import('./recipe.js').Creature} */ one) => {
-    if (!one.path && !one.edits) wall.seek(one.seed);
+    if (isSeed(one)) wall.seek(one.seed);
     go(roomOf(single(one)));
   };
   find('seek').addEventListener('submit', (event) => {

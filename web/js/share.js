@@ -7,7 +7,7 @@ import { blobOf } from './easel.js';
 import { animation, hand } from './files.js';
 import { film } from './film.js';
 import { canvasOf } from './picture.js';
-import { single, spell, title } from './recipe.js';
+import { fileName, single, title } from './recipe.js';
 import { addressOf } from './router.js';
 import { FOR_OTHERS, model } from './settings.js';
 import { say } from './strings.js';
@@ -77,12 +77,12 @@ async function along(line, { psi, noise }, steps) {
 }
 
 /**
- * The line of descent of a creature: from its seed to itself, child by child.
+ * The line of descent of a creature: from its seed, or the found face, to itself, child by child.
  * @param {import('./router.js').RoomPlace} place
  */
 function lineage(place) {
-  const { seed, path, edits } = place.recipe.a;
-  const line = Array.from({ length: path.length + 1 }, (_, length) => ({ seed, path: path.slice(0, length), edits }));
+  const { a } = place.recipe;
+  const line = Array.from({ length: a.path.length + 1 }, (_, length) => ({ ...a, path: a.path.slice(0, length) }));
   return along(line, place, BETWEEN);
 }
 
@@ -131,7 +131,7 @@ export function share(room, place, note) {
       const { recipe, psi } = place();
       const address = { title: title(recipe), url: link() };
       const file = await pngOf(place())
-        .then((png) => new File([png], `tadne-${spell(recipe)}-psi-${spelledPsi(psi)}.png`, { type: png.type }))
+        .then((png) => new File([png], `tadne-${fileName(recipe)}-psi-${spelledPsi(psi)}.png`, { type: png.type }))
         .catch(() => null);
       const whole = file && { ...address, files: [file] };
       await navigator.share(whole && navigator.canShare?.(whole) ? whole : address);
@@ -156,7 +156,7 @@ export function share(room, place, note) {
     note(say('share.making'));
     const shown = place();
     const made = await write(await draw(shown));
-    hand(made, `tadne-${spell(shown.recipe)}-${name}.${made.type.split('/')[1]}`);
+    hand(made, `tadne-${fileName(shown.recipe)}-${name}.${made.type.split('/')[1]}`);
     note(say('share.made'));
   };
   button('sheet').hidden = !sheet;

@@ -6,7 +6,7 @@ import { announce, describeCreativity, dressPause } from './controls.js';
 import { find, paperOf, part, within } from './dom.js';
 import { animation, hand } from './files.js';
 import { film, filmed } from './film.js';
-import { seedAfter, single, spellCreature, title } from './recipe.js';
+import { fileCreature, seedAfter, single, spellCreature, title } from './recipe.js';
 import { addressOf, amend, go, leave, roomOf } from './router.js';
 import { saving } from './settings.js';
 import { favourites } from './store.js';
@@ -247,7 +247,7 @@ export class Walk {
       if (frames.length < leg.frames.length) throw new Error('not all pictures have come');
       const pictures = frames.map((frame, index) => ({ canvas: copyOf(frame), ms: index % last === 0 ? 700 : 110 }));
       const made = await write([...pictures, ...pictures.slice(1, -1).reverse()]);
-      hand(made, `tadne-walk-${spellCreature(leg.from)}~${spellCreature(leg.to)}.${made.type.split('/')[1]}`);
+      hand(made, `tadne-walk-${fileCreature(leg.from)}~${fileCreature(leg.to)}.${made.type.split('/')[1]}`);
       announce(say('share.made'));
     } catch {
       announce(say('share.failed'));
