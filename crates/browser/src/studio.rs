@@ -24,6 +24,8 @@ pub enum Trouble {
     Creativity(CreativityError),
     /// An angle that is not finite.
     Wander,
+    /// A found `w` of so many numbers, where the model's have so many.
+    Found(usize, usize),
     /// So many bytes are neither one nor two style vectors of so many numbers.
     Styles(usize, usize),
 }
@@ -36,6 +38,9 @@ impl std::fmt::Display for Trouble {
             Trouble::Recipe(error) => error.fmt(f),
             Trouble::Creativity(error) => error.fmt(f),
             Trouble::Wander => f.write_str("a wandering picture needs an angle that is a finite number"),
+            Trouble::Found(asked, w_dim) => {
+                write!(f, "a w of {asked} numbers is of another model: this one's have {w_dim}")
+            }
             Trouble::Styles(bytes, w_dim) => write!(
                 f,
                 "{bytes} bytes are no style: give one or two vectors of {w_dim} finite numbers of 32 bits, {} or {} bytes",
@@ -99,6 +104,7 @@ impl Studio {
     pub fn draw(&mut self, name: &[u8], how: How, rgba: &mut Vec<u8>) -> Result<(), Trouble> {
         let How { psi, wander, noise, size } = how;
         let recipe: Recipe = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
+        recipe.creatures().try_for_each(|creature| self.check(creature))?;
         let psi = Creativity::new(psi).map_err(Trouble::Creativity)?;
         if !wander.is_finite() {
             return Err(Trouble::Wander);
@@ -117,6 +123,7 @@ impl Studio {
     /// The name is none of a seed or its descendant.
     pub fn like(&mut self, name: &[u8], count: usize) -> Result<Vec<Seed>, Trouble> {
         let creature: Creature = String::from_utf8_lossy(name).parse().map_err(Trouble::Recipe)?;
+        self.check(&creature)?;
         Ok(self.seed_index().like(&creature, count))
     }
 
@@ -145,6 +152,15 @@ impl Studio {
         let fine = (w.len() > w_dim).then(|| (layer, w.split_off(w_dim)));
         self.develop(&Styles { w, fine }, None, 0, rgba);
         Ok(())
+    }
+
+    /// Refuses a `w` that was found in another model.
+    fn check(&self, creature: &Creature) -> Result<(), Trouble> {
+        let w_dim = self.worker.generator().w_avg().len();
+        match &creature.found {
+            Some(found) if found.dimensions() != w_dim => Err(Trouble::Found(found.dimensions(), w_dim)),
+            _ => Ok(()),
+        }
     }
 
     /// Moves styles along a way around them: `w + a sin(t) (c_0 - w) + a sin(g t) (c_1 - w)` with two of the picture's
@@ -243,6 +259,23 @@ mod tests {
         assert_eq!(studio.like(b"42-3", 5).unwrap().len(), 5);
         assert!(matches!(studio.like(b"42~1~2", 5), Err(Trouble::Recipe(_))));
         assert!(studio.kinds().is_empty(), "nothing was measured of this model");
+    }
+
+    #[test]
+    fn a_found_w_is_drawn_where_it_has_the_models_length() {
+        let mut studio = studio();
+        let w_dim = studio.worker.generator().w_avg().len();
+        let name = |numbers: usize| format!("42w2c00{}", "40".repeat(numbers));
+        let [found, seed] = [&name(w_dim), "42"].map(|name| drawn(&mut studio, name, 1.0, 0.0));
+        assert_ne!(found, seed);
+        assert_eq!(studio.like(name(w_dim).as_bytes(), 5).unwrap().len(), 5);
+        let other = name(w_dim + 1);
+        let how = How { psi: 1.0, wander: 0.0, noise: true, size: 0 };
+        for name in [&other, &format!("1~{other}~3"), &format!("{other}_1_2")] {
+            let error = studio.draw(name.as_bytes(), how, &mut Vec::new()).unwrap_err().to_string();
+            assert!(error.contains("is of another model"), "{error}");
+        }
+        assert!(matches!(studio.like(other.as_bytes(), 5), Err(Trouble::Found(..))));
     }
 
     #[test]

@@ -125,7 +125,7 @@ pub(crate) async fn latents(
     match &recipe {
         Recipe::Single(creature) => {
             body["w"] = latent::spell(&w(creature)).into();
-            if creature.path.is_empty() {
+            if creature.is_seed() {
                 body["z"] = latent::spell(&app.generator.z(creature.seed)).into();
             }
         }

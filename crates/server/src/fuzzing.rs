@@ -15,7 +15,7 @@ use crate::pictures::order::{Bounds, Order};
 use crate::request;
 
 /// What the model has.
-const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
+const BOUNDS: Bounds = Bounds { layers: 11, directions: 3, dimensions: 2 };
 /// Bytes of the file that is asked for.
 const LENGTH: usize = 1000;
 

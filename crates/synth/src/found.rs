@@ -53,6 +53,11 @@ impl Found {
         self.steps.len()
     }
 
+    /// Its first numbers as digits, to call it by: eight of them, or all where it has fewer than four numbers.
+    pub fn short(&self) -> String {
+        self.to_string().chars().skip(STEP_DIGITS).take(8).collect()
+    }
+
     /// The `w`, before truncation.
     ///
     /// # Panics
@@ -136,10 +141,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_of_a_number_and_bytes_is_one_and_is_written_again(step in 1u16..0x7c00, bytes in prop::collection::vec(any::<u8>(), 1..40)) {
-            let mut text = format!("{step:04x}");
-            for byte in bytes {
-                text.push_str(&format!("{byte:02x}"));
-            }
+            let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = format!("{step:04x}{}", digits.concat());
             prop_assert_eq!(text.parse::<Found>().unwrap().to_string(), text);
         }
     }

@@ -124,7 +124,13 @@ fn creature(bounds: Bounds) -> String {
     };
     // Each direction once, in rising order.
     let edits: String = (0..bounds.directions.min(256)).map(edit).collect();
-    format!("{}(-[0-9a-f]{{1,{LONGEST_PATH}}})?{edits}", seed())
+    format!("{}({})?(-[0-9a-f]{{1,{LONGEST_PATH}}})?{edits}", seed(), found(bounds))
+}
+
+/// A `w` that was found: an f16 that is finite and above zero, and the model's count of bytes.
+fn found(bounds: Bounds) -> String {
+    const STEP: &str = "0{3}[1-9a-f]|00[1-9a-f][0-9a-f]|0[1-9a-f][0-9a-f]{2}|[1-6][0-9a-f]{3}|7[0-9ab][0-9a-f]{2}";
+    format!("w({STEP})[0-9a-f]{{{}}}", 2 * bounds.dimensions)
 }
 
 /// A place on a wall.
@@ -424,7 +430,7 @@ mod tests {
     use crate::routes::API;
     use crate::wall_place::parse_at;
 
-    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
+    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3, dimensions: 2 };
 
     /// Whether a pattern takes all of a text, as those in the document do.
     fn takes(pattern: &str) -> impl Fn(&str) -> bool + use<> {
@@ -433,7 +439,7 @@ mod tests {
     }
 
     /// Names on both sides of every limit.
-    const NAMES: [&str; 58] = [
+    const NAMES: [&str; 72] = [
         "0",
         "42",
         "00042",
@@ -486,6 +492,20 @@ mod tests {
         "42~77~200",
         "42~77~1~2",
         "42-1@0p5~77-2@1m5~9",
+        "0w3c007f80",
+        "42w00010000-3b7@1p5",
+        "0w3c007f80~42w7bff0101~35",
+        "0w3c007f80_42_3",
+        "0w00007f80",
+        "0w7c007f80",
+        "0wbc007f80",
+        "0w3c007f8",
+        "0w3c007f8001",
+        "0w3C007f80",
+        "0w3c00",
+        "0w",
+        "w3c007f80",
+        "42-3w3c007f80",
         "42_77",
         "42_77_0",
         "42_77_11",

@@ -84,7 +84,9 @@ impl Still<'_> {
         }
         out.push_str("      </ul>\n");
         links.clear();
-        if let Recipe::Single(creature) = recipe {
+        if let Recipe::Single(creature) = recipe
+            && creature.found.is_none()
+        {
             let at = |seed: u64| format!("/p/{seed}?psi={psi}");
             links.extend(creature.seed.0.checked_sub(1).map(|seed| (at(seed), "montage.previous")));
             links.extend(creature.seed.0.checked_add(1).map(|seed| (at(seed), "montage.next")));

@@ -121,10 +121,18 @@ impl View {
 
 /// What a recipe is called.
 pub(crate) fn name(recipe: &Recipe, words: Words<'_>) -> String {
-    let creature = |creature: &Creature| {
-        if creature.path.is_empty() { creature.seed.to_string() } else { creature.to_string() }
+    let creature = |creature: &Creature| match (&creature.found, &creature.path[..]) {
+        (Some(found), []) => format!("w{}", found.short()),
+        (Some(found), path) => {
+            path.iter().fold(format!("w{}-", found.short()), |name, child| format!("{name}{child:x}"))
+        }
+        (None, []) => creature.seed.to_string(),
+        (None, _) => creature.to_string(),
     };
     match recipe {
+        Recipe::Single(Creature { found: Some(found), path, .. }) if path.is_empty() => {
+            words("title.found").replace("{name}", &found.short())
+        }
         Recipe::Single(one) if one.path.is_empty() => words("title.seed").replace("{seed}", &creature(one)),
         Recipe::Single(one) => words("title.child").replace("{name}", &creature(one)),
         Recipe::Blend { from, to, .. } => {
@@ -144,8 +152,33 @@ fn is_listed(view: &View, usual: Creativity) -> bool {
     match view {
         View::Wall { from, hanging } => *from == 0 && hanging.is_none(),
         View::Picture { recipe: Recipe::Single(creature), psi } => {
-            creature.path.is_empty() && creature.seed.0 < LISTED_SEEDS && *psi == usual
+            creature.is_seed() && creature.seed.0 < LISTED_SEEDS && *psi == usual
         }
         View::Picture { .. } | View::Walk { .. } | View::Collection => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_called_by_its_first_numbers() {
+        let words = |key: &str| match key {
+            "title.seed" => "seed {seed}".to_owned(),
+            "title.found" => "found {name}".to_owned(),
+            "title.child" => "child {name}".to_owned(),
+            "title.mix" => "{a} and {b}".to_owned(),
+            _ => unreachable!("{key}"),
+        };
+        for (recipe, called) in [
+            ("42", "seed 00042"),
+            ("42-3b", "child 42-3b"),
+            ("7w3c00010203040506", "found 01020304"),
+            ("7w3c00010203040506-3b@0p5", "child w01020304-3b"),
+            ("7w3c00010203040506_42_3", "w01020304 and 00042"),
+        ] {
+            assert_eq!(name(&recipe.parse().unwrap(), &words), called);
+        }
     }
 }

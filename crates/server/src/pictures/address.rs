@@ -99,6 +99,16 @@ pub enum AddressError {
         /// How many the model has.
         directions: usize,
     },
+    /// A found `w` of another model.
+    #[error(
+        "a w of {asked} numbers is of another model: this one's have {dimensions}; find the picture in this one with `tadne project`"
+    )]
+    Dimensions {
+        /// How many numbers were asked for.
+        asked: usize,
+        /// How many the model's have.
+        dimensions: usize,
+    },
     /// A list of likenesses is longer than allowed, or no number.
     #[error("{0:?} is not a number of pictures: use a whole number from 1 to 64, as in count=12")]
     Count(String),

@@ -13,7 +13,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
-use synth::{Creature, Generator, Recipe};
+use synth::{Generator, Recipe};
 
 use crate::error::Error;
 use crate::pictures::address::PictureAddress;
@@ -195,12 +195,8 @@ impl Ahead {
             return None;
         };
         let psi = psi.psi();
-        let Creature { seed, path, edits } = creature;
-        let there = path.is_empty()
-            && edits.is_empty()
-            && *size == self.size
-            && LEVELS.into_iter().any(|tenths| level(tenths) == psi);
-        there.then_some(PictureAddress { seed: *seed, psi, format: *format })
+        let there = creature.is_seed() && *size == self.size && LEVELS.into_iter().any(|tenths| level(tenths) == psi);
+        there.then_some(PictureAddress { seed: creature.seed, psi, format: *format })
     }
 }
 

@@ -217,7 +217,7 @@ mod tests {
     fn the_example_of_every_kind_is_an_order_that_is_spelled_with_its_name() {
         for kind in &KINDS {
             let path = format!("{}/{}", kind.name, kind.example);
-            let order = Order::parse(&path, None, Bounds { layers: 11, directions: 3 }).unwrap();
+            let order = Order::parse(&path, None, Bounds { layers: 11, directions: 3, dimensions: 2 }).unwrap();
             assert!(order.to_string().starts_with(&path), "{path} is spelled {order}");
             if let Endings::Only(_, media_type) = kind.endings {
                 assert_eq!(order.media_type(), media_type);
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3 };
+    const BOUNDS: Bounds = Bounds { layers: 11, directions: 3, dimensions: 2 };
 
     fn parse(text: &str) -> Result<Order, AddressError> {
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
@@ -240,6 +240,8 @@ mod tests {
             "pictures/42~77~35.jpg?psi=2.0&size=64&noise=off",
             "pictures/42_77_11.png?psi=0.3",
             "pictures/42-3@0p15@2m40.png?psi=0.3",
+            "pictures/42w3c007f80.png?psi=0.3",
+            "morphs/0w3c007f80-3@0p15~42.webp?psi=0.7&frames=60",
             "morphs/42@0p15~42@0m15.webp?psi=0.7&frames=60",
             "sweeps/42.webp",
             "sweeps/42~1~3.png",
@@ -267,6 +269,8 @@ mod tests {
             ("pictures/42_77_12.png", "11 layers"),
             ("pictures/42@3p1.png", "0 to 2"),
             ("morphs/1~42@3p1.webp", "0 to 2"),
+            ("pictures/42w3c007f8001.png", "3 numbers is of another model: this one's have 2"),
+            ("pictures/1~42w3c007f~5.png", "1 numbers is of another model: this one's have 2"),
             ("pictures/1_42@3p1_2.png", "0 to 2"),
             ("pictures/42@1p41.png", "1 to 40 tenths"),
             ("pictures/42@1p1@0p1.png", "in rising order"),

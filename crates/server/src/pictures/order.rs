@@ -133,29 +133,36 @@ pub(crate) struct Bounds {
     pub(crate) layers: usize,
     /// Directions, for edits.
     pub(crate) directions: usize,
+    /// Numbers of a `w`, for those that were found.
+    pub(crate) dimensions: usize,
 }
 
 impl Bounds {
     pub(crate) fn of(generator: &Generator) -> Self {
-        Self { layers: generator.layers(), directions: generator.directions().len() }
+        let dimensions = generator.w_avg().len();
+        Self { layers: generator.layers(), directions: generator.directions().len(), dimensions }
     }
 
     /// Refuses a recipe that the model cannot draw.
     pub(crate) fn check(self, recipe: &Recipe) -> Result<(), AddressError> {
-        let Self { layers, directions } = self;
+        let Self { layers, .. } = self;
         if let Recipe::Mix { layer: asked, .. } = *recipe
             && usize::from(asked) > layers
         {
             return Err(AddressError::Layer { asked, layers });
         }
-        recipe.creatures().try_for_each(|creature| {
-            self.check_edits(creature).map_err(|asked| AddressError::Direction { asked, directions })
-        })
+        recipe.creatures().try_for_each(|creature| self.check_creature(creature))
     }
 
-    fn check_edits(self, creature: &Creature) -> Result<(), u8> {
-        let beyond = creature.edits.iter().find(|edit| usize::from(edit.direction) >= self.directions);
-        beyond.map_or(Ok(()), |edit| Err(edit.direction))
+    fn check_creature(self, creature: &Creature) -> Result<(), AddressError> {
+        let Self { directions, dimensions, .. } = self;
+        if let Some(found) = &creature.found
+            && found.dimensions() != dimensions
+        {
+            return Err(AddressError::Dimensions { asked: found.dimensions(), dimensions });
+        }
+        let beyond = creature.edits.iter().find(|edit| usize::from(edit.direction) >= directions);
+        beyond.map_or(Ok(()), |edit| Err(AddressError::Direction { asked: edit.direction, directions }))
     }
 }
 
