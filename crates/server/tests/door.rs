@@ -142,7 +142,7 @@ async fn answers_that_nobody_reads_are_bounded_in_bytes() {
 #[tokio::test]
 async fn too_much_before_the_body_is_refused() {
     let running = start(config(), TINY).await;
-    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "a".repeat(3000));
+    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "a".repeat(6000));
     assert_eq!(status(running.addr, long.as_bytes()).await, "414");
     let wide = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(40_000));
     assert_eq!(status(running.addr, wide.as_bytes()).await, "431");

@@ -417,7 +417,7 @@ async fn one_client_that_asks_too_often_is_told_when_to_come_back_and_others_are
 
 #[tokio::test]
 async fn an_endless_address_is_refused() {
-    let answer = get(&tiny(), &format!("/results/psi-1.0/seed{}.png", "0".repeat(3000))).await;
+    let answer = get(&tiny(), &format!("/results/psi-1.0/seed{}.png", "0".repeat(6000))).await;
     assert_eq!((answer.status, answer.json()["type"].clone()), (StatusCode::URI_TOO_LONG, "/api/#long-address".into()));
 }
 
