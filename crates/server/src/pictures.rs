@@ -7,6 +7,7 @@ pub(crate) mod breaker;
 pub(crate) mod card;
 pub(crate) mod encode;
 pub(crate) mod file;
+pub(crate) mod file_name;
 pub(crate) mod kind;
 pub(crate) mod latent;
 pub(crate) mod lines;

@@ -8,6 +8,7 @@ use synth::{Creativity, Creature, Generator, Picture, Recipe, Seed, Styles, Work
 use crate::pictures::animate;
 use crate::pictures::card::Card;
 use crate::pictures::encode::{EncodeError, Format};
+use crate::pictures::file_name::file_name;
 use crate::pictures::order::{AnimationFormat, Order};
 use crate::pictures::pool::Stop;
 use crate::pictures::query::LARGEST_TILE;
@@ -79,8 +80,9 @@ impl Renderer {
                 format.encode(&synth::sheet(&tiles, usize::from(*columns)))?
             }
             Order::Levels { recipe } => {
+                let called = file_name(recipe);
                 let files = LEVELS.zip(self.levels(recipe, None, unwanted)?).map(|(tenths, picture)| {
-                    let name = format!("{recipe}-psi-{}.png", level(tenths));
+                    let name = format!("{called}-psi-{}.png", level(tenths));
                     Ok((name, Format::Png.encode(&picture)?))
                 });
                 zip::zip(files.collect::<Result<Vec<_>, EncodeError>>()?)?
