@@ -143,6 +143,38 @@ async fn a_sweep_goes_through_the_eighteen_levels_and_back() {
 }
 
 #[tokio::test]
+async fn a_found_w_stands_wherever_a_seed_does() {
+    let router = tiny();
+    let found = format!("0w2400{}", "407f81c0".repeat(4));
+    let mut pictures = HashSet::new();
+    for recipe in ["0", &found, &format!("{found}-3"), &format!("{found}~42~50"), &format!("42~{found}~20")] {
+        pictures.insert(picture(&router, &format!("/api/v1/pictures/{recipe}.png")).await.into_raw());
+    }
+    assert_eq!(pictures.len(), 5);
+    let latents = get(&router, &format!("/api/v1/latents/{found}.json")).await.json();
+    assert!(latents["w"].is_string() && latents["z"].is_null(), "{latents}");
+    let family = get(&router, &format!("/api/v1/children/{found}.json")).await.json();
+    assert_eq!(family["children"][15]["recipe"], format!("{found}-f"));
+    let archive = get(&router, &format!("/api/v1/levels/{found}.zip")).await;
+    let mut archive = zip::ZipArchive::new(Cursor::new(&archive.body)).unwrap();
+    assert!(archive.by_name("found-407f81c0-psi-1.1.png").is_ok());
+    let page = get(&router, &format!("/p/{found}")).await;
+    assert!(page.text().contains("A found face, 407f81c0") && page.text().contains("noindex"));
+    assert!(!page.text().contains("href=\"/p/1?"), "what was found has no seed beside it");
+    let other = format!("0w2400{}", "40".repeat(15));
+    for uri in [format!("pictures/{other}.png"), format!("children/{other}.json"), format!("like/{other}.json")] {
+        let answer = get(&router, &format!("/api/v1/{uri}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
+        assert!(answer.text().contains("15 numbers"), "{uri}: {}", answer.text());
+    }
+    assert_eq!(get(&router, &format!("/p/{other}")).await.status, StatusCode::NOT_FOUND);
+    // The largest that there are: of another model, but not too long for an address.
+    let largest = format!("0w2400{}", "40".repeat(synth::LARGEST_FOUND));
+    let answer = get(&router, &format!("/api/v1/pictures/{largest}~{largest}~50.png")).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn the_archive_holds_the_eighteen_levels() {
     let router = tiny();
     let answer = get(&router, "/api/v1/levels/42.zip").await;

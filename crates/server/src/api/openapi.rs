@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
-use synth::{FARTHEST_EDIT, LONGEST_PATH};
+use synth::{FARTHEST_EDIT, LARGEST_FOUND, LONGEST_PATH};
 
 use crate::api::batch::MOST;
 use crate::app::App;
@@ -124,13 +124,16 @@ fn creature(bounds: Bounds) -> String {
     };
     // Each direction once, in rising order.
     let edits: String = (0..bounds.directions.min(256)).map(edit).collect();
-    format!("{}({})?(-[0-9a-f]{{1,{LONGEST_PATH}}})?{edits}", seed(), found(bounds))
+    format!("{}{}(-[0-9a-f]{{1,{LONGEST_PATH}}})?{edits}", seed(), found(bounds))
 }
 
-/// A `w` that was found: an f16 that is finite and above zero, and the model's count of bytes.
+/// A `w` that was found: an f16 that is finite and above zero, and the model's count of bytes; nothing where that is more than an address holds.
 fn found(bounds: Bounds) -> String {
     const STEP: &str = "0{3}[1-9a-f]|00[1-9a-f][0-9a-f]|0[1-9a-f][0-9a-f]{2}|[1-6][0-9a-f]{3}|7[0-9ab][0-9a-f]{2}";
-    format!("w({STEP})[0-9a-f]{{{}}}", 2 * bounds.dimensions)
+    if !(1..=LARGEST_FOUND).contains(&bounds.dimensions) {
+        return String::new();
+    }
+    format!("(w({STEP})[0-9a-f]{{{}}})?", 2 * bounds.dimensions)
 }
 
 /// A place on a wall.
@@ -543,6 +546,16 @@ mod tests {
         let one = takes(&creature(none));
         assert!(one("42-3b7") && !one("42@0p1"));
         assert!(BOUNDS.check(&"42@0p1".parse().unwrap()).is_ok() && none.check(&"42@0p1".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_model_whose_w_is_too_large_for_an_address_has_none_to_describe() {
+        let name = |dimensions: usize| format!("0w3c00{}", "01".repeat(dimensions));
+        for (dimensions, there) in [(LARGEST_FOUND, true), (LARGEST_FOUND + 1, false)] {
+            let one = takes(&creature(Bounds { dimensions, ..BOUNDS }));
+            assert!(one("42-3b7") && one(&name(dimensions)) == there, "{dimensions}");
+            assert_eq!(name(dimensions).parse::<Creature>().is_ok(), there, "{dimensions}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ Disallow: /model.safetensors
 Disallow: /p/*?
 Disallow: /p/*~
 Disallow: /p/*-
+Disallow: /p/*w
 Disallow: /*?from=
 Disallow: /*&from=
 Disallow: /*?wall=

@@ -28,7 +28,7 @@ fn visitor(language: Language) -> PageContext {
 /// Every page in a language.
 fn all(language: Language) -> Vec<String> {
     let (pages, visitor) = (pages(), visitor(language));
-    let recipes = ["42", "42-3b", "42~7~50", "42_7_3"].map(|recipe| recipe.parse().unwrap());
+    let recipes = ["42", "42-3b", "42~7~50", "42_7_3", "0w3c00007f80"].map(|recipe| recipe.parse().unwrap());
     let mut all = vec![
         pages.shell(&View::Wall { from: 48, hanging: None }, &visitor).unwrap(),
         pages.shell(&View::Collection, &visitor).unwrap(),

@@ -241,6 +241,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::pictures::encode::Format;
 
     #[tokio::test(start_paused = true)]
     async fn only_files_wait_for_records_and_no_longer_than_patience_lasts() {
@@ -258,6 +259,11 @@ mod tests {
             breaker: Breaker::new("archive"),
             counts: AheadCounts::default(),
         };
+        for name in ["2-3", "2@0p1", "2w3c00007f80"] {
+            let (recipe, psi) = (name.parse().unwrap(), level(11).into());
+            let order = Order::Picture { recipe, psi, size: None, noise: true, format: Format::Png };
+            assert_eq!(ahead.address(&order), None, "{name} is in no archive");
+        }
         let order = |address: &str| Order::from(address.parse::<PictureAddress>().unwrap());
         assert_eq!(ahead.get(&order("psi-1.1/seed00003.png")).await, None);
         assert_eq!(start.elapsed(), Duration::ZERO, "what is not there is drawn at once");

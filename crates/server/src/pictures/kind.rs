@@ -66,7 +66,7 @@ pub(crate) const KINDS: [Kind; 6] = [
     Kind {
         name: "pictures",
         id: "picture",
-        text: "A picture: a seed (42), a descendant (42-3b7), an edit (42@0p15), a blend (42~77~35) or a style mix (42_77_5).",
+        text: "A picture: a seed (42), a w that was found (0w and its digits), a descendant (42-3b7), an edit (42@0p15), a blend (42~77~35) or a style mix (42_77_5).",
         subject: Subject::Recipe,
         endings: Endings::Still,
         query: PICTURE,
