@@ -361,3 +361,28 @@ async fn more_like_this_leads_from_likeness_to_likeness_and_to_the_kinds() {
     })
     .await;
 }
+
+/// A `w` of the model's 16 numbers, as `tadne project` writes one into an address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_found_face_has_a_room_like_a_seeds() {
+    browse(generator(TINY, 1), |browsing: &Browsing| {
+        let digits = format!("2c00{}", "40c0".repeat(8));
+        let visit = browsing.at(&format!("/p/7w{digits}?psi=1&tool=children"));
+        visit.until("document.querySelectorAll('#children a').length === 16");
+        assert_eq!(visit.text(TITLE), "A found face, 40c040c0");
+        visit.until(SHOWN);
+        // No seed comes before it or after it.
+        let steps = "[...document.querySelectorAll('.stage-step')].filter((step) => step.checkVisibility()).length";
+        assert_eq!(visit.value(steps), 0);
+        let names = "[...document.querySelectorAll('[data-file]')].filter((link) => link.download).every((link) => link.download.length < 60)";
+        assert_eq!(visit.value(names), true);
+        visit.click("#children li:nth-child(4) a");
+        visit.until(&format!("location.pathname === '/p/7w{digits}-3'"));
+        visit.until(&format!("{TITLE} === 'Descendant w40c040c0-3'"));
+        // It is kept and found again.
+        visit.click("#keep");
+        visit.go("/collection");
+        visit.until(&format!("document.querySelector('a[href*=\"7w{digits}-3\"]') !== null"));
+    })
+    .await;
+}
