@@ -21,7 +21,10 @@ const TOOLS = /** @type {const} */ (['levels', 'children', 'edit', 'like']);
  */
 export const usualTool = (recipe) => (recipe.kind === 'single' ? 'levels' : recipe.kind);
 
-/** Pictures that a link to a collection can carry, and the most letters that it takes for them: the server reads 2,048, a found one is 520. */
+/**
+ * Pictures that a link to a collection can carry, and the most letters that it takes for them: a found one takes 520. The server reads 5,120, but not all that
+ * links go through takes such long ones.
+ */
 const MOST_SHARED = 60;
 const LONGEST_SHARED = 1500;
 

@@ -7,7 +7,7 @@
 //! | address | answer |
 //! |---|---|
 //! | `/` | the wall |
-//! | `/p/42?psi=1.1` | one picture, large, and what can be played with it; also `/p/42-3b7`, `/p/42~77~35`, `/p/42_77_5` |
+//! | `/p/42?psi=1.1` | one picture, large, and what can be played with it; also `/p/42-3b7`, `/p/0w2e66…`, `/p/42~77~35`, `/p/42_77_5` |
 //! | `/walk/42`, `/collection` | a walk from picture to picture; favourites |
 //! | `/api/v1/pictures/42.png?psi=1.1&size=512` | any recipe as a file; `/api/` lists what else there is |
 //! | `/random.png` | leads to another picture every time |

@@ -151,6 +151,17 @@ async fn a_found_w_stands_wherever_a_seed_does() {
         pictures.insert(picture(&router, &format!("/api/v1/pictures/{recipe}.png")).await.into_raw());
     }
     assert_eq!(pictures.len(), 5);
+    // A tag of two lines of descent is short, for proxies that take answers of a few thousand bytes at most, and still that of one picture alone.
+    let line = format!("{found}-{}", "3b7f".repeat(16));
+    let mut tags = HashSet::new();
+    for percent in [10, 11] {
+        let answer = get(&router, &format!("/api/v1/pictures/{line}~{line}~{percent}.png?size=16")).await;
+        tags.insert(answer.header("etag").to_owned());
+        let again = [("if-none-match", answer.header("etag"))];
+        let uri = format!("/api/v1/pictures/{line}~{line}~{percent}.png?size=16");
+        assert_eq!(common::ask(&router, "GET", &uri, &again).await.status, StatusCode::NOT_MODIFIED);
+    }
+    assert!(tags.len() == 2 && tags.iter().all(|tag| tag.len() < 120), "{tags:?}");
     let latents = get(&router, &format!("/api/v1/latents/{found}.json")).await.json();
     assert!(latents["w"].is_string() && latents["z"].is_null(), "{latents}");
     let family = get(&router, &format!("/api/v1/children/{found}.json")).await.json();

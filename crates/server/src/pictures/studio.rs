@@ -18,6 +18,9 @@ use crate::pictures::pool::{Counts, Pool, Stop};
 use crate::pictures::render::Renderer;
 use crate::pictures::store::{Store, StoreCounts};
 
+/// Bytes of an order as it stands in an entity tag, at most; the hash of a longer one stands there. Proxies read a few thousand bytes of headers.
+const LONGEST_TAG: usize = 200;
+
 /// Draws, encodes and remembers pictures. Shared by all requests.
 pub(crate) struct PictureService {
     pool: Pool<Order, Bytes>,
@@ -65,7 +68,11 @@ impl PictureService {
 
     /// The strong entity tag of a file, known without drawing it.
     pub(crate) fn etag(&self, order: &Order) -> String {
-        format!("\"{}/{order}\"", self.tag)
+        let order = order.to_string();
+        if order.len() <= LONGEST_TAG {
+            return format!("\"{}/{order}\"", self.tag);
+        }
+        format!("\"{}/{}\"", self.tag, blake3::hash(order.as_bytes()).to_hex())
     }
 
     /// The file, for a client whose turn in the queue it takes. Dropping the future withdraws the order.
