@@ -47,9 +47,9 @@ Examples:
   curl --json @found/found.json http://127.0.0.1:8080/api/v1/pictures --output found.png
 
 The folder holds found.png (the nearest drawing), compare.png (the picture and the drawing), way.webp (how it went there), found.safetensors
-(the vectors), found.json and address.txt (the same for the service, and the address of its page there) and stats.jsonl. Pictures are compared at the size that the model composes, in
-pixels and, where tools/features.py has made a feature network, in what that sees. The same picture, model, options and seed find the
-same. Ctrl-C keeps the nearest so far.")]
+(the vectors), found.json and address.txt (the same for the service, and the address of its page there) and stats.jsonl. Pictures are
+compared at the size that the model composes, in pixels and, where tools/features.py has made a feature network, in what that sees. The
+same picture, model, options and seed find the same. Ctrl-C keeps the nearest so far.")]
 pub(crate) struct Project {
     /// The picture: WebP, JPEG, PNG, GIF or BMP
     #[arg(value_name = "PICTURE")]
